@@ -1,0 +1,87 @@
+// A nats-server child process with file storage that fsyncs before it acknowledges; loopback only.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+
+export type NatsOptions = {
+  readonly binary: string
+  readonly folder: string // data, config and log live here
+  readonly port: number
+  readonly monitorPort: number
+  readonly cluster?: { readonly name: string; readonly port: number; readonly routes: readonly number[]; readonly serverName: string }
+}
+
+export type NatsProcess = {
+  readonly url: string
+  readonly monitorUrl: string
+  readonly pid: number
+  readonly exited: Promise<number | null>
+  /** SIGTERM lets it finish; SIGKILL is a crash. Resolves when it is gone. */
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
+  pause(): void
+  resume(): void
+}
+
+/** Starts the server and resolves when it takes connections. Throws with the log's last words when it does not. */
+export const startNats = async (options: NatsOptions): Promise<NatsProcess> => {
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 })
+  const config = join(options.folder, 'nats.conf')
+  writeFileSync(config, natsConfig(options), { mode: 0o600 })
+  const log = openSync(join(options.folder, 'nats.log'), 'a', 0o600)
+  // its own process group: a Ctrl-C in the terminal reaches only us, and we stop the relay before its queue
+  const child = spawn(options.binary, ['-c', config], { stdio: ['ignore', log, log], detached: true })
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  child.once('error', () => {})
+  await untilListening(options.port, child, join(options.folder, 'nats.log'))
+  return {
+    url: `nats://127.0.0.1:${options.port}`,
+    monitorUrl: `http://127.0.0.1:${options.monitorPort}`,
+    pid: child.pid!,
+    exited,
+    stop: async (signal = 'SIGTERM') => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+      await exited
+    },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+  }
+}
+
+const natsConfig = ({ folder, port, monitorPort, cluster }: NatsOptions): string => `
+listen: 127.0.0.1:${port}
+http: 127.0.0.1:${monitorPort}
+max_payload: 1MB
+jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, sync_interval: always }
+${cluster ? `server_name: ${cluster.serverName}
+cluster { name: ${cluster.name}, listen: 127.0.0.1:${cluster.port}, routes: [${cluster.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(', ')}] }` : 'server_name: standalone'}
+`
+
+const untilListening = async (port: number, child: ChildProcess, log: string): Promise<void> => {
+  const deadline = Date.now() + 60_000
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null || child.pid === undefined) break
+    if (await answers(port)) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  child.kill('SIGKILL')
+  throw new Error(`nats-server did not start on port ${port}; its log is ${log}`)
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => (socket.destroy(), resolve(true)))
+    socket.once('error', () => resolve(false))
+  })
+
+/** A port nobody listens on just now. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })

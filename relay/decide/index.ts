@@ -1,0 +1,1 @@
+export type { Because, Client, Reply, Verdict } from './verdict.ts'

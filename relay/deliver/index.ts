@@ -1,0 +1,1 @@
+export type { DeferClass, DeferReason, Outcome, RemoteReply } from './outcome.ts'

@@ -1,0 +1,193 @@
+// What passes between the queue and its neighbours: plain data, no JetStream in sight.
+import type { Readable } from 'node:stream'
+import type { Mailbox, Schedule } from '../snapshot/index.ts'
+
+/** Recipient with its RFC 3461 parameters as the client gave them (ORCPT still in xtext). */
+export type Recipient = {
+  readonly mailbox: Mailbox
+  readonly notify?: readonly ('NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY')[]
+  readonly orcpt?: string
+}
+
+/** What one DATA brought, without its recipients and bytes. */
+export type Envelope = {
+  readonly mailFrom: Mailbox | null // null: the null sender <>
+  readonly envid?: string
+  readonly ret?: 'FULL' | 'HDRS'
+  readonly body: '7BIT' | '8BITMIME'
+  readonly smtputf8: boolean
+  readonly sender?: string // namespace/name of the MailSender
+  readonly source: string // client address, or 'local' for what we write ourselves
+  readonly listener: string
+  readonly class: 'transactional' | 'bulk'
+  readonly because: string // the verdict's rule and manifest, for the trace
+}
+
+/** One recipient domain's share of a message on its way in. */
+export type NewDelivery = {
+  readonly domain: string // recipient domain, A-labels or address literal
+  readonly recipients: readonly Recipient[]
+  readonly schedule: Schedule // frozen at acceptance
+  readonly hold?: string // present: goes to held at once, with this reason
+}
+
+export type NewMessage = {
+  readonly id: string // newMessageId()
+  readonly envelope: Envelope
+  readonly deliveries: readonly NewDelivery[]
+  readonly headers: Buffer // what we add in front: Received (and Return-Path never)
+  readonly body: NewBody
+}
+
+/** Bytes inline while small; past the limit already in chunks by BodyWriter. CRLF line ends, no dot-stuffing, no final dot. */
+export type NewBody = { readonly inline: Buffer } | { readonly chunked: ChunkedBody }
+export type ChunkedBody = { readonly id: string; readonly chunks: number; readonly bytes: number; readonly sha256: string; readonly head: Buffer }
+
+/** Fed while DATA is still coming; switches to chunks by itself past the inline limit. */
+export type BodyWriter = {
+  /** Resolves when more may be written: awaiting it is the back-pressure. Rejects with QueueError when storage refuses. */
+  write(piece: Buffer): Promise<void>
+  end(): Promise<NewBody>
+  /** The client went away: what was stored is purged at once, or swept later. */
+  abandon(): Promise<void>
+}
+
+/** The answer to a message offered. Only `stored` may become a 250. */
+export type Accepted =
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'refused'; readonly why: 'full' | 'too-many-domains' | 'not-durable' } // 452 4.3.1, 452 4.5.3, 451 4.3.0
+  | { readonly kind: 'unknown'; readonly why: string } // 451 4.3.0: nothing is known, the client keeps it
+
+/** A delivery due now, as a deliverer sees it. */
+export type Delivery = {
+  readonly id: string // `<message>.<n>`
+  readonly message: string
+  readonly envelope: Envelope
+  readonly domain: string
+  readonly recipients: readonly Recipient[] // those still open
+  readonly schedule: Schedule
+  readonly attempt: number // 1 for the first
+  readonly arrivedAt: number // servers' time, ms
+  readonly bytes: number // headers and body together
+  readonly delayNoticed: boolean
+  readonly lane: number
+  readonly last?: LastTry // what the last attempt ended with
+}
+export type LastTry = { readonly at: number; readonly why: string; readonly host?: string; readonly said?: string; readonly class?: string }
+
+/** What became of one attempt; the queue's settle step is the only one that acts on it. Every open recipient is in exactly one place. */
+export type Settlement = {
+  /** Recipients that still wait; absent: the delivery has ended. */
+  readonly later?: { readonly recipients: readonly Recipient[]; readonly at: number; readonly delayNoticed: boolean; readonly last: LastTry; readonly countsAsAttempt: boolean }
+  /** Recipients put on hold, with the reason a person reads. */
+  readonly held?: { readonly recipients: readonly Recipient[]; readonly why: string }
+  /** What the sender is to be told; notices of one message in one settle batch become one DSN per kind. */
+  readonly notices: readonly Notice[]
+  readonly trace: readonly TraceEvent[]
+  /** Another home lane was learnt: hand the delivery over (once). */
+  readonly handOver?: { readonly lane: number }
+}
+
+export type Notice = {
+  readonly kind: 'failed' | 'delayed' | 'relayed' | 'delivered'
+  readonly recipient: Recipient
+  readonly status: string // RFC 3463, "5.1.1"
+  readonly diagnostic?: string // "smtp; 550 5.1.1 no such user", the remote's own words
+  readonly remote?: string // host that said it
+  readonly plain: string // one sentence a person understands
+  readonly lastAttemptAt: number
+  readonly willRetryUntil?: number // delayed only
+}
+
+/** Composes the DSN of notices of one message; undefined where nobody is to be told (null sender, NOTIFY). Pure: time and id passed in. */
+export type ComposeNotice = (given: {
+  readonly delivery: Delivery
+  readonly notices: readonly Notice[]
+  readonly original: Buffer // headers, or the message where RET and size allow
+  readonly originalIsWhole: boolean
+  readonly id: string
+  readonly now: number
+}) => NewMessage | undefined
+
+/** One line of a message's timeline; `trace ID` prints them in order. */
+export type TraceEvent = {
+  readonly at: number // ms
+  readonly message: string
+  readonly delivery?: string
+  readonly kind: 'accepted' | 'attempt' | 'delivered' | 'deferred' | 'bounced' | 'held' | 'released' | 'deleted' | 'notified' | 'dropped'
+  readonly pod: string
+  readonly text: string // the line a person reads
+  readonly recipients?: readonly string[]
+  readonly host?: string
+  readonly said?: string // the remote's exact words
+  readonly rule?: string
+}
+
+/** What the queue calls for every delivery due, at most `window` at once, sites taking turns. Must never throw. */
+export type Deliverer = {
+  /** Key for turns and throttling; the lane is hashed from it. Must not wait: what is not known yet is the domain itself. */
+  site(domain: string): string
+  /** May this site start one more now? `at`: not before then. Asked just before the start. */
+  admit(delivery: Delivery): { readonly kind: 'now' } | { readonly kind: 'not-now'; readonly at: number; readonly why: string } | { readonly kind: 'wait' }
+  /** Runs the attempt. `signal` aborts when the lane is lost or the drain ends. */
+  attempt(delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement>
+}
+
+export type BodySource = {
+  /** Headers we added and the message; CRLF line ends, no dot-stuffing. Errors with QueueError when a chunk cannot be read. */
+  open(): Readable
+  /** The first bytes, at least the whole header section or 64 KiB. */
+  head(): Promise<Buffer>
+}
+
+/** Questions and orders of people (CLI, admin socket). */
+export type QueueFilter = { readonly domain?: string; readonly sender?: string; readonly state?: 'ready' | 'deferred' | 'held'; readonly limit?: number }
+export type QueueEntry = {
+  readonly id: string
+  readonly message: string
+  readonly state: 'ready' | 'deferred' | 'held'
+  readonly domain: string
+  readonly mailFrom: string
+  readonly recipients: readonly string[]
+  readonly sender?: string
+  readonly bytes: number
+  readonly arrivedAt: number
+  readonly attempt: number
+  readonly nextAt?: number
+  readonly why?: string
+  readonly said?: string
+  readonly host?: string
+  readonly lane: number
+  readonly owner?: string
+}
+export type DomainSummary = { readonly domain: string; readonly ready: number; readonly deferred: number; readonly held: number }
+export type Order = 'hold' | 'release' | 'retry' | 'bounce' | 'delete'
+export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
+
+export type DurableAccept = { readonly ok: boolean; readonly reason: string; readonly text: string }
+
+/** The one door of the queue. */
+export type Queue = {
+  newMessageId(): string
+  newBody(messageId: string): BodyWriter
+  /** Resolves once stored on a majority, or when that cannot be known within `patienceMs`. Never throws. */
+  accept(message: NewMessage, patienceMs?: number): Promise<Accepted>
+  /** Starts taking lanes and delivering. */
+  start(deliverer: Deliverer): Promise<void>
+  /** Lets go of lanes; waits for what is in flight, at most `ms`. */
+  drain(ms: number): Promise<void>
+  close(): Promise<void>
+  setPaused(paused: boolean): void
+  summary(): Promise<DomainSummary[]>
+  list(filter: QueueFilter): Promise<QueueEntry[]>
+  show(id: string): Promise<{ readonly entry: QueueEntry; readonly headers: string } | undefined>
+  order(order: Order, ids: readonly string[]): Promise<OrderResult[]>
+  trace(messageId: string): Promise<TraceEvent[]>
+  emit(event: TraceEvent): void // trace stream, without waiting
+  durable(): DurableAccept
+  /** Since when the queue has been out of reach, ms since epoch; undefined while it answers. */
+  outageSince(): number | undefined
+  /** Live relay processes by heartbeat, ourselves included: who shares a fleet-wide limit. */
+  peers(): readonly { readonly pod: string; readonly revision: string }[]
+  counts(): { readonly ready: number; readonly inFlight: number; readonly lanesOwned: number; readonly bytes: number }
+}

@@ -1,0 +1,49 @@
+// JSON logs, one stable code per line; docs/logs.md lists every code and a test holds the two together.
+import { pino, type Logger } from 'pino' // fast JSON logs, the most used logger of Node, MIT
+
+export const logCodes = {
+  START: 'the process is up and serves',
+  STOP: 'the process was asked to stop and drains',
+  SNAPSHOT_LOADED: 'a new snapshot is in force',
+  SNAPSHOT_REFUSED: 'a snapshot was broken; the last good one stays in force',
+  ACCEPTED: 'a message is stored and was answered with 250',
+  REFUSED: 'a command was refused; the reply and the rule are given',
+  SESSION_ERROR: 'a session ended by an error',
+  ATTEMPT: 'one delivery attempt ended',
+  BOUNCED: 'recipients failed for good; the sender is told',
+  DOUBLE_BOUNCE: 'a notice could not be delivered; nobody is left to tell',
+  POLICY_WARN: 'a policy in Warn mode would have acted',
+  QUEUE_UNREACHABLE: 'the queue does not answer',
+  QUEUE_BACK: 'the queue answers again',
+  QUEUE_NOT_DURABLE: 'the queue does not keep the durability promise; nothing is accepted',
+  QUEUE_FULL: 'the queue is over 80 % of its volume; accepting stops',
+  LANE_TAKEN: 'this process owns a lane',
+  LANE_LOST: 'this process lost a lane',
+  RECORD_UNREADABLE: 'a queue record could not be understood and is set aside',
+  RECORD_VERSION: 'a queue record has a version this release does not know; it is left alone',
+  PURGE_FAULT: 'a purge removed more than expected; group purges of that lane stop',
+  CLOCK_SKEW: 'the clock differs from the servers by more than 2 s; lanes are given up',
+  SWEPT: 'chunks of a body that never became a message were removed',
+  TRACE_LOST: 'trace lines could not be stored',
+  STEERED: 'a person gave an order to the queue',
+  BUG: 'something happened that must not; please report it',
+} as const
+export type LogCode = keyof typeof logCodes
+
+export type Log = {
+  info(code: LogCode, fields?: object): void
+  warn(code: LogCode, fields?: object): void
+  error(code: LogCode, fields?: object): void
+}
+
+/** `level` as pino names it; writes to stdout, or to the file descriptor given. */
+export const createLog = (options: { pod: string; level?: string; fd?: number }): Log => {
+  const logger: Logger = pino(
+    { level: options.level ?? 'info', base: { pod: options.pod }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'text' },
+    pino.destination({ fd: options.fd ?? 1, sync: false }),
+  )
+  const line = (level: 'info' | 'warn' | 'error') => (code: LogCode, fields: object = {}) => logger[level]({ code, ...fields }, logCodes[code])
+  return { info: line('info'), warn: line('warn'), error: line('error') }
+}
+
+export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} }

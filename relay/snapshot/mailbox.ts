@@ -1,0 +1,32 @@
+// A mailbox as the rest of the relay sees it, and the normal form of a domain. Pure.
+import { domainToASCII } from 'node:url'
+
+/** Local part exactly as given (unquoted where quoting was not needed); domain in lower-case A-labels, or `[1.2.3.4]`. */
+export type Mailbox = { readonly local: string; readonly domain: string }
+
+/** Lower-case A-labels without a trailing dot; undefined where the text is no domain name. */
+export const normalDomain = (text: string): string | undefined => {
+  const bare = text.endsWith('.') ? text.slice(0, -1) : text
+  if (bare === '' || /[^\p{L}\p{N}\p{M}._-]/u.test(bare)) return undefined
+  const ascii = domainToASCII(bare).toLowerCase()
+  const labels = ascii.split('.')
+  const sound = ascii.length <= 253 && labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))
+  return sound ? ascii : undefined
+}
+
+const atom = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/u
+
+/** `local@domain` as it goes on the wire, the local part quoted where it must be (RFC 5321 4.1.2). */
+export const printMailbox = ({ local, domain }: Mailbox): string =>
+  `${atom.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`}@${domain}`
+
+/** Splits `local@domain` that our own code printed, or a manifest holds; undefined where it is none. */
+export const splitMailbox = (text: string): Mailbox | undefined => {
+  const at = text.lastIndexOf('@')
+  if (at < 1) return undefined
+  const local = text.slice(0, at)
+  const literal = /^\[[0-9A-Za-z.:]+\]$/.test(text.slice(at + 1)) ? text.slice(at + 1) : undefined
+  const domain = literal ?? normalDomain(text.slice(at + 1))
+  const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(local)
+  return domain === undefined ? undefined : { local: quoted ? quoted[1]!.replace(/\\(.)/g, '$1') : local, domain }
+}
