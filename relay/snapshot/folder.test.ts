@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { maxPartBytes, toParts, fromParts } from './parts.ts'
+import { parseSnapshot, readSnapshot, revisionOf, watchSnapshot, writeSnapshot, type Snapshot } from './index.ts'
+
+const snapshot = (senders: number, hostname = 'mx.posthouse.example'): Snapshot =>
+  parseSnapshot({
+    version: 1,
+    relay: { namespace: 'mail', name: 'main', manifest: 'MailRelay mail/main', hostname, queue: 'mail-main', queueReplicas: 1, queueBytes: 1e9, retrySchedule: 'patient' },
+    listeners: [{ name: 'mx', manifest: 'MailRelay mail/main', protocol: 'SMTP', port: 25, bindPort: 2525 }],
+    senders: Array.from({ length: senders }, (_, n) => ({ namespace: 'shop', name: `s${n}`, manifest: `MailSender shop/s${n}`, listeners: ['mx'], from: [`*@s${n}.example`] })),
+    schedules: [{ name: 'patient', manifest: 'RetrySchedule patient', attempts: [60], giveUpAfter: 3600 }],
+  })
+
+const inFolder = async (work: (folder: string) => Promise<void> | void) => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-snapshot-'))
+  try {
+    await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+describe('the snapshot on its way to a relay', () => {
+  it('comes back the same from parts of at most 512 KiB, 5,000 senders included', () => {
+    const { index, parts } = toParts(snapshot(5000))
+    assert.ok(parts.size > 3)
+    for (const text of parts.values()) assert.ok(Buffer.byteLength(text) <= maxPartBytes)
+    assert.deepEqual(fromParts(index, (file) => parts.get(file)), snapshot(5000))
+  })
+
+  it('is refused when any 1 of its parts is missing or has 1 byte altered', () => {
+    const { index, parts } = toParts(snapshot(3000))
+    const files = [...parts.keys()]
+    fc.assert(
+      fc.property(fc.constantFrom(...files), fc.option(fc.nat()), (hit, at) => {
+        const altered = (text: string) => (at === null ? undefined : `${text.slice(0, at % text.length)}#${text.slice((at % text.length) + 1)}`)
+        assert.throws(() => fromParts(index, (file) => (file === hit ? altered(parts.get(file)!) : parts.get(file))), { code: 'SNAPSHOT_INVALID' })
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('has 1 revision however its keys are ordered, and another when 1 value changes', () => {
+    const one = snapshot(2)
+    const shuffled = Object.fromEntries(Object.entries(one).reverse()) as Snapshot
+    assert.equal(revisionOf(shuffled), revisionOf(one))
+    assert.notEqual(revisionOf(snapshot(2, 'mx2.posthouse.example')), revisionOf(one))
+  })
+
+  it('is written with mode 0600 and leaves no part of the 1st revision beside the 2nd', () =>
+    inFolder((folder) => {
+      writeSnapshot(folder, snapshot(2000))
+      const revision = writeSnapshot(folder, snapshot(1))
+      assert.equal(readSnapshot(folder).revision, revision)
+      assert.deepEqual(readdirSync(folder).length, 1 + toParts(snapshot(1)).parts.size)
+      for (const file of readdirSync(folder)) assert.equal(statSync(join(folder, file)).mode & 0o777, 0o600)
+    }))
+
+  it('tells a watcher of 1 sound change and 1 broken one, and keeps quiet otherwise', () =>
+    inFolder(async (folder) => {
+      writeSnapshot(folder, snapshot(1))
+      const heard: string[] = []
+      const watch = watchSnapshot(folder, (_, revision) => heard.push(revision), (error) => heard.push(error.message), 10)
+      const next = async (count: number) => {
+        for (let tries = 0; heard.length < count && tries < 1000; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      const revision = writeSnapshot(folder, snapshot(2))
+      await next(1)
+      writeFileSync(join(folder, 'index.json'), '{"half')
+      await next(2)
+      watch.stop()
+      assert.equal(heard.length, 2)
+      assert.equal(heard[0], revision)
+      assert.match(heard[1]!, /not JSON/)
+    }))
+})
