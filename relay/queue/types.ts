@@ -141,7 +141,7 @@ export type BodySource = {
 }
 
 /** Questions and orders of people (CLI, admin socket). */
-export type QueueFilter = { readonly domain?: string; readonly sender?: string; readonly state?: 'ready' | 'deferred' | 'held'; readonly limit?: number }
+export type QueueFilter = { readonly message?: string; readonly domain?: string; readonly sender?: string; readonly state?: 'ready' | 'deferred' | 'held'; readonly limit?: number }
 export type QueueEntry = {
   readonly id: string
   readonly message: string
@@ -183,6 +183,8 @@ export type Queue = {
   show(id: string): Promise<{ readonly entry: QueueEntry; readonly headers: string } | undefined>
   order(order: Order, ids: readonly string[]): Promise<OrderResult[]>
   trace(messageId: string): Promise<TraceEvent[]>
+  /** The message of the newest trace line; undefined before the first. */
+  latest(): Promise<string | undefined>
   emit(event: TraceEvent): void // trace stream, without waiting
   durable(): DurableAccept
   /** Since when the queue has been out of reach, ms since epoch; undefined while it answers. */

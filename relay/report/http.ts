@@ -1,0 +1,50 @@
+// Metrics and health, read-only: /metrics, /healthz (the process turns), /readyz (it may be sent mail, and why not).
+import { createServer, type Server } from 'node:http'
+import type { Metrics } from './metrics.ts'
+
+export type Readiness = { readonly ready: boolean; readonly reason: string }
+export type HttpOptions = {
+  readonly host: string
+  readonly port: number
+  readonly metrics: Metrics
+  readonly readiness: () => Readiness
+  readonly beforeScrape: () => void // gauges that are read, not counted
+}
+
+/** Rejects when the address cannot be opened. */
+export const startHttp = async ({ host, port, metrics, readiness, beforeScrape }: HttpOptions): Promise<{ port: number; close(): Promise<void> }> => {
+  const pages: Record<string, () => Promise<[status: number, type: string, body: string]>> = {
+    '/metrics': async () => (beforeScrape(), [200, metrics.registry.contentType, await metrics.registry.metrics()]),
+    '/healthz': async () => [200, 'text/plain', 'ok\n'],
+    '/readyz': async () => {
+      const { ready, reason } = readiness()
+      return [ready ? 200 : 503, 'text/plain', `${reason}\n`]
+    },
+  }
+  const server = createServer((request, response) => {
+    const page = pages[(request.url ?? '').split('?')[0]!]
+    if (request.method !== 'GET' || !page) {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end(`here are ${Object.keys(pages).join(', ')}\n`)
+      return
+    }
+    page().then(
+      ([status, type, body]) => response.writeHead(status, { 'content-type': type }).end(body),
+      (error: Error) => response.writeHead(500).end(`${error.message}\n`),
+    )
+  })
+  await listening(server, () => server.listen(port, host))
+  return { port: (server.address() as { port: number }).port, close: () => closed(server) }
+}
+
+export const listening = (server: Server, listen: () => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', () => (server.off('error', reject), resolve()))
+    listen()
+  })
+
+export const closed = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
