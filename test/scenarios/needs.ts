@@ -1,0 +1,35 @@
+// What a scenario may need beside this checkout: how to see that it is there, and the line that installs it.
+import { execFileSync } from 'node:child_process'
+import { eximIsHere } from '../tools/exim.ts'
+import { postfixIsHere } from '../tools/postfix.ts'
+
+export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'netns'
+
+const succeeds = (command: string, ...args: string[]): boolean => {
+  try {
+    execFileSync(command, args, { stdio: 'ignore', timeout: 20_000 })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const isRoot = (): boolean => process.getuid?.() === 0
+
+export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; readonly install: string }>> = {
+  root: { isHere: isRoot, install: 'run it as root' },
+  // its master and its queue want an owner of their own, so root has to start it
+  postfix: { isHere: () => isRoot() && postfixIsHere(), install: 'apt-get install --no-install-recommends postfix, and run it as root' },
+  exim: { isHere: () => isRoot() && eximIsHere(), install: 'bash .ci/run packages, as root (exim4-daemon-light beside postfix)' },
+  swaks: { isHere: () => succeeds('swaks', '--version'), install: 'apt-get install swaks' },
+  dkimpy: { isHere: () => succeeds('/usr/bin/python3', '-c', 'import dkim, nacl'), install: 'apt-get install python3-dkim python3-nacl' },
+  openssl: { isHere: () => succeeds('openssl', 'version'), install: 'apt-get install openssl' },
+  netns: { isHere: () => isRoot() && succeeds('unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'), install: 'apt-get install util-linux iproute2, and run it as root (a network namespace of its own)' },
+}
+
+/** Of the needs named, those that are not met. */
+export const missing = (wanted: readonly Need[], known = new Map<Need, boolean>()): Need[] =>
+  wanted.filter((need) => {
+    if (!known.has(need)) known.set(need, needs[need].isHere())
+    return known.get(need) === false
+  })

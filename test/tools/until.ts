@@ -1,0 +1,19 @@
+// Waiting in tests: poll for a condition, never sleep for a guess.
+
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Resolves with the first value that is not undefined or false; throws with `what` when none comes within `forMs`. */
+export const until = async <T>(what: string, check: () => T | undefined | false | Promise<T | undefined | false>, forMs = 30_000, everyMs = 50): Promise<T> => {
+  const deadline = Date.now() + forMs
+  let lastError: unknown
+  while (Date.now() < deadline) {
+    try {
+      const value = await check()
+      if (value !== undefined && value !== false) return value
+    } catch (error) {
+      lastError = error
+    }
+    await sleep(everyMs)
+  }
+  throw new Error(`waited ${forMs / 1000} s in vain for: ${what}${lastError instanceof Error ? ` (last: ${lastError.message})` : ''}`)
+}
