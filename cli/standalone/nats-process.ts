@@ -33,6 +33,7 @@ export const startNats = async (options: NatsOptions): Promise<NatsProcess> => {
   const child = spawn(options.binary, ['-c', config], { stdio: ['ignore', log, log], detached: true })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   child.once('error', () => {})
+  neverLeaveBehind(child)
   await untilListening(options.port, child, join(options.folder, 'nats.log'))
   return {
     url: `nats://127.0.0.1:${options.port}`,
@@ -48,9 +49,21 @@ export const startNats = async (options: NatsOptions): Promise<NatsProcess> => {
   }
 }
 
+const running = new Set<ChildProcess>()
+let watching = false
+
+/** A detached child outlives its parent: at our exit, whatever the reason, it is told to stop. */
+const neverLeaveBehind = (child: ChildProcess): void => {
+  if (!watching) process.once('exit', () => running.forEach((one) => one.kill('SIGTERM')))
+  watching = true
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+}
+
 const natsConfig = ({ folder, port, monitorPort, cluster }: NatsOptions): string => `
 listen: 127.0.0.1:${port}
 http: 127.0.0.1:${monitorPort}
+pid_file: ${JSON.stringify(join(folder, 'nats.pid'))}
 max_payload: 1MB
 jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, sync_interval: always }
 ${cluster ? `server_name: ${cluster.serverName}

@@ -36,11 +36,11 @@ export type Log = {
   error(code: LogCode, fields?: object): void
 }
 
-/** `level` as pino names it; writes to stdout, or to the file descriptor given. */
-export const createLog = (options: { pod: string; level?: string; fd?: number }): Log => {
+/** `level` as pino names it; writes to stdout, or appends to the file given (mode 0600). */
+export const createLog = (options: { pod: string; level?: string; file?: string }): Log => {
   const logger: Logger = pino(
     { level: options.level ?? 'info', base: { pod: options.pod }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'text' },
-    pino.destination({ fd: options.fd ?? 1, sync: false }),
+    pino.destination({ dest: options.file ?? 1, sync: false, ...(options.file !== undefined && { mode: 0o600 }) }),
   )
   const line = (level: 'info' | 'warn' | 'error') => (code: LogCode, fields: object = {}) => logger[level]({ code, ...fields }, logCodes[code])
   return { info: line('info'), warn: line('warn'), error: line('error') }

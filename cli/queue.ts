@@ -1,0 +1,112 @@
+// `posthouse queue`: what waits, why, and the orders people give.
+import type { Command } from 'commander'
+import type { DomainSummary, OrderResult, Order, QueueEntry } from '../relay/queue/index.ts'
+import { Failure } from './failure.ts'
+import { ask, askingOptions, type Asking } from './socket.ts'
+import { ago, print, printJson, styled, table, when } from './terminal.ts'
+
+type Filter = { readonly domain?: string; readonly sender?: string; readonly state?: string; readonly limit?: string }
+
+export const queueCommand = (program: Command): void => {
+  const queue = program.command('queue').description('show and steer what waits in the queue')
+  filtered(queue.command('summary', { isDefault: true }).description('deliveries by domain (the default)')).action(summary)
+  filtered(queue.command('list').description('one line per delivery')).option('--limit <n>', 'at most this many', '1000').action(list)
+  askingOptions(queue.command('show <id>').description('one delivery whole, with the message\'s headers')).action(show)
+  const orders: [Order, string][] = [
+    ['hold', 'keep deliveries until they are released'],
+    ['release', 'let held deliveries go'],
+    ['retry', 'try deferred deliveries now'],
+    ['bounce', 'give up and tell the senders'],
+    ['delete', 'remove without telling anybody'],
+  ]
+  for (const [order, text] of orders)
+    filtered(queue.command(`${order} [ids...]`).description(`${text}; by message or delivery id, or by --domain or --sender`)).action(
+      (ids: string[], options: Asking & Filter) => give(order, ids, options),
+    )
+}
+
+const filtered = (command: Command): Command =>
+  askingOptions(command)
+    .option('--domain <domain>', 'only this recipient domain')
+    .option('--sender <sender>', 'only this envelope sender (address) or MailSender (namespace/name)')
+    .option('--state <state>', 'only ready, deferred or held')
+
+const filterOf = ({ domain, sender, state, limit }: Filter): Record<string, unknown> => {
+  if (state !== undefined && !['ready', 'deferred', 'held'].includes(state)) throw new Failure(`--state ${state}: one of ready, deferred, held`)
+  if (limit !== undefined && !/^[1-9]\d*$/.test(limit)) throw new Failure(`--limit ${limit}: a whole number from 1`)
+  return { ...(domain !== undefined && { domain: domain.toLowerCase() }), ...(sender !== undefined && { sender }), ...(state !== undefined && { state }), ...(limit !== undefined && { limit: Number(limit) }) }
+}
+
+const summary = async (options: Asking & Filter): Promise<void> => {
+  const all = options.sender === undefined && options.state === undefined ? ((await ask(options, 'summary')) as DomainSummary[]) : summed((await ask(options, 'list', filterOf(options))) as QueueEntry[])
+  const rows = all.filter(({ domain }) => options.domain === undefined || domain === options.domain.toLowerCase())
+  if (options.json) return printJson(rows)
+  if (rows.length === 0) return print('The queue is empty.')
+  const total = (pick: (row: DomainSummary) => number) => String(rows.reduce((sum, row) => sum + pick(row), 0))
+  const cells = rows.map((row) => [String(row.ready), String(row.deferred), String(row.held), row.domain])
+  print(table(['READY', 'DEFERRED', 'HELD', 'DOMAIN'], [...cells, [total((row) => row.ready), total((row) => row.deferred), total((row) => row.held), `(${rows.length} domains)`]]))
+}
+
+const summed = (entries: readonly QueueEntry[]): DomainSummary[] => {
+  const sums = new Map<string, { domain: string; ready: number; deferred: number; held: number }>()
+  for (const { domain, state } of entries) {
+    const sum = sums.get(domain) ?? { domain, ready: 0, deferred: 0, held: 0 }
+    sum[state] += 1
+    sums.set(domain, sum)
+  }
+  return [...sums.values()]
+}
+
+const list = async (options: Asking & Filter): Promise<void> => {
+  const entries = (await ask(options, 'list', filterOf(options))) as QueueEntry[]
+  if (options.json) return printJson(entries)
+  if (entries.length === 0) return print('Nothing in the queue fits.')
+  const now = Date.now()
+  print(table(['ID', 'STATE', 'ARRIVED', 'TRY', 'NEXT', 'FROM', 'TO', 'WHY'], entries.map((entry) => row(entry, now))))
+}
+
+const row = (entry: QueueEntry, now: number): string[] => [
+  entry.id,
+  entry.state,
+  ago(entry.arrivedAt, now),
+  String(entry.attempt),
+  entry.state === 'held' ? '-' : when(entry.nextAt ?? now, now),
+  entry.mailFrom === '' ? '<>' : entry.mailFrom,
+  entry.recipients.length > 2 ? `${entry.recipients.slice(0, 2).join(',')},… (${entry.recipients.length})` : entry.recipients.join(','),
+  [entry.why, entry.said].filter(Boolean).join(': '),
+]
+
+const show = async (id: string, options: Asking): Promise<void> => {
+  const shown = (await ask(options, 'show', { id })) as { entry: QueueEntry; headers: string }
+  if (options.json) return printJson(shown)
+  printEntry(shown.entry)
+  print(`\n${shown.headers.trimEnd()}`)
+}
+
+export const printEntry = (entry: QueueEntry): void => {
+  const now = Date.now()
+  const lines: [string, string | undefined][] = [
+    ['delivery', entry.id],
+    ['state', entry.state],
+    ['from', entry.mailFrom === '' ? '<> (a notice)' : entry.mailFrom],
+    ['sender', entry.sender],
+    ['to', entry.recipients.join(', ')],
+    ['arrived', ago(entry.arrivedAt, now)],
+    ['attempts', String(entry.attempt)],
+    ['next', entry.state === 'held' ? 'when released' : when(entry.nextAt ?? now, now)],
+    ['why', entry.why],
+    ['host', entry.host],
+    ['it said', entry.said],
+    ['size', `${entry.bytes} bytes`],
+    ['lane', `${entry.lane}${entry.owner === undefined ? ', nobody owns it for the moment' : `, owned by ${entry.owner}`}`],
+  ]
+  for (const [name, value] of lines) if (value !== undefined && value !== '') print(`${styled('bold', name.padEnd(9))} ${value}`)
+}
+
+const give = async (order: Order, ids: readonly string[], options: Asking & Filter): Promise<void> => {
+  const results = (await ask(options, 'order', { order, ...(ids.length > 0 ? { ids } : { filter: filterOf(options) }) })) as OrderResult[]
+  if (options.json) printJson(results)
+  else for (const { id, done, why } of results) print(`${id}  ${done ? styled('green', `${order}: done`) : styled('red', `${order}: not done, ${why ?? 'no reason given'}`)}`)
+  if (!options.json && results.length === 0) print('Nothing in the queue fits.')
+  if (results.some(({ done }) => !done)) process.exitCode = 1
+}

@@ -1,0 +1,67 @@
+// `posthouse relay`: the process of a pod, started alone on a snapshot and a queue.
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Command } from 'commander'
+import { podName, startRelay } from '../relay/main.ts'
+import { createLog } from '../relay/report/index.ts'
+import { Failure } from './failure.ts'
+import { untilSignal } from './signals.ts'
+
+type Options = {
+  readonly snapshot: string
+  readonly nats: string
+  readonly natsMonitor?: string
+  readonly host: string
+  readonly listen: Readonly<Record<string, string>>
+  readonly http: string
+  readonly socket: string
+  readonly pod?: string
+  readonly testMxPort?: string
+}
+
+export const relayCommand = (program: Command): void => {
+  program
+    .command('relay')
+    .description('one relay process on a compiled snapshot and a NATS queue (what a pod runs)')
+    .requiredOption('--snapshot <dir>', 'folder with index.json and its parts')
+    .requiredOption('--nats <urls>', 'NATS servers, separated by commas')
+    .option('--nats-monitor <urls>', 'their monitoring addresses, to see that they fsync; without, nothing is accepted')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--listen <name=host:port>', 'where one listener opens, instead of the snapshot\'s port; repeatable', collect, {})
+    .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
+    .option('--socket <path>', 'admin socket', '/run/posthouse/admin.sock')
+    .option('--pod <name>', 'name in leases, logs and traces (default: POD_NAME, else host and process)')
+    .option('--test-mx-port <port>', 'for tests on one machine: MX hosts answer on this port and may be loopback')
+    .action(run)
+}
+
+const collect = (value: string, all: Record<string, string>): Record<string, string> => {
+  const at = value.indexOf('=')
+  if (at < 1) throw new Failure(`--listen ${value}: name=host:port, such as mx=127.0.0.1:2525`)
+  return { ...all, [value.slice(0, at)]: value.slice(at + 1) }
+}
+
+export const hostPort = (text: string): { host: string; port: number } => {
+  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  if (!found) throw new Failure(`${text}: host:port, such as 127.0.0.1:2525 or [::1]:2525`)
+  return { host: found[1] ?? found[2]!, port: Number(found[3]) }
+}
+
+const run = async (options: Options): Promise<void> => {
+  const pod = options.pod ?? podName()
+  const log = createLog({ pod })
+  mkdirSync(dirname(options.socket), { recursive: true })
+  const relay = await startRelay({
+    snapshotFolder: options.snapshot,
+    natsUrls: options.nats.split(','),
+    monitorUrls: options.natsMonitor?.split(',') ?? [],
+    pod,
+    bind: (listener) => (options.listen[listener.name] === undefined ? { host: options.host, port: listener.bindPort } : hostPort(options.listen[listener.name]!)),
+    http: hostPort(options.http),
+    adminSocket: options.socket,
+    log,
+    ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
+  })
+  await untilSignal()
+  await relay.stop()
+}

@@ -1,0 +1,83 @@
+// `posthouse talk`: the manual session where no telnet is at hand. Each line is sent when the reply to the one before is there.
+import { createInterface } from 'node:readline'
+import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Command } from 'commander'
+import { Failure } from './failure.ts'
+import { print, styled } from './terminal.ts'
+
+type TalkOptions = { readonly tls?: boolean; readonly timeout: string }
+
+export const talkCommand = (program: Command): void => {
+  program
+    .command('talk <host:port> [lines...]')
+    .description('a session by hand: with lines, says each when the last was answered; without, you type')
+    .option('--tls', 'implicit TLS (port 465); the certificate is not checked')
+    .option('--timeout <seconds>', 'how long to wait for a reply', '30')
+    .action(talk)
+}
+
+const talk = async (target: string, lines: string[], options: TalkOptions): Promise<void> => {
+  const socket = await open(target, options)
+  const replies = readReplies(socket)
+  const next = async () => {
+    const reply = await withTimeout(replies.next(), Number(options.timeout) * 1000)
+    for (const line of reply) print(styled(/^[45]/.test(line) ? 'red' : 'green', `< ${line}`))
+    if (reply.length === 0) throw new Failure('the server closed the connection', 1)
+    return reply.at(-1)!
+  }
+  try {
+    let last = await next()
+    const typed = lines.length > 0 ? lines : createInterface({ input: process.stdin })
+    let inData = false
+    for await (const line of typed) {
+      if (lines.length > 0) print(`> ${line}`)
+      socket.write(`${line}\r\n`)
+      if (inData && line !== '.') continue // DATA is answered once, at its dot
+      last = await next()
+      inData = last.startsWith('354')
+    }
+    if (lines.length > 0 && /^[45]/.test(last)) process.exitCode = 1
+  } finally {
+    socket.destroy()
+  }
+}
+
+const open = (target: string, { tls }: TalkOptions): Promise<Socket> => {
+  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(target)
+  if (!found) throw new Failure(`${target}: host:port, such as 127.0.0.1:2525`)
+  const address = { host: found[1] ?? found[2]!, port: Number(found[3]) }
+  return new Promise((resolve, reject) => {
+    const socket: Socket = tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address)
+    socket.once(tls ? 'secureConnect' : 'connect', () => resolve(socket))
+    socket.once('error', (error) => reject(new Failure(`${target} does not answer: ${error.message}`)))
+  })
+}
+
+/** Whole replies, one at a time; after the connection's end, empty ones. */
+const readReplies = (socket: Socket): { next(): Promise<string[]> } => {
+  const waiting: ((reply: string[]) => void)[] = []
+  const ready: string[][] = []
+  let ended = false
+  let lines: string[] = []
+  const lineReader = createInterface({ input: socket })
+  lineReader.on('line', (line) => {
+    lines.push(line)
+    if (/^\d{3}-/.test(line)) return
+    const reply = lines.splice(0)
+    if (waiting.length > 0) waiting.shift()!(reply)
+    else ready.push(reply)
+  })
+  lineReader.once('close', () => {
+    ended = true
+    for (const resolve of waiting.splice(0)) resolve([])
+  })
+  const next = async () => ready.shift() ?? (ended ? [] : new Promise<string[]>((resolve) => waiting.push(resolve)))
+  return { next }
+}
+
+const withTimeout = <T>(promise: Promise<T>, ms: number): Promise<T> => {
+  const { promise: late, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => reject(new Failure(`no reply within ${ms / 1000} s`)), ms)
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}

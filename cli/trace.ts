@@ -1,0 +1,63 @@
+// `posthouse trace` and `posthouse why`: what became of a message, and what holds one back.
+import type { Command } from 'commander'
+import type { DurableAccept, QueueEntry, TraceEvent } from '../relay/queue/index.ts'
+import { Failure } from './failure.ts'
+import { printEntry } from './queue.ts'
+import { ask, askingOptions, type Asking } from './socket.ts'
+import { clock, print, printJson, styled, table, when } from './terminal.ts'
+
+export const traceCommand = (program: Command): void => {
+  askingOptions(program.command('trace [id]').description('the timeline of one message: accepted by, verdict, each attempt, outcome'))
+    .option('--latest', 'the newest message')
+    .action(trace)
+}
+
+export const whyCommand = (program: Command): void => {
+  askingOptions(program.command('why <id-or-domain>').description('what holds a message or a domain back, and which manifest set it')).action(why)
+}
+
+const trace = async (id: string | undefined, options: Asking & { latest?: boolean }): Promise<void> => {
+  if (id === undefined && !options.latest) throw new Failure('name a message (the id in "queued as …"), or say --latest')
+  const events = (id === undefined ? await ask(options, 'latest') : await ask(options, 'trace', { id })) as TraceEvent[]
+  if (events.length === 0) throw new Failure(`no trace of ${id}: traces are kept 7 days`, 1)
+  if (options.json) printJson(events)
+  else printEvents(events)
+}
+
+const colours = { delivered: 'green', bounced: 'red', deferred: 'yellow', held: 'yellow', dropped: 'red' } as const
+
+const printEvents = (events: readonly TraceEvent[]): void => {
+  for (const { at, kind, text, host, said, recipients, rule, delivery } of events) {
+    const colour = kind in colours ? colours[kind as keyof typeof colours] : 'bold'
+    print(`${clock(at)}  ${styled(colour, kind.padEnd(9))} ${delivery ?? ''} ${text}`.trimEnd())
+    const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`]
+    for (const line of more) if (line) print(`${' '.repeat(25)}${line}`)
+  }
+}
+
+type Why =
+  | { kind: 'delivery'; entry: QueueEntry; limits: string[]; durable: DurableAccept }
+  | { kind: 'domain'; domain: string; entries: QueueEntry[]; limits: string[]; durable: DurableAccept }
+  | { kind: 'ended'; events: TraceEvent[] }
+
+const why = async (about: string, options: Asking): Promise<void> => {
+  const answer = (await ask(options, 'why', { about })) as Why
+  if (options.json) return printJson(answer)
+  if (answer.kind === 'ended') return print('It is not in the queue any more. What became of it:'), printEvents(answer.events)
+  if (answer.kind === 'delivery') printEntry(answer.entry)
+  else printReasons(answer.entries)
+  for (const limit of answer.limits) print(`${styled('bold', 'limit'.padEnd(9))} ${limit}`)
+  if (!answer.durable.ok) print(styled('red', `queue     ${answer.durable.text}`))
+}
+
+/** Deliveries of a domain by the reason they wait, the most common first. */
+const printReasons = (entries: readonly QueueEntry[]): void => {
+  const groups = new Map<string, { count: number; next: number; example: string }>()
+  for (const { state, why: reason, said, nextAt, id } of entries) {
+    const key = [state, reason, said].filter(Boolean).join(': ')
+    const group = groups.get(key) ?? { count: 0, next: Infinity, example: id }
+    groups.set(key, { count: group.count + 1, next: Math.min(group.next, nextAt ?? Infinity), example: group.example })
+  }
+  const rows = [...groups].sort(([, a], [, b]) => b.count - a.count).map(([reason, { count, next, example }]) => [String(count), Number.isFinite(next) ? when(next, Date.now()) : '-', example, reason])
+  print(table(['COUNT', 'NEXT', 'EXAMPLE', 'WHY'], rows))
+}

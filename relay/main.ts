@@ -1,0 +1,122 @@
+// Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
+import { hostname } from 'node:os'
+import { createDeliverer } from './deliver/index.ts'
+import { openQueue } from './queue/index.ts'
+import { startReceiving } from './receive/index.ts'
+import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Readiness, startAdmin, startHttp } from './report/index.ts'
+import { type Listener, readSnapshot, type Snapshot, watchSnapshot } from './snapshot/index.ts'
+import { adminCalls } from './steering.ts'
+import type { Queue } from './queue/index.ts'
+
+export type RelayOptions = {
+  readonly snapshotFolder: string
+  readonly natsUrls: readonly string[]
+  readonly monitorUrls: readonly string[]
+  readonly pod: string
+  readonly bind: (listener: Listener) => { readonly host: string; readonly port: number }
+  readonly http: { readonly host: string; readonly port: number }
+  readonly adminSocket: string
+  readonly log?: Log
+  /** For tests on one machine: the port of MX hosts (default 25), and whether an MX may be loopback. */
+  readonly testMx?: { readonly port: number; readonly allowLoopback: boolean }
+}
+
+export type RunningRelay = {
+  readonly revision: () => string
+  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[]
+  readonly httpPort: number
+  readonly readiness: () => Readiness
+  /** Finishes what is in flight within the snapshot's drain time, lets go of its lanes, and ends. */
+  stop(): Promise<void>
+}
+
+/** Rejects when the snapshot is broken, or an address cannot be opened. An unreachable queue is waited for: the relay is up, and not ready. */
+export const startRelay = async (options: RelayOptions): Promise<RunningRelay> => {
+  const log = options.log ?? createLog({ pod: options.pod })
+  const metrics = createMetrics()
+  const current = readSnapshot(options.snapshotFolder)
+  const snapshot = () => current.snapshot
+  const queue = await openQueue({
+    servers: [...options.natsUrls],
+    monitorUrls: [...options.monitorUrls],
+    name: current.snapshot.relay.queue,
+    replicas: current.snapshot.relay.queueReplicas,
+    bytesLimit: current.snapshot.relay.queueBytes,
+    pod: options.pod,
+    revision: () => current.revision,
+    log,
+    metrics,
+    composeNotice: createComposeNotice({ relay: () => snapshot().relay, schedule: () => scheduleOf(snapshot()), metrics, log }),
+  })
+  const deliverer = createDeliverer({ snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
+  queue.setPaused(current.snapshot.relay.paused)
+  await queue.start(deliverer)
+  const receiving = await startReceiving({ snapshot, queue, log, metrics, bind: options.bind, callout: deliverer.callout })
+  let stopping = false
+  const readiness = () => readinessOf(queue, stopping, Date.now())
+  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => gauge(metrics, queue, current.revision) })
+  const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
+  const watch = watchSnapshot(
+    options.snapshotFolder,
+    (fresh, revision) => {
+      Object.assign(current, { snapshot: fresh, revision })
+      receiving.reload(fresh)
+      queue.setPaused(fresh.relay.paused)
+      log.info('SNAPSHOT_LOADED', { revision })
+    },
+    (error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision }),
+  )
+  log.info('START', { revision: current.revision, listeners: receiving.addresses, http: http.port })
+  const stop = async () => {
+    stopping = true
+    log.info('STOP')
+    watch.stop()
+    const ms = current.snapshot.relay.drainSeconds * 1000
+    await receiving.drain(ms)
+    await queue.drain(ms)
+    await receiving.close()
+    await deliverer.close()
+    await queue.close()
+    await admin.close()
+    await http.close()
+  }
+  return { revision: () => current.revision, listeners: receiving.addresses, httpPort: http.port, readiness, stop }
+}
+
+/** What this process is called in leases, logs and traces: the pod's name, or host and process. */
+export const podName = (env: NodeJS.ProcessEnv = process.env): string => env.POD_NAME ?? `${hostname().replace(/[^A-Za-z0-9-]/g, '-')}-${process.pid}`
+
+/** Not ready: stopping, not durable, or a queue out of reach for a minute (under that, clients are answered 451). */
+export const readinessOf = (queue: Pick<Queue, 'durable' | 'outageSince'>, stopping: boolean, now: number): Readiness => {
+  if (stopping) return { ready: false, reason: 'stopping: sessions finish, new ones go elsewhere' }
+  const since = queue.outageSince()
+  if (since !== undefined && now - since > 60_000) return { ready: false, reason: `the queue has been out of reach for ${Math.round((now - since) / 1000)} s` }
+  const durable = queue.durable()
+  // inside the first minute of an outage nothing is known about durability either: stay in, answer 451
+  if (!durable.ok && since === undefined) return { ready: false, reason: `${durable.reason}: ${durable.text}` }
+  return { ready: true, reason: since === undefined ? 'ready' : 'ready; the queue has not answered for a moment, clients get 451' }
+}
+
+const scheduleOf = (snapshot: Snapshot) => snapshot.schedules.find(({ name }) => name === snapshot.relay.retrySchedule)!
+
+const callsOf = (queue: Queue, deliverer: { whyWaiting(domain: string): readonly string[] }, status: () => object): AdminCalls =>
+  adminCalls(queue, (domain) => deliverer.whyWaiting(domain), status)
+
+const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readiness): object => ({
+  pod,
+  revision,
+  ready: readiness,
+  durable: queue.durable(),
+  counts: queue.counts(),
+  peers: queue.peers(),
+})
+
+const gauge = (metrics: ReturnType<typeof createMetrics>, queue: Queue, revision: string): void => {
+  const { inFlight, lanesOwned, bytes } = queue.counts()
+  metrics.inFlight.set(inFlight)
+  metrics.queueLanes.set(lanesOwned)
+  metrics.queueBytes.set(bytes)
+  metrics.queueUp.set(queue.durable().ok && queue.outageSince() === undefined ? 1 : 0)
+  metrics.revisionInfo.reset()
+  metrics.revisionInfo.set({ revision }, 1)
+}

@@ -1,0 +1,54 @@
+// The house's walls: which folder may import which, and through which door.
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { describe, it } from 'node:test'
+
+const root = join(import.meta.dirname, '..')
+
+/** Room → rooms it may import. Wiring (relay/*.ts) may import every room of relay. */
+const arrows: Record<string, readonly string[]> = {
+  crds: [],
+  'relay/snapshot': [],
+  'relay/decide': ['relay/snapshot'],
+  'relay/report': ['relay/snapshot', 'relay/queue'],
+  'relay/dns': ['relay/snapshot', 'relay/report'],
+  'relay/queue': ['relay/snapshot', 'relay/report'],
+  'relay/deliver': ['relay/snapshot', 'relay/queue', 'relay/dns', 'relay/report'],
+  'relay/receive': ['relay/snapshot', 'relay/decide', 'relay/queue', 'relay/report'],
+  relay: ['relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/receive', 'relay/dns', 'relay/report'],
+  operator: ['relay/snapshot', 'crds'],
+  cli: ['operator', 'relay', 'relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/dns', 'relay/report', 'crds'],
+}
+
+const rooms = Object.keys(arrows).sort((a, b) => b.length - a.length)
+const roomOf = (file: string): string | undefined => rooms.find((room) => file.startsWith(`${room}/`))
+
+type Arrow = { readonly from: string; readonly to: string; readonly typeOnly: boolean }
+
+const arrowsOf = (file: string): Arrow[] => {
+  const text = readFileSync(join(root, file), 'utf8')
+  const imports = text.matchAll(/^\s*(?:import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]/gms)
+  return [...imports].map(([, type, target]) => ({ from: file, to: relative(root, join(root, dirname(file), target!)).split(sep).join('/'), typeOnly: type !== undefined }))
+}
+
+const files = globSync(['crds/**/*.ts', 'relay/**/*.ts', 'operator/**/*.ts', 'cli/**/*.ts'], { cwd: root }).filter((file) => !file.endsWith('.test.ts') && !file.endsWith('.types.ts'))
+const crossing = files.flatMap(arrowsOf).filter(({ from, to }) => roomOf(to) !== undefined && roomOf(from) !== roomOf(to))
+
+describe('the arrows between folders', () => {
+  it('go only where the 11 rooms allow', () => {
+    assert.ok(crossing.length > 10, 'found no imports: the reader of imports is broken')
+    const wrong = crossing.filter(({ from, to }) => !arrows[roomOf(from)!]!.includes(roomOf(to)!))
+    assert.deepEqual(wrong.map(({ from, to }) => `${from} → ${to}`), [])
+  })
+
+  it('pass 2 doors at most: index.ts and internal.ts', () => {
+    const wrong = crossing.filter(({ to }) => roomOf(to) !== 'relay' && !/\/(index|internal)\.ts$/.test(to))
+    assert.deepEqual(wrong.map(({ from, to }) => `${from} → ${to}`), [])
+  })
+
+  it('lead from report to queue by 0 values, only types: the queue reports, the report does not queue', () => {
+    const wrong = crossing.filter(({ from, to, typeOnly }) => roomOf(from) === 'relay/report' && roomOf(to) === 'relay/queue' && !typeOnly)
+    assert.deepEqual(wrong.map(({ from, to }) => `${from} → ${to}`), [])
+  })
+})

@@ -1,0 +1,27 @@
+// The manual against the code: every file, log code and metric it names exists, and every one that exists is named.
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { createMetrics, logCodes } from '../relay/report/index.ts'
+
+const root = join(import.meta.dirname, '..')
+const page = (name: string): string => readFileSync(join(root, 'docs', name), 'utf8')
+const firstCells = (text: string): string[] => [...text.matchAll(/^\| `([^`]+)` \|/gm)].map(([, cell]) => cell!)
+
+describe('the manual', () => {
+  it('names in its map only files that exist, at least 10', () => {
+    const named = [...page('map.md').matchAll(/`([a-z-]+\/[a-z0-9/-]+\.ts)`/g)].map(([, file]) => file!)
+    assert.ok(named.length >= 10)
+    assert.deepEqual(named.filter((file) => !existsSync(join(root, file))), [])
+  })
+
+  it('has 1 row for each log code, and no other', () => {
+    assert.deepEqual(firstCells(page('logs.md')).sort(), Object.keys(logCodes).sort())
+  })
+
+  it('has 1 row for each metric, and no other', async () => {
+    const ours = (await createMetrics().registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => name.startsWith('posthouse_'))
+    assert.deepEqual(firstCells(page('metrics.md')).sort(), ours.sort())
+  })
+})
