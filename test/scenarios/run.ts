@@ -1,5 +1,5 @@
 // `npm run scenario`: lists the numbered scenarios, runs one or all, each in a process of its own with a time limit.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -65,6 +65,7 @@ const runOrSkip = async (listed: Listed): Promise<Result> => {
 
 const runOne = async ({ name, story }: Listed): Promise<Result> => {
   const folder = mkdtempSync(join(tmpdir(), `posthouse-${name.slice(0, 4)}-`))
+  chmodSync(folder, 0o711) // Postfix's and Exim's daemons run as other users
   const started = Date.now()
   const limit = (story.limitSeconds ?? 120) * 1000
   const one = [join(import.meta.dirname, 'one.ts'), name, folder]
