@@ -5,7 +5,7 @@ type Style = Parameters<typeof styleText>[0]
 
 /** Styled where `stream` is a terminal that wants colour. */
 export const styled = (style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string =>
-  stream.isTTY && process.env.NO_COLOR === undefined ? styleText(style, text) : text
+  stream.isTTY && process.env.NO_COLOR === undefined ? styleText(style, text, { validateStream: false }) : text
 
 export const print = (line = ''): void => void process.stdout.write(`${line}\n`)
 export const complain = (line: string): void => void process.stderr.write(`${line}\n`)

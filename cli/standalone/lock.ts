@@ -16,7 +16,7 @@ export const lockFolder = (folder: string): (() => void) => {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       const holder = Number(readFileSync(path, 'utf8'))
-      if (isAlive(holder) && /posthouse|cli\/main/.test(commandOf(holder) ?? 'posthouse')) throw new Failure(`${folder} is in use by process ${holder}: stop it, or name another folder with --data`)
+      if (holds(holder)) throw new Failure(`${folder} is in use by process ${holder}: stop it, or name another folder with --data`)
       rmSync(path, { force: true })
     }
   }
@@ -35,6 +35,9 @@ export const endLeftOver = async (natsFolder: string): Promise<void> => {
     await sleep(100)
   }
 }
+
+/** A number may have been given to another program since; where the system does not tell, it counts as ours. */
+const holds = (pid: number): boolean => isAlive(pid) && (pid === process.pid || /posthouse|cli\/main/.test(commandOf(pid) ?? 'posthouse'))
 
 const isAlive = (pid: number): boolean => {
   try {

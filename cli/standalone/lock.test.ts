@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { findNatsServer, recentEnough } from './find-nats-server.ts'
+import { endLeftOver, lockFolder } from './lock.ts'
+import { freePort, startNats } from './nats-process.ts'
+
+const inFolder = async (work: (folder: string) => Promise<void> | void) => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-lock-'))
+  try {
+    await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+describe('the data folder of a standalone relay', () => {
+  it('is held by 1 process at a time, and free again after', () =>
+    inFolder((folder) => {
+      const unlock = lockFolder(folder)
+      assert.throws(() => lockFolder(folder), /is in use by process \d+: stop it, or name another folder/)
+      unlock()
+      lockFolder(folder)()
+    }))
+
+  it('is taken over from a process that died, and from 1 with a reused number', () =>
+    inFolder(async (folder) => {
+      const child = spawn('sleep', ['30'])
+      try {
+        writeFileSync(join(folder, 'lock'), String(child.pid)) // alive, but no Posthouse
+        lockFolder(folder)()
+      } finally {
+        child.kill()
+      }
+      writeFileSync(join(folder, 'lock'), '999999999')
+      lockFolder(folder)()
+    }))
+
+  it('loses the nats-server that a killed standalone left on it, and no other', () =>
+    inFolder(async (folder) => {
+      const { path: binary } = await findNatsServer()
+      const ours = await startNats({ binary, folder: join(folder, 'ours'), port: await freePort(), monitorPort: await freePort() })
+      const other = await startNats({ binary, folder: join(folder, 'other'), port: await freePort(), monitorPort: await freePort() })
+      await endLeftOver(join(folder, 'ours'))
+      assert.notEqual(await Promise.race([ours.exited, Promise.resolve('alive')]), 'alive')
+      assert.equal(await Promise.race([other.exited, Promise.resolve('alive')]), 'alive')
+      await other.stop()
+    }))
+})
+
+describe('the nats-server used', () => {
+  it('is 2.15 or newer, whatever the digits look like', () => {
+    for (const [version, good] of [['2.15.0', true], ['2.15.1', true], ['2.100.0', true], ['3.0.0', true], ['2.14.9', false], ['2.9.25', false], ['1.15.0', false]] as const)
+      assert.equal(recentEnough(version), good, version)
+  })
+})

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ago, duration, styled, table, when } from './terminal.ts'
+
+describe('the CLI on a terminal', () => {
+  it('says times in the 2 largest units', () => {
+    const cases: [number, string][] = [[0, '0s'], [400, '0s'], [59_000, '59s'], [90_000, '1m30s'], [3_600_000, '1h'], [90_061_000, '1d1h'], [-5, '0s']]
+    for (const [ms, words] of cases) assert.equal(duration(ms), words)
+    assert.equal(ago(1000, 61_000), '1m ago')
+    assert.equal(when(5000, 6000), 'now')
+    assert.equal(when(6000, 5000), 'in 1s')
+  })
+
+  it('lines up 2 columns and leaves the last one free', () => {
+    assert.equal(table(['A', 'B'], [['long', 'x'], ['s', 'y z']]), 'A     B\nlong  x\ns     y z')
+  })
+
+  it('writes 0 colour codes where the stream is no terminal, or NO_COLOR is set', () => {
+    assert.equal(styled('red', 'no', { isTTY: false } as NodeJS.WriteStream), 'no')
+    const before = process.env.NO_COLOR
+    delete process.env.NO_COLOR
+    assert.match(styled('red', 'no', { isTTY: true } as NodeJS.WriteStream), /\u001b\[31mno/)
+    process.env.NO_COLOR = '1'
+    assert.equal(styled('red', 'no', { isTTY: true } as NodeJS.WriteStream), 'no')
+    if (before === undefined) delete process.env.NO_COLOR
+  })
+})
