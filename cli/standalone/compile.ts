@@ -1,0 +1,58 @@
+// One MailRelay's snapshot from a folder of manifests, now and whenever a file changes. Every mistake is told; a folder with mistakes changes nothing.
+import { globSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { printProblem } from '../../operator/index.ts'
+import type { Snapshot } from '../../relay/snapshot/index.ts'
+import { compile, type Compiled } from '../compile-manifests.ts'
+import { Failure } from '../failure.ts'
+import { complain, styled } from '../terminal.ts'
+
+/** `relay`: namespace/name where the folder has several. Throws Failure with every mistake. */
+export const compileFolder = async (manifests: string, data: string, relay?: string): Promise<Snapshot> => {
+  const compiled = await compile({ manifests, made: join(data, 'made'), now: new Date() })
+  for (const problem of compiled.problems) if (problem.level === 'warning') complain(styled('yellow', printProblem(problem), process.stderr))
+  const errors = compiled.problems.filter(({ level }) => level === 'error').map(printProblem)
+  if (errors.length > 0) throw new Failure(`${errors.join('\n')}\n${errors.length} mistakes in ${manifests}: nothing is started or changed`)
+  return chosen(compiled, manifests, relay)
+}
+
+const chosen = ({ snapshots }: Compiled, manifests: string, relay?: string): Snapshot => {
+  const names = [...snapshots.keys()]
+  if (names.length === 0) throw new Failure(`${manifests} declares no MailRelay`)
+  if (relay === undefined && names.length > 1) throw new Failure(`${manifests} declares ${names.length} MailRelays: name one with --relay ${names.join(' or --relay ')}`)
+  const found = snapshots.get(relay ?? names[0]!)
+  if (!found) throw new Failure(`${manifests} declares no MailRelay ${relay}; it has ${names.join(', ')}`)
+  return found
+}
+
+/** Looks every second. A broken folder is complained of once, and what runs stays. */
+export const watchFolder = (manifests: string, data: string, relay: string | undefined, changed: (snapshot: Snapshot) => void): { stop(): void } => {
+  let seen = stamp(manifests)
+  let busy = false
+  const look = async () => {
+    const now = stamp(manifests)
+    if (busy || now === seen) return
+    busy = true
+    seen = now
+    try {
+      changed(await compileFolder(manifests, data, relay))
+    } catch (error) {
+      complain(styled('red', `${(error as Error).message}\nwhat runs stays as it was`, process.stderr))
+    } finally {
+      busy = false
+    }
+  }
+  const timer = setInterval(() => void look(), 1000)
+  return { stop: () => clearInterval(timer) }
+}
+
+/** Names, sizes and times of the files: differs when anything was written. */
+const stamp = (manifests: string): string => {
+  const files = globSync('*.{yaml,yml}', { cwd: manifests }).sort()
+  return files.map((file) => [file, stampOf(join(manifests, file))].join(':')).join('|')
+}
+
+const stampOf = (path: string): string => {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found ? `${found.size}@${found.mtimeMs}` : 'gone'
+}
