@@ -1,8 +1,8 @@
 // Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
 import { hostname } from 'node:os'
-import { createDeliverer } from './deliver/index.ts'
+import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { openQueue } from './queue/index.ts'
-import { startReceiving } from './receive/index.ts'
+import { type ReceiveOptions, startReceiving } from './receive/index.ts'
 import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, watchSnapshot } from './snapshot/index.ts'
 import { adminCalls } from './steering.ts'
@@ -23,7 +23,7 @@ export type RelayOptions = {
 
 export type RunningRelay = {
   readonly revision: () => string
-  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[]
+  readonly listeners: () => readonly { readonly listener: string; readonly host: string; readonly port: number }[]
   readonly httpPort: number
   readonly readiness: () => Readiness
   /** Finishes what is in flight within the snapshot's drain time, lets go of its lanes, and ends. */
@@ -51,22 +51,25 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const deliverer = createDeliverer({ snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
   queue.setPaused(current.snapshot.relay.paused)
   await queue.start(deliverer)
-  const receiving = await startReceiving({ snapshot, queue, log, metrics, bind: options.bind, callout: deliverer.callout })
+  const leaving: ReceiveOptions['leaving'] = (now, mail) => ({ schedule: scheduleFor(now, mail) }) // a route on hold is seen at the attempt
+  const receiving = await startReceiving({ snapshot: snapshot(), queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
   let stopping = false
   const readiness = () => readinessOf(queue, stopping, Date.now())
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => gauge(metrics, queue, current.revision) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
+  const swap = async (fresh: Snapshot, revision: string) => {
+    await receiving.reload(fresh)
+    Object.assign(current, { snapshot: fresh, revision })
+    queue.setPaused(fresh.relay.paused)
+    log.info('SNAPSHOT_LOADED', { revision })
+  }
+  const refuse = (error: Error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision })
   const watch = watchSnapshot(
     options.snapshotFolder,
-    (fresh, revision) => {
-      Object.assign(current, { snapshot: fresh, revision })
-      receiving.reload(fresh)
-      queue.setPaused(fresh.relay.paused)
-      log.info('SNAPSHOT_LOADED', { revision })
-    },
-    (error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision }),
+    (fresh, revision) => void swap(fresh, revision).catch(refuse),
+    refuse,
   )
-  log.info('START', { revision: current.revision, listeners: receiving.addresses, http: http.port })
+  log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {
     stopping = true
     log.info('STOP')

@@ -17,7 +17,7 @@ type Given = {
 export const banner = (given: Given): string => [...places(given), '', ...tries(given), '', 'Ctrl-C drains and stops; what is queued goes on at the next start.'].join('\n')
 
 const places = ({ snapshot, relay, found, options, sink, cache }: Given): string[] => {
-  const rows = relay.listeners.map(({ name, host, port }) => [name, `${host}:${port}`, describe(snapshot, name)])
+  const rows = relay.listeners().map(({ listener, host, port }) => [listener, `${host}:${port}`, describe(snapshot, listener)])
   if (sink !== undefined) rows.push(['sink', `127.0.0.1:${sink}`, 'receives, and prints here what arrives'])
   rows.push(['http', options.http.replace(/:\d+$/, `:${relay.httpPort}`), '/metrics /healthz /readyz'])
   rows.push(['queue', join(options.data, 'nats'), `nats-server ${found.version} (${found.from}: ${found.path}), fsync before every 250`])
@@ -33,7 +33,7 @@ const describe = (snapshot: Snapshot, name: string): string => {
 }
 
 const tries = ({ snapshot, relay, sink }: Given): string[] => {
-  const mx = relay.listeners.find(({ name }) => snapshot.listeners.some((one) => one.name === name && one.protocol === 'SMTP'))
+  const mx = relay.listeners().find(({ listener }) => snapshot.listeners.some((one) => one.name === listener && one.protocol === 'SMTP'))
   const domain = snapshot.domains.find(({ inbound }) => inbound !== undefined)?.domain
   if (!mx) return ['No listener of protocol SMTP: nothing to try by hand without TLS.']
   const talk = `$ npx posthouse talk ${mx.host}:${mx.port}`
