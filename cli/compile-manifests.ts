@@ -1,0 +1,64 @@
+// From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
+import { nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Input, type Made, type Need, type Problem } from '../operator/index.ts'
+import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
+import { make } from './standalone/made.ts'
+
+export type Compiled = {
+  /** By MailRelay, namespace/name; only those in force. */
+  readonly snapshots: ReadonlyMap<string, Snapshot>
+  readonly conditions: readonly Condition[]
+  /** Everything wrong or worth knowing; nothing may run while there are errors. */
+  readonly problems: readonly Problem[]
+  readonly needs: readonly Need[]
+  readonly gathered: Gathered
+}
+
+/** `made` absent: nothing is made, and the snapshots lack certificates, credentials and keys (good for looking, not for running). */
+export type CompileOptions = { readonly manifests: string; readonly made?: string; readonly now: Date; readonly host?: string }
+
+export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1' }: CompileOptions): Promise<Compiled> => {
+  const gathered = readManifests(manifests)
+  const draft = plan(inputOf(gathered, nothingMade))
+  const made = folder === undefined ? nothingMade : make(draft.needs, { folder, now, host })
+  const { snapshots, conditions, needs } = plan(inputOf(gathered, made))
+  return {
+    snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have
+    conditions,
+    problems: [...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered)],
+    needs,
+    gathered,
+  }
+}
+
+/** On one machine clients are seen as they are. */
+const inputOf = ({ declared }: Gathered, made: Made): Input => ({ declared, made, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true })
+
+const problemOf = ({ object, type, status, reason, message, path = [], relay, section }: Condition, gathered: Gathered): Problem[] => {
+  if (status !== 'False') return []
+  const title = titleOf({ kind: object.kind, metadata: object })
+  const about = [section, relay === undefined || message.includes(relay) ? undefined : `on MailRelay ${relay}`].filter((part) => part !== undefined).join(' ')
+  return [
+    {
+      level: type === 'Accepted' ? 'error' : 'warning',
+      code: type === 'Accepted' ? 'REFUSED' : 'NOTED',
+      ...(gathered.place(title, path) ?? { file: '' }),
+      object: title,
+      ...(path.length > 0 && { path: printPath(path) }),
+      reason,
+      message: about === '' ? message : `${about}: ${message}`,
+    },
+  ]
+}
+
+const ownQueue = ({ declared, place }: Gathered): Problem[] =>
+  declared.relays
+    .filter(({ spec }) => spec.queue.external !== undefined)
+    .map((relay) => ({
+      level: 'warning',
+      code: 'NOTED',
+      ...(place(titleOf(relay), ['spec', 'queue', 'external']) ?? { file: '' }),
+      object: titleOf(relay),
+      path: 'spec.queue.external',
+      message: 'without a cluster the relay always runs a nats-server of its own; these servers are not used',
+    }))
+

@@ -1,0 +1,111 @@
+// Fields that several kinds share: names, references, selectors, TLS, addresses. Pure.
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { ordered, proven } from './schema.ts'
+
+const labelForm = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
+const subdomainForm = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
+export const hostNameForm = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
+
+export const labelName = (description: string): z.ZodString =>
+  z.string().min(1).max(63).regex(labelForm, 'lower-case letters, digits and -, beginning and ending with a letter or digit').describe(description)
+
+export const objectName = (description: string): z.ZodString =>
+  z.string().min(1).max(253).regex(subdomainForm, 'lower-case letters, digits, - and ., beginning and ending with a letter or digit').describe(description)
+
+export const hostName = (description: string): z.ZodString =>
+  z.string().min(1).max(253).regex(hostNameForm, 'a host name in lower case, such as mail.example.org').describe(description)
+
+/** Name or address literal without brackets. */
+export const hostOrAddress = (description: string): z.ZodString =>
+  proven(z.string().min(1).max(253), description, [
+    {
+      cel: `isIP(self) || self.matches('${hostNameForm.source.replaceAll('\\', '\\\\')}')`,
+      message: 'a host name in lower case, or an IP address without brackets',
+      holds: (text) => isIP(text) !== 0 || (hostNameForm.test(text) && !/^[0-9.]+$/.test(text)),
+    },
+  ])
+
+export const port = (description: string): z.ZodInt => z.int().min(1).max(65535).describe(description)
+
+/** As the API server's isCIDR: no zone, no IPv4-mapped IPv6. */
+export const isCidr = (text: string): boolean => {
+  const [address, length, ...rest] = text.split('/')
+  const family = isIP(address ?? '')
+  if (rest.length > 0 || length === undefined || family === 0 || address!.includes('%')) return false
+  if (!/^(0|[1-9][0-9]{0,2})$/.test(length) || /^::ffff:.*\./i.test(address!)) return false
+  return Number(length) <= (family === 4 ? 32 : 128)
+}
+
+export const cidr = (description: string): z.ZodString =>
+  proven(z.string().max(50), description, [{ cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48', holds: isCidr }])
+
+export const secretRef = (description: string) =>
+  z.strictObject({ name: objectName('Name of the Secret.') }).describe(`${description} A Secret of the same namespace.`)
+
+export const relayRef = (description: string) =>
+  z
+    .strictObject({
+      name: objectName('Name of the MailRelay.'),
+      namespace: labelName('Namespace of the MailRelay; by default the namespace of this object.').optional(),
+    })
+    .describe(description)
+
+const labelSelector = z
+  .strictObject({
+    matchLabels: z.record(z.string().max(317), z.string().max(63)).describe('Labels that the namespace must have, with these values.').meta({ maxProperties: 16 }).optional(),
+    matchExpressions: ordered(
+      proven(
+        z.strictObject({
+          key: z.string().min(1).max(317).describe('The label.'),
+          operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']).describe('How the label is compared.'),
+          values: ordered(z.string().max(63), 32, 'The values of In and NotIn.').optional(),
+        }),
+        'One condition on a label.',
+        [
+          {
+            cel: "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            message: 'In and NotIn need values, Exists and DoesNotExist have none',
+            holds: ({ operator, values }) => ['In', 'NotIn'].includes(operator) === (values !== undefined && values.length > 0),
+          },
+        ],
+      ),
+      16,
+      'Conditions that must all hold.',
+    ).optional(),
+  })
+  .describe('Selects namespaces by their labels.')
+
+/** Whose objects are admitted: the consent of the one who is attached to. */
+export const namespaces = (description: string) =>
+  proven(
+    z.strictObject({
+      from: z.enum(['Same', 'All', 'Selector']).default('Same').describe('Same: only the namespace of this object. All: every namespace. Selector: the namespaces that the selector picks.'),
+      selector: labelSelector.optional(),
+    }),
+    description,
+    [
+      {
+        cel: "self.from == 'Selector' ? has(self.selector) : !has(self.selector)",
+        message: 'selector goes with from: Selector, and only with it',
+        holds: ({ from, selector }) => (from === 'Selector') === (selector !== undefined),
+        at: ['selector'],
+      },
+    ],
+  )
+
+export const tlsModes = ['None', 'Opportunistic', 'Require', 'Verify', 'DANE', 'MTASTS'] as const
+
+export const tlsPolicy = (description: string) =>
+  z
+    .strictObject({
+      mode: z
+        .enum(tlsModes)
+        .default('Opportunistic')
+        .describe('None: no TLS. Opportunistic: TLS where offered, and without it where the handshake fails. Require: TLS, whoever the certificate names. Verify: TLS with a valid certificate for the host. DANE (RFC 7672) and MTASTS (RFC 8461): not implemented yet.'),
+      clientCertificateSecretRef: secretRef('Certificate we show, as tls.crt and tls.key.').optional(),
+    })
+    .describe(description)
+
+export type Namespaces = z.infer<ReturnType<typeof namespaces>>
+export type TlsPolicyField = z.infer<ReturnType<typeof tlsPolicy>>

@@ -1,0 +1,37 @@
+// Writes what follows from the kinds: the CRDs beside them, and their manual pages. `--check` writes nothing and fails on a difference.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { stringify } from 'yaml'
+import { crdOf } from './crd.ts'
+import { kinds } from './kinds.ts'
+import { manualOf } from './manual.ts'
+
+const root = join(import.meta.dirname, '..')
+const kebab = (name: string): string => name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
+
+/** Path and text of every generated file. */
+export const generated = (): ReadonlyMap<string, string> =>
+  new Map(
+    kinds.flatMap((kind) => [
+      [join(root, 'crds', `${kebab(kind.kind)}.yaml`), `# Generated from ${kebab(kind.kind)}.ts by npm run crds; do not edit.\n${stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false })}`] as const,
+      [join(root, 'docs', 'kinds', `${kebab(kind.kind)}.md`), `${manualOf(kind)}`] as const,
+    ]),
+  )
+
+/** Files that differ from what would be written. */
+export const drifted = (): string[] =>
+  [...generated()].filter(([path, text]) => !existsSync(path) || readFileSync(path, 'utf8') !== text).map(([path]) => relative(root, path))
+
+const write = (): void => {
+  for (const [path, text] of generated()) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+  }
+}
+
+if (import.meta.main) {
+  const different = drifted()
+  if (!process.argv.includes('--check')) write()
+  else if (different.length > 0) process.exitCode = 1
+  for (const path of different) process.stdout.write(`${process.argv.includes('--check') ? 'differs' : 'written'}: ${path}\n`)
+}

@@ -1,0 +1,153 @@
+// MailDomain: one domain, what is accepted for it and who may send as it.
+import { z } from 'zod'
+import { hostOrAddress, namespaces, objectName, port, relayRef, secretRef, tlsPolicy } from './common.ts'
+import { duration, parseDuration } from './duration.ts'
+import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
+import { addressPattern, domainName } from './pattern.ts'
+import { exactlyOneOf, immutable, ordered, proven } from './schema.ts'
+import { conditions, dnsRecords, observedGeneration, relayStatuses } from './status.ts'
+
+const recipients = proven(
+  z.strictObject({
+    mode: z
+      .enum(['Callout', 'List', 'Any'])
+      .describe('Callout: ask deliverTo during RCPT and remember the answer for ten minutes. List: only list. Any: every address. Absent: Callout with hosts, Any with mx.')
+      .optional(),
+    list: ordered(z.string().min(1).max(320).regex(/^[^\s<>]+$/, 'a local part, or local@domain'), 10_000, 'Addresses that exist: local parts, or whole addresses of this domain.').optional(),
+    subaddressing: z.boolean().default(false).describe('True: user+detail@ is taken where user@ is (RFC 5233).'),
+  }),
+  'Which addresses of the domain exist, so that mail for others is refused at the door and not bounced later.',
+  [
+    {
+      cel: "(has(self.mode) && self.mode == 'List') == (has(self.list) && self.list.size() > 0)",
+      message: 'mode List needs a list, and a list needs mode List',
+      holds: ({ mode, list }) => (mode === 'List') === (list !== undefined && list.length > 0),
+      at: ['list'],
+    },
+  ],
+)
+
+const host = z
+  .strictObject({
+    host: hostOrAddress('Host name or address of the server that takes the mail.'),
+    port: port('Its port.').default(25),
+    preference: z.int().min(0).max(65535).default(10).describe('Lower is tried first; equal ones share.'),
+    tls: tlsPolicy('TLS towards this host.').prefault({}),
+  })
+  .describe('One server.')
+
+const deliverTo = proven(
+  z.strictObject({
+    hosts: ordered(host, 16, 'Servers that take the mail. Outside the namespace of the MailRelay only public addresses and Services of the own namespace.').min(1).optional(),
+    mx: z.strictObject({}).describe('We are a backup MX: deliver to the MX hosts of the domain that are better than ourselves.').optional(),
+  }),
+  'Where accepted mail goes. Exactly one of hosts, mx.',
+  [exactlyOneOf('hosts', 'mx')],
+)
+
+const waits = (field: string) => z.enum(['Off', 'Report', 'Enforce']).describe(`${field} of mail that arrives. Not implemented yet.`).optional()
+
+const inbound = proven(
+  z.strictObject({
+    recipients: recipients.prefault({}),
+    deliverTo,
+    trust: z.strictObject({ spf: waits('SPF check'), dkim: waits('DKIM check'), dmarc: waits('DMARC check') }).describe('Checks of mail that arrives. Not implemented yet.').optional(),
+    filterRef: z.strictObject({ name: objectName('Name of the filter.') }).describe('A content filter. Not implemented yet.').optional(),
+  }),
+  'Mail for the domain. Absent: the domain is not hosted here, and mail for it is refused.',
+  [
+    {
+      cel: "!has(self.recipients) || !has(self.recipients.mode) || self.recipients.mode != 'Callout' || has(self.deliverTo.hosts)",
+      message: 'mode Callout needs deliverTo.hosts to ask',
+      holds: ({ recipients, deliverTo }) => recipients.mode !== 'Callout' || deliverTo.hosts !== undefined,
+      at: ['recipients', 'mode'],
+    },
+  ],
+)
+
+const rotation = proven(
+  z.strictObject({
+    every: duration('How often a new key signs.'),
+    overlap: duration('How long the old key stays published after that.').default('7d'),
+  }),
+  'When keys change. Absent: only by hand.',
+  [
+    {
+      cel: 'self.overlap <= self.every',
+      message: 'overlap is at most every',
+      holds: ({ every, overlap }) => (parseDuration(overlap) ?? 0) <= (parseDuration(every) ?? 0),
+      at: ['overlap'],
+    },
+  ],
+)
+
+const dkim = proven(
+  z.strictObject({
+    selectorPrefix: z.string().min(1).max(30).regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/).default('ph').describe('First part of the selector; the rest is algorithm and month, such as ph-rsa-202611.'),
+    algorithms: ordered(z.enum(['ed25519', 'rsa']), 2, 'What to sign with: rsa is RSA-SHA256 with 2048 bits, ed25519 is RFC 8463. One signature each.').min(1).default(['ed25519', 'rsa']),
+    rotation: rotation.optional(),
+    keySecretRef: secretRef('Keys of your own, instead of generated ones: <algorithm>.key (PEM, PKCS#8) and <algorithm>.selector.').optional(),
+  }),
+  'DKIM signatures (RFC 6376) on mail from this domain. Absent: not signed.',
+  [
+    {
+      cel: '!has(self.rotation) || !has(self.keySecretRef)',
+      message: 'keys of your own (keySecretRef) are not rotated by us',
+      holds: ({ rotation, keySecretRef }) => rotation === undefined || keySecretRef === undefined,
+      at: ['rotation'],
+    },
+  ],
+)
+
+const spec = z
+  .strictObject({
+    domain: proven(domainName('The domain. It cannot be changed.'), 'The domain. It cannot be changed.', [immutable]),
+    relayRefs: ordered(relayRef('One MailRelay.'), 16, 'The MailRelays it attaches to. Absent: every MailRelay of its namespace.').optional(),
+    inbound: inbound.optional(),
+    outbound: z
+      .strictObject({
+        dkim: dkim.optional(),
+        returnPath: z.string().max(320).describe('Domain of the envelope sender for bounces. Not implemented yet.').optional(),
+      })
+      .describe('Mail from the domain.')
+      .optional(),
+    allowedSenders: z
+      .strictObject({
+        namespaces: namespaces('Namespaces whose MailSenders may use addresses of this domain.').prefault({}),
+        from: ordered(addressPattern('An address pattern.'), 64, 'The addresses they may use. Absent: every address of the domain.').optional(),
+      })
+      .describe('Who may send as this domain.')
+      .prefault({}),
+  })
+  .describe('What the domain is to be.')
+
+const status = z
+  .strictObject({
+    observedGeneration: observedGeneration.optional(),
+    conditions: conditions.optional(),
+    relays: relayStatuses.optional(),
+    requiredRecords: dnsRecords.optional(),
+  })
+  .describe('What the operator found. Conditions: Ready, RecordsPublished; per relay Accepted.')
+
+export const mailDomain = {
+  kind: 'MailDomain',
+  plural: 'maildomains',
+  singular: 'maildomain',
+  shortName: 'mdomain',
+  scope: 'Namespaced',
+  description: 'One domain: mail for it is accepted (inbound), mail from it is signed (outbound), who may send as it, and the DNS records it needs. Where two claim one domain, the one that holds it keeps it; else the oldest.',
+  spec,
+  status,
+  nameRules: [],
+  columns: [{ name: 'Domain', type: 'string', jsonPath: '.spec.domain', description: 'The domain.' }, ready, reason, age],
+  example: `metadata: {name: browncow, namespace: mail}
+spec:
+  domain: browncow.example
+  inbound:
+    deliverTo: {hosts: [{host: mailstore.mail.svc, port: 2525}]}
+  outbound: {dkim: {}}
+`,
+} as const satisfies Kind
+
+export type MailDomain = Manifest<'MailDomain', z.infer<typeof spec>>

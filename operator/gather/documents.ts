@@ -1,0 +1,67 @@
+// From the text of a YAML file to its documents, each knowing on which line a path stands. Pure.
+import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type Node, type YAMLError } from 'yaml' // positions and all errors, not the first; ISC
+import type { Problem } from './problem.ts'
+
+export type FileDocument = {
+  readonly file: string
+  readonly document: number
+  readonly value: unknown
+  /** Line of the deepest member of `path` that is there. */
+  readonly lineOf: (path: readonly PropertyKey[]) => number
+}
+
+export const documentsOf = (file: string, text: string): { readonly documents: readonly FileDocument[]; readonly problems: readonly Problem[] } => {
+  const lines = new LineCounter()
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })
+  const documents: FileDocument[] = []
+  const problems: Problem[] = []
+  for (const [index, doc] of (Array.isArray(parsed) ? parsed : []).entries()) {
+    const result = read(doc)
+    problems.push(...result.errors.map((error) => notYaml(file, index + 1, lines, error)))
+    if (result.errors.length > 0 || result.value === null) continue // an empty document is what is left of a trailing ---
+    documents.push({ file, document: index + 1, value: result.value, lineOf: (path) => lineOf(doc, lines, path) })
+  }
+  return { documents, problems }
+}
+
+type ReadError = { readonly message: string; readonly at: number }
+
+const read = (doc: Document): { readonly value?: unknown; readonly errors: readonly ReadError[] } => {
+  if (doc.errors.length > 0) return { errors: doc.errors.map((error: YAMLError) => ({ message: error.message, at: error.pos[0] })) }
+  try {
+    return { value: doc.toJS() as unknown, errors: [] }
+  } catch (error) {
+    return { errors: [{ message: (error as Error).message, at: doc.range?.[0] ?? 0 }] } // an alias without its anchor
+  }
+}
+
+const notYaml = (file: string, document: number, lines: LineCounter, { message, at }: ReadError): Problem => ({
+  level: 'error',
+  code: 'NOT_YAML',
+  file,
+  document,
+  line: lines.linePos(at).line,
+  message,
+  ...(/alias/i.test(message) && { suggestion: 'a pattern that begins with * must stand in quotes' }),
+})
+
+const lineOf = (doc: Document, lines: LineCounter, path: readonly PropertyKey[]): number => {
+  let node: unknown = doc.contents
+  let offset = doc.contents?.range?.[0] ?? doc.range?.[0] ?? 0
+  for (const step of path) {
+    const next = memberOf(node, step)
+    if (next === undefined) break
+    offset = next.offset ?? offset
+    node = next.node
+  }
+  return lines.linePos(offset).line
+}
+
+const memberOf = (node: unknown, step: PropertyKey): { readonly node: unknown; readonly offset?: number | undefined } | undefined => {
+  if (isMap(node)) {
+    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
+    return pair && { node: pair.value, offset: (pair.key as Node).range?.[0] }
+  }
+  const item = isSeq(node) && typeof step === 'number' ? (node.items[step] as Node | undefined) : undefined
+  return item && { node: item, offset: item.range?.[0] }
+}

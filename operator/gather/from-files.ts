@@ -1,0 +1,95 @@
+// Reads a folder of manifests: every *.yaml and *.yml in it, in order of name. Touches files for reading only.
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { AnyManifest } from '../../crds/index.ts'
+import { titleOf, type Declared } from '../plan/index.ts'
+import { documentsOf, type FileDocument } from './documents.ts'
+import type { Mistake } from './mistakes.ts'
+import { printPath, type Problem } from './problem.ts'
+import { readObject } from './read-object.ts'
+
+export type Gathered = {
+  readonly declared: Declared
+  readonly problems: readonly Problem[]
+  /** Where an object stands: "MailRelay mail/main", ['spec', 'hostname']. */
+  readonly place: (title: string, path: readonly PropertyKey[]) => Pick<Problem, 'file' | 'document' | 'line'> | undefined
+}
+
+/** `path` may also be one file. */
+export const readManifests = (path: string): Gathered => {
+  const listed = filesOf(path)
+  if ('problem' in listed) return { ...gather([]), problems: [listed.problem] }
+  const read = listed.files.map((file) => documentsOf(file, readFileSync(file, 'utf8')))
+  const gathered = gather(read.flatMap(({ documents }) => documents))
+  return { ...gathered, problems: inOrder([...read.flatMap(({ problems }) => problems), ...gathered.problems]) }
+}
+
+const filesOf = (path: string): { readonly files: readonly string[] } | { readonly problem: Problem } => {
+  try {
+    if (statSync(path).isFile()) return { files: [path] }
+    const files = readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) => join(path, name))
+    if (files.length > 0) return { files }
+    return { problem: { level: 'error', code: 'NO_MANIFESTS', file: path, message: 'no *.yaml or *.yml file in this folder' } }
+  } catch (error) {
+    return { problem: { level: 'error', code: 'FOLDER_UNREADABLE', file: path, message: (error as Error).message } }
+  }
+}
+
+const inOrder = (problems: readonly Problem[]): Problem[] =>
+  [...problems].sort((a, b) => a.file.localeCompare(b.file) || (a.line ?? 0) - (b.line ?? 0))
+
+/** What the documents declare; what is wrong is left out and reported. */
+export const gather = (documents: readonly FileDocument[]): Gathered => {
+  const objects = new Map<string, { readonly document: FileDocument; readonly read: ReturnType<typeof readObject> }>()
+  const problems: Problem[] = []
+  for (const document of documents) {
+    const read = readObject(document.value)
+    const title = nameOf(document.value)
+    const first = title === undefined ? undefined : objects.get(title)
+    if (read.kind === 'mistaken') problems.push(...read.mistakes.map((mistake) => problem('error', document, title, mistake)))
+    else if (read.kind === 'ignored') problems.push(problem('warning', document, title, read.mistake))
+    else if (first) problems.push(problem('error', document, title, twice(first.document)))
+    else objects.set(title!, { document, read })
+  }
+  const reads = [...objects.values()].map(({ read }) => read)
+  return { declared: declaredBy(reads), problems, place: (title, path) => placeIn(objects.get(title)?.document, path) }
+}
+
+const placeIn = (document: FileDocument | undefined, path: readonly PropertyKey[]) =>
+  document && { file: document.file, document: document.document, line: document.lineOf(path) }
+
+const twice = (first: FileDocument): Mistake => ({ code: 'DUPLICATE', path: [], message: `stands already in ${first.file}, document ${first.document}, line ${first.lineOf([])}` })
+
+const problem = (level: Problem['level'], document: FileDocument, title: string | undefined, { path, ...mistake }: Mistake): Problem => ({
+  level,
+  file: document.file,
+  document: document.document,
+  line: document.lineOf(path),
+  ...(title !== undefined && { object: title }),
+  ...(path.length > 0 && { path: printPath(path) }),
+  ...mistake,
+})
+
+/** "MailRelay mail/main" of whatever the document holds, even where it is wrong. */
+const nameOf = (value: unknown): string | undefined => {
+  const { kind, metadata } = (value ?? {}) as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } }
+  if (typeof kind !== 'string' || typeof metadata?.name !== 'string') return undefined
+  const scoped = kind !== 'RetrySchedule' && kind !== 'Namespace'
+  const namespace = scoped ? (typeof metadata.namespace === 'string' ? metadata.namespace : 'default') : ''
+  return titleOf({ kind, metadata: { namespace, name: metadata.name } })
+}
+
+const declaredBy = (reads: readonly ReturnType<typeof readObject>[]): Declared => {
+  const manifests = reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : []))
+  const of = <K extends AnyManifest['kind']>(kind: K) => manifests.filter((manifest): manifest is Extract<AnyManifest, { kind: K }> => manifest.kind === kind)
+  return {
+    relays: of('MailRelay'),
+    domains: of('MailDomain'),
+    senders: of('MailSender'),
+    policies: of('RelayPolicy'),
+    routes: of('DeliveryRoute'),
+    schedules: of('RetrySchedule'),
+    secrets: reads.flatMap((read) => (read.kind === 'secret' ? [read.secret] : [])),
+    namespaces: reads.flatMap((read) => (read.kind === 'namespace' ? [read.namespace] : [])),
+  }
+}

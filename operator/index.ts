@@ -1,0 +1,2 @@
+export * from './gather/index.ts'
+export * from './plan/index.ts'

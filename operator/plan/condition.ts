@@ -1,0 +1,51 @@
+// What the plan has to say about objects: violations found by checks, conditions made of them, and the table of reasons.
+import type { ObjectRef } from './input.ts'
+
+export const reasons = {
+  Accepted: 'the object is in force',
+  SelfSigned: 'the listener is in force; its certificate is signed by a CA of our own',
+  Pending: 'something is still being made for it',
+  NotImplemented: 'a field is used that this release does not do yet',
+  InvalidName: 'a text is no domain name',
+  RelayNotFound: 'the MailRelay it names does not exist',
+  RelayNotAccepted: 'the MailRelay it names is not in force itself',
+  NotAdmitted: 'the other side does not admit its namespace or domain',
+  DomainConflict: 'another MailDomain holds the domain',
+  HostNotAllowed: 'a host lies where its namespace may not deliver',
+  FromNotAllowed: 'an address is none that the sender may use',
+  NoListener: 'no listener is left that it could use',
+  PortConflict: 'two listeners would open the same port',
+  RetryScheduleNotFound: 'the RetrySchedule it names does not exist',
+  CertificateNotFound: 'the Secret with the certificate does not exist',
+  CertificateInvalid: 'certificate and key cannot be used',
+  KeyNotFound: 'the Secret with the DKIM keys does not exist or lacks one',
+  KeyInvalid: 'a DKIM key cannot be used',
+  CredentialsNotFound: 'the Secret with the credentials does not exist or lacks one',
+  TargetNotFound: 'the target of the policy does not exist',
+  TargetNotAccepted: 'the target of the policy is not in force itself',
+  SenderNotFound: 'a MailSender that a match names does not exist',
+  SourcesTooWide: 'an Allow rule names a range wider than may be trusted',
+  SourcesMakeTheWorld: 'the Allow rules of the relay together trust too much of the Internet',
+  AllowNotPermitted: 'only a policy in the namespace of the MailRelay may let addresses relay',
+} as const
+export type Reason = keyof typeof reasons
+
+/** Why an object may not be part of a snapshot. `path` points into it. */
+export type Violation = { readonly reason: Reason; readonly message: string; readonly path?: readonly PropertyKey[] }
+
+/** A check is named for the fault and tells what it found. */
+export type Check<Seen> = (seen: Seen) => Violation | undefined
+
+export const violationsOf = <Seen>(checks: readonly Check<Seen>[], seen: Seen): Violation[] => checks.flatMap((check) => check(seen) ?? [])
+
+/** One statement about one object; `relay` and `section` (a listener or target) say about which part. */
+export type Condition = {
+  readonly object: ObjectRef
+  readonly relay?: string
+  readonly section?: string
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'CredentialsReady'
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly reason: Reason
+  readonly message: string
+  readonly path?: readonly PropertyKey[]
+}

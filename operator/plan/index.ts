@@ -1,0 +1,6 @@
+export { plan, type Plan } from './plan.ts'
+export { reasons, type Condition, type Reason, type Violation } from './condition.ts'
+export { keyOf, nothingMade, refOf, titleOf, type Declared, type Input, type Made, type MadeDkimKey, type Namespace, type Need, type ObjectRef, type Secret } from './input.ts'
+export { waitingFields } from './policies/not-implemented.ts'
+export { builtIn, scheduleOf } from './snapshot/schedules.ts'
+export { dkimRecord, requiredRecords, type DnsRecord } from './records.ts'

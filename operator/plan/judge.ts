@@ -1,0 +1,211 @@
+// Judges every object against the others: which are in force, where they attach, and what is wrong with the rest. Pure.
+// Order: relays, then domains (which attach to relays), then senders (which use domains), then policies and routes.
+import type { AnyManifest, DeliveryRoute, ListenerSpec, MailDomain, MailRelay, MailSender, RelayPolicy } from '../../crds/index.ts'
+import { normalDomain } from '../../relay/snapshot/index.ts'
+import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
+import { keyOf, refOf, titleOf } from './input.ts'
+import { domainIsHeldByAnother, listenersForDomain, refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
+import { fieldIsNotImplemented } from './policies/not-implemented.ts'
+import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarget, senderOfRuleIsMissing } from './policies/policy.ts'
+import { refuseListener, refuseRelay } from './policies/relay.ts'
+import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
+import { fromOf, listenersForSender, refuseSender } from './policies/sender.ts'
+import { relayKeysOf, type World } from './world.ts'
+
+export type AttachedDomain = { readonly domain: MailDomain; readonly listeners: readonly string[] }
+export type AttachedSender = { readonly sender: MailSender; readonly listeners: readonly string[]; readonly from: readonly string[] }
+export type AttachedPolicy = { readonly policy: RelayPolicy; readonly targets: RelayPolicy['spec']['targetRefs'] }
+
+/** One MailRelay in force with all that attaches to it. */
+export type RelayView = {
+  readonly relay: MailRelay
+  readonly listeners: readonly ListenerSpec[]
+  readonly domains: readonly AttachedDomain[]
+  readonly senders: readonly AttachedSender[]
+  readonly policies: readonly AttachedPolicy[]
+  readonly routes: readonly DeliveryRoute[]
+}
+
+export type Judgement = { readonly views: readonly RelayView[]; readonly conditions: readonly Condition[] }
+
+type Bench = { readonly world: World; readonly conditions: Condition[] }
+type Part = Pick<Condition, 'relay' | 'section'>
+
+export const judge = (world: World): Judgement => {
+  const bench: Bench = { world, conditions: [] }
+  const relays = judgeRelays(bench)
+  const domains = judgeDomains(bench, relays)
+  const senders = judgeSenders(bench, relays, domains)
+  const policies = judgePolicies(bench, relays, domains, senders)
+  const routes = judgeRoutes(bench, relays)
+  for (const schedule of world.input.declared.schedules) accept(bench, schedule)
+  const views = [...relays].map(([key, { relay, listeners }]) => ({
+    relay,
+    listeners,
+    domains: domains.get(key) ?? [],
+    senders: senders.get(key) ?? [],
+    policies: policies.get(key) ?? [],
+    routes: routes.get(key) ?? [],
+  }))
+  return { views, conditions: bench.conditions }
+}
+
+const accept = ({ conditions }: Bench, object: AnyManifest, part: Part = {}, reason: 'Accepted' | 'SelfSigned' = 'Accepted', message = 'in force'): void =>
+  void conditions.push({ object: refOf(object), ...part, type: 'Accepted', status: 'True', reason, message })
+
+const refuse = ({ conditions }: Bench, object: AnyManifest, violations: readonly Violation[], part: Part = {}): boolean => {
+  conditions.push(...violations.map((violation) => ({ object: refOf(object), ...part, type: 'Accepted', status: 'False', ...violation }) as const))
+  return violations.length > 0
+}
+
+const note = ({ conditions }: Bench, object: AnyManifest, violation: Violation | undefined): void => {
+  if (violation) conditions.push({ object: refOf(object), type: 'ResolvedRefs', status: 'False', ...violation })
+}
+
+/** Waiting fields first, then the object's own checks. */
+const isSound = <Seen>(bench: Bench, object: AnyManifest, checks: readonly Check<Seen>[], seen: Seen): boolean =>
+  !refuse(bench, object, [...fieldIsNotImplemented(object), ...violationsOf(checks, seen)])
+
+type Relays = ReadonlyMap<string, { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }>
+
+const judgeRelays = (bench: Bench): Relays => {
+  const inForce = new Map<string, { relay: MailRelay; listeners: ListenerSpec[] }>()
+  for (const relay of bench.world.input.declared.relays) {
+    const listeners = judgeListeners(bench, relay)
+    if (!isSound(bench, relay, refuseRelay, { relay, world: bench.world })) continue
+    if (listeners.length === 0) refuse(bench, relay, [{ reason: 'NoListener', message: 'none of its listeners can be opened', path: ['spec', 'listeners'] }])
+    else {
+      accept(bench, relay)
+      inForce.set(keyOf(relay), { relay, listeners })
+    }
+  }
+  return inForce
+}
+
+const judgeListeners = (bench: Bench, relay: MailRelay): ListenerSpec[] =>
+  relay.spec.listeners.filter((listener, index) => {
+    const section = listener.name
+    if (refuse(bench, relay, violationsOf(refuseListener, { relay, listener, index, world: bench.world }), { section })) return false
+    const selfSigned = listener.tls?.secretRef === undefined
+    accept(bench, relay, { section }, selfSigned ? 'SelfSigned' : 'Accepted', selfSigned ? 'in force, with a certificate of our own CA' : 'in force')
+    return true
+  })
+
+/** The relays an object means that are in force; the others are told to it. */
+const relaysFor = (bench: Bench, object: AnyManifest, keys: readonly string[], path: readonly PropertyKey[], relays: Relays): string[] =>
+  keys.filter((key) => {
+    if (relays.has(key)) return true
+    const exists = bench.world.relay(key) !== undefined
+    refuse(bench, object, [{ reason: exists ? 'RelayNotAccepted' : 'RelayNotFound', message: `MailRelay ${key} ${exists ? 'is not in force itself' : 'does not exist'}`, path }], { relay: key })
+    return false
+  })
+
+const noRelayAtAll = (bench: Bench, object: MailDomain | DeliveryRoute, keys: readonly string[]): void => {
+  if (keys.length === 0) refuse(bench, object, [{ reason: 'RelayNotFound', message: `names no MailRelay, and namespace ${object.metadata.namespace} has none`, path: ['spec', 'relayRefs'] }])
+}
+
+const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[]> => {
+  const { world } = bench
+  const claims = new Map<string, MailDomain[]>() // by relay
+  for (const domain of world.input.declared.domains) {
+    const keys = relayKeysOf(domain, world)
+    noRelayAtAll(bench, domain, keys)
+    if (!isSound(bench, domain, refuseDomain, { domain, world })) continue
+    for (const key of relaysFor(bench, domain, keys, ['spec', 'relayRefs'], relays)) {
+      const seen = { domain, relay: relays.get(key)!.relay, world }
+      if (!refuse(bench, domain, violationsOf(refuseDomainOnRelay, seen), { relay: key })) append(claims, key, domain)
+    }
+  }
+  return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, claimed)]))
+}
+
+/** Gives each domain to one of those who claim it. */
+const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly MailDomain[]): AttachedDomain[] => {
+  const { relay, listeners } = relays.get(key)!
+  const open = new Set(listeners.map(({ name }) => name))
+  return claimed.flatMap((domain) => {
+    const rivals = claimed.filter(({ spec }) => normalDomain(spec.domain) === normalDomain(domain.spec.domain))
+    const violation = domainIsHeldByAnother(domain, holderOf(rivals, key))
+    if (refuse(bench, domain, violation ? [violation] : [], { relay: key })) return []
+    accept(bench, domain, { relay: key })
+    return [{ domain, listeners: listenersForDomain({ domain, relay, world: bench.world }).filter((name) => open.has(name)) }]
+  })
+}
+
+const holderOf = (rivals: readonly MailDomain[], relay: string): MailDomain => byAge(rivals).find((domain) => holds(domain, relay)) ?? byAge(rivals)[0]!
+
+/** Recorded in status: it was accepted on this relay. */
+const holds = ({ status }: MailDomain, relay: string): boolean => {
+  type Recorded = { readonly relays?: readonly { readonly namespace: string; readonly name: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }[] }
+  const entry = (status as Recorded | undefined)?.relays?.find(({ namespace, name }) => `${namespace}/${name}` === relay)
+  return entry?.conditions?.some(({ type, status }) => type === 'Accepted' && status === 'True') ?? false
+}
+
+const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
+  const attached = new Map<string, AttachedSender[]>()
+  for (const sender of bench.world.input.declared.senders) {
+    const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
+    if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) continue
+    const hosted = (domains.get(key) ?? []).map(({ domain }) => domain)
+    const seen = { sender, ...relays.get(key)!, hosted, world: bench.world }
+    if (refuse(bench, sender, violationsOf(refuseSender, seen), { relay: key })) continue
+    accept(bench, sender, { relay: key })
+    append(attached, key, { sender, listeners: listenersForSender(seen), from: fromOf(seen) })
+  }
+  return attached
+}
+
+const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>, senders: ReadonlyMap<string, readonly AttachedSender[]>): Map<string, AttachedPolicy[]> => {
+  const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => {
+    const whole = isSound(bench, policy, refusePolicy, { policy, world: bench.world })
+    note(bench, policy, senderOfRuleIsMissing(policy, bench.world))
+    const targets = policy.spec.targetRefs.filter((target, index) => !refuse(bench, policy, violationsOf(refuseTarget, { policy, target, index, world: bench.world }), { section: `${target.kind} ${target.name}` }))
+    return whole && targets.length > 0 ? [{ policy, targets }] : []
+  })
+  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, sound, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
+  for (const { policy, targets } of sound) for (const target of targets) tellTarget(bench, policy, target, attached)
+  return attached
+}
+
+/** What a target of a policy may be on this relay. */
+const titlesOn = (relay: MailRelay, domains: readonly AttachedDomain[], senders: readonly AttachedSender[]): ReadonlySet<string> =>
+  new Set([relay, ...domains.map(({ domain }) => domain), ...senders.map(({ sender }) => sender)].map(titleOf))
+
+const titleOfTarget = (policy: RelayPolicy, { kind, name }: RelayPolicy['spec']['targetRefs'][number]): string => titleOf({ kind, metadata: { namespace: policy.metadata.namespace, name } })
+
+const policiesOn = (bench: Bench, relay: MailRelay, sound: readonly AttachedPolicy[], titles: ReadonlySet<string>): AttachedPolicy[] => {
+  const allowedBefore: string[] = []
+  return sound.flatMap(({ policy, targets }) => {
+    const here = targets.filter((target) => titles.has(titleOfTarget(policy, target)))
+    if (here.length === 0) return []
+    const seen = { policy, world: bench.world, relay: keyOf(relay), relayNamespace: relay.metadata.namespace, allowedBefore }
+    if (refuse(bench, policy, violationsOf(refusePolicyOnRelay, seen), { relay: keyOf(relay) })) return []
+    allowedBefore.push(...allowedSourcesOf(policy))
+    return [{ policy, targets: here }]
+  })
+}
+
+const tellTarget = (bench: Bench, policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], attached: ReadonlyMap<string, readonly AttachedPolicy[]>): void => {
+  const section = `${target.kind} ${target.name}`
+  const inForce = [...attached.values()].some((policies) => policies.some((one) => one.policy === policy && one.targets.includes(target)))
+  if (inForce) return accept(bench, policy, { section })
+  const toldAlready = bench.conditions.some(({ object, relay, status }) => object.kind === 'RelayPolicy' && relay !== undefined && status === 'False' && object.name === policy.metadata.name && object.namespace === policy.metadata.namespace)
+  if (!toldAlready) refuse(bench, policy, [{ reason: 'TargetNotAccepted', message: `${titleOfTarget(policy, target)} is not in force itself`, path: ['spec', 'targetRefs', policy.spec.targetRefs.indexOf(target), 'name'] }], { section })
+}
+
+const judgeRoutes = (bench: Bench, relays: Relays): Map<string, DeliveryRoute[]> => {
+  const attached = new Map<string, DeliveryRoute[]>()
+  for (const route of bench.world.input.declared.routes) {
+    const keys = relayKeysOf(route, bench.world)
+    noRelayAtAll(bench, route, keys)
+    note(bench, route, senderOfMatchIsMissing(route, bench.world))
+    if (!isSound(bench, route, refuseRoute, { route, world: bench.world })) continue
+    for (const key of relaysFor(bench, route, keys, ['spec', 'relayRefs'], relays)) {
+      accept(bench, route, { relay: key })
+      append(attached, key, route)
+    }
+  }
+  return attached
+}
+
+const append = <T>(map: Map<string, T[]>, key: string, value: T): void => void (map.get(key)?.push(value) ?? map.set(key, [value]))

@@ -1,0 +1,34 @@
+// What has to be made before the snapshot is whole: certificates, credentials, DKIM keys. Pure.
+import { normalDomain } from '../../relay/snapshot/index.ts'
+import { keyOf, type Need } from './input.ts'
+import type { RelayView } from './judge.ts'
+import { needsOwnCertificate } from './snapshot/certificates.ts'
+import { serviceNamesOf } from './snapshot/index.ts'
+import { bindPortOf } from './snapshot/ports.ts'
+import type { World } from './world.ts'
+
+/** Everything wanted, whether it is there already or not: who makes it knows what it has. */
+export const needsOf = (views: readonly RelayView[], world: World): Need[] => {
+  const dkim = new Map(views.flatMap((view) => dkimKeys(view)).map((need) => [`${need.for} ${need.algorithm}`, need]))
+  return [...views.flatMap((view) => certificate(view, world)), ...views.flatMap((view) => credentials(view, world)), ...dkim.values()]
+}
+
+const certificate = (view: RelayView, { input }: World): Need[] =>
+  needsOwnCertificate(view) ? [{ kind: 'certificate', relay: keyOf(view.relay), names: [view.relay.spec.hostname, ...serviceNamesOf(view.relay, input.clusterDomain)] }] : []
+
+const credentials = ({ relay, listeners, senders }: RelayView, { input }: World): Need[] =>
+  senders.flatMap(({ sender, listeners: usable }) => {
+    const listener = listeners.find(({ name }) => usable.includes(name))
+    if (sender.spec.identity.generated === undefined || listener === undefined) return []
+    const { port, protocol } = listener
+    const { namespace, name } = sender.metadata
+    return [{ kind: 'credential', sender: keyOf(sender), relay: keyOf(relay), username: `${namespace}.${name}`, host: serviceNamesOf(relay, input.clusterDomain)[0]!, port, bindPort: bindPortOf(port), implicitTls: protocol === 'Submissions' }]
+  })
+
+const dkimKeys = ({ domains }: RelayView): Extract<Need, { kind: 'dkim' }>[] =>
+  domains.flatMap(({ domain }) => {
+    const dkim = domain.spec.outbound?.dkim
+    if (dkim === undefined || dkim.keySecretRef !== undefined) return []
+    const name = normalDomain(domain.spec.domain) ?? domain.spec.domain
+    return dkim.algorithms.map((algorithm) => ({ kind: 'dkim', for: keyOf(domain), domain: name, algorithm, selectorPrefix: dkim.selectorPrefix }) as const)
+  })

@@ -1,0 +1,22 @@
+// Whether a certificate and a key belong together, and a private key in the form the snapshot holds. Pure.
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+
+/** Undefined where the key belongs to the certificate. */
+export const pairFault = (certificate: string, key: string): string | undefined => {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key)) ? undefined : 'tls.key is not the key of tls.crt'
+  } catch (error) {
+    return `tls.crt or tls.key cannot be read (${(error as Error).message})`
+  }
+}
+
+/** PKCS#8 PEM of a DKIM key; undefined where it is no private key of the algorithm, or an RSA key below 1024 bits (RFC 8301 3.2). */
+export const dkimKeyOf = (pem: string, algorithm: 'ed25519' | 'rsa'): string | undefined => {
+  try {
+    const key = createPrivateKey(pem)
+    const strong = algorithm === 'ed25519' || (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 1024
+    return key.asymmetricKeyType === algorithm && strong ? key.export({ type: 'pkcs8', format: 'pem' }).toString() : undefined
+  } catch {
+    return undefined
+  }
+}

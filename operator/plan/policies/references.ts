@@ -1,0 +1,22 @@
+// Checks of names that point at other objects, shared by several kinds.
+import type { TlsPolicyField } from '../../../crds/index.ts'
+import type { Violation } from '../condition.ts'
+import type { World } from '../world.ts'
+import { pairFault } from './key-pair.ts'
+
+export const scheduleIsMissing = (name: string | undefined, world: World): Violation | undefined => {
+  if (name === undefined) return undefined
+  const path = ['spec', 'retryScheduleName']
+  return world.schedule(name) === undefined ? { reason: 'RetryScheduleNotFound', message: `RetrySchedule ${name} does not exist`, path } : undefined
+}
+
+/** The certificate that we show to a next hop. */
+export const clientCertificateIsMissing = (tls: TlsPolicyField, namespace: string, world: World, path: readonly PropertyKey[]): Violation | undefined => {
+  const name = tls.clientCertificateSecretRef?.name
+  if (name === undefined) return undefined
+  const at = [...path, 'tls', 'clientCertificateSecretRef', 'name']
+  const data = world.secret(namespace, name)?.data
+  if (data?.['tls.crt'] === undefined || data['tls.key'] === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${name} does not exist or lacks tls.crt or tls.key`, path: at }
+  const fault = pairFault(data['tls.crt'], data['tls.key'])
+  return fault === undefined ? undefined : { reason: 'CertificateInvalid', message: `Secret ${namespace}/${name}: ${fault}`, path: at }
+}

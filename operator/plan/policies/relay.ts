@@ -1,0 +1,49 @@
+// What keeps a MailRelay, or one of its listeners, out of its snapshot.
+import type { ListenerSpec, MailRelay } from '../../../crds/index.ts'
+import type { Check } from '../condition.ts'
+import { bindPortOf } from '../snapshot/ports.ts'
+import type { World } from '../world.ts'
+import { pairFault } from './key-pair.ts'
+import { scheduleIsMissing } from './references.ts'
+
+type SeenRelay = { readonly relay: MailRelay; readonly world: World }
+type SeenListener = SeenRelay & { readonly listener: ListenerSpec; readonly index: number }
+
+const scheduleOfRelayIsMissing: Check<SeenRelay> = ({ relay, world }) => scheduleIsMissing(relay.spec.retryScheduleName, world)
+
+const listenersShareAPort: Check<SeenRelay> = ({ relay }) => {
+  const ports = relay.spec.listeners.map(({ port }) => bindPortOf(port))
+  const index = ports.findIndex((port, at) => ports.indexOf(port) !== at)
+  if (index < 0) return undefined
+  const [first, second] = [relay.spec.listeners[ports.indexOf(ports[index]!)]!, relay.spec.listeners[index]!]
+  return { reason: 'PortConflict', message: `listeners ${first.name} (${first.port}) and ${second.name} (${second.port}) would both open port ${ports[index]}`, path: ['spec', 'listeners', index, 'port'] }
+}
+
+export const refuseRelay: readonly Check<SeenRelay>[] = [
+  scheduleOfRelayIsMissing, // mail without a schedule would never be tried again
+  listenersShareAPort, // the second could not be opened
+]
+
+const certificateIsMissing: Check<SeenListener> = ({ relay, listener, index, world }) => {
+  const { namespace } = relay.metadata
+  const ref = listener.tls?.secretRef
+  if (ref === undefined) return undefined
+  const secret = world.secret(namespace, ref.name)
+  const path = ['spec', 'listeners', index, 'tls', 'secretRef', 'name']
+  if (secret === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${ref.name} does not exist`, path }
+  const lacking = ['tls.crt', 'tls.key'].filter((key) => secret.data[key] === undefined)
+  return lacking.length === 0 ? undefined : { reason: 'CertificateNotFound', message: `Secret ${namespace}/${ref.name} lacks ${lacking.join(' and ')}`, path }
+}
+
+const certificateIsUnusable: Check<SeenListener> = ({ relay, listener, index, world }) => {
+  const ref = listener.tls?.secretRef
+  const data = ref && world.secret(relay.metadata.namespace, ref.name)?.data
+  const fault = data?.['tls.crt'] !== undefined && data['tls.key'] !== undefined ? pairFault(data['tls.crt'], data['tls.key']) : undefined
+  if (fault === undefined) return undefined
+  return { reason: 'CertificateInvalid', message: `Secret ${relay.metadata.namespace}/${ref!.name}: ${fault}`, path: ['spec', 'listeners', index, 'tls', 'secretRef', 'name'] }
+}
+
+export const refuseListener: readonly Check<SeenListener>[] = [
+  certificateIsMissing, // without TLS a listener would take passwords in the clear, or none
+  certificateIsUnusable, // every handshake would fail
+]

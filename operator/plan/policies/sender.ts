@@ -1,0 +1,79 @@
+// What keeps a MailSender from a MailRelay, and which addresses and listeners it gets.
+import { coversAddress, coversDomain, partsOf, type ListenerSpec, type MailDomain, type MailRelay, type MailSender } from '../../../crds/index.ts'
+import type { Check } from '../condition.ts'
+import { keyOf, titleOf } from '../input.ts'
+import { normalPattern, normalPatterns } from '../names.ts'
+import { authOf } from '../snapshot/listener-auth.ts'
+import type { World } from '../world.ts'
+import { patternIsNoName } from './domain.ts'
+
+/** `hosted`: the MailDomains accepted on the relay, inbound or not. */
+export type SeenSender = { readonly sender: MailSender; readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[]; readonly hosted: readonly MailDomain[]; readonly world: World }
+
+const addressIsNoPattern: Check<SeenSender> = ({ sender }) => patternIsNoName(sender.spec.from, ['spec', 'from'])
+
+const noListenerTakesIt: Check<SeenSender> = (seen) => {
+  const { sender, relay } = seen
+  if (admittingListeners(seen).length > 0) return undefined
+  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)`, path: ['spec', 'relayRef'] }
+}
+
+const addressIsNotAllowed: Check<SeenSender> = (seen) => {
+  const { sender, relay } = seen
+  const from = sender.spec.from ?? []
+  const best = admittingListeners(seen).map((listener) => from.filter((pattern) => !mayUse(pattern, listener, seen))).sort((a, b) => a.length - b.length)[0]
+  if (best === undefined || best.length === 0) return undefined
+  const index = from.indexOf(best[0]!)
+  return { reason: 'FromNotAllowed', message: `${best.join(', ')}: ${whyNot(best[0]!, seen)} on ${titleOf(relay)}`, path: ['spec', 'from', index] }
+}
+
+const thereIsNoAddress: Check<SeenSender> = (seen) => {
+  const { sender, relay } = seen
+  if (sender.spec.from !== undefined || fromOf(seen).length > 0 || sender.spec.allowNullSender) return undefined
+  return { reason: 'FromNotAllowed', message: `from is absent, and namespace ${sender.metadata.namespace} has no MailDomain accepted on ${titleOf(relay)} that admits it` }
+}
+
+export const refuseSender: readonly Check<SeenSender>[] = [
+  addressIsNoPattern, // nothing could be compared with it
+  noListenerTakesIt, // the platform's side of the consent
+  addressIsNotAllowed, // the domain's side of the consent
+  thereIsNoAddress, // it could never send
+]
+
+/** Listeners with AUTH that admit its namespace. */
+const admittingListeners = ({ sender, relay, listeners, world }: SeenSender): ListenerSpec[] =>
+  listeners.filter((listener) => authOf(listener).length > 0 && world.admits(listener.allowedSenders.namespaces, relay.metadata.namespace, sender.metadata.namespace))
+
+/** Names of the listeners it may use: those on which every one of its addresses is allowed. */
+export const listenersForSender = (seen: SeenSender): string[] =>
+  admittingListeners(seen)
+    .filter((listener) => (seen.sender.spec.from ?? []).every((pattern) => mayUse(pattern, listener, seen)))
+    .map(({ name }) => name)
+
+/** Its addresses in normal form; without `from` those of the MailDomains of its own namespace. */
+export const fromOf = ({ sender, hosted, world }: SeenSender): string[] => {
+  if (sender.spec.from !== undefined) return normalPatterns(sender.spec.from)
+  const own = hosted.filter((domain) => domain.metadata.namespace === sender.metadata.namespace && admitsSender(domain, sender, world))
+  return own.flatMap(lentBy)
+}
+
+const mayUse = (pattern: string, listener: ListenerSpec, { sender, hosted, world }: SeenSender): boolean => {
+  const wanted = normalPattern(pattern)
+  if (wanted === undefined) return false
+  if (hosted.some((domain) => admitsSender(domain, sender, world) && lentBy(domain).some((lent) => coversAddress(lent, wanted)))) return true
+  return normalPatterns(listener.allowedSenders.foreignDomains).some((foreign) => coversDomain(foreign, partsOf(wanted).domain))
+}
+
+const admitsSender = (domain: MailDomain, sender: MailSender, world: World): boolean =>
+  world.admits(domain.spec.allowedSenders.namespaces, domain.metadata.namespace, sender.metadata.namespace)
+
+/** The addresses that a MailDomain lends to those it admits. */
+const lentBy = ({ spec }: MailDomain): string[] => normalPatterns(spec.allowedSenders.from ?? [`*@${spec.domain}`])
+
+const whyNot = (pattern: string, { sender, hosted, world }: SeenSender): string => {
+  const wanted = partsOf(normalPattern(pattern) ?? pattern)
+  const holder = hosted.find(({ spec }) => normalPatterns([spec.domain])[0] === wanted.domain)
+  if (holder === undefined) return `no MailDomain for ${wanted.domain} is accepted, and no foreignDomains names it`
+  if (!admitsSender(holder, sender, world)) return `MailDomain ${keyOf(holder)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)`
+  return `MailDomain ${keyOf(holder)} lends only ${lentBy(holder).join(', ')}`
+}

@@ -1,0 +1,56 @@
+// From one MailRelay in force, with all that attaches to it, to its snapshot. Pure.
+import { bytesOf, secondsOf, type MailRelay } from '../../../crds/index.ts'
+import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
+import { titleOf } from '../input.ts'
+import type { RelayView } from '../judge.ts'
+import type { World } from '../world.ts'
+import { certificatesOf } from './certificates.ts'
+import { domainsOf } from './domains.ts'
+import { listenersOf } from './listeners.ts'
+import { policiesOf } from './policies.ts'
+import { present } from './present.ts'
+import { routesOf } from './routes.ts'
+import { builtIn, schedulesOf } from './schedules.ts'
+import { sendersOf } from './senders.ts'
+
+export const snapshotOf = (view: RelayView, world: World): SnapshotInput => {
+  const certificates = certificatesOf(view, world)
+  return {
+    version: 1,
+    relay: relayOf(view.relay, world),
+    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name)), world),
+    senders: sendersOf(view, world),
+    domains: domainsOf(view, world),
+    policies: policiesOf(view, world),
+    routes: routesOf(view, world),
+    schedules: schedulesOf(view, world),
+    certificates,
+  }
+}
+
+const relayOf = (relay: MailRelay, world: World): SnapshotInput['relay'] => {
+  const { spec, metadata } = relay
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    manifest: titleOf(relay),
+    hostname: spec.hostname,
+    queue: `${metadata.namespace}_${metadata.name}`, // neither half can hold an underscore
+    queueReplicas: serversOf(spec.queue.managed?.replicas),
+    queueBytes: bytesOf(spec.queue.managed?.storage.size ?? '10Gi'),
+    paused: spec.paused,
+    drainSeconds: secondsOf(spec.drain.timeout),
+    retrySchedule: spec.retryScheduleName ?? builtIn.name,
+    resolver: { nameservers: [...(spec.resolver.nameservers ?? [])], dnssec: spec.resolver.dnssec },
+    ownNames: serviceNamesOf(relay, world.input.clusterDomain),
+    ...present({ postmaster: spec.postmaster }),
+  }
+}
+
+const serversOf = (replicas: number | undefined): 1 | 3 | 5 => (replicas === 1 || replicas === 5 ? replicas : 3)
+
+/** Names of the Service in front of the relay. */
+export const serviceNamesOf = ({ metadata: { name, namespace } }: MailRelay, clusterDomain: string): string[] => [
+  `${name}.${namespace}.svc`,
+  `${name}.${namespace}.svc.${clusterDomain}`,
+]

@@ -1,0 +1,49 @@
+// The listeners of a snapshot: ports to open, certificates, limits with units resolved. Pure.
+import { secondsOf, type ListenerSpec } from '../../../crds/index.ts'
+import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
+import { keyOf, titleOf } from '../input.ts'
+import type { RelayView } from '../judge.ts'
+import { normalPatterns } from '../names.ts'
+import type { World } from '../world.ts'
+import { certificateNameOf } from './certificates.ts'
+import { authOf } from './listener-auth.ts'
+import { bindPortOf } from './ports.ts'
+import { present } from './present.ts'
+
+export const listenersOf = (view: RelayView, known: ReadonlySet<string>, world: World): SnapshotInput['listeners'] =>
+  view.listeners.map((listener) => {
+    const certificate = certificateNameOf(view, listener)
+    return {
+      name: listener.name,
+      manifest: titleOf(view.relay),
+      protocol: listener.protocol,
+      port: listener.port,
+      bindPort: bindPortOf(listener.port),
+      auth: [...authOf(listener)],
+      foreignDomains: normalPatterns(listener.allowedSenders.foreignDomains),
+      sourceAddressPreserved: world.input.sourceAddressPreserved(keyOf(view.relay), listener.name),
+      bareNewlines: listener.bareNewlines,
+      limits: limitsOf(listener.limits),
+      ...(known.has(certificate) && { tls: { certificate, ...present({ minVersion: listener.tls?.minVersion }) } }),
+      ...(listener.proxyProtocol && { proxyProtocol: { trustedCIDRs: [...listener.proxyProtocol.trustedCIDRs] } }),
+    }
+  })
+
+const limitsOf = (limits: ListenerSpec['limits']): NonNullable<SnapshotInput['listeners'][number]['limits']> =>
+  present({
+    connections: limits?.connections,
+    connectionsPerSource: limits?.connectionsPerSource,
+    messagesPerConnection: limits?.messagesPerConnection,
+    recipientsPerMessage: limits?.recipientsPerMessage,
+    messageBytes: limits?.maxMessageBytes,
+    headerBytes: limits?.maxHeaderBytes,
+    headers: limits?.headers,
+    received: limits?.received,
+    errors: limits?.errors,
+    commandSeconds: seconds(limits?.commandTimeout),
+    dataSeconds: seconds(limits?.dataTimeout),
+    messageSeconds: seconds(limits?.messageTimeout),
+    greetingSeconds: seconds(limits?.greetingTimeout),
+  })
+
+const seconds = (text: string | undefined): number | undefined => (text === undefined ? undefined : secondsOf(text))

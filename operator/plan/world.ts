@@ -1,0 +1,61 @@
+// The input with indexes over it, and the consent of one namespace towards another. Pure.
+import type { DeliveryRoute, MailDomain, MailRelay, MailSender, Namespaces, RetrySchedule } from '../../crds/index.ts'
+import { keyOf, type Input, type Secret } from './input.ts'
+
+export type World = {
+  readonly input: Input
+  readonly relay: (key: string) => MailRelay | undefined
+  readonly domain: (key: string) => MailDomain | undefined
+  readonly sender: (key: string) => MailSender | undefined
+  readonly schedule: (name: string) => RetrySchedule | undefined
+  readonly secret: (namespace: string, name: string) => Secret | undefined
+  readonly relaysIn: (namespace: string) => readonly MailRelay[]
+  /** Whether an object in `own` that says `whom` admits objects of `other`. */
+  readonly admits: (whom: Namespaces, own: string, other: string) => boolean
+}
+
+export const worldOf = (input: Input): World => {
+  const { declared } = input
+  const [relays, domains, senders, schedules] = [byKey(declared.relays), byKey(declared.domains), byKey(declared.senders), byKey(declared.schedules)]
+  const secrets = new Map(declared.secrets.map((secret) => [`${secret.namespace}/${secret.name}`, secret]))
+  const labels = new Map(declared.namespaces.map((namespace) => [namespace.name, namespace.labels]))
+  return {
+    input,
+    relay: (key) => relays.get(key),
+    domain: (key) => domains.get(key),
+    sender: (key) => senders.get(key),
+    schedule: (name) => schedules.get(name),
+    secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
+    relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
+    admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),
+  }
+}
+
+const byKey = <T extends { readonly metadata: { readonly namespace: string; readonly name: string } }>(objects: readonly T[]): Map<string, T> =>
+  new Map(objects.map((object) => [keyOf(object), object]))
+
+const admits = (whom: Namespaces, own: string, other: string, labels: Readonly<Record<string, string>>): boolean => {
+  if (whom.from === 'Same') return own === other
+  return whom.from === 'All' || selects(whom.selector, { ...labels, 'kubernetes.io/metadata.name': other })
+}
+
+/** As Kubernetes: an empty selector selects everything; NotIn and DoesNotExist hold where the label is absent. */
+const selects = (selector: Namespaces['selector'], labels: Readonly<Record<string, string>>): boolean => {
+  const named = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
+  return named && (selector?.matchExpressions ?? []).every((expression) => fits(expression, labels))
+}
+
+type Expression = NonNullable<NonNullable<Namespaces['selector']>['matchExpressions']>[number]
+
+const fits = ({ key, operator, values = [] }: Expression, labels: Readonly<Record<string, string>>): boolean => {
+  const value = labels[key]
+  const named = value !== undefined && values.includes(value)
+  return { In: named, NotIn: !named, Exists: value !== undefined, DoesNotExist: value === undefined }[operator]
+}
+
+/** The MailRelays that an object of this namespace names, or means by naming none. */
+export const relayKeysOf = (object: MailDomain | DeliveryRoute, world: World): readonly string[] => {
+  const { namespace } = object.metadata
+  const refs: readonly { readonly name: string; readonly namespace?: string | undefined }[] | undefined = object.spec.relayRefs
+  return refs === undefined || refs.length === 0 ? world.relaysIn(namespace).map(keyOf) : [...new Set(refs.map((ref) => `${ref.namespace ?? namespace}/${ref.name}`))]
+}
