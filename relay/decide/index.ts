@@ -1,1 +1,7 @@
 export type { Because, Client, Reply, Verdict } from './verdict.ts'
+export { decideRecipient, isSubmission } from './relaying.ts'
+export { decideHeaderFrom, decideMail, mayUse } from './senders.ts'
+export { baseMailbox, decideUser, hostedDomain } from './users.ts'
+export { policiesFor, type Question } from './policies.ts'
+export { allowRulesMakeTheWorld, indexOf } from './policy-index.ts'
+export { replies, reply, type ReplyName } from './replies.ts'

@@ -1,0 +1,33 @@
+// Which addresses an identified MailSender may use, in MAIL FROM and in the header From (RFC 6409 6.1, 8.1). Pure.
+import { matchesMailbox, printMailbox, type Listener, type Mailbox, type Sender, type Snapshot } from '../snapshot/index.ts'
+import { indexOf } from './policy-index.ts'
+import { reply } from './replies.ts'
+import type { Client, Verdict } from './verdict.ts'
+
+type Deny = Extract<Verdict, { kind: 'deny' }>
+
+export const mayUse = (sender: Sender, address: Mailbox | null): boolean =>
+  address === null ? sender.allowNullSender : sender.from.some((pattern) => matchesMailbox(pattern, address))
+
+/** At MAIL: an identified sender keeps to its addresses. The null sender is never refused here: it may be a notice for a hosted domain. */
+export const decideMail = (question: { readonly snapshot: Snapshot; readonly listener: Listener; readonly client: Client; readonly mailFrom: Mailbox | null }): Deny | undefined => {
+  const sender = question.client.sender === undefined ? undefined : indexOf(question.snapshot).senders.get(question.client.sender)
+  if (!sender || question.mailFrom === null || mayUse(sender, question.mailFrom)) return undefined
+  return { ...denyAddress(sender, question.mailFrom), warnings: [] }
+}
+
+/** The MailSender is known, the address is not among its own. */
+export const denyAddress = (sender: Sender, address: Mailbox | null): Omit<Deny, 'warnings'> => {
+  const because = { rule: 'from', manifest: sender.manifest }
+  const shown = address === null ? '<>' : printMailbox(address)
+  return { kind: 'deny', because, reply: reply('not-your-address', { ...because, sender: `${sender.namespace}/${sender.name}`, address: shown }) }
+}
+
+/** At the end of the header section: every mailbox of From is one of the sender's. */
+export const decideHeaderFrom = (sender: Sender, from: readonly (Mailbox | string)[]): Deny | undefined => {
+  const strange = from.find((address) => typeof address === 'string' || !mayUse(sender, address))
+  if (strange === undefined) return undefined
+  const because = { rule: 'from', manifest: sender.manifest }
+  const shown = typeof strange === 'string' ? strange : printMailbox(strange)
+  return { kind: 'deny', because, warnings: [], reply: reply('not-your-header', { ...because, sender: `${sender.namespace}/${sender.name}`, address: shown }) }
+}

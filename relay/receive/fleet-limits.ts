@@ -1,0 +1,60 @@
+// Holds MailSender.limits and RelayPolicy.limits: which windows one event counts in, and this process's share of each.
+import type { Policy, Sender } from '../snapshot/index.ts'
+import { newWindow, shareOf, take, type Window } from './window.ts'
+
+export type Over = { readonly manifest: string; readonly limit: number; readonly what: string }
+export type Unit = 'connections' | 'messages' | 'recipients'
+/** Whom an event belongs to. */
+export type Party = { readonly source: string; readonly sender?: string; readonly domain?: string }
+
+type Rule = { readonly key: string; readonly manifest: string; readonly limit: number; readonly windowMs: number; readonly what: string }
+
+const minute = 60_000
+const hour = 3_600_000
+const mostWindows = 100_000 // sources are the world's to choose; past this the longest unused is forgotten
+
+export type FleetLimits = {
+  /** Counts one event under every limit that applies; the first that is over, or undefined. */
+  count(unit: Unit, party: Party, policies: readonly Policy[], sender?: Sender): Over | undefined
+}
+
+export const createFleetLimits = (given: { pod: string; peers: () => readonly { readonly pod: string }[]; now: () => number }): FleetLimits => {
+  const windows = new Map<string, Window>()
+  const find = (key: string): Window => {
+    const window = windows.get(key) ?? newWindow()
+    windows.delete(key) // to the end: the Map's order is the order of use
+    windows.set(key, window)
+    if (windows.size > mostWindows) windows.delete(windows.keys().next().value!)
+    return window
+  }
+  const share = (limit: number): number => {
+    const pods = given.peers().map(({ pod }) => pod).sort()
+    return shareOf(limit, pods.length, Math.max(0, pods.indexOf(given.pod)))
+  }
+  return {
+    count: (unit, party, policies, sender) => {
+      const rules = rulesFor(unit, party, policies, sender)
+      return rules.find(({ key, limit, windowMs }) => !take(find(key), given.now(), windowMs, share(limit)))
+    },
+  }
+}
+
+const rulesFor = (unit: Unit, party: Party, policies: readonly Policy[], sender: Sender | undefined): Rule[] => {
+  const rules: Rule[] = []
+  const perHour = sender?.limits.messagesPerHour
+  if (unit === 'messages' && sender && perHour !== undefined && party.domain === undefined) {
+    rules.push({ key: `s/${party.sender}`, manifest: sender.manifest, limit: perHour, windowMs: hour, what: 'messages per hour' })
+  }
+  for (const policy of policies) {
+    if (policy.mode !== 'Enforce') continue
+    for (const [index, entry] of policy.limits.entries()) rules.push(...ruleOf(unit, party, policy, entry, index))
+  }
+  return rules
+}
+
+const ruleOf = (unit: Unit, party: Party, policy: Policy, entry: Policy['limits'][number], index: number): Rule[] => {
+  const who = party[entry.by]
+  const [limit, windowMs, what] = { connections: [entry.connectionsPerMinute, minute, 'connections per minute'], messages: [entry.messagesPerMinute, minute, 'messages per minute'], recipients: [entry.recipientsPerHour, hour, 'recipients per hour'] }[unit] as [number | undefined, number, string]
+  if (who === undefined || limit === undefined) return []
+  return [{ key: `p/${policy.manifest}/${index}/${unit}/${who}`, manifest: policy.manifest, limit, windowMs, what: `${what} by ${entry.by} ${who}` }]
+}

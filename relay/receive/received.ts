@@ -1,0 +1,52 @@
+// The header fields we put in front of a message: one Received (RFC 5321 4.4, RFC 3848, RFC 6531 4.3), and on submission what is missing (RFC 6409 8). Pure.
+import { normalDomain, printMailbox, type Mailbox } from '../snapshot/index.ts'
+import type { HeaderFacts } from './header-section.ts'
+
+export type Trace = {
+  readonly helo: string
+  readonly address: string
+  readonly hostname: string
+  readonly esmtp: boolean
+  readonly smtputf8: boolean
+  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined
+  readonly authenticated: boolean
+  readonly id: string
+  readonly onlyRecipient: Mailbox | undefined // `for` only where there is one: it must not tell who else got it
+  readonly at: Date
+}
+
+export const received = (trace: Trace): string => {
+  const secure = trace.tls ? ` (${trace.tls.protocol} ${trace.tls.cipher})` : ''
+  const whom = trace.onlyRecipient ? `\r\n\tfor <${printMailbox(trace.onlyRecipient)}>` : ''
+  return `Received: from ${clientName(trace)}\r\n\tby ${trace.hostname} with ${transmissionType(trace)}${secure}\r\n\tid ${trace.id}${whom}; ${mailDate(trace.at)}\r\n`
+}
+
+/** What it called itself, if that is a name or literal at all, and where it really came from. */
+const clientName = ({ helo, address }: Trace): string => {
+  const literal = addressLiteral(address)
+  const name = /^\[[0-9A-Fa-f.:IPv]+\]$/.test(helo) ? helo : normalDomain(helo)
+  return name === undefined ? `${literal} (${literal})` : `${name} (${literal})`
+}
+
+export const addressLiteral = (address: string): string => (address.includes(':') ? `[IPv6:${address}]` : `[${address}]`)
+
+export const transmissionType = ({ esmtp, smtputf8, tls, authenticated }: Pick<Trace, 'esmtp' | 'smtputf8' | 'tls' | 'authenticated'>): string => {
+  const base = smtputf8 ? 'UTF8SMTP' : esmtp ? 'ESMTP' : 'SMTP'
+  return base === 'SMTP' ? base : `${base}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`
+}
+
+const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+const two = (value: number): string => String(value).padStart(2, '0')
+
+/** RFC 5322 3.3, in UTC. */
+export const mailDate = (at: Date): string =>
+  `${days[at.getUTCDay()]}, ${at.getUTCDate()} ${months[at.getUTCMonth()]} ${at.getUTCFullYear()} ${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())} +0000`
+
+/** Date, Message-ID and From where a submitted message has none (RFC 6409 8.2, 8.3; From so that somebody can answer). */
+export const missingFields = (facts: HeaderFacts, given: { id: string; hostname: string; at: Date; mailFrom: Mailbox | null }): string => {
+  const date = facts.hasDate ? '' : `Date: ${mailDate(given.at)}\r\n`
+  const id = facts.hasMessageId ? '' : `Message-ID: <${given.id}@${given.hostname}>\r\n`
+  const from = facts.fromFields > 0 || given.mailFrom === null ? '' : `From: ${printMailbox(given.mailFrom)}\r\n`
+  return date + id + from
+}

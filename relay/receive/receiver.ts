@@ -1,0 +1,138 @@
+// oxlint-disable no-underscore-dangle -- the library's members are spelt so
+// One open listener: the library's server with our sessions, our PROXY reader, and the counts of who is connected.
+import { SMTPServer } from 'smtp-server'
+import type { Socket } from 'node:net'
+import { indexOf, reply, type Reply } from '../decide/index.ts'
+import { holds, parseAddress, parsePrefix, type Listener, type Snapshot } from '../snapshot/index.ts'
+import type { Leaving } from './deliveries.ts'
+import { readProxy } from './proxy.ts'
+import { Session } from './session.ts'
+import type { State, World } from './state.ts'
+
+/** What a listener's server is opened with. */
+export type Door = { readonly world: World; readonly leaving: Leaving; readonly sources: Map<string, number> }
+type SocketOptions = NonNullable<Parameters<SMTPServer['connect']>[1]> & { id: string; trustedProxy?: boolean }
+
+export class Receiver extends SMTPServer {
+  readonly door: Door
+  listener: Listener
+  readonly sessions = new Set<Session>()
+
+  constructor(door: Door, listener: Listener) {
+    super({
+      secure: listener.protocol === 'Submissions',
+      logger: false,
+      disableReverseLookup: true,
+      maxClients: listener.limits.connections,
+      socketTimeout: listener.limits.greetingSeconds * 1000, // of the TLS handshake; sessions have clocks of their own
+      ...tlsOptions(door.world.snapshot(), listener),
+    })
+    this.door = door
+    this.listener = listener
+    this.on('error', (error) => door.world.log.info('SESSION_ERROR', { listener: this.listener.name, error: error.message }))
+  }
+
+  /** The manifest changed: limits and rules hold from the next command, certificates from the next handshake. */
+  update(listener: Listener): void {
+    this.updateSecureContext(tlsOptions(this.door.world.snapshot(), listener))
+    this.listener = listener
+  }
+
+  override connect(socket: Socket, options?: SocketOptions): void {
+    const session = new Session(this, socket, {
+      id: options?.id ?? sessionId(), remoteAddress: options?.remoteAddress ?? socket.remoteAddress ?? '', remotePort: options?.remotePort ?? socket.remotePort ?? 0,
+    })
+    this.connections.add(session)
+    this.sessions.add(session)
+    this.#proxied.set(session, options?.trustedProxy === true)
+    session.on('error', (error) => this._onError(error as Error))
+    this.#count(session.state.address, 1)
+    this.door.world.metrics.openConnections.inc({ listener: this.listener.name })
+    session.init()
+  }
+
+  readonly #proxied = new WeakMap<Session, boolean>()
+
+  /** Strangers must wait for the greeting; a proxy we trust may send ahead. */
+  testsEarlyTalkers(session: Session): boolean {
+    return this.listener.protocol === 'SMTP' && this.#proxied.get(session) !== true
+  }
+
+  refuseConnection({ world, address }: State): Reply | undefined {
+    const { name } = this.listener
+    const refused = this.#overCount(address) ?? this.#overRate(world, address)
+    world.metrics.connections.inc({ listener: name, result: refused ? 'refused' : 'taken' })
+    return refused
+  }
+
+  #overCount(address: string): Reply | undefined {
+    const { name, limits } = this.listener
+    if (this.sessions.size > limits.connections) return reply('too-many-connections', { limit: limits.connections, listener: name })
+    const mine = this.door.sources.get(this.#key(address)) ?? 0
+    return mine > limits.connectionsPerSource ? reply('too-many-from-you', { address, limit: limits.connectionsPerSource, listener: name }) : undefined
+  }
+
+  #overRate(world: World, address: string): Reply | undefined {
+    const policies = (indexOf(world.snapshot()).ofListener.get(this.listener.name) ?? []).map(({ policy }) => policy)
+    const over = world.limits.count('connections', { source: address }, policies)
+    return over && reply('connecting-too-fast', { manifest: over.manifest })
+  }
+
+  left(session: Session): void {
+    if (!this.sessions.delete(session)) return
+    this.#count(session.state.address, -1)
+    this.door.world.metrics.openConnections.dec({ listener: this.listener.name })
+  }
+
+  /** Ends every connection now, whatever it is doing. */
+  cut(): void {
+    for (const session of this.sessions) session._socket.destroy()
+    for (const waiting of this._pendingSockets.values()) waiting.destroy()
+  }
+
+  #key(address: string): string {
+    return `${this.listener.name} ${address}`
+  }
+
+  #count(address: string, step: 1 | -1): void {
+    const key = this.#key(address)
+    const count = (this.door.sources.get(key) ?? 0) + step
+    if (count > 0) this.door.sources.set(key, count)
+    else this.door.sources.delete(key)
+  }
+
+  override _expectsProxyHeader(socket: Socket): boolean {
+    const address = parseAddress(socket.remoteAddress ?? '')
+    const trusted = this.listener.proxyProtocol?.trustedCIDRs ?? []
+    return address !== undefined && trusted.some((text) => holdsAddress(text, address))
+  }
+
+  override _handleProxy(socket: Socket, callback: (error: Error | null, options: SocketOptions) => void): void {
+    const options: SocketOptions = { id: sessionId() }
+    if (!this._expectsProxyHeader(socket)) return callback(null, options)
+    readProxy(socket, this.listener.limits.greetingSeconds * 1000).then(
+      (client) => callback(null, { ...options, ...client, trustedProxy: true }),
+      (error: Error) => {
+        socket.destroy()
+        callback(error, options)
+      },
+    )
+  }
+
+  override onSecure(_socket: unknown, _session: unknown, callback: (error?: Error | null) => void): void {
+    callback()
+  }
+}
+
+const holdsAddress = (text: string, address: NonNullable<ReturnType<typeof parseAddress>>): boolean => {
+  const prefix = parsePrefix(text)
+  return prefix !== undefined && holds(prefix, address)
+}
+
+let counter = 0
+const sessionId = (): string => `${Date.now().toString(36)}${(counter = (counter + 1) % 46_656).toString(36).padStart(3, '0')}`
+
+const tlsOptions = (snapshot: Snapshot, listener: Listener) => {
+  const found = snapshot.certificates.find(({ name }) => name === listener.tls?.certificate)
+  return found && listener.tls ? { key: found.key, cert: found.certificate, minVersion: listener.tls.minVersion } : {}
+}

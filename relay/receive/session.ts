@@ -1,0 +1,283 @@
+// oxlint-disable no-underscore-dangle -- the library's members are spelt so
+// One SMTP session: the library's connection with our parser, dispatch, words and clocks (docs/decisions/0002). It decides nothing about mail.
+import { isAscii, isUtf8 } from 'node:buffer'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import { reply, type Reply } from '../decide/index.ts'
+import { acceptMessage, type Offered } from './accept-message.ts'
+import { commands, forgetPlaintext } from './commands.ts'
+import type { Leaving } from './deliveries.ts'
+import { Incoming } from './incoming.ts'
+import { printReply } from './reply-wire.ts'
+import type { Receiver } from './receiver.ts'
+import { say, type Answer, type State, type World } from './state.ts'
+import { refreshSender, sizeLimit } from './transaction.ts'
+import { Wire } from './wire.ts'
+
+export type SessionOptions = { readonly id: string; readonly remoteAddress: string; readonly remotePort: number }
+
+const earlyTalkerMs = 100
+const afterBareSeconds = 5 // who ends lines with LF alone will never send the end that counts: tell it, do not let it hang
+
+export class Session extends SMTPConnection {
+  readonly state: State
+  readonly #receiver: Receiver
+  readonly #world: World
+  readonly #leaving: Leaving
+  #timer: NodeJS.Timeout | undefined
+  #ask: ((line: string) => Answer) | undefined
+  #offered: Offered | undefined
+  #dataDeadline = 0
+  #working = false
+  #ended = false
+
+  constructor(receiver: Receiver, socket: Socket, options: SessionOptions) {
+    super(receiver, socket, options)
+    this.#receiver = receiver
+    this.#world = receiver.door.world
+    this.#leaving = receiver.door.leaving
+    this.state = {
+      world: this.#world, id: this.id, address: this.remoteAddress, port: this.remotePort, listener: receiver.listener,
+      tls: tlsOf(socket), hello: undefined, sender: undefined, transaction: undefined, errors: 0, idle: 0, messages: 0,
+    }
+  }
+
+  /** Greets: at once where clients are ours, after a pause on listeners for strangers, who must wait for it (RFC 5321 3.1). */
+  override init(): void {
+    this._setListeners(() => {
+      const refused = this.#receiver.refuseConnection(this.state)
+      if (refused) return this.#hangUp(refused)
+      if (this.#receiver.testsEarlyTalkers(this)) this.#arm(earlyTalkerMs, () => this.#greet())
+      else this.#greet()
+    })
+  }
+
+  #greet(): void {
+    this.#say(reply('greeting', { hostname: this.#world.snapshot().relay.hostname }))
+    this.#wire().open = true
+    this.#awaitCommand()
+  }
+
+  override _createParser(): Wire {
+    return new Wire({
+      line: (line) => this.#line(line),
+      lineTooLong: () => this.#act(say(reply('line-too-long', { limit: this.state.listener.limits.lineBytes })), ''),
+      data: (piece) => this.#data(piece),
+      bareOctet: (octet) => void this.#offered?.incoming.bare(octet),
+      dataEnd: () => this.#dataEnd(),
+      early: () => this.#early(),
+      gather: () => this._socket.cork(),
+      release: () => this._socket.uncork(),
+    }, (this._server as Receiver).listener.limits.lineBytes)
+  }
+
+  #wire(): Wire {
+    return this._parser as Wire
+  }
+
+  #early(): void {
+    if (!this._closing) this.#hangUp(reply('early-talker'))
+  }
+
+  async #line(line: Buffer): Promise<void> {
+    this.#disarm()
+    this.#working = true
+    const { verb, answer } = await this.#answer(line)
+    this.#working = false
+    await this.#act(answer, verb)
+  }
+
+  async #answer(line: Buffer): Promise<{ verb: string; answer: Answer }> {
+    const ask = this.#ask
+    this.#ask = undefined
+    if (ask) return { verb: 'AUTH', answer: ask(line.toString('latin1')) }
+    const text = textOf(line)
+    if (text === undefined) return { verb: '', answer: say(reply('bad-octets')) }
+    if (/^[A-Z]+ \S+ HTTP\/\d/.test(text)) return { verb: '', answer: { kind: 'close', reply: reply('http') } }
+    const space = text.indexOf(' ')
+    const verb = (space < 0 ? text : text.slice(0, space)).toUpperCase()
+    return { verb, answer: await this.#run(verb, space < 0 ? '' : text.slice(space + 1).trim()) }
+  }
+
+  async #run(verb: string, argument: string): Promise<Answer> {
+    const command = commands.get(verb)
+    if (!command) return say(reply('unknown-command'))
+    this.state.listener = this.#receiver.listener
+    if (verb === 'MAIL') refreshSender(this.state)
+    try {
+      return await command(this.state, argument)
+    } catch (error) {
+      this.#world.log.error('BUG', { session: this.id, verb, error: String(error), stack: (error as Error).stack })
+      return say(reply('bug'))
+    }
+  }
+
+  /** Says the answer, counts it, and does what it asks for. */
+  async #act(answer: Answer, verb: string): Promise<void> {
+    if (answer.kind === 'close') return this.#hangUp(answer.reply)
+    this.#say(answer.reply, answer.kind === 'say' ? answer.lines : undefined)
+    const enough = this.#count(answer.reply, verb)
+    if (enough) return this.#hangUp(enough)
+    if (answer.kind === 'ask') this.#ask = answer.next
+    if (answer.kind === 'start-tls') return this.#startTls()
+    if (answer.kind === 'start-data') return this.#startData()
+    if (this.#world.draining()) return this.#hangUp(this.#closing())
+    await this.#untilRead()
+    this.#awaitCommand()
+  }
+
+  /** Refusals for the client's fault, and commands that lead nowhere, are bounded; a message that passes starts the count over. */
+  #count({ code, enhanced }: Reply, verb: string): Reply | undefined {
+    const { state } = this
+    if (code >= 400) this.#noteRefused(code, enhanced, verb)
+    // RCPT refused is not an error: a list may hold many users that are gone
+    if (code >= 500 && verb !== 'RCPT') state.errors += 1
+    else if (code >= 400 || idleVerbs.has(verb)) state.idle += 1
+    if (state.errors >= state.listener.limits.errors) return reply('too-many-errors')
+    return state.idle >= state.listener.limits.errors * 10 ? reply('too-many-commands') : undefined
+  }
+
+  #noteRefused(code: number, enhanced: string, verb: string): void {
+    const { listener, address } = this.state
+    this.#world.metrics.messagesRefused.inc({ listener: listener.name, status: enhanced })
+    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, code, status: enhanced })
+  }
+
+  #startTls(): void {
+    this.#arm(this.state.listener.limits.greetingSeconds * 1000, () => this._socket.destroy())
+    this._socket.uncork()
+    this.upgrade(() => {}, () => {
+      forgetPlaintext(this.state)
+      this.state.tls = tlsOf(this._socket)
+      this.#wire().open = true
+      this.#awaitCommand()
+    })
+  }
+
+  #startData(): void {
+    const { listener } = this.state
+    const id = this.#world.queue.newMessageId()
+    const body = this.#world.queue.newBody(id)
+    const { bytes, manifest } = sizeLimit(this.state)
+    const incoming = new Incoming(body, { bytes, bytesManifest: manifest, listener: listener.limits })
+    this.#offered = { id, body, incoming, leaving: this.#leaving }
+    this.#dataDeadline = performance.now() + listener.limits.messageSeconds * 1000
+    this.#wire().startData(listener.bareNewlines)
+    this.#awaitData()
+  }
+
+  #data(piece: Buffer): Promise<void> | void {
+    const written = this.#offered?.incoming.piece(piece)
+    if (!written) return this.#awaitData()
+    this.#disarm() // while the queue holds us back, the client is not the slow one
+    return written.then(() => this.#awaitData())
+  }
+
+  async #dataEnd(): Promise<void> {
+    this.#disarm()
+    const { transaction } = this.state
+    const offered = this.#offered!
+    this.#working = true
+    const answer = await acceptMessage(this.state, transaction!, offered).catch((error: unknown) => this.#bug(error))
+    this.#working = false
+    this.#offered = undefined
+    this.state.transaction = undefined
+    if (answer.code < 300) {
+      this.state.messages += 1
+      this.state.errors = this.state.idle = 0
+    }
+    await this.#act(say(answer), 'DATA')
+  }
+
+  #bug(error: unknown): Reply {
+    this.#world.log.error('BUG', { session: this.id, verb: 'DATA', error: String(error), stack: (error as Error).stack })
+    return reply('bug')
+  }
+
+  #closing(): Reply {
+    return reply('closing', { hostname: this.#world.snapshot().relay.hostname })
+  }
+
+  /** Leaves at once unless a message is on its way; then after its answer. */
+  drain(): void {
+    if (!this.#offered && !this.#working) this.#hangUp(this.#closing())
+  }
+
+  #awaitCommand(): void {
+    const seconds = this.state.listener.limits.commandSeconds
+    this.#arm(seconds * 1000, () => this.#hangUp(reply('too-slow', { seconds, what: 'a command' })))
+  }
+
+  #awaitData(): void {
+    if (this._closing) return
+    const fault = this.#offered?.incoming.fault
+    const seconds = fault?.enhanced === '5.6.0' ? afterBareSeconds : this.state.listener.limits.dataSeconds
+    const left = Math.max(0, this.#dataDeadline - performance.now())
+    this.#arm(Math.min(seconds * 1000, left), () => this.#hangUp(fault ?? reply('too-slow', { seconds, what: 'the message' })))
+  }
+
+  #arm(ms: number, then: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(then, ms)
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #hangUp(last: Reply): void {
+    this.#disarm()
+    if (last.code >= 400) this.#noteRefused(last.code, last.enhanced, '')
+    this.#say(last)
+    this._socket.uncork()
+    this.close()
+  }
+
+  #say(words: Reply, more?: readonly string[]): void {
+    if (!this._upgrading && this._socket.writable) this._socket.write(printReply(words, more))
+  }
+
+  /** A client that sends commands and never reads must not fill our memory with replies. */
+  async #untilRead(): Promise<void> {
+    const socket = this._socket
+    if (!socket.writableNeedDrain || socket.destroyed) return
+    socket.uncork()
+    this.#arm(this.state.listener.limits.commandSeconds * 1000, () => socket.destroy())
+    await new Promise<void>((resolve) => {
+      const done = () => (socket.off('drain', done), socket.off('close', done), resolve())
+      socket.once('drain', done).once('close', done)
+    })
+    socket.cork()
+  }
+
+  // the library's own words and clocks are not used
+  override send(code: number, data?: string | string[] | null): void {
+    this.#hangUp({ code, enhanced: code < 500 ? '4.3.0' : '5.5.0', text: String(data ?? '') })
+  }
+  override _armTimeout(): void {}
+  override _resetSession(): void {}
+
+  override _onClose(): void {
+    super._onClose()
+    if (this.#ended) return
+    this.#ended = true
+    this.#disarm()
+    void this.#offered?.incoming.refuse(reply('bug')) // half a message is no message
+    this.#receiver.left(this)
+  }
+}
+
+const idleVerbs = new Set(['NOOP', 'RSET', 'VRFY', 'HELP', 'HELO', 'EHLO', 'EXPN'])
+
+/** A command line as text: ASCII, or UTF-8 for SMTPUTF8; undefined where it holds what no command may. */
+const textOf = (line: Buffer): string | undefined => {
+  if (!isAscii(line) && !isUtf8(line)) return undefined
+  const text = line.toString('utf8').replaceAll('\t', ' ').trimEnd()
+  return /[\x00-\x1f\x7f-\x9f]/.test(text) ? undefined : text
+}
+
+const tlsOf = (socket: Socket | TLSSocket): State['tls'] => {
+  if (!('getProtocol' in socket)) return undefined
+  return { protocol: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher().standardName }
+}

@@ -1,0 +1,145 @@
+// MAIL, RCPT and DATA up to the 354: read the command, ask decide, count limits, and answer.
+import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, indexOf, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
+import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy } from '../snapshot/index.ts'
+import { parsePath } from './address.ts'
+import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
+import { clientOf, say, type Answer, type Command, type State, type Transaction } from './state.ts'
+import type { Unit } from './fleet-limits.ts'
+
+export const mail: Command = (state, argument) => {
+  if (!state.hello) return say(reply('hello-first'))
+  if (state.transaction) return say(reply('nested-mail'))
+  const { messagesPerConnection } = state.listener.limits
+  if (state.messages >= messagesPerConnection) return { kind: 'close', reply: reply('too-many-messages', { limit: messagesPerConnection }) }
+  const text = /^from\s*:(.*)$/is.exec(argument)?.[1]
+  if (text === undefined) return say(reply('bad-arguments', { syntax: 'MAIL FROM:<address>' }))
+  const path = parsePath(text)
+  if (path.kind !== 'path') return say(reply('bad-sender', { why: path.kind === 'fault' ? path.why : 'it has no @domain' }))
+  const parameters = readMailParameters(path.rest)
+  if (parameters.kind === 'refused') return say(parameters.reply)
+  if (path.needsUtf8 && !parameters.value.smtputf8) return say(reply('sender-needs-utf8'))
+  const refusal = refuseMail(state, path.mailbox, parameters.value)
+  if (refusal) return say(refusal)
+  state.transaction = { mailFrom: path.mailbox, parameters: parameters.value, passed: new Map(), refused: 0 }
+  return say(reply('sender-ok'))
+}
+
+/** The first reason not to take this message; limits are counted last, by what passed the rest. */
+const refuseMail = (state: State, mailFrom: Mailbox | null, parameters: MailParameters): Reply | undefined => {
+  const { bytes, manifest } = sizeLimit(state)
+  if ((parameters.size ?? 0) > bytes) return reply('too-big', { limit: bytes, manifest }) // RFC 1870 6.1
+  const durable = state.world.queue.durable()
+  if (!durable.ok) return reply('not-stored', { why: durable.text })
+  const snapshot = state.world.snapshot()
+  const denied = decideMail({ snapshot, listener: state.listener, client: clientOf(state), mailFrom })
+  return denied?.reply ?? overLimit(state, 'messages', relevantPolicies(state, mailFrom, undefined), undefined)
+}
+
+/** The smaller of the listener's and the sender's limit. */
+export const sizeLimit = ({ listener, sender }: State): { bytes: number; manifest: string } => {
+  const own = sender?.limits.maxMessageBytes
+  return own !== undefined && own < listener.limits.messageBytes ? { bytes: own, manifest: sender!.manifest } : { bytes: listener.limits.messageBytes, manifest: listener.manifest }
+}
+
+const recipientLimit = ({ listener, sender }: State): { limit: number; manifest: string } => {
+  const own = sender?.limits.recipientsPerMessage
+  return own !== undefined && own < listener.limits.recipientsPerMessage ? { limit: own, manifest: sender!.manifest } : { limit: listener.limits.recipientsPerMessage, manifest: listener.manifest }
+}
+
+const nobody: Mailbox = { local: '', domain: '' }
+
+const relevantPolicies = (state: State, mailFrom: Mailbox | null, rcptTo: Mailbox | undefined): readonly Policy[] =>
+  policiesFor({ snapshot: state.world.snapshot(), listener: state.listener, client: clientOf(state), mailFrom, rcptTo: rcptTo ?? nobody }).map(({ policy }) => policy)
+
+/** At MAIL the source and the sender are counted, at RCPT all three for recipients and the domain for messages. */
+const overLimit = (state: State, unit: Unit, policies: readonly Policy[], domain: string | undefined): Reply | undefined => {
+  const sender = clientOf(state).sender
+  const party = { source: state.address, ...(sender !== undefined && { sender }), ...(domain !== undefined && { domain }) }
+  const over = state.world.limits.count(unit, party, policies, state.sender)
+  return over && reply('over-limit', over)
+}
+
+export const rcpt: Command = async (state, argument) => {
+  const { transaction } = state
+  if (!transaction) return say(reply(state.hello ? 'mail-first' : 'hello-first'))
+  const text = /^to\s*:(.*)$/is.exec(argument)?.[1]
+  if (text === undefined) return say(reply('bad-arguments', { syntax: 'RCPT TO:<address>' }))
+  const answer = await readRecipient(state, transaction, text)
+  if (answer.kind === 'say' && answer.reply.code >= 400) transaction.refused += 1
+  return answer
+}
+
+const readRecipient = async (state: State, transaction: Transaction, text: string): Promise<Answer> => {
+  const room = recipientLimit(state)
+  if (transaction.passed.size >= room.limit) return say(reply('too-many-recipients', room))
+  const path = parsePath(text)
+  const mailbox = path.kind === 'bare-postmaster' ? postmaster(state) : path.kind === 'path' ? path.mailbox : undefined
+  if (path.kind === 'fault' || !mailbox) return say(reply('bad-recipient', { why: path.kind === 'fault' ? path.why : 'the null address receives nothing' }))
+  const parameters = readRecipientParameters(path.rest)
+  if (parameters.kind === 'refused') return say(parameters.reply)
+  if (path.kind === 'path' && path.needsUtf8 && !transaction.parameters.smtputf8) return say(reply('recipient-needs-utf8'))
+  return passRecipient(state, transaction, { mailbox, ...parameters.value })
+}
+
+/** RFC 5321 4.5.1: postmaster without a domain is ours; judged like any other mailbox. */
+const postmaster = (state: State): Mailbox => {
+  const { relay } = state.world.snapshot()
+  return (relay.postmaster === undefined ? undefined : splitMailbox(relay.postmaster)) ?? { local: 'postmaster', domain: relay.hostname }
+}
+
+const passRecipient = async (state: State, transaction: Transaction, recipient: Parameters<typeof keep>[1]): Promise<Answer> => {
+  const snapshot = state.world.snapshot()
+  const verdict = decideRecipient({ snapshot, listener: state.listener, client: clientOf(state), mailFrom: transaction.mailFrom, rcptTo: recipient.mailbox })
+  warn(state, verdict)
+  if (verdict.kind === 'deny') return say(verdict.reply)
+  const hosted = hostedDomain(snapshot, recipient.mailbox.domain)
+  const unknown = hosted && (await unknownUser(state, hosted, recipient.mailbox))
+  if (unknown) return say(unknown)
+  const over = overRecipientLimits(state, transaction, recipient.mailbox)
+  if (over) return say(over)
+  keep(transaction, recipient, verdict, hosted)
+  return say(reply('recipient-ok'))
+}
+
+const keep = (transaction: Transaction, recipient: { mailbox: Mailbox }, verdict: Verdict, hosted: HostedDomain | undefined): void => {
+  const key = printMailbox(recipient.mailbox)
+  if (!transaction.passed.has(key)) transaction.passed.set(key, { recipient, verdict, hosted })
+}
+
+const unknownUser = async (state: State, hosted: HostedDomain, mailbox: Mailbox): Promise<Reply | undefined> => {
+  const known = decideUser(hosted, mailbox)
+  const answer = known === 'ask' ? await state.world.callouts.ask(hosted, baseMailbox(hosted, mailbox)) : known
+  const words = { local: mailbox.local, domain: hosted.domain, manifest: hosted.manifest }
+  if (answer === 'no') return reply('no-such-user', words)
+  return answer === 'unknown' ? reply('cannot-ask', words) : undefined
+}
+
+const overRecipientLimits = (state: State, transaction: Transaction, mailbox: Mailbox): Reply | undefined => {
+  const policies = relevantPolicies(state, transaction.mailFrom, mailbox)
+  if (!policies.some(({ limits }) => limits.length > 0)) return undefined
+  const firstOfDomain = ![...transaction.passed.values()].some(({ recipient }) => recipient.mailbox.domain === mailbox.domain)
+  const byDomain = policies.map((policy) => ({ ...policy, limits: policy.limits.filter(({ by }) => by === 'domain') }))
+  const message = firstOfDomain ? overLimit(state, 'messages', byDomain, mailbox.domain) : undefined
+  return message ?? overLimit(state, 'recipients', policies, mailbox.domain)
+}
+
+/** What Warn would have done is logged and counted, and changes nothing. */
+const warn = ({ world, id, address }: State, { warnings }: Verdict): void => {
+  for (const { rule, manifest } of warnings) {
+    world.metrics.policyWarnings.inc({ policy: manifest, rule })
+    world.log.warn('POLICY_WARN', { session: id, client: address, rule, manifest })
+  }
+}
+
+export const data: Command = (state, argument) => {
+  if (argument !== '') return say(reply('bad-arguments', { syntax: 'DATA' }))
+  if (!state.transaction) return say(reply(state.hello ? 'mail-first' : 'hello-first'))
+  if (state.transaction.passed.size > 0) return { kind: 'start-data', reply: reply('send-data') }
+  return say(reply(state.transaction.refused > 0 ? 'no-recipients' : 'recipient-first'))
+}
+
+/** The sender as the snapshot has it now: a MailSender that was deleted no longer sends on an open connection. */
+export const refreshSender = (state: State): void => {
+  if (!state.sender) return
+  state.sender = indexOf(state.world.snapshot()).senders.get(`${state.sender.namespace}/${state.sender.name}`)
+}
