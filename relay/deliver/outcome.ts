@@ -19,6 +19,6 @@ export type Outcome =
   | { readonly kind: 'delivered'; readonly said: RemoteReply; readonly dsnPassedOn: boolean }
   | { readonly kind: 'deferred'; readonly why: DeferReason; readonly said?: RemoteReply } // no reply: socket, DNS or TLS
   | { readonly kind: 'refused'; readonly status: string; readonly text: string; readonly said: RemoteReply }
-  | { readonly kind: 'unroutable'; readonly why: 'no-such-domain' | 'null-mx' | 'loop' | 'not-convertible'; readonly status: string; readonly text: string }
+  | { readonly kind: 'unroutable'; readonly why: 'no-such-domain' | 'null-mx' | 'loop' | 'not-convertible' | 'too-big'; readonly status: string; readonly text: string }
   | { readonly kind: 'expired'; readonly last: DeferReason; readonly said?: RemoteReply }
   | { readonly kind: 'held'; readonly text: string }

@@ -1,0 +1,22 @@
+// Counts and logs what an attempt came to. Touches metrics and the log only.
+import type { Delivery } from '../queue/index.ts'
+import type { Log, Metrics } from '../report/index.ts'
+import { printMailbox } from '../snapshot/index.ts'
+import type { AttemptResult } from './attempt.ts'
+import type { Outcome } from './outcome.ts'
+
+export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delivery: Delivery, { ended }: AttemptResult): void => {
+  const counts = new Map<Outcome['kind'], number>()
+  for (const { outcome } of ended) {
+    counts.set(outcome.kind, (counts.get(outcome.kind) ?? 0) + 1)
+    if (outcome.kind === 'deferred') metrics.deferredClass.inc({ class: outcome.why.class })
+  }
+  for (const [outcome, count] of counts) metrics.attempts.inc({ outcome }, count)
+  const first = ended[0]?.outcome
+  const said = first !== undefined && 'said' in first ? first.said : undefined
+  log.info('ATTEMPT', {
+    delivery: delivery.id, domain: delivery.domain, attempt: delivery.attempt, outcomes: Object.fromEntries(counts), ...(said && { host: said.host, said: said.lines.join(' / ') }),
+  })
+  const failed = ended.filter(({ outcome }) => outcome.kind === 'refused' || outcome.kind === 'unroutable')
+  if (failed.length > 0) log.info('BOUNCED', { delivery: delivery.id, recipients: failed.slice(0, 20).map(({ recipient }) => printMailbox(recipient.mailbox)), count: failed.length })
+}

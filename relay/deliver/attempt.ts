@@ -1,0 +1,171 @@
+// One attempt at one delivery: hop by hop, address by address, until every recipient has an outcome or must wait.
+//   1. the hops of the way, in order   2. the addresses behind each   3. a session, kept or new
+//   4. the message made fit for that host   5. one transaction   6. what follows, by failover.ts
+// Touches connections through the pool only; never throws but for a bug or a message that cannot be read.
+import type { Delivery, Recipient } from '../queue/index.ts'
+import type { Content } from './content.ts'
+import { reasonOf, whatNow, type HostEvent } from './failover.ts'
+import { fitTo, type Fit, type Message } from './fit.ts'
+import { findTargets, hopsOf, type Finding, type Found } from './hops.ts'
+import type { DeferReason, Outcome } from './outcome.ts'
+import type { Pool } from './pool.ts'
+import type { Way } from './route.ts'
+import type { Opening, Session, Target } from './session.ts'
+import { parametersFor, transact, type Told } from './transaction.ts'
+
+export type Ended = { readonly recipient: Recipient; readonly outcome: Outcome }
+export type AttemptResult = { readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly aborted: boolean; readonly mxHosts?: readonly string[] }
+
+export type Attempt = Finding & {
+  readonly delivery: Delivery
+  readonly way: Way
+  readonly pool: Pool
+  readonly opening: Opening
+  readonly message: Message
+  readonly signal: AbortSignal
+  readonly messagesPerConnection: number
+  readonly avoid: Avoid
+  /** The content as this host gets it: converted where it must be, and signed. Undefined: it cannot be converted; the reason. */
+  readonly contentFor: (fit: Fit, host: string) => Promise<{ readonly content: Content } | { readonly unfit: Extract<Outcome, { kind: 'unroutable' }> }>
+}
+
+/** Addresses that let us wait lately: they come last. */
+export type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
+
+/** What is still open while the attempt goes on. */
+type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; lastSaid?: HostEvent; addressesLeft: number; aborted: boolean; mxHosts?: readonly string[] }
+
+export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
+  const progress: Progress = { open: attempt.delivery.recipients, ended: [], notes: [], addressesLeft: attempt.settings.addressesPerAttempt, aborted: false }
+  const hops = hopsOf(attempt.way, attempt.random)
+  let unroutable: Extract<Found, { kind: 'unroutable' }> | undefined
+  for (const hop of hops) {
+    if (isOver(attempt, progress)) break
+    const found = await findTargets(hop, attempt.delivery.domain, attempt)
+    progress.notes.push(...found.notes)
+    if (found.kind === 'unroutable') unroutable = found
+    else if (found.kind === 'later') progress.last = found.reason
+    else await tryTargets(attempt, progress, found)
+  }
+  // another hop of the route may be back tomorrow: only where every way ends there, there is no way
+  if (unroutable !== undefined && hops.length === 1) endAll(progress, progress.open, unroutable.outcome)
+  endAll(progress, progress.open, leftOver(progress))
+  const { ended, notes, aborted, mxHosts } = progress
+  return { ended, notes, aborted, ...(mxHosts && { mxHosts }) }
+}
+
+const isOver = ({ signal }: Attempt, progress: Progress): boolean => {
+  if (signal.aborted) progress.aborted = true
+  return progress.aborted || progress.open.length === 0 || progress.addressesLeft <= 0
+}
+
+const leftOver = ({ last, lastSaid }: Progress): Outcome => ({
+  kind: 'deferred',
+  why: last ?? { class: 'Other', status: '4.4.0', text: 'no next hop is known' },
+  ...(lastSaid?.kind === 'said' && { said: lastSaid.said }),
+})
+
+const tryTargets = async (attempt: Attempt, progress: Progress, { targets, mxHosts }: Extract<Found, { kind: 'targets' }>): Promise<void> => {
+  if (mxHosts) progress.mxHosts = mxHosts
+  for (const target of preferred(targets, attempt)) {
+    if (isOver(attempt, progress)) return
+    progress.addressesLeft--
+    await tryHost(attempt, progress, target)
+  }
+}
+
+/** In the plan's order; what hung lately goes last, so that a dead primary costs its time-out once and not for every message. */
+const preferred = (targets: readonly Target[], { avoid }: Attempt): readonly Target[] => {
+  if (targets.length < 2) return targets
+  const slow = targets.filter(({ address }) => avoid.isSlow(address))
+  return slow.length === 0 || slow.length === targets.length ? targets : [...targets.filter((target) => !slow.includes(target)), ...slow]
+}
+
+/** One address: at most a few rounds with it, for a dead kept connection, for TLS that failed, for recipients in a further transaction. */
+const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Promise<void> => {
+  let how = { withoutTls: false, fresh: false }
+  let here = progress.open
+  for (let round = 0; round < mostRounds && here.length > 0; round++) {
+    const opened = await attempt.pool.take(target, { ...attempt.opening, signal: attempt.signal, withoutTls: how.withoutTls }, how.fresh)
+    if (opened.kind === 'failed') {
+      const next = judge(attempt, progress, here, opened.event)
+      if (next !== 'same-host-without-tls') return
+      progress.notes.push(`${target.host} [${target.address}]: ${reasonOf(opened.event).text}; again without TLS`)
+      how = { withoutTls: true, fresh: true }
+      continue
+    }
+    const told = await useSession(attempt, progress, opened.session, here)
+    const again = sortOut(attempt, progress, told)
+    here = again.here
+    how = { ...how, fresh: again.fresh }
+  }
+}
+/** 1,000 recipients to a host that takes 10 at a time are 100 transactions. */
+const mostRounds = 200
+
+const useSession = async (attempt: Attempt, progress: Progress, session: Session, here: readonly Recipient[]): Promise<Told[]> => {
+  const { signal, pool, messagesPerConnection } = attempt
+  const onAbort = (): void => session.wire.break({ kind: 'broken', how: 'aborted', text: 'the attempt was called off' })
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await sendOn(attempt, progress, session, here)
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    pool.give(session, messagesPerConnection)
+  }
+}
+
+const sendOn = async (attempt: Attempt, progress: Progress, session: Session, here: readonly Recipient[]): Promise<Told[]> => {
+  const { delivery, message, settings } = attempt
+  const fit = await fitTo(session.target.host, session.extensions, { ...message, recipients: here })
+  const made = fit.unfit ? { unfit: fit.unfit } : await attempt.contentFor(fit, session.target.host)
+  if ('unfit' in made) {
+    endAll(progress, here, made.unfit)
+    return []
+  }
+  if (fit.unfitBecause) endAll(progress, fit.unfitRecipients, fit.unfitBecause)
+  const recipients = here.filter((recipient) => !fit.unfitRecipients.includes(recipient))
+  if (recipients.length === 0) return []
+  const parameters = parametersFor(delivery.envelope, session, made.content, { eightBit: fit.eightBit, utf8: fit.utf8 })
+  const told = await transact(session, { mailFrom: delivery.envelope.mailFrom, parameters, recipients, passDsn: session.extensions.dsn, content: made.content }, settings)
+  return told.map((one) => (one.kind === 'taken' ? { ...one, dsn: session.extensions.dsn } : one))
+}
+
+/** Ends what is certain; gives back who is to be tried here once more. */
+const sortOut = (attempt: Attempt, progress: Progress, told: readonly Told[]): { here: Recipient[]; fresh: boolean } => {
+  const here: Recipient[] = []
+  let fresh = false
+  for (const one of told) {
+    if (one.kind === 'taken') {
+      endAll(progress, [one.recipient], { kind: 'delivered', said: one.said, dsnPassedOn: one.dsn === true })
+      continue
+    }
+    const next = judge(attempt, progress, [one.recipient], one.event)
+    if (next !== 'same-host-fresh' && next !== 'further-transaction') continue
+    here.push(one.recipient)
+    fresh ||= next === 'same-host-fresh'
+  }
+  return { here, fresh }
+}
+
+const judge = ({ avoid }: Attempt, progress: Progress, recipients: readonly Recipient[], event: HostEvent): ReturnType<typeof whatNow> => {
+  const next = whatNow(event)
+  avoid.note(event)
+  if (event.kind === 'silent' && event.how === 'aborted') progress.aborted = true
+  if (next === 'later') endAll(progress, recipients, { kind: 'deferred', why: reasonOf(event), ...(event.kind === 'said' && { said: event.said }) })
+  else if (next === 'fail' && event.kind === 'said') endAll(progress, recipients, { kind: 'refused', status: statusOf(event), text: reasonOf(event).text, said: event.said })
+  else if (next === 'next-host') {
+    progress.last = reasonOf(event)
+    progress.lastSaid = event
+    progress.notes.push(progress.last.text)
+  }
+  return next
+}
+
+const statusOf = (event: HostEvent): string => reasonOf(event).status
+
+const endAll = (progress: Progress, recipients: readonly Recipient[], outcome: Outcome): void => {
+  if (recipients.length === 0) return
+  for (const recipient of recipients) progress.ended.push({ recipient, outcome })
+  progress.open = progress.open.filter((recipient) => !recipients.includes(recipient))
+}

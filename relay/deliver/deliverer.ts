@@ -1,0 +1,97 @@
+// The deliverer the queue calls: throttle, way, attempt, settlement. Wiring; what is decided is decided elsewhere.
+import type { BodySource, Delivery, Deliverer, Settlement } from '../queue/index.ts'
+import type { HostedDomain, Mailbox } from '../snapshot/index.ts'
+import { account } from './account.ts'
+import { afterAttempt } from './after-attempt.ts'
+import { runAttempt, type AttemptResult } from './attempt.ts'
+import { createCallout, type CalloutAnswer } from './callout.ts'
+import { contentOf } from './content.ts'
+import { hasEightBit } from './fit.ts'
+import { createPreparation } from './prepare.ts'
+import type { Leaving } from './route.ts'
+import { share, siteOf, type DelivererOptions, type Shared, type Site } from './shared.ts'
+import { whyWaiting } from './why-waiting.ts'
+
+export type RunningDeliverer = Deliverer & {
+  close(): Promise<void>
+  callout(domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer>
+  /** What holds mail for this domain just now, in lines a person reads. */
+  whyWaiting(domain: string): readonly string[]
+}
+
+export const createDeliverer = (options: DelivererOptions): RunningDeliverer => {
+  const shared = share(options)
+  const prepare = createPreparation(options)
+  const callout = createCallout(shared)
+  return {
+    site: (domain) => siteOf(shared, { domain, mailFrom: null }).name,
+    admit: (delivery) => {
+      const { name, limits } = siteOf(shared, leavingOf(delivery))
+      return shared.throttle.admit(name, limits, shared.now())
+    },
+    attempt: async (delivery, body, signal) => {
+      const site = siteOf(shared, leavingOf(delivery))
+      shared.throttle.start(site.name, site.limits, shared.now())
+      try {
+        return await attemptNow(shared, prepare, site, delivery, body, signal)
+      } catch (error) {
+        return unreadable(shared, delivery, error)
+      } finally {
+        shared.throttle.end(site.name, shared.now())
+      }
+    },
+    callout,
+    whyWaiting: (domain) => whyWaiting(shared, siteOf(shared, { domain, mailFrom: null }), domain),
+    close: async () => {
+      shared.pool.close()
+      if (options.resolver === undefined) shared.resolver.close()
+      await Promise.resolve()
+    },
+  }
+}
+
+const leavingOf = ({ domain, envelope }: Delivery): Leaving => ({ domain, mailFrom: envelope.mailFrom, ...(envelope.sender !== undefined && { sender: envelope.sender }) })
+
+type Prepare = ReturnType<typeof createPreparation>
+
+const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement> => {
+  const { options, settings, now, random } = shared
+  const snapshot = options.snapshot()
+  if (site.way.kind === 'route' && site.way.route.hold) return settle(shared, delivery, { ended: onHold(delivery, site.way.route.manifest), notes: [], aborted: false })
+  const started = performance.now()
+  const content = await contentOf(body, delivery.bytes)
+  let eightBit: Promise<boolean> | undefined
+  const message = { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => (eightBit ??= hasEightBit(content)) }
+  const result = await runAttempt({
+    snapshot, resolver: shared.resolver, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
+    opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }), needsExtensions: delivery.envelope.smtputf8 },
+    messagesPerConnection: site.messagesPerConnection,
+    avoid: { isSlow: (address) => shared.slow.has(address, now()), note: (event) => shared.slow.note(event, now()) },
+    contentFor: prepare(snapshot, delivery, content),
+  })
+  options.metrics.attemptSeconds.observe((performance.now() - started) / 1000)
+  if (result.mxHosts) shared.sites.learn(delivery.domain, result.mxHosts)
+  return settle(shared, delivery, result)
+}
+
+const onHold = (delivery: Delivery, manifest: string): AttemptResult['ended'] =>
+  delivery.recipients.map((recipient) => ({ recipient, outcome: { kind: 'held', text: `${manifest} holds mail on this way` } }))
+
+const settle = ({ options, now, random }: Shared, delivery: Delivery, result: AttemptResult): Settlement => {
+  const settlement = afterAttempt({ delivery, ended: result.ended, notes: result.notes, now: now(), random: random(), pod: options.pod })
+  account(options, delivery, result)
+  // called off by us, not by the other side: it costs the message nothing
+  return result.aborted && settlement.later ? { ...settlement, later: { ...settlement.later, at: now(), countsAsAttempt: false } } : settlement
+}
+
+/** The message could not be read from the queue, or we have a bug: nothing is known about the other side, so it is asked again soon. */
+const unreadable = ({ options, now }: Shared, delivery: Delivery, error: unknown): Settlement => {
+  const text = error instanceof Error ? error.message : String(error)
+  options.log.error('BUG', { delivery: delivery.id, error: error instanceof Error ? error.stack : text })
+  const at = now()
+  return {
+    later: { recipients: delivery.recipients, at: at + 60_000, delayNoticed: delivery.delayNoticed, last: { at, why: `the attempt broke off here: ${text}`, class: 'Other' }, countsAsAttempt: false },
+    notices: [],
+    trace: [{ at, message: delivery.message, delivery: delivery.id, kind: 'deferred', pod: options.pod, text: `the attempt broke off here: ${text}` }],
+  }
+}

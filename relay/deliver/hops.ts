@@ -1,0 +1,114 @@
+// The next hops of a delivery, in order, and the addresses behind each: asks DNS, decides nothing that mx-plan.ts or route.ts can.
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import type { Answer, Resolver } from '../dns/index.ts'
+import type { NextHopHost, Smarthost, Snapshot, TlsPolicy } from '../snapshot/index.ts'
+import { forbiddenByDeliverTo } from './addresses.ts'
+import { hostsToAsk, interleave, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
+import type { Way } from './route.ts'
+import type { Target } from './session.ts'
+import type { Settings } from './settings.ts'
+
+export type Hop =
+  | { readonly kind: 'mx'; readonly tls: TlsPolicy; readonly backup: boolean }
+  | { readonly kind: 'host'; readonly host: NextHopHost | Smarthost; readonly namespaceBound?: string } // namespaceBound: may name no private host but its own Services
+
+/** By preference; among equals by weight and chance. */
+export const hopsOf = (way: Way, random: () => number): Hop[] => {
+  if (way.kind === 'mx') return [{ kind: 'mx', tls: { mode: 'Opportunistic' }, backup: way.backupOf !== undefined }]
+  if (way.kind === 'hosts') {
+    const { inbound, namespace } = way.hosted
+    const bound = inbound.privateHostsAllowed ? {} : { namespaceBound: namespace }
+    return inOrder(inbound.hosts, random).map((host) => ({ kind: 'host', host, ...bound }))
+  }
+  return inOrder(way.route.nextHops, random).map((hop) => (hop.kind === 'mx' ? { kind: 'mx', tls: hop.tls, backup: false } : { kind: 'host', host: hop }))
+}
+
+/** Weighted chance: the smallest of -ln(u)/w comes first (exponential clocks). */
+const inOrder = <T extends { readonly preference: number; readonly weight?: number }>(hops: readonly T[], random: () => number): T[] =>
+  hops
+    .map((hop) => ({ hop, clock: -Math.log(1 - random()) / (hop.weight ?? 1) }))
+    .sort((a, b) => a.hop.preference - b.hop.preference || a.clock - b.clock)
+    .map(({ hop }) => hop)
+
+export type Found =
+  | { readonly kind: 'targets'; readonly targets: readonly Target[]; readonly mxHosts?: readonly string[]; readonly notes: readonly string[] }
+  | Extract<MxPlan, { kind: 'unroutable' | 'later' }>
+
+export type Finding = { readonly snapshot: Snapshot; readonly resolver: Resolver; readonly settings: Settings; readonly random: () => number }
+
+export const findTargets = (hop: Hop, domain: string, finding: Finding): Promise<Found> | Found =>
+  hop.kind === 'mx' ? findMx(hop, domain, finding) : findNamed(hop, finding)
+
+const findMx = async ({ tls, backup }: Extract<Hop, { kind: 'mx' }>, domain: string, finding: Finding): Promise<Found> => {
+  const plan = await planMx(domain, rulesOf(finding, backup), finding)
+  if (plan.kind !== 'hosts') return plan
+  const targets = plan.hosts.flatMap(({ name, addresses }) =>
+    addresses.map((address) => ({ host: name, address, port: finding.settings.mxPort, tls: tls.mode, implicitTls: false, ...certificateOf(tls, finding.snapshot) })))
+  return { kind: 'targets', targets, mxHosts: plan.hosts.map(({ name }) => name).sort(), notes: plan.notes }
+}
+
+export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'settings'>, backup: boolean): PlanRules => ({
+  blocked: snapshot.relay.blockedRanges,
+  allowLoopback: settings.allowLoopback,
+  ourselves: { names: [snapshot.relay.hostname, ...snapshot.relay.ownNames], addresses: snapshot.relay.ownAddresses },
+  backup,
+})
+
+export const planMx = async (domain: string, rules: PlanRules, { resolver, random }: Pick<Finding, 'resolver' | 'random'>): Promise<MxPlan> => {
+  const literal = /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domain)?.[1] // RFC 5321 4.1.3
+  if (literal !== undefined) return mxPlan({ domain, mx: { kind: 'nodata', ttl: 0 }, hosts: [{ name: literal, preference: 0, ...literalAnswers(literal) }] }, rules, random)
+  const mx = await resolver.mx(domain)
+  const wanted = hostsToAsk(domain, mx)
+  if (wanted.kind !== 'ask') return wanted
+  const hosts = await Promise.all(wanted.hosts.map(async ({ name, preference }) => ({ name, preference, ...(await addressesOf(resolver, name)) })))
+  return mxPlan({ domain, mx, hosts }, rules, random)
+}
+
+type Addresses = Pick<HostSeen, 'v4' | 'v6'>
+
+const addressesOf = async (resolver: Resolver, name: string): Promise<Addresses> => {
+  if (isIP(name) !== 0) return literalAnswers(name)
+  const [v4, v6] = await Promise.all([resolver.addresses(name, 4), resolver.addresses(name, 6)])
+  return { v4, v6 }
+}
+
+const literalAnswers = (address: string): Addresses => {
+  const found: Answer<string> = { kind: 'records', records: [address], ttl: 3600 }
+  const none: Answer<string> = { kind: 'nodata', ttl: 3600 }
+  return isIP(address) === 6 ? { v4: none, v6: found } : { v4: found, v6: none }
+}
+
+const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: 'host' }>, finding: Finding): Promise<Found> => {
+  const target = { host: named.host, port: named.port, tls: named.tls.mode, implicitTls: 'implicitTls' in named && named.implicitTls, ...certificateOf(named.tls, finding.snapshot), ...('credentials' in named && named.credentials && { credentials: named.credentials }) }
+  if (isIP(named.host) !== 0 && namespaceBound === undefined) return { kind: 'targets', targets: [{ ...target, address: named.host }], notes: [] }
+  const { addresses, failure } = await namedAddresses(named.host, finding.resolver)
+  const notes: string[] = []
+  const usable = addresses.filter((address) => {
+    const why = namespaceBound === undefined ? undefined : forbiddenByDeliverTo(address, named.host, namespaceBound, rulesOf(finding, false))
+    if (why) notes.push(`${named.host} [${address}] is ${why}: not tried`)
+    return why === undefined
+  })
+  if (usable.length > 0) return { kind: 'targets', targets: usable.map((address) => ({ ...target, address })), notes }
+  const text = addresses.length > 0 ? `${named.host} has only addresses that its manifest may not name` : `the next hop ${named.host} has no address${failure ? `: ${failure}` : ''}`
+  return { kind: 'later', reason: { class: 'DNS', status: failure ? '4.4.3' : '4.4.4', text, host: named.host }, notes }
+}
+
+/** Our own name servers first; then as the machine resolves names, so that /etc/hosts and a cluster's search list count for names a manifest gives. */
+const namedAddresses = async (host: string, resolver: Resolver): Promise<{ addresses: string[]; failure?: string }> => {
+  if (isIP(host) !== 0) return { addresses: [host] }
+  const isLocalName = !host.includes('.') || host.endsWith('.svc')
+  const { v4, v6 } = isLocalName ? { v4: nothing, v6: nothing } : await addressesOf(resolver, host)
+  const addresses = interleave(v6.kind === 'records' ? v6.records : [], v4.kind === 'records' ? v4.records : [])
+  if (addresses.length > 0) return { addresses }
+  const system = await lookup(host, { all: true }).catch(() => [])
+  const failed = [v4, v6].find((answer) => answer.kind === 'failed')
+  return { addresses: system.map(({ address }) => address), ...(failed?.kind === 'failed' && { failure: failed.why }) }
+}
+
+const nothing: Answer<string> = { kind: 'nodata', ttl: 0 }
+
+const certificateOf = ({ clientCertificate }: TlsPolicy, snapshot: Snapshot) => {
+  const found = snapshot.certificates.find(({ name }) => name === clientCertificate)
+  return found === undefined ? {} : { clientCertificate: found }
+}

@@ -1,0 +1,78 @@
+// Kept connections, by everything that makes two of them interchangeable. Touches sockets only to let go of them.
+import { closeSession, openSession, type Opened, type Opening, type Session, type Target } from './session.ts'
+
+const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, credentials }: Target): string =>
+  `${address}:${port} ${host} ${tls} ${implicitTls} ${clientCertificate?.name ?? ''} ${credentials?.username ?? ''}`
+
+export class Pool {
+  readonly #idle = new Map<string, Session[]>()
+  readonly #open = new Set<Session>()
+  #sweeper: NodeJS.Timeout | undefined
+  readonly #idleMs: number
+
+  constructor(idleMs: number) {
+    this.#idleMs = idleMs
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  hasIdle(target: Target): boolean {
+    return (this.#idle.get(keyOf(target))?.length ?? 0) > 0
+  }
+
+  /** A kept connection, or a new one. `fresh`: not a kept one. */
+  async take(target: Target, opening: Opening, fresh: boolean): Promise<Opened> {
+    const kept = fresh ? undefined : this.#takeIdle(keyOf(target))
+    if (kept !== undefined) return { kind: 'open', session: kept }
+    const opened = await openSession(target, opening)
+    if (opened.kind === 'open') this.#open.add(opened.session)
+    return opened
+  }
+
+  #takeIdle(key: string): Session | undefined {
+    const sessions = this.#idle.get(key)
+    for (let session = sessions?.pop(); session !== undefined; session = sessions?.pop()) {
+      if (session.wire.broken === undefined && !session.wire.hasUnread) return session
+      this.#drop(session) // it said goodbye while nobody listened
+    }
+    return undefined
+  }
+
+  /** Back for the next message, unless it broke or has served enough. */
+  give(session: Session, messagesPerConnection: number): void {
+    if (session.wire.broken !== undefined || session.messages >= messagesPerConnection) return this.#drop(session)
+    session.idleSince = performance.now()
+    const key = keyOf(session.target)
+    const sessions = this.#idle.get(key)
+    if (sessions) sessions.push(session)
+    else this.#idle.set(key, [session])
+    this.#sweeper ??= setInterval(() => this.#sweep(), Math.max(20, Math.min(1000, this.#idleMs / 2))).unref()
+  }
+
+  #drop(session: Session): void {
+    this.#open.delete(session)
+    closeSession(session)
+  }
+
+  #sweep(): void {
+    const oldest = performance.now() - this.#idleMs
+    for (const [key, sessions] of this.#idle) {
+      const kept = sessions.filter((session) => session.idleSince > oldest && session.wire.broken === undefined)
+      for (const session of sessions) if (!kept.includes(session)) this.#drop(session)
+      if (kept.length > 0) this.#idle.set(key, kept)
+      else this.#idle.delete(key)
+    }
+    if (this.#idle.size > 0 || this.#sweeper === undefined) return
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+    this.#idle.clear()
+    for (const session of this.#open) this.#drop(session)
+  }
+}

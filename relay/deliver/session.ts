@@ -1,0 +1,278 @@
+// Opens a session with one address of a next hop: connect, greeting, EHLO (or HELO), STARTTLS, AUTH.
+// Says what came of it as data; what follows from a failure is failover.ts' to say. Touches sockets only.
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls'
+import type { TlsPolicy } from '../snapshot/index.ts'
+import type { HostEvent, Place, Silent, TlsFault } from './failover.ts'
+import type { RemoteReply } from './outcome.ts'
+import type { Settings } from './settings.ts'
+import { commandLine, type Reply } from './smtp-wire.ts'
+import { Watch, Wire, type Broken, type Heard, type Transcript } from './wire.ts'
+
+export type Extensions = {
+  readonly pipelining: boolean
+  readonly eightBitMime: boolean
+  readonly smtputf8: boolean
+  readonly dsn: boolean
+  readonly starttls: boolean
+  readonly size?: number // 0: no fixed limit
+  readonly auth: readonly string[]
+}
+
+/** Where to connect, and under which conditions. Two equal keys may share a connection. */
+export type Target = {
+  readonly host: string // as named by MX, route or literal; the name a certificate must have
+  readonly address: string
+  readonly port: number
+  readonly tls: TlsPolicy['mode']
+  readonly implicitTls: boolean
+  readonly clientCertificate?: { readonly name: string; readonly certificate: string; readonly key: string }
+  readonly credentials?: { readonly username: string; readonly password: string }
+}
+
+export type TlsSeen = { readonly version: string; readonly cipher: string; readonly verified: boolean; readonly fault?: string; readonly names: readonly string[]; readonly validTo?: string }
+
+export type Session = {
+  readonly target: Target
+  wire: Wire
+  extensions: Extensions
+  greeting: string
+  tls?: TlsSeen
+  messages: number // transactions begun
+  idleSince: number
+}
+
+export type Opened = { readonly kind: 'open'; readonly session: Session } | { readonly kind: 'failed'; readonly event: HostEvent }
+
+export type Opening = {
+  readonly hostname: string // what we call ourselves (RFC 5321 4.1.1.1)
+  readonly settings: Settings
+  readonly watch: Watch
+  readonly signal?: AbortSignal
+  readonly withoutTls?: boolean // second try after a failed handshake
+  readonly needsExtensions?: boolean // HELO would not do
+  readonly transcript?: Transcript
+  readonly onOpen?: (tls: 'none' | 'unverified' | 'verified') => void
+}
+
+export const openSession = async (target: Target, opening: Opening): Promise<Opened> => {
+  const socket = await dial(target, opening)
+  if ('kind' in socket) return { kind: 'failed', event: socket }
+  const wire = new Wire(socket, opening.watch, opening.settings.replyLimits, opening.transcript)
+  const session: Session = { target, wire, extensions: noExtensions, greeting: '', messages: 0, idleSince: 0 }
+  const event = await introduce(session, opening)
+  if (event === undefined) {
+    opening.onOpen?.(session.tls === undefined ? 'none' : session.tls.verified ? 'verified' : 'unverified')
+    return { kind: 'open', session }
+  }
+  if (event.kind === 'said') closeSession(session)
+  else session.wire.break({ kind: 'broken', how: 'aborted', text: event.text })
+  return { kind: 'failed', event }
+}
+
+/** QUIT without waiting for its answer (RFC 5321 4.1.1.10 lets us go once it is sent). */
+export const closeSession = (session: Session): void => {
+  const { wire } = session
+  if (wire.broken !== undefined) return
+  wire.send('QUIT\r\n')
+  const socket = wire.release()
+  socket.on('error', () => {})
+  socket.resume()
+  socket.end()
+  setTimeout(() => socket.destroy(), 5000).unref()
+}
+
+const noExtensions: Extensions = { pipelining: false, eightBitMime: false, smtputf8: false, dsn: false, starttls: false, auth: [] }
+
+const introduce = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
+  const { target } = session
+  if (target.implicitTls) {
+    const fault = await upgrade(session, opening)
+    if (fault) return fault
+  }
+  const greeting = await session.wire.hear(opening.settings.timeouts.greeting)
+  if (greeting.kind === 'broken') return silent(session, 'GREETING', greeting)
+  if (greeting.reply.code !== 220) return refused(session, 'GREETING', greeting.reply)
+  session.greeting = greeting.reply.lines.join('\n')
+  return (await hello(session, opening)) ?? (await secure(session, opening)) ?? (await login(session, opening))
+}
+
+const hello = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
+  const heard = await exchange(session, `EHLO ${opening.hostname}`, opening.settings.timeouts.ehlo)
+  if (heard.kind === 'broken') return silent(session, 'EHLO', heard)
+  if (heard.reply.code < 300) {
+    session.extensions = readExtensions(heard.reply)
+    return undefined
+  }
+  const event = refused(session, 'EHLO', heard.reply)
+  if (heard.reply.code < 500 || opening.needsExtensions === true) return event
+  const helo = await exchange(session, `HELO ${opening.hostname}`, opening.settings.timeouts.ehlo)
+  if (helo.kind === 'broken') return silent(session, 'HELO', helo)
+  session.extensions = noExtensions
+  return helo.reply.code < 300 ? undefined : refused(session, 'HELO', helo.reply)
+}
+
+/** RFC 1869 4.3: one keyword per line after the first. */
+export const readExtensions = (reply: Reply): Extensions => {
+  const offered = new Map(reply.lines.slice(1).map((line) => {
+    const [keyword = '', ...rest] = line.slice(4).trim().split(/\s+/)
+    return [keyword.toUpperCase(), rest] as const
+  }))
+  const size = Number(offered.get('SIZE')?.[0])
+  return {
+    pipelining: offered.has('PIPELINING'),
+    eightBitMime: offered.has('8BITMIME'),
+    smtputf8: offered.has('SMTPUTF8'),
+    dsn: offered.has('DSN'),
+    starttls: offered.has('STARTTLS'),
+    ...(offered.has('SIZE') && { size: Number.isSafeInteger(size) && size > 0 ? size : 0 }),
+    auth: (offered.get('AUTH') ?? []).map((mechanism) => mechanism.toUpperCase()),
+  }
+}
+
+const secure = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
+  const { tls: mode, implicitTls } = session.target
+  if (implicitTls) return unverified(session)
+  if (mode === 'None' || opening.withoutTls === true) return undefined
+  const required = mode !== 'Opportunistic'
+  if (!session.extensions.starttls) return required ? tlsFault(session, 'not-offered', 'the host offers no STARTTLS, and the policy wants TLS') : undefined
+  const heard = await exchange(session, 'STARTTLS', opening.settings.timeouts.tls)
+  if (heard.kind === 'broken') return silent(session, 'STARTTLS', heard)
+  if (heard.reply.code !== 220) return required ? refused(session, 'STARTTLS', heard.reply) : undefined
+  // RFC 3207 6: what came before the handshake was not protected by it (CVE-2021-38371 and kin)
+  if (session.wire.hasUnread) return tlsFault(session, 'injected', 'the host sent more before the TLS handshake than its answer to STARTTLS')
+  return (await upgrade(session, opening)) ?? unverified(session) ?? (await hello(session, opening)) // RFC 3207 4.2: what EHLO said before counts no more
+}
+
+const unverified = (session: Session): TlsFault | undefined =>
+  session.target.tls === 'Verify' && session.tls?.verified !== true
+    ? tlsFault(session, 'unverified', `its certificate does not prove the name: ${session.tls?.fault ?? 'unknown'}`)
+    : undefined
+
+const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
+  const { target } = session
+  const { settings, watch } = opening
+  const socket = await handshake(session.wire.release(), target, settings)
+  if (socket instanceof Error) {
+    session.wire.break({ kind: 'broken', how: 'lost', text: socket.message })
+    return tlsFault(session, 'handshake', `TLS handshake failed: ${(socket as NodeJS.ErrnoException).code ?? socket.message}`)
+  }
+  session.wire = new Wire(socket, watch, settings.replyLimits, opening.transcript)
+  session.tls = seen(socket)
+  return undefined
+}
+
+const handshake = (socket: Socket, target: Target, settings: Settings): Promise<TLSSocket | Error> =>
+  new Promise((resolve) => {
+    const { clientCertificate: own } = target
+    const tls = connectTls({
+      socket,
+      host: target.host, // the name that checkServerIdentity compares
+      ...(isIP(target.host) === 0 && { servername: target.host }),
+      rejectUnauthorized: false, // judged afterwards, by the policy: opportunistic TLS takes any certificate (RFC 7435)
+      minVersion: 'TLSv1.2',
+      ...(settings.extraCa.length > 0 && { ca: [...rootCertificates, ...settings.extraCa] }),
+      ...(own && { cert: own.certificate, key: own.key }),
+    })
+    const timer = setTimeout(() => tls.destroy(new Error('no TLS handshake in time')), settings.timeouts.tls)
+    const end = (result: TLSSocket | Error): void => {
+      clearTimeout(timer)
+      tls.off('error', end)
+      tls.off('close', onClose)
+      if (result instanceof Error) {
+        tls.on('error', () => {})
+        tls.destroy()
+      }
+      resolve(result)
+    }
+    const onClose = (): void => end(new Error('closed during the TLS handshake'))
+    tls.once('error', end)
+    tls.once('close', onClose)
+    tls.once('secureConnect', () => end(tls))
+  })
+
+const seen = (socket: TLSSocket): TlsSeen => {
+  const certificate = socket.getPeerCertificate()
+  const names = (certificate.subjectaltname ?? '').split(', ').filter((name) => name !== '').map((name) => name.replace(/^(DNS|IP Address):/, ''))
+  return {
+    version: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher()?.name ?? 'unknown',
+    verified: socket.authorized,
+    ...(socket.authorizationError && { fault: String((socket.authorizationError as NodeJS.ErrnoException).code ?? socket.authorizationError) }),
+    names,
+    ...(certificate.valid_to && { validTo: certificate.valid_to }),
+  }
+}
+
+/** RFC 4954, over TLS whose certificate was verified only: a password goes to no stranger. */
+const login = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
+  const { credentials } = session.target
+  if (credentials === undefined) return undefined
+  if (session.tls?.verified !== true) {
+    return tlsFault(session, 'auth-needs-verified', `the route has credentials, which are sent over verified TLS only: ${session.tls?.fault ?? 'no TLS'}`)
+  }
+  const steps = authSteps(session.extensions.auth, credentials)
+  if (steps === undefined) return tlsFault(session, 'auth-needs-verified', 'the host offers neither AUTH PLAIN nor AUTH LOGIN')
+  for (const [index, step] of steps.entries()) {
+    const heard = await exchange(session, step, opening.settings.timeouts.auth, index === 0 ? step.split(' ', 2).join(' ') : '***')
+    if (heard.kind === 'broken') return silent(session, 'AUTH', heard)
+    if (heard.reply.code >= 400) return refused(session, 'AUTH', heard.reply)
+    if (heard.reply.code === 235) return undefined
+  }
+  return silent(session, 'AUTH', { kind: 'broken', how: 'garbled', text: 'the AUTH dialogue did not end' })
+}
+
+const authSteps = (offered: readonly string[], { username, password }: { username: string; password: string }): string[] | undefined => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  if (offered.includes('PLAIN')) return [`AUTH PLAIN ${base64(`\0${username}\0${password}`)}`] // RFC 4616
+  return offered.includes('LOGIN') ? ['AUTH LOGIN', base64(username), base64(password)] : undefined
+}
+
+/** `shown` stands in the transcript for a line that holds a secret. */
+const exchange = (session: Session, line: string, ms: number, shown?: string): Promise<Heard> => {
+  session.wire.send(commandLine(line), shown)
+  return session.wire.hear(ms)
+}
+
+export const silent = (session: Session, at: Silent['at'], broken: Broken, dotWritten = false): Silent => ({
+  kind: 'silent', at, how: broken.how, host: session.target.host, address: session.target.address,
+  text: silenceText(at, broken), reused: session.messages > 1, dotWritten,
+})
+
+const silenceText = (at: Silent['at'], { how, text }: Broken): string => {
+  const place = at === 'GREETING' ? 'before its greeting' : at === 'DOT' ? 'after the final dot' : `at ${at}`
+  return how === 'timeout' ? `no answer ${place} in time` : `${how === 'lost' ? 'connection lost' : `unusable answer (${how})`} ${place}: ${text}`
+}
+
+export const remoteReply = ({ target }: Session, command: Place, reply: Reply): RemoteReply => ({
+  host: target.host, address: target.address, command, code: reply.code, ...(reply.enhanced !== undefined && { enhanced: reply.enhanced }), lines: reply.lines,
+})
+
+const refused = (session: Session, command: Place, reply: Reply): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply) })
+
+const tlsFault = ({ target }: Session, how: TlsFault['how'], text: string): TlsFault => ({
+  kind: 'tls', how, policy: target.tls, host: target.host, address: target.address, text,
+})
+
+const dial = (target: Target, { settings, signal }: Opening): Promise<Socket | Silent> =>
+  new Promise((resolve) => {
+    const socket = connectTcp({ host: target.address, port: target.port, noDelay: true })
+    const fail = (how: Silent['how'], text: string): void => {
+      socket.on('error', () => {})
+      socket.destroy()
+      settle({ kind: 'silent', at: 'CONNECT', how, host: target.host, address: target.address, text, reused: false, dotWritten: false })
+    }
+    const timer = setTimeout(() => fail('timeout', 'no connection in time'), settings.timeouts.connect)
+    const onAbort = (): void => fail('aborted', 'the attempt was called off')
+    const onError = (error: NodeJS.ErrnoException): void => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', error.code === 'ECONNREFUSED' ? 'connection refused' : (error.code ?? error.message))
+    const settle = (result: Socket | Silent): void => {
+      clearTimeout(timer)
+      socket.off('error', onError)
+      signal?.removeEventListener('abort', onAbort)
+      resolve(result)
+    }
+    socket.once('error', onError)
+    socket.once('connect', () => settle(socket))
+    if (signal?.aborted === true) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+  })

@@ -1,0 +1,47 @@
+// What a deliverer may be told: time-outs of RFC 5321 4.5.3.2 per phase, limits, and what only tests change.
+import type { ReplyLimits } from './smtp-wire.ts'
+import { defaultReplyLimits } from './smtp-wire.ts'
+
+export type Timeouts = {
+  readonly connect: number // all in ms
+  readonly greeting: number
+  readonly tls: number
+  readonly ehlo: number
+  readonly auth: number
+  readonly mail: number
+  readonly rcpt: number
+  readonly data: number
+  readonly block: number // one piece of the message
+  readonly dot: number
+  readonly rset: number
+  readonly idle: number // a connection without mail
+  readonly look: number // how often the clock is looked at
+}
+
+const minutes = 60_000
+export const defaultTimeouts: Timeouts = {
+  connect: 30_000, greeting: 5 * minutes, tls: 60_000, ehlo: 5 * minutes, auth: 60_000, mail: 5 * minutes, rcpt: 5 * minutes,
+  data: 2 * minutes, block: 3 * minutes, dot: 10 * minutes, rset: 20_000, idle: 10_000, look: 500,
+}
+
+export type Settings = {
+  readonly timeouts: Timeouts
+  readonly replyLimits: ReplyLimits
+  readonly addressesPerAttempt: number
+  readonly connectionsPerSite: number
+  readonly messagesPerConnection: number
+  readonly mxPort: number // 25 but in tests
+  readonly allowLoopback: boolean // tests only: MX records may point to 127/8
+  readonly extraCa: readonly string[] // PEM, beside the system's
+}
+
+export type SettingsInput = Partial<Omit<Settings, 'timeouts'>> & { readonly timeouts?: Partial<Timeouts> }
+
+export const settingsFrom = ({ timeouts, ...rest }: SettingsInput): Settings => ({
+  replyLimits: defaultReplyLimits, addressesPerAttempt: 5, connectionsPerSite: 20, messagesPerConnection: 100,
+  mxPort: 25, allowLoopback: false, extraCa: [],
+  ...defined(rest),
+  timeouts: { ...defaultTimeouts, ...defined(timeouts ?? {}) },
+})
+
+const defined = <T extends object>(given: T): T => Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T

@@ -1,0 +1,67 @@
+// What all attempts of one process share, and which site a delivery belongs to. Made once; holds the only memory of the deliverer.
+import { createResolver, type Resolver } from '../dns/index.ts'
+import type { Log, Metrics } from '../report/index.ts'
+import type { Snapshot } from '../snapshot/index.ts'
+import { Pool } from './pool.ts'
+import { wayOf, type Leaving, type Way } from './route.ts'
+import { settingsFrom, type Settings, type SettingsInput } from './settings.ts'
+import { Sites } from './sites.ts'
+import { SlowHosts } from './slow-hosts.ts'
+import { Throttle, type SiteLimits } from './throttle.ts'
+import { Watch } from './wire.ts'
+
+export type DelivererOptions = SettingsInput & {
+  readonly snapshot: () => Snapshot
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly pod: string
+  readonly resolver?: Resolver
+  readonly now?: () => number
+  readonly random?: () => number
+}
+
+/** What all attempts of one process share. */
+export type Shared = {
+  readonly options: DelivererOptions
+  readonly settings: Settings
+  readonly resolver: Resolver
+  readonly now: () => number
+  readonly random: () => number
+  readonly pool: Pool
+  readonly watch: Watch
+  readonly throttle: Throttle
+  readonly sites: Sites
+  readonly slow: SlowHosts
+}
+
+export const share = (options: DelivererOptions): Shared => {
+  const settings = settingsFrom(options)
+  const { metrics, snapshot } = options
+  const own = () => createResolver({ nameservers: () => snapshot().relay.resolver.nameservers, observe: (result, seconds) => metrics.dnsSeconds.observe({ result }, seconds) })
+  return {
+    options,
+    settings,
+    resolver: options.resolver ?? own(),
+    now: options.now ?? Date.now,
+    random: options.random ?? Math.random,
+    pool: new Pool(settings.timeouts.idle),
+    watch: new Watch(settings.timeouts.look),
+    throttle: new Throttle(),
+    sites: new Sites(),
+    slow: new SlowHosts(),
+  }
+}
+
+export type Site = { readonly name: string; readonly way: Way; readonly limits: SiteLimits; readonly messagesPerConnection: number }
+
+/** A route's smarthosts are one site, a domain's deliverTo hosts are one; else the set of MX hosts, or the domain while they are not known. */
+export const siteOf = ({ options, settings, sites }: Pick<Shared, 'options' | 'settings' | 'sites'>, leaving: Leaving): Site => {
+  const way = wayOf(options.snapshot(), leaving)
+  const limits = way.kind === 'route' ? way.route.limits : {}
+  return {
+    way,
+    name: sites.nameOf(way, leaving.domain),
+    limits: { connections: limits.connections ?? settings.connectionsPerSite, ratePerMinute: limits.ratePerMinute },
+    messagesPerConnection: limits.messagesPerConnection ?? settings.messagesPerConnection,
+  }
+}

@@ -1,0 +1,154 @@
+// One mail transaction on an open session: MAIL, RCPT…, DATA in one write where pipelining is offered (RFC 2920), then the message.
+// Tells per recipient what was said, or how the line went dead. Touches the session's socket only.
+import type { Mailbox } from '../snapshot/index.ts'
+import type { Envelope, Recipient } from '../queue/index.ts'
+import type { Content } from './content.ts'
+import { Stuffer } from './dot-stuff.ts'
+import type { HostEvent, Place } from './failover.ts'
+import type { RemoteReply } from './outcome.ts'
+import { remoteReply, silent, type Session } from './session.ts'
+import type { Settings } from './settings.ts'
+import { mailCommand, rcptCommand, type MailParameters, type Reply } from './smtp-wire.ts'
+import type { Broken } from './wire.ts'
+
+export type Mail = {
+  readonly mailFrom: Mailbox | null
+  readonly parameters: MailParameters
+  readonly recipients: readonly Recipient[]
+  readonly passDsn: boolean // the host offers DSN: NOTIFY and ORCPT go along
+  readonly content: Content
+}
+
+export type Told = { readonly recipient: Recipient } & ({ readonly kind: 'taken'; readonly said: RemoteReply; readonly dsn?: boolean } | { readonly kind: 'event'; readonly event: HostEvent })
+
+/** What the envelope's parameters become for this host (RFC 1870, 3461, 6152, 6531). */
+export const parametersFor = (envelope: Envelope, { extensions }: Session, content: Content, needs: { eightBit: boolean; utf8: boolean }): MailParameters => ({
+  ...(extensions.size !== undefined && { size: content.bytes }),
+  ...(needs.eightBit && extensions.eightBitMime && { body: '8BITMIME' as const }),
+  ...(needs.utf8 && { smtputf8: true }),
+  ...(extensions.dsn && envelope.ret !== undefined && { ret: envelope.ret }),
+  ...(extensions.dsn && envelope.envid !== undefined && { envid: envelope.envid }),
+})
+
+/** Never throws but for what the content's source throws: then the connection is cut before the final dot. */
+export const transact = async (session: Session, mail: Mail, settings: Settings): Promise<Told[]> => {
+  session.messages++
+  const commands = [mailCommand(mail.mailFrom, mail.parameters), ...mail.recipients.map((recipient) => rcptCommand(recipient.mailbox, mail.passDsn ? recipient : {})), 'DATA\r\n']
+  const asked = await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings)
+  const open = judgeEnvelope(session, mail, asked)
+  if (open.taken.length === 0) {
+    await leaveCleanly(session, asked, settings)
+    return open.told
+  }
+  const dot = await sendMessage(session, mail.content, settings)
+  return [...open.told, ...open.taken.map((recipient) => afterDot(session, recipient, dot))]
+}
+
+/** Replies so far, in the order of the commands; shorter where the line went dead or MAIL was refused. */
+type Asked = { readonly replies: readonly Reply[]; readonly broken?: Broken }
+
+const askAtOnce = async (session: Session, commands: readonly string[], settings: Settings): Promise<Asked> => {
+  session.wire.send(commands.join(''))
+  return listen(session, commands.length, settings)
+}
+
+const listen = async (session: Session, count: number, { timeouts }: Settings): Promise<Asked> => {
+  const replies: Reply[] = []
+  while (replies.length < count) {
+    const heard = await session.wire.hear(replies.length === 0 ? timeouts.mail : replies.length === count - 1 ? timeouts.data : timeouts.rcpt)
+    if (heard.kind === 'broken') return { replies, broken: heard }
+    replies.push(heard.reply)
+  }
+  return { replies }
+}
+
+const askInTurn = async (session: Session, commands: readonly string[], { timeouts }: Settings): Promise<Asked> => {
+  const replies: Reply[] = []
+  for (const [index, command] of commands.entries()) {
+    const isData = index === commands.length - 1
+    if (isData && !replies.slice(1).some(isGood)) break // nobody to send to
+    session.wire.send(command)
+    const heard = await session.wire.hear(index === 0 ? timeouts.mail : isData ? timeouts.data : timeouts.rcpt)
+    if (heard.kind === 'broken') return { replies, broken: heard }
+    replies.push(heard.reply)
+    if (index === 0 && !isGood(heard.reply)) break
+    if (heard.reply.code === 421) break // RFC 5321 3.8: the host is about to close
+  }
+  return { replies }
+}
+
+const isGood = (reply: Reply | undefined): boolean => reply !== undefined && reply.code < 300
+
+/** Who may get the message, and what is already certain about the others. */
+const judgeEnvelope = (session: Session, mail: Mail, { replies, broken }: Asked): { told: Told[]; taken: Recipient[] } => {
+  const all = (event: HostEvent): { told: Told[]; taken: Recipient[] } => ({ told: mail.recipients.map((recipient) => ({ recipient, kind: 'event', event })), taken: [] })
+  const refused = (command: Place, reply: Reply, someTaken = false): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply), someTaken })
+  const first = replies[0]
+  if (first === undefined) return all(silent(session, 'MAIL', broken!))
+  if (!isGood(first)) return all(refused('MAIL', first)) // whatever was said behind it in the pipeline is not judged
+  const last = replies[mail.recipients.length + 1]
+  const hangUp = replies.find((reply) => reply.code === 421)
+  const someTaken = replies.slice(1, mail.recipients.length + 1).some(isGood)
+  const told: Told[] = []
+  const taken: Recipient[] = []
+  for (const [index, recipient] of mail.recipients.entries()) {
+    const reply = replies[index + 1]
+    if (reply !== undefined && !isGood(reply)) told.push({ recipient, kind: 'event', event: refused('RCPT', reply, someTaken) })
+    else if (last !== undefined && last.code < 400) taken.push(recipient)
+    else told.push({ recipient, kind: 'event', event: last ? refused('DATA', last) : hangUp ? refused('RCPT', hangUp) : silent(session, reply ? 'DATA' : 'RCPT', broken ?? lost) })
+  }
+  return { told, taken }
+}
+
+const lost: Broken = { kind: 'broken', how: 'lost', text: 'the dialogue ended early' }
+
+/** Nobody was taken: back to a state in which the next MAIL may come. */
+const leaveCleanly = async (session: Session, { replies, broken }: Asked, { timeouts }: Settings): Promise<void> => {
+  if (broken !== undefined) return
+  if (replies.some((reply) => reply.code === 421)) return session.wire.break(lost)
+  if (replies.at(-1)?.code === 354) {
+    session.wire.send('.\r\n') // RFC 2920 3.1: 354 though no recipient was taken; the empty message goes nowhere
+    await session.wire.hear(timeouts.dot)
+  }
+  session.wire.send('RSET\r\n')
+  const heard = await session.wire.hear(timeouts.rset)
+  if (heard.kind === 'reply' && heard.reply.code >= 300) session.wire.break(lost)
+}
+
+type DotAnswer = { readonly reply: Reply } | { readonly broken: Broken; readonly dotWritten: boolean }
+
+const sendMessage = async (session: Session, content: Content, { timeouts }: Settings): Promise<DotAnswer> => {
+  const { wire } = session
+  const stuffer = new Stuffer()
+  if (content.whole !== undefined) {
+    wire.sendBytes(Buffer.concat([stuffer.piece(content.whole), stuffer.end()]))
+  } else {
+    const broken = await sendPieces(session, content, stuffer, timeouts.block)
+    if (broken !== undefined) return { broken, dotWritten: false }
+  }
+  if (wire.broken !== undefined) return { broken: wire.broken, dotWritten: false }
+  const heard = await wire.hear(timeouts.dot)
+  if (heard.kind === 'broken') return { broken: heard, dotWritten: true }
+  if (heard.reply.code === 421) wire.break(lost)
+  return { reply: heard.reply }
+}
+
+const sendPieces = async ({ wire }: Session, content: Content, stuffer: Stuffer, ms: number): Promise<Broken | undefined> => {
+  try {
+    for await (const piece of content.open()) {
+      if (wire.hasUnread) wire.break({ kind: 'broken', how: 'lost', text: 'the host answered before the message was whole' })
+      if (!(await wire.sendSlowly(stuffer.piece(piece), ms))) return wire.broken
+    }
+  } catch (error) {
+    wire.break({ kind: 'broken', how: 'aborted', text: 'the message could not be read' }) // half a message must never be ended by a dot
+    throw error
+  }
+  wire.sendBytes(stuffer.end())
+  return undefined
+}
+
+const afterDot = (session: Session, recipient: Recipient, answer: DotAnswer): Told => {
+  if ('broken' in answer) return { recipient, kind: 'event', event: silent(session, 'DOT', answer.broken, answer.dotWritten) }
+  const said = remoteReply(session, 'DOT', answer.reply)
+  return isGood(answer.reply) ? { recipient, kind: 'taken', said } : { recipient, kind: 'event', event: { kind: 'said', said } }
+}

@@ -1,0 +1,15 @@
+// What a name server's answer means: a closed set of four, so that "failed" can never be read as "does not exist".
+export type RecordType = 'A' | 'AAAA' | 'MX' | 'CNAME' | 'TXT'
+export type MxRecord = { readonly preference: number; readonly exchange: string } // '.' is the null MX (RFC 7505)
+
+export type Answer<T> =
+  | { readonly kind: 'records'; readonly records: readonly T[]; readonly ttl: number; readonly note?: string }
+  | { readonly kind: 'nodata'; readonly ttl: number }
+  | { readonly kind: 'nxdomain'; readonly ttl: number }
+  | { readonly kind: 'failed'; readonly why: string }
+
+export type Resolver = {
+  mx(name: string): Promise<Answer<MxRecord>>
+  addresses(name: string, family: 4 | 6): Promise<Answer<string>>
+  close(): void
+}

@@ -1,0 +1,86 @@
+// Names to records: every server in turn, CNAMEs followed, answers kept by TTL. Failures are kept briefly and never become "does not exist".
+import { getServers } from 'node:dns'
+import type { Answer, MxRecord, RecordType, Resolver } from './answer.ts'
+import { ask, type NameServer } from './ask.ts'
+import { AnswerCache, type CacheLimits } from './cache.ts'
+import { follow } from './dns-wire.ts'
+
+export type ResolverOptions = {
+  /** "ip", "ip:port" or "[ip6]:port"; empty: the system's. Asked anew for every question, so a new snapshot counts at once. */
+  readonly nameservers: () => readonly string[]
+  readonly timeoutMs?: number // one server, one try
+  readonly rounds?: number // through all servers
+  readonly cache?: Partial<CacheLimits>
+  readonly now?: () => number
+  readonly observe?: (result: Answer<unknown>['kind'], seconds: number) => void
+}
+
+const longestChain = 8
+
+export const createResolver = (options: ResolverOptions): Resolver => {
+  const cache = new AnswerCache(options.cache ?? {}, options.now ?? Date.now)
+  const pending = new Map<string, Promise<Answer<unknown>>>()
+  const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {
+    const key = `${type} ${name.toLowerCase()}`
+    const known = cache.get(key) ?? pending.get(key)
+    if (known !== undefined) return Promise.resolve(known) as Promise<Answer<T>>
+    const asked = measured(options, () => chase(options, name, type))
+    const kept = asked.then((answer) => {
+      cache.put(key, answer)
+      pending.delete(key)
+      return answer
+    })
+    pending.set(key, kept)
+    return kept as Promise<Answer<T>>
+  }
+  return {
+    mx: (name) => look<MxRecord>(name, 'MX'),
+    addresses: (name, family) => look<string>(name, family === 4 ? 'A' : 'AAAA'),
+    close: () => cache.clear(),
+  }
+}
+
+const measured = async (options: ResolverOptions, run: () => Promise<Answer<unknown>>): Promise<Answer<unknown>> => {
+  const start = performance.now()
+  const answer = await run()
+  options.observe?.(answer.kind, (performance.now() - start) / 1000)
+  return answer
+}
+
+/** Across packets: a chain that leaves one answer is asked about again, at most eight names long. */
+const chase = async (options: ResolverOptions, name: string, type: RecordType): Promise<Answer<unknown>> => {
+  const seen = new Set([name.toLowerCase()])
+  let at = name
+  for (let hops = 0; hops < longestChain; hops++) {
+    const answer = await askAll(options, at, type)
+    if (answer.kind === 'failed') return answer
+    const followed = follow<unknown>(answer.packet, { name: at, type }, seen)
+    if (followed.kind === 'done') return followed.answer
+    if (seen.size > longestChain) break
+    at = followed.to
+  }
+  return { kind: 'failed', why: `more than ${longestChain} CNAMEs in a row` }
+}
+
+const askAll = async (options: ResolverOptions, name: string, type: RecordType): ReturnType<typeof ask> => {
+  const servers = nameServers(options.nameservers())
+  const faults = new Set<string>()
+  if (labelsAreTooLong(name)) return { kind: 'failed', why: `${name} is no name that DNS can hold` }
+  for (let round = 0; round < (options.rounds ?? 2); round++) {
+    for (const server of servers) {
+      const answer = await ask(server, { name, type }, options.timeoutMs ?? 2500)
+      if (answer.kind === 'answer') return answer
+      faults.add(`${server.address}: ${answer.why}`)
+    }
+  }
+  return { kind: 'failed', why: servers.length === 0 ? 'no name server is known' : [...faults].slice(0, 4).join('; ') }
+}
+
+const labelsAreTooLong = (name: string): boolean => name.length > 253 || name.split('.').some((label) => label.length > 63)
+
+export const nameServers = (named: readonly string[]): NameServer[] => (named.length > 0 ? named : getServers()).map(parseServer)
+
+const parseServer = (text: string): NameServer => {
+  const found = /^(?:\[([0-9a-fA-F:.%]+)\]|([0-9.]+))(?::(\d+))?$/.exec(text)
+  return found ? { address: (found[1] ?? found[2])!, port: Number(found[3] ?? 53) } : { address: text, port: 53 }
+}

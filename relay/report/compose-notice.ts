@@ -1,0 +1,27 @@
+// The queue's way to tell senders: settings of the snapshot in force, the pure composition, and the count of what nobody could be told.
+import type { ComposeNotice, Notice } from '../queue/index.ts'
+import { printMailbox, type Schedule, type Snapshot } from '../snapshot/index.ts'
+import { composeDsn } from './dsn.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+
+export type ComposeNoticeOptions = {
+  readonly relay: () => Snapshot['relay']
+  readonly schedule: () => Schedule
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+export const createComposeNotice = ({ relay, schedule, metrics, log }: ComposeNoticeOptions): ComposeNotice => (given) => {
+  const { hostname, postmaster } = relay()
+  const composed = composeDsn({ hostname, schedule: schedule(), ...(postmaster !== undefined && { postmaster }) }, given)
+  const failed = given.notices.filter(({ kind }) => kind === 'failed')
+  if (given.delivery.envelope.mailFrom === null && failed.length > 0) {
+    metrics.doubleBounces.inc()
+    log.warn('DOUBLE_BOUNCE', { message: given.delivery.message, recipients: failed.map(({ recipient }) => printMailbox(recipient.mailbox)), toPostmaster: composed !== undefined })
+  }
+  if (composed !== undefined) for (const kind of kindsOf(given.notices)) metrics.bounces.inc({ kind })
+  return composed
+}
+
+const kindsOf = (notices: readonly Notice[]): ReadonlySet<Notice['kind']> => new Set(notices.map(({ kind }) => kind))

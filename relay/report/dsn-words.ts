@@ -1,0 +1,73 @@
+// The part of a notice that a person reads, its subject and its dates. Pure.
+import type { Delivery, Notice } from '../queue/index.ts'
+import { printMailbox } from '../snapshot/index.ts'
+
+type Kind = Notice['kind']
+
+const subjects: Readonly<Record<Kind, string>> = {
+  failed: 'Your message could not be delivered',
+  delayed: 'Your message is delayed; we keep trying',
+  relayed: 'Your message was handed on',
+  delivered: 'Your message was delivered',
+}
+
+export const subjectOf = (notices: readonly Notice[]): string => subjects[worst(notices)]
+
+const order: readonly Kind[] = ['failed', 'delayed', 'relayed', 'delivered']
+const worst = (notices: readonly Notice[]): Kind => order.find((kind) => notices.some((notice) => notice.kind === kind)) ?? 'failed'
+
+/** The first line says what happened; then each recipient with the reason in plain words and the other side's own. */
+export const humanText = (hostname: string, delivery: Delivery, notices: readonly Notice[]): string => {
+  const blocks = order.flatMap((kind) => section(kind, notices.filter((notice) => notice.kind === kind)))
+  const arrived = `We took the message on ${dateInHeader(delivery.arrivedAt)} under the number ${delivery.message}.`
+  return wrapped([...blocks, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
+}
+
+const section = (kind: Kind, notices: readonly Notice[]): string[] =>
+  notices.length === 0 ? [] : [opening(kind, notices), '', ...notices.flatMap((notice) => [...recipientLines(notice), ''])]
+
+const opening = (kind: Kind, notices: readonly Notice[]): string => {
+  const many = notices.length === 1 ? printMailbox(notices[0]!.recipient.mailbox) : `these ${notices.length} recipients`
+  switch (kind) {
+    case 'failed':
+      return `Your message could not be delivered to ${many}, and we will not try again.`
+    case 'delayed':
+      return `Your message to ${many} has not been delivered yet; you need not do anything, we keep trying.`
+    case 'relayed':
+      return `Your message to ${many} was handed to the next mail server.`
+    case 'delivered':
+      break
+  }
+  return `Your message was delivered to ${many}.`
+}
+
+const recipientLines = ({ recipient, plain, diagnostic, remote, willRetryUntil, kind }: Notice): string[] => [
+  `${printMailbox(recipient.mailbox)}: ${plain}`,
+  ...(diagnostic === undefined || kind === 'relayed' ? [] : [`  ${remote === undefined ? 'In detail' : `${remote} said`}: ${withoutType(diagnostic)}`]),
+  ...(willRetryUntil === undefined ? [] : [`  We try until ${dateInHeader(willRetryUntil)}.`]),
+]
+
+const withoutType = (diagnostic: string): string => diagnostic.replace(/^[A-Za-z0-9-]+; /, '')
+
+/** Lines of at most 76 characters where there are spaces, never over 900 octets (RFC 5322 2.1.1); no control characters. */
+const wrapped = (lines: readonly string[]): string[] => lines.flatMap((line) => wrap(line.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')))
+
+const wrap = (line: string): string[] => {
+  const width = line.startsWith('  ') ? 200 : 76 // the other side's words stay together where they can
+  if (line.length <= width) return [line]
+  const space = line.lastIndexOf(' ', width)
+  const cut = space > 2 ? space : width
+  const indent = line.startsWith('  ') ? '    ' : ''
+  return [line.slice(0, cut), ...wrap(`${indent}${line.slice(cut).trimStart()}`)]
+}
+
+const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** RFC 5322 3.3, in UTC. */
+export const dateInHeader = (ms: number): string => {
+  const date = new Date(ms)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const time = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
+  return `${days[date.getUTCDay()]}, ${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()} ${time} +0000`
+}

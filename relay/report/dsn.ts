@@ -1,0 +1,161 @@
+// What the sender is told, as a delivery status notification (RFC 3461, 3462, 3464, 6522, 6533). Pure: time and id are passed in.
+// One message per set of notices, naming every recipient; the first line is for a person.
+import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
+import { printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
+import { dateInHeader, humanText, subjectOf } from './dsn-words.ts'
+
+export type NoticeSettings = {
+  readonly hostname: string
+  readonly postmaster?: string // where double bounces go; absent: nowhere
+  readonly schedule?: Schedule // for the notice itself; else that of the message it is about
+}
+
+type Given = Parameters<ComposeNotice>[0]
+
+export const composeDsn = (settings: NoticeSettings, given: Given): NewMessage | undefined => {
+  const notices = given.notices.filter(isWanted)
+  const to = addressee(settings, given.delivery, notices)
+  if (notices.length === 0 || to === undefined) return undefined
+  const utf8 = isGlobal(given, notices)
+  const text = message(settings, given, notices, to, utf8)
+  return {
+    id: given.id,
+    envelope: {
+      mailFrom: null, // RFC 3464 2: never anything else, or notices would answer each other
+      body: isAscii(text) ? '7BIT' : '8BITMIME',
+      smtputf8: utf8,
+      source: 'local',
+      listener: 'local',
+      class: given.delivery.envelope.class,
+      because: `notice about ${given.delivery.message}`,
+    },
+    deliveries: [{ domain: to.domain, recipients: [{ mailbox: to, notify: ['NEVER'] }], schedule: settings.schedule ?? given.delivery.schedule }],
+    headers: Buffer.alloc(0),
+    body: { inline: text },
+  }
+}
+
+/** RFC 3461 4.1: NEVER silences all; a list wants only what it names; without NOTIFY failures and delays are told. */
+const isWanted = ({ kind, recipient: { notify } }: Notice): boolean => {
+  if (notify === undefined || notify.length === 0) return kind === 'failed' || kind === 'delayed'
+  const wanted = { failed: 'FAILURE', delayed: 'DELAY', relayed: 'SUCCESS', delivered: 'SUCCESS' } as const
+  return !notify.includes('NEVER') && notify.includes(wanted[kind])
+}
+
+/** The envelope sender. A failed notice (null sender) goes to the postmaster once, and is never answered in turn (RFC 5321 6.1). */
+const addressee = ({ postmaster }: NoticeSettings, { envelope, recipients }: Delivery, notices: readonly Notice[]): Mailbox | undefined => {
+  if (envelope.mailFrom !== null) return envelope.mailFrom
+  const to = postmaster === undefined ? undefined : splitMailbox(postmaster)
+  if (to === undefined || !notices.some(({ kind }) => kind === 'failed')) return undefined
+  const wasToPostmaster = [...recipients, ...notices.map(({ recipient }) => recipient)].some(({ mailbox }) => printMailbox(mailbox).toLowerCase() === printMailbox(to).toLowerCase())
+  return wasToPostmaster ? undefined : to
+}
+
+const isAscii = (bytes: Buffer): boolean => bytes.every((byte) => byte < 0x80)
+
+/** RFC 6533: UTF-8 in an address or in the original's header makes the global forms necessary. */
+const isGlobal = ({ delivery: { envelope }, original, originalIsWhole }: Given, notices: readonly Notice[]): boolean => {
+  if (!envelope.smtputf8) return false
+  const addresses = [...(envelope.mailFrom ? [envelope.mailFrom] : []), ...notices.map(({ recipient }) => recipient.mailbox)]
+  return addresses.some(({ local }) => !isAscii(Buffer.from(local))) || !isAscii(headersOf(original, originalIsWhole))
+}
+
+const message = ({ hostname }: NoticeSettings, given: Given, notices: readonly Notice[], to: Mailbox, utf8: boolean): Buffer => {
+  const returned = returnedPart(given, notices, utf8)
+  const boundary = freeBoundary(given.id, returned.content)
+  const human = humanText(hostname, given.delivery, notices)
+  const head = [
+    `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
+    `To: <${safe(printMailbox(to))}>`,
+    `Subject: ${subjectOf(notices)}`,
+    `Date: ${dateInHeader(given.now)}`,
+    `Message-ID: <${given.id}@${hostname}>`,
+    'Auto-Submitted: auto-replied', // RFC 3834 5
+    'MIME-Version: 1.0',
+    `Content-Type: multipart/report; report-type=delivery-status; boundary="${boundary}"`,
+    `Content-Transfer-Encoding: ${utf8 || !isAscii(returned.content) || !isAscii(Buffer.from(human)) ? '8bit' : '7bit'}`,
+    '',
+    'This is a delivery status notification in MIME format.',
+    ...part(boundary, 'text/plain; charset=utf-8', isAscii(Buffer.from(human)) ? '7bit' : '8bit'),
+    human,
+    ...part(boundary, `message/${utf8 ? 'global-' : ''}delivery-status`, utf8 ? '8bit' : '7bit'),
+    statusPart(hostname, given, notices, utf8),
+    ...part(boundary, returned.type, isAscii(returned.content) ? '7bit' : '8bit'),
+    '',
+  ].join('\r\n')
+  return Buffer.concat([Buffer.from(head), returned.content, Buffer.from(`\r\n--${boundary}--\r\n`)])
+}
+
+const part = (boundary: string, type: string, encoding: string): string[] => ['', `--${boundary}`, `Content-Type: ${type}`, `Content-Transfer-Encoding: ${encoding}`, '']
+
+/** RFC 3464 2: fields about the message, then a block for each recipient, an empty line between them. */
+const statusPart = (hostname: string, { delivery }: Given, notices: readonly Notice[], utf8: boolean): string => {
+  const { envid } = delivery.envelope
+  const perMessage = [
+    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${safe(fromXtext(envid))}`]),
+    `Reporting-MTA: dns; ${hostname}`,
+    `Arrival-Date: ${dateInHeader(delivery.arrivedAt)}`,
+    `X-Posthouse-Message-ID: ${delivery.message}`,
+  ]
+  return [perMessage, ...notices.map((notice) => recipientBlock(notice, utf8))].map((lines) => `${lines.join('\r\n')}\r\n`).join('\r\n')
+}
+
+const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
+  const { recipient, kind, status, remote, diagnostic, willRetryUntil } = notice
+  return [
+    ...(recipient.orcpt === undefined ? [] : [`Original-Recipient: ${originalRecipient(recipient.orcpt)}`]),
+    `Final-Recipient: ${finalRecipient(recipient, utf8)}`,
+    `Action: ${kind}`,
+    `Status: ${status}`,
+    ...(remote === undefined ? [] : [`Remote-MTA: dns; ${safe(remote)}`]),
+    ...(diagnostic === undefined ? [] : [folded(`Diagnostic-Code: ${safe(utf8 ? diagnostic : diagnostic.replace(/[^\x20-\x7e]/g, '?'))}`)]),
+    `Last-Attempt-Date: ${dateInHeader(notice.lastAttemptAt)}`,
+    ...(willRetryUntil === undefined ? [] : [`Will-Retry-Until: ${dateInHeader(willRetryUntil)}`]),
+  ]
+}
+
+/** ORCPT is "type;xtext" (RFC 3461 4.2); the field has the address itself (RFC 3464 2.3.1). */
+const originalRecipient = (orcpt: string): string => {
+  const [type = 'rfc822', ...rest] = orcpt.split(';')
+  return safe(`${type}; ${fromXtext(rest.join(';'))}`)
+}
+
+const finalRecipient = ({ mailbox }: Recipient, utf8: boolean): string => {
+  const address = safe(printMailbox(mailbox))
+  if (isAscii(Buffer.from(address))) return `rfc822; ${address}`
+  // RFC 6533 3: outside a global report the address is written in 7 bits
+  return `utf-8; ${utf8 ? address : address.replace(/[^\x20-\x7e]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)}`
+}
+
+export const fromXtext = (text: string): string => text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+
+/** What others wrote never ends one of our lines. */
+const safe = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+
+/** RFC 5322 2.1.1: no line over 998 octets; folded at spaces where there are any. */
+const folded = (line: string): string => {
+  if (line.length <= 200) return line
+  const cut = line.lastIndexOf(' ', 190)
+  return cut < 20 ? `${line.slice(0, 190)}\r\n ${folded(line.slice(190))}` : `${line.slice(0, cut)}\r\n ${folded(line.slice(cut + 1))}`
+}
+
+/** The whole message only where a failure is told, the client asked for it, and it is at hand (RFC 3461 4.3). */
+const returnedPart = ({ delivery, original, originalIsWhole }: Given, notices: readonly Notice[], utf8: boolean): { type: string; content: Buffer } => {
+  const whole = originalIsWhole && delivery.envelope.ret === 'FULL' && notices.some(({ kind }) => kind === 'failed')
+  if (whole) return { type: utf8 ? 'message/global' : 'message/rfc822', content: original }
+  return { type: utf8 ? 'message/global-headers' : 'text/rfc822-headers', content: headersOf(original, originalIsWhole) }
+}
+
+/** Up to the empty line; of a message without one, nothing is header. */
+const headersOf = (original: Buffer, isWhole: boolean): Buffer => {
+  const end = original.indexOf('\r\n\r\n')
+  return end >= 0 ? original.subarray(0, end + 2) : isWhole && !/^[!-9;-~]+:/.test(original.subarray(0, 200).toString('latin1')) ? Buffer.alloc(0) : original
+}
+
+/** A boundary that does not occur in what it bounds (RFC 2046 5.1). */
+const freeBoundary = (id: string, content: Buffer): string => {
+  for (let turn = 0; ; turn++) {
+    const boundary = `=_${id.replace(/[^A-Za-z0-9]/g, '')}_${turn}`
+    if (!content.includes(boundary)) return boundary
+  }
+}
