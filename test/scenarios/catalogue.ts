@@ -1,5 +1,5 @@
 // Finds the scenarios: folders s-NN-slug beside this file.
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Story } from './story.ts'
 
@@ -7,7 +7,7 @@ export type Listed = { readonly name: string; readonly home: string; readonly st
 
 export const catalogue = async (folder = import.meta.dirname): Promise<Listed[]> => {
   const names = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && /^s-\d\d-/.test(entry.name))
+    .filter((entry) => entry.isDirectory() && /^s-\d\d-/.test(entry.name) && existsSync(join(folder, entry.name, 'story.ts')))
     .map(({ name }) => name)
     .sort()
   return Promise.all(names.map((name) => load(folder, name)))
