@@ -1,0 +1,90 @@
+// Says when a message is stored: offers gather while one or two batches are on their way, each batch one sync for all.
+// Writes ready, held and body records; removes nothing.
+import { randomBytes } from 'node:crypto'
+import { readAnswer } from './answers.ts'
+import { sleep } from './clock.ts'
+import { batchRecords, type Context } from './context.ts'
+import { mayFly, nextBatch } from './gather.ts'
+import { composeGroup, place, type Placed } from './group.ts'
+import type { Room } from './room.ts'
+import type { NewRecord } from './stream.ts'
+import type { Accepted, NewMessage } from './types.ts'
+
+type Offer = Placed & { readonly deadline: number; readonly answer: (accepted: Accepted) => void }
+
+export type Accept = {
+  accept(message: NewMessage, patienceMs?: number): Promise<Accepted>
+  /** Stored or given up: nothing waits any more. */
+  idle(): boolean
+}
+
+export const usualPatienceMs = 20_000
+
+/** `refusal`: why nothing may be accepted just now. */
+export const createAccept = (context: Context, room: Room, refusal: () => Accepted | undefined): Accept => {
+  const waiting: Offer[] = []
+  let inFlight = 0
+
+  const pump = () => {
+    while (mayFly(inFlight, waiting.length)) {
+      inFlight++
+      void fly(context, waiting.splice(0, nextBatch(waiting))).finally(() => {
+        inFlight--
+        pump()
+      })
+    }
+  }
+  const offer = (placed: Placed, patienceMs: number) =>
+    new Promise<Accepted>((resolve) => {
+      const cancel = context.clock.after(patienceMs, () => resolve({ kind: 'unknown', why: 'the queue did not say in time that it is stored' }))
+      const answer = (accepted: Accepted) => (cancel(), resolve(accepted))
+      waiting.push({ ...placed, deadline: context.clock.monotonic() + patienceMs, answer })
+      pump()
+    })
+
+  return {
+    idle: () => inFlight === 0 && waiting.length === 0,
+    accept: async (message, patienceMs = usualPatienceMs) => {
+      const refused = refusal()
+      if (refused) return refused
+      const placed = place(message, context.siteOf, context.limits.inlineBytes)
+      if (placed.records > batchRecords) return { kind: 'refused', why: 'too-many-domains' }
+      if (!(await room.take(placed.bytes, patienceMs))) return { kind: 'refused', why: 'full' }
+      try {
+        return await offer(placed, patienceMs)
+      } finally {
+        room.give(placed.bytes)
+      }
+    },
+  }
+}
+
+/** Asks until it is stored, or until nobody waits for the answer any more. */
+const fly = async (context: Context, offers: readonly Offer[]): Promise<void> => {
+  try {
+    const records = groupRecords(context, offers)
+    const lastDeadline = Math.max(...offers.map(({ deadline }) => deadline))
+    for (let wait = 50; ; wait = Math.min(wait * 2, 1_000)) {
+      const raw = records.length === 1 ? await context.stream.publish(records[0]!) : await context.stream.batch(records)
+      const meaning = readAnswer(raw, { ownAbsent: true, fence: false })
+      if (meaning.kind === 'stored') return tell(offers, { kind: 'stored' })
+      const why = meaning.kind === 'unknown' ? meaning.why : meaning.kind
+      if (context.clock.monotonic() + wait >= lastDeadline) return tell(offers, { kind: 'unknown', why })
+      await sleep(context.clock, wait)
+    }
+  } catch (error) {
+    context.log.error('BUG', { part: 'accept', error: String((error as Error).stack) })
+    tell(offers, { kind: 'unknown', why: 'an internal error' })
+  }
+}
+
+/** The first record carries what makes asking again harmless. */
+const groupRecords = ({ subjects }: Context, offers: readonly Offer[]): NewRecord[] => {
+  const group = randomBytes(9).toString('hex')
+  const [first, ...others] = composeGroup(subjects, group, offers)
+  return [{ ...first!, id: group, expect: { last: 0 } }, ...others]
+}
+
+const tell = (offers: readonly Offer[], accepted: Accepted): void => {
+  for (const { answer } of offers) answer(accepted)
+}

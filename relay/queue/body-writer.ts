@@ -1,0 +1,112 @@
+// Takes the bytes of a body while DATA is still coming: small ones stay in memory, larger ones go to the stream in chunks,
+// each acknowledged, few in flight. Nothing of it is a message before the accept batch stores chunk 0.
+import { createHash } from 'node:crypto'
+import { readAnswer } from './answers.ts'
+import { sleep } from './clock.ts'
+import type { Context } from './context.ts'
+import { QueueError } from './errors.ts'
+import type { Room } from './room.ts'
+import type { BodyWriter, NewBody } from './types.ts'
+
+const chunkBytes = 512 * 1024
+const chunksInFlight = 2
+const roomPatienceMs = 60_000
+const storePatienceMs = 60_000
+
+export class ChunkedWriter implements BodyWriter {
+  readonly #context: Context
+  readonly #room: Room
+  readonly #id: string
+  readonly #hash = createHash('sha256')
+  #head: Buffer | undefined // the first bytes, once there are more
+  #pieces: Buffer[] = []
+  #pending = 0 // bytes in pieces
+  #bytes = 0
+  #chunks = 0
+  #lastSeq = 0
+  #taken = 0 // bytes of the room
+  #flights: Promise<void>[] = []
+  #broken: QueueError | undefined
+  #over = false
+
+  constructor(context: Context, room: Room, id: string) {
+    this.#context = context
+    this.#room = room
+    this.#id = id
+  }
+
+  async write(piece: Buffer): Promise<void> {
+    if (this.#over) throw new QueueError('QUEUE_CLOSED', 'the body has ended')
+    if (this.#broken) throw this.#broken
+    if (!(await this.#room.take(piece.length, roomPatienceMs))) throw new QueueError('QUEUE_FULL', 'no room in memory for more unstored mail')
+    this.#taken += piece.length
+    this.#hash.update(piece)
+    this.#bytes += piece.length
+    this.#pieces.push(piece)
+    this.#pending += piece.length
+    if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#head = this.#cut(this.#context.limits.inlineBytes)
+    while (this.#head && this.#pending >= chunkBytes) await this.#send(this.#cut(chunkBytes))
+  }
+
+  async end(): Promise<NewBody> {
+    this.#over = true
+    if (this.#head && this.#pending > 0) await this.#send(this.#cut(this.#pending))
+    await Promise.all(this.#flights)
+    if (this.#broken) throw this.#broken
+    const inline = this.#head ?? Buffer.concat(this.#pieces)
+    this.#giveAll()
+    if (this.#chunks === 0) return { inline }
+    return { chunked: { id: this.#id, chunks: this.#chunks, bytes: this.#bytes, sha256: this.#hash.digest('hex'), head: inline } }
+  }
+
+  /** What could not be purged is swept later. */
+  async abandon(): Promise<void> {
+    this.#over = true
+    await Promise.allSettled(this.#flights)
+    this.#giveAll()
+    this.#pieces = []
+    if (this.#chunks > 0) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
+  }
+
+  #cut(bytes: number): Buffer {
+    const all = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
+    const rest = all.subarray(bytes)
+    this.#pieces = rest.length > 0 ? [rest] : []
+    this.#pending = rest.length
+    return all.subarray(0, bytes)
+  }
+
+  async #send(chunk: Buffer): Promise<void> {
+    const flight = this.#store(++this.#chunks, chunk).catch((error: unknown) => {
+      this.#broken ??= error as QueueError
+    })
+    this.#flights.push(flight)
+    void flight.then(() => {
+      this.#flights.splice(this.#flights.indexOf(flight), 1)
+      this.#give(chunk.length)
+    })
+    if (this.#flights.length >= chunksInFlight) await Promise.race(this.#flights)
+    if (this.#broken) throw this.#broken
+  }
+
+  async #store(n: number, payload: Buffer): Promise<void> {
+    const { stream, subjects, clock } = this.#context
+    const record = { subject: subjects.body(this.#id, n), payload, expect: { last: 0 } }
+    const deadline = clock.monotonic() + storePatienceMs
+    for (let wait = 50; clock.monotonic() < deadline; wait = Math.min(wait * 2, 1_000)) {
+      const meaning = readAnswer(await stream.publish(record), { ownAbsent: true, fence: false })
+      if (meaning.kind === 'stored') return void (this.#lastSeq = Math.max(this.#lastSeq, meaning.lastSeq ?? 0))
+      await sleep(clock, wait)
+    }
+    throw new QueueError('QUEUE_UNREACHABLE', 'a chunk of the body could not be stored in time')
+  }
+
+  #give(bytes: number): void {
+    const given = Math.min(bytes, this.#taken)
+    this.#taken -= given
+    this.#room.give(given)
+  }
+  #giveAll(): void {
+    this.#give(this.#taken)
+  }
+}

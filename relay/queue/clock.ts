@@ -1,0 +1,18 @@
+// Time as the queue uses it, so that the model test can turn the hands itself.
+export type Clock = {
+  now(): number // ms since the epoch, as this machine has it
+  monotonic(): number // ms, never set back
+  /** Calls once after `ms`; the function returned cancels. */
+  after(ms: number, call: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  now: Date.now,
+  monotonic: () => performance.now(),
+  after: (ms, call) => {
+    const timer = setTimeout(call, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
+export const sleep = (clock: Clock, ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve))

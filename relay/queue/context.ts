@@ -1,0 +1,33 @@
+// What every part of one process's queue shares. Plain wiring, no decisions.
+import type { Log, Metrics } from '../report/index.ts'
+import type { Clock } from './clock.ts'
+import type { Stream } from './stream.ts'
+import type { Subjects } from './subjects.ts'
+import type { ComposeNotice, TraceEvent } from './types.ts'
+
+export type Context = {
+  readonly stream: Stream
+  readonly subjects: Subjects
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly pod: string
+  readonly incarnation: string // this start of this process: one token
+  readonly composeNotice: ComposeNotice
+  readonly newMessageId: () => string
+  readonly siteOf: (domain: string) => string
+  readonly emit: (event: TraceEvent) => void
+  readonly limits: Limits
+}
+
+export type Limits = {
+  readonly inlineBytes: number // bytes times deliveries that may travel with the records
+  readonly unstoredBytes: number // mail in memory that is not stored yet
+  readonly windowCount: number
+  readonly windowBytes: number
+}
+export const usualLimits: Limits = { inlineBytes: 65_536, unstoredBytes: 48_000_000, windowCount: 2_000, windowBytes: 48_000_000 }
+
+/** The most records and bytes of one atomic batch: below the server's 1,000, and small enough to be staged in memory. */
+export const batchRecords = 900
+export const batchBytes = 4_000_000

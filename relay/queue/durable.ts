@@ -1,0 +1,97 @@
+// Makes the streams where they are missing and checks at every start that what is acknowledged is kept:
+// the stream's settings, and that the servers sync to disk before they answer.
+import { laneCount } from './lanes.ts'
+import type { ApiAnswer, JetStream } from './jetstream.ts'
+import { createSubjects } from './subjects.ts'
+import type { DurableAccept } from './types.ts'
+
+export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[]; readonly trustSync?: boolean }
+
+export const streamConfig = (name: string, replicas: number) => ({
+  name,
+  subjects: createSubjects(name).stored,
+  retention: 'limits',
+  storage: 'file',
+  num_replicas: replicas,
+  discard: 'old', // never acts: there is no limit; with schedules the server refuses `new`
+  max_bytes: -1,
+  max_msgs: -1,
+  max_age: 0,
+  max_msgs_per_subject: -1,
+  max_msg_size: -1,
+  max_consumers: -1,
+  allow_atomic: true,
+  allow_msg_schedules: true,
+  allow_msg_ttl: true,
+  allow_direct: true,
+  duplicate_window: 120e9,
+  metadata: { posthouse_lanes: String(laneCount) },
+})
+
+export const traceConfig = (name: string, replicas: number, limits: { days: number; bytes: number }) => ({
+  name: `${name}_trace`,
+  subjects: [`${name}_trace.>`],
+  retention: 'limits',
+  storage: 'file',
+  num_replicas: replicas,
+  discard: 'old',
+  max_bytes: limits.bytes,
+  max_age: limits.days * 86_400e9,
+  allow_atomic: true,
+  allow_direct: true,
+})
+
+const no = (reason: string, text: string): DurableAccept => ({ ok: false, reason, text })
+
+/** undefined: the servers do not answer; ask again. */
+export const checkDurable = async (stream: Pick<JetStream, 'api'>, options: DurableOptions): Promise<DurableAccept | undefined> => {
+  const wanted = streamConfig(options.name, options.replicas)
+  const found = await makeStream(stream, wanted)
+  if (!found) return undefined
+  if (found.error) return found.error.code === 503 ? undefined : no('StreamRefused', `the servers refuse the stream ${options.name}: ${found.error.description}`)
+  const wrong = differences(wanted, found.config as Record<string, unknown>)
+  if (wrong.length > 0) return no('StreamMismatch', `the stream ${options.name} is not as it must be: ${wrong.join('; ')}`)
+  return syncOf(options)
+}
+
+export const makeStream = async (stream: Pick<JetStream, 'api'>, config: { readonly name: string }): Promise<ApiAnswer | undefined> => {
+  const info = await stream.api(`STREAM.INFO.${config.name}`)
+  if (!info || info.error?.code !== 404) return info
+  const made = await stream.api(`STREAM.CREATE.${config.name}`, config)
+  return made?.error ? ((await stream.api(`STREAM.INFO.${config.name}`)) ?? made) : made // another process may have been first
+}
+
+/** Every setting on which the promise rests, with what was found. */
+export const differences = (wanted: ReturnType<typeof streamConfig>, found: Record<string, unknown>): string[] => {
+  const keys = ['retention', 'storage', 'num_replicas', 'max_bytes', 'max_msgs', 'max_msgs_per_subject', 'allow_atomic', 'allow_msg_schedules', 'allow_msg_ttl', 'allow_direct', 'duplicate_window'] as const
+  const wrong = keys.filter((key) => found[key] !== wanted[key]).map((key) => `${key} is ${String(found[key])}, not ${String(wanted[key])}`)
+  if (Number(found.max_age ?? 0) !== 0) wrong.push(`max_age is ${Number(found.max_age)}, not 0`)
+  if (found.subject_delete_marker_ttl !== undefined) wrong.push('subject_delete_marker_ttl is set')
+  const lanes = (found.metadata as Record<string, string> | undefined)?.posthouse_lanes
+  if (lanes !== String(laneCount)) wrong.push(`it has ${lanes ?? 'no'} lanes, this release ${laneCount}`)
+  const subjects = new Set(found.subjects as string[])
+  if (wanted.subjects.some((subject) => !subjects.has(subject))) wrong.push('its subjects are others')
+  return wrong
+}
+
+const syncOf = async ({ monitorUrls = [], trustSync = false, replicas }: DurableOptions): Promise<DurableAccept> => {
+  const ok = { ok: true, reason: 'Durable', text: `stored on ${replicas === 1 ? 'one server' : `a majority of ${replicas} servers`}, synced to disk before the answer` }
+  if (monitorUrls.length === 0) {
+    if (trustSync) return { ok: true, reason: 'SyncTrusted', text: 'that the servers sync to disk is taken on trust: no monitoring address is known' }
+    return no('SyncUnknown', 'no monitoring address of the servers is known, so that nobody can see whether they sync to disk before they answer')
+  }
+  const seen = await Promise.all(monitorUrls.map(syncAlways))
+  if (seen.includes(false)) return no('SyncNotAlways', `sync_interval is not "always" on ${monitorUrls.filter((_, index) => seen[index] === false).join(', ')}: a power cut would lose acknowledged mail`)
+  if (!seen.includes(true)) return no('SyncUnknown', `none of ${monitorUrls.join(', ')} says whether the servers sync to disk`)
+  return ok
+}
+
+const syncAlways = async (url: string): Promise<boolean | undefined> => {
+  try {
+    const answer = await fetch(new URL('/jsz?config=1', url), { signal: AbortSignal.timeout(3_000) })
+    const { config } = (await answer.json()) as { config?: { sync_always?: boolean } }
+    return config === undefined ? undefined : config.sync_always === true
+  } catch {
+    return undefined
+  }
+}

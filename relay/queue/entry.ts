@@ -1,0 +1,23 @@
+// One delivery in the hands of its lane's owner, whatever record it was read from. Plain data.
+import type { Tenure } from './own.ts'
+import type { DeliveryHead } from './record.ts'
+import type { Delivery, Settlement } from './types.ts'
+
+export type Entry = {
+  readonly tenure: Tenure
+  readonly subject: string // the record it came from: ready, later or held
+  readonly seq: number
+  readonly at: number // the record's time
+  readonly groupSize: number
+  readonly head: DeliveryHead
+  readonly inline: Buffer | undefined
+  readonly delivery: Delivery
+}
+
+/** What an attempt or a person made of an entry, ready to be composed. */
+export type Settled = {
+  readonly entry: Entry
+  readonly settlement: Settlement
+  readonly original?: { readonly bytes: Buffer; readonly whole: boolean } // needed where there are notices
+  readonly inAdvance?: { readonly subject: string; readonly until: number } // a schedule that may fire all the same
+}

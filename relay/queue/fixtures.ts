@@ -1,0 +1,55 @@
+// For tests of this folder: messages, and a deliverer that settles at once.
+import type { ComposeNotice, Deliverer, Delivery, NewMessage, Settlement } from './types.ts'
+import { newMessageId } from './lanes.ts'
+import { openQueue, type QueueOptions } from './open.ts'
+import { createMetrics, silentLog } from '../report/index.ts'
+import type { TestNats } from '../../test/tools/nats.ts'
+
+export const schedule = { name: 'test', manifest: 'test', attempts: [60], giveUpAfter: 86_400, overrides: [] }
+
+export const aMessage = (given: { domains?: readonly string[]; body?: Buffer; id?: string; hold?: string; class?: 'transactional' | 'bulk'; sender?: string } = {}): NewMessage => ({
+  id: given.id ?? newMessageId(),
+  envelope: { mailFrom: { local: 'joe', domain: 'sender.example' }, body: '7BIT', smtputf8: false, source: '127.0.0.1', listener: 'mx', class: given.class ?? 'transactional', because: 'a test', ...(given.sender !== undefined && { sender: given.sender }) },
+  deliveries: (given.domains ?? ['one.example']).map((domain) => ({ domain, recipients: [{ mailbox: { local: 'fred', domain } }], schedule, ...(given.hold !== undefined && { hold: given.hold }) })),
+  headers: Buffer.from('Received: by test\r\n'),
+  body: { inline: given.body ?? Buffer.from('Subject: hello\r\n\r\nbody\r\n') },
+})
+
+export const delivered: Settlement = { notices: [], trace: [] }
+export const deferred = (delivery: Delivery, at: number): Settlement => ({
+  later: { recipients: delivery.recipients, at, delayNoticed: false, last: { at: Date.now(), why: 'try later' }, countsAsAttempt: true },
+  notices: [],
+  trace: [],
+})
+
+export const noNotices: ComposeNotice = () => undefined
+
+export const deliverer = (attempt: (delivery: Delivery, ...others: [Parameters<Deliverer['attempt']>[1], AbortSignal]) => Promise<Settlement> | Settlement): Deliverer => ({
+  site: (domain) => domain,
+  admit: () => ({ kind: 'now' }),
+  attempt: async (delivery, body, signal) => attempt(delivery, body, signal),
+})
+
+export const openTestQueue = (nats: TestNats, given: Partial<QueueOptions> = {}) =>
+  openQueue({
+    servers: nats.urls,
+    monitorUrls: nats.monitorUrls,
+    name: 'test',
+    replicas: nats.urls.length === 3 ? 3 : 1,
+    bytesLimit: 1e9,
+    pod: 'pod-1',
+    revision: () => 'r1',
+    log: silentLog,
+    metrics: createMetrics(),
+    composeNotice: noNotices,
+    ...given,
+  })
+
+/** Polls until it holds; fails loudly when it does not in time. */
+export const until = async (what: string, holds: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> => {
+  const deadline = Date.now() + ms
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`not in ${ms} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

@@ -1,0 +1,69 @@
+// Turns messages into the records of one atomic batch: deliveries by lane and class, shared bodies beside them. Pure.
+import { createHash } from 'node:crypto'
+import { laneOf } from './lanes.ts'
+import { encodeBodyStart, encodeDelivery } from './record-wire.ts'
+import type { BodyPointer, DeliveryHead } from './record.ts'
+import type { NewRecord } from './stream.ts'
+import { deliveryToken, type Subjects } from './subjects.ts'
+import type { NewMessage } from './types.ts'
+
+/** A message with its place: which lane each delivery has, and where its bytes go. */
+export type Placed = {
+  readonly deliveries: readonly { readonly lane: number; readonly head: DeliveryHead; readonly inline: readonly Buffer[]; readonly hold?: string }[]
+  readonly body?: { readonly pointer: BodyPointer; readonly first: readonly Buffer[] }
+  readonly records: number
+  readonly bytes: number // about what it takes in a batch
+}
+
+export const place = (message: NewMessage, siteOf: (domain: string) => string, inlineBytes: number): Placed => {
+  const { body, first, bytes } = placeBody(message, inlineBytes)
+  const deliveries = message.deliveries.map((delivery, index) => ({
+    lane: laneOf(siteOf(delivery.domain)),
+    head: firstHead(message, index, bytes, body?.pointer),
+    inline: body ? [] : first,
+    ...(delivery.hold !== undefined && { hold: delivery.hold }),
+  }))
+  const firstBytes = first.reduce((sum, piece) => sum + piece.length, 0)
+  const copies = body ? 1 : deliveries.length
+  return { deliveries, ...(body && { body }), records: deliveries.length + (body ? 1 : 0), bytes: firstBytes * copies + deliveries.length * 700 }
+}
+
+const placeBody = ({ id, headers, body, deliveries }: NewMessage, inlineBytes: number) => {
+  if ('chunked' in body) {
+    const { id: bodyId, chunks, bytes, sha256, head } = body.chunked
+    const pointer = { id: bodyId, chunks, bytes: headers.length + bytes, sha256, shared: deliveries.length }
+    return { body: { pointer, first: [headers, head] }, first: [headers, head], bytes: pointer.bytes }
+  }
+  const first = [headers, body.inline]
+  const bytes = headers.length + body.inline.length
+  if (deliveries.length === 1 || bytes * deliveries.length <= inlineBytes) return { body: undefined, first, bytes }
+  return { body: { pointer: { id, chunks: 0, bytes, sha256: createHash('sha256').update(body.inline).digest('hex'), shared: deliveries.length }, first }, first, bytes }
+}
+
+const firstHead = ({ id, envelope, deliveries }: NewMessage, index: number, bytes: number, body: BodyPointer | undefined): DeliveryHead => {
+  const { domain, recipients, schedule, hold } = deliveries[index]!
+  return { message: id, n: String(index), envelope, domain, recipients, schedule, attempt: 1, turn: 0, bytes, delayNoticed: false, ...(body && { body }), ...(hold !== undefined && { why: hold }) }
+}
+
+/** The records of a group; the same group and messages give the same records, so that it can be asked again. */
+export const composeGroup = (subjects: Subjects, group: string, messages: readonly Placed[]): NewRecord[] => {
+  const ready = messages.flatMap(({ deliveries }) => deliveries.filter(({ hold }) => hold === undefined))
+  const sizes = new Map<string, number>()
+  const shareOf = (lane: number, head: DeliveryHead) => `${lane} ${head.envelope.class}`
+  for (const { lane, head } of ready) sizes.set(shareOf(lane, head), (sizes.get(shareOf(lane, head)) ?? 0) + 1)
+  const used = new Map<string, number>()
+  const readyRecords = ready.map(({ lane, head, inline }) => {
+    const share = shareOf(lane, head)
+    const n = used.get(share) ?? 0
+    used.set(share, n + 1)
+    return { subject: subjects.ready(lane, head.envelope.class, group, n), payload: encodeDelivery(sizes.get(share)!, head, inline) }
+  })
+  return [...readyRecords, ...messages.flatMap((message) => [...heldRecords(subjects, message), ...bodyRecord(subjects, message)])]
+}
+
+const heldRecords = (subjects: Subjects, { deliveries }: Placed): NewRecord[] =>
+  deliveries
+    .filter(({ hold }) => hold !== undefined)
+    .map(({ lane, head, inline }) => ({ subject: subjects.held(lane, head.domain, deliveryToken(head.message, head.n), head.turn), payload: encodeDelivery(1, head, inline) }))
+
+const bodyRecord = (subjects: Subjects, { body }: Placed): NewRecord[] => (body ? [{ subject: subjects.body(body.pointer.id, 0), payload: encodeBodyStart(body) }] : [])

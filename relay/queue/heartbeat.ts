@@ -1,0 +1,58 @@
+// Says every second that we live and which lanes we serve, and hears the same of the others. Stores nothing.
+import type { Context } from './context.ts'
+
+export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly hello?: boolean }
+export type Peer = Beat & { readonly firstSeen: number; readonly lastSeen: number } // monotonic
+
+export const beatEveryMs = 1_000
+const aliveForMs = 4_000
+
+export type Heartbeat = {
+  /** Live processes but ourselves. */
+  others(): Peer[]
+  beat(): void
+  stop(): void
+}
+
+export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'serving' | 'lanes' | 'revision'>, onBeat: () => void): Heartbeat => {
+  const { stream, subjects, clock, pod, incarnation } = context
+  const peers = new Map<string, Peer>()
+  const say = (hello: boolean) => stream.tell(subjects.beat(pod), Buffer.from(JSON.stringify({ pod, incarnation, ...ours(), ...(hello && { hello }) } satisfies Beat)))
+  const hear = (data: Buffer) => {
+    const beat = readBeat(data)
+    if (!beat || beat.incarnation === incarnation) return
+    const now = clock.monotonic()
+    const before = peers.get(beat.incarnation)
+    peers.set(beat.incarnation, { ...beat, firstSeen: before?.firstSeen ?? now, lastSeen: now })
+    if (beat.hello) say(false)
+    if (!before || before.lanes.length > beat.lanes.length || beat.serving !== before.serving) onBeat()
+  }
+  const deaf = stream.hear(subjects.beats, hear)
+  let cancel = () => {}
+  const go = (hello: boolean) => {
+    say(hello)
+    cancel = clock.after(beatEveryMs, () => go(false))
+  }
+  go(true)
+  return {
+    others: () => {
+      const oldest = clock.monotonic() - aliveForMs
+      for (const [key, { lastSeen }] of peers) if (lastSeen < oldest) peers.delete(key)
+      return [...peers.values()]
+    },
+    beat: () => say(false),
+    stop: () => {
+      cancel()
+      deaf()
+    },
+  }
+}
+
+const readBeat = (data: Buffer): Beat | undefined => {
+  try {
+    const beat = JSON.parse(data.toString()) as Beat
+    return typeof beat.pod === 'string' && typeof beat.incarnation === 'string' && Array.isArray(beat.lanes) ? beat : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,202 @@
+// The real stream, over one NATS connection that never gives up. Says what was answered; what it means is for answers.ts.
+import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
+import { randomBytes } from 'node:crypto'
+import { createReader } from './jetstream-reader.ts'
+import { asBuffer, decodeAck, decodeDirect, encodeHeaders } from './jetstream-wire.ts'
+import type { Found, NewRecord, RawAnswer, Stream, StoredRecord } from './stream.ts'
+
+export type JetStreamOptions = {
+  readonly servers: readonly string[]
+  readonly name: string
+  readonly credentials?: { readonly user: string; readonly pass: string } | { readonly token: string }
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  readonly clientName?: string
+  readonly timeoutMs?: number
+}
+export type JetStream = Stream & {
+  /** A question to the JetStream API; undefined: no answer, or none that is JSON. */
+  api(subject: string, body?: object): Promise<ApiAnswer | undefined>
+  connected(): boolean
+  /** Another stream over the same connection. */
+  sibling(name: string): Stream
+  close(): Promise<void>
+}
+export type ApiAnswer = { readonly [key: string]: unknown; readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string } }
+
+const silence = (text: string): RawAnswer => ({ kind: 'silence', text })
+
+/** Connects in the background: until then everything is answered with silence. */
+export const openJetStream = (options: JetStreamOptions): JetStream => {
+  const link = openLink(options)
+  return { ...streamOn(link, options.name, options.timeoutMs ?? 4_000), close: link.close, sibling: (name) => streamOn(link, name, options.timeoutMs ?? 4_000) }
+}
+
+const streamOn = (link: Link, name: string, timeout: number) => {
+  const api = async (subject: string, body?: object): Promise<ApiAnswer | undefined> => {
+    const answer = await link.request(`$JS.API.${subject}`, body ? Buffer.from(JSON.stringify(body)) : Buffer.alloc(0), timeout)
+    if (typeof answer === 'string') return undefined
+    try {
+      return JSON.parse(answer.toString()) as ApiAnswer
+    } catch {
+      return undefined
+    }
+  }
+  const write = async (record: NewRecord, headers: Buffer | undefined): Promise<RawAnswer> => {
+    const answer = await link.request(record.subject, record.payload, timeout, headers)
+    return typeof answer === 'string' ? silence(answer) : decodeAck(answer)
+  }
+  return {
+    ...link.core,
+    api,
+    connected: () => link.connection() !== undefined && !link.connection()!.isClosed(),
+    publish: (record: NewRecord) => write(record, encodeHeaders(record)),
+    batch: (records: readonly NewRecord[]) => {
+      const connection = link.connection()
+      if (!connection) return Promise.resolve(silence('not connected'))
+      const id = randomBytes(12).toString('base64url')
+      const last = records.length - 1
+      for (let n = 0; n < last; n++) send(connection, records[n]!, encodeHeaders(records[n]!, { id, n: n + 1, last: false }))
+      return write(records[last]!, encodeHeaders(records[last]!, { id, n: last + 1, last: true }))
+    },
+    purge: async (filter: string, below: number) => {
+      const answer = await api(`STREAM.PURGE.${name}`, { filter, seq: below })
+      return answer?.success === true ? Number(answer.purged) : undefined
+    },
+    read: (how: Parameters<Stream['read']>[0]) => createReader({ name, connection: link.connection, api, ...how }),
+    last: (subject: string, from: 'any' | 'leader') => (from === 'any' ? lastOfAny(link, name, subject, timeout) : lastOfLeader(api, name, subject)),
+    records: (filter: string, limit: number, from = 1) => manyRecords(link, name, { filter, limit, from }, timeout),
+    subjects: (filter: string) => allSubjects(api, name, filter),
+    state: async () => {
+      const info = await api(`STREAM.INFO.${name}`)
+      const state = info?.state as { bytes: number; messages: number; last_seq: number } | undefined
+      return state && { bytes: state.bytes, messages: state.messages, lastSeq: state.last_seq, at: Date.parse(String(info!.ts)) }
+    },
+  }
+}
+
+type Link = ReturnType<typeof openLink>
+
+const openLink = ({ servers, credentials, tls, clientName }: JetStreamOptions) => {
+  let connection: NatsConnection | undefined
+  let closed = false
+  const waiting: ((connection: NatsConnection) => void)[] = []
+  const opening = keepConnecting(() => closed, { servers: [...servers], ...credentials, ...(tls && { tls }), name: clientName ?? 'posthouse' }).then((made) => {
+    connection = made
+    if (made) for (const call of waiting.splice(0)) call(made)
+  })
+  const request = async (subject: string, data: Buffer, ms: number, headers?: Buffer): Promise<Buffer | string> => {
+    if (!connection) return 'not connected'
+    try {
+      const answer = await connection.request(subject, data, { timeout: ms, ...(headers && { headers: spelled(headers) }) })
+      return asBuffer(answer.data)
+    } catch (error) {
+      const { name, message } = (error as Error).cause instanceof Error ? ((error as Error).cause as Error) : (error as Error)
+      return name === 'NoRespondersError' ? 'no responders' : message || name
+    }
+  }
+  const core: Pick<Stream, 'tell' | 'hear' | 'ask'> = {
+    tell: (subject, data) => void (connection && !connection.isClosed() && connection.publish(subject, data)),
+    hear: (subject, on) => {
+      let stop = () => void waiting.splice(waiting.indexOf(listen), 1)
+      const listen = (to: NatsConnection) => {
+        const subscription = to.subscribe(subject, { callback: (error, message) => void (error ?? on(asBuffer(message.data), (data) => void message.respond(data))) })
+        stop = () => void (to.isClosed() || subscription.unsubscribe())
+      }
+      if (connection) listen(connection)
+      else waiting.push(listen)
+      return () => stop()
+    },
+    ask: async (subject, data, ms) => {
+      const answer = await request(subject, data, ms)
+      return typeof answer !== 'string' ? answer : answer === 'no responders' ? 'nobody' : 'silence'
+    },
+  }
+  const close = async () => {
+    closed = true
+    await connection?.close()
+    if (!connection) await Promise.race([opening, new Promise((resolve) => setTimeout(resolve, 500).unref())])
+  }
+  return { connection: () => connection, request, core, close }
+}
+
+const keepConnecting = async (stopped: () => boolean, options: { servers: string[]; name: string }): Promise<NatsConnection | undefined> => {
+  for (let wait = 100; !stopped(); wait = Math.min(wait * 2, 2_000)) {
+    try {
+      const made = await connect({ ...options, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 5_000, timeout: 3_000, noAsyncTraces: true })
+      if (!stopped()) return made
+      await made.close()
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, wait).unref())
+    }
+  }
+  return undefined
+}
+
+/** The client only ever asks headers for their bytes. */
+const spelled = (bytes: Buffer): MsgHdrs => ({ encode: () => bytes }) as unknown as MsgHdrs
+
+const send = (connection: NatsConnection, record: NewRecord, headers: Buffer | undefined): void =>
+  connection.publish(record.subject, record.payload, headers && { headers: spelled(headers) })
+
+const lastOfAny = async (link: Link, name: string, subject: string, timeout: number): Promise<Found> => {
+  try {
+    const message = await link.connection()?.request(`$JS.API.DIRECT.GET.${name}.${subject}`, undefined, { timeout })
+    if (!message) return { kind: 'unknown', why: 'not connected' }
+    const record = decodeDirect(message)
+    if (record) return { kind: 'found', record }
+    return message.headers?.code === 404 ? { kind: 'missing' } : { kind: 'unknown', why: message.headers?.status ?? 'no record' }
+  } catch (error) {
+    return { kind: 'unknown', why: (error as Error).message }
+  }
+}
+
+const noMessageFound = 10037
+
+const lastOfLeader = async (api: JetStream['api'], name: string, subject: string): Promise<Found> => {
+  const answer = await api(`STREAM.MSG.GET.${name}`, { last_by_subj: subject })
+  if (!answer) return { kind: 'unknown', why: 'no answer' }
+  if (answer.error) return answer.error.err_code === noMessageFound ? { kind: 'missing' } : { kind: 'unknown', why: answer.error.description ?? '' }
+  const { seq, time, data } = answer.message as { seq: number; time: string; data?: string }
+  return { kind: 'found', record: { subject, seq, at: Date.parse(time), payload: Buffer.from(data ?? '', 'base64') } }
+}
+
+const manyRecords = async (link: Link, name: string, want: { filter: string; limit: number; from: number }, maxWait: number): Promise<StoredRecord[] | undefined> => {
+  const connection = link.connection()
+  if (!connection) return undefined
+  const records: StoredRecord[] = []
+  let from = want.from
+  while (records.length < want.limit) {
+    const page = await onePage(connection, name, { next_by_subj: want.filter, seq: from, batch: Math.min(want.limit - records.length, 1_000), max_bytes: 4_000_000 }, maxWait)
+    if (!page) return undefined
+    records.push(...page)
+    if (page.length === 0) break
+    from = page.at(-1)!.seq + 1
+  }
+  return records
+}
+
+const onePage = async (connection: NatsConnection, name: string, ask: object, maxWait: number): Promise<StoredRecord[] | undefined> => {
+  const records: StoredRecord[] = []
+  try {
+    for await (const message of await connection.requestMany(`$JS.API.DIRECT.GET.${name}`, JSON.stringify(ask), { strategy: 'sentinel', maxWait, maxMessages: -1 })) {
+      const record = decodeDirect(message)
+      if (record) records.push(record)
+      else return message.headers?.code === 204 || message.headers?.code === 404 ? records : undefined
+    }
+  } catch {
+    return undefined
+  }
+  return undefined // the time was over before the end came
+}
+
+const allSubjects = async (api: JetStream['api'], name: string, filter: string): Promise<Map<string, number> | undefined> => {
+  const found = new Map<string, number>()
+  for (let offset = 0; ; ) {
+    const answer = await api(`STREAM.INFO.${name}`, { subjects_filter: filter, offset })
+    if (!answer || answer.error) return undefined
+    const page = Object.entries((answer.state as { subjects?: Record<string, number> }).subjects ?? {})
+    for (const [subject, count] of page) found.set(subject, count)
+    offset += page.length
+    if (page.length === 0 || offset >= Number(answer.total ?? 0)) return found
+  }
+}

@@ -1,0 +1,154 @@
+// Questions about the queue, answered by subject filter: counts from subjects alone, details from the few records shown.
+// Reads only.
+import { originalOf, bodyOf } from './bodies.ts'
+import type { Context } from './context.ts'
+import { shortSubject } from './compose.ts'
+import { decodeDelivery, decodeNote } from './record-wire.ts'
+import { asDelivery, type DeliveryHead } from './record.ts'
+import type { StoredRecord } from './stream.ts'
+import { decodeToken, encodeToken, splitDeliveryToken } from './subjects.ts'
+import { QueueError } from './errors.ts'
+import { printMailbox } from '../snapshot/index.ts'
+import type { DomainSummary, QueueEntry, QueueFilter } from './types.ts'
+
+type State = QueueEntry['state']
+export type Sighting = { readonly state: State; readonly record: StoredRecord; readonly head: DeliveryHead; readonly inline: Buffer; readonly lane: number }
+export type LookParts = { /** The pod that serves a lane, by the heartbeats. */ ownerOf(lane: number): string | undefined }
+
+const usualLimit = 100
+const page = 500
+
+export class Look {
+  readonly #context: Context
+  readonly #parts: LookParts
+
+  constructor(context: Context, parts: LookParts) {
+    this.#context = context
+    this.#parts = parts
+  }
+
+  /** Deferred and held by their subjects; ready ones have no domain there and are read. */
+  async summary(): Promise<DomainSummary[]> {
+    const { subjects } = this.#context
+    const [later, held, finished] = await Promise.all([this.#subjects(subjects.all('later')), this.#subjects(subjects.all('held')), this.#finished()])
+    const domains = new Map<string, { ready: number; deferred: number; held: number }>()
+    const count = (domain: string, state: State) => {
+      const found = domains.get(domain) ?? { ready: 0, deferred: 0, held: 0 }
+      domains.set(domain, found)
+      found[state]++
+    }
+    for (const [state, all] of [['deferred', later], ['held', held]] as const)
+      for (const subject of all) if (!finished.has(shortSubject(subjects, subject))) count(domainOf(subject), state)
+    for await (const { head } of this.#sightings('ready', subjects.all('ready'), finished)) count(head.domain, 'ready')
+    return [...domains].map(([domain, counts]) => ({ domain, ...counts })).sort((a, b) => total(b) - total(a) || (a.domain < b.domain ? -1 : 1))
+  }
+
+  async list(filter: QueueFilter): Promise<QueueEntry[]> {
+    const entries: QueueEntry[] = []
+    for await (const sighting of this.#matching(filter)) {
+      entries.push(this.#entry(sighting))
+      if (entries.length >= (filter.limit ?? usualLimit)) break
+    }
+    return entries
+  }
+
+  /** A message's id stands for its first delivery that is still there. */
+  async show(id: string): Promise<{ entry: QueueEntry; headers: string } | undefined> {
+    const sighting = await this.find(id)
+    if (!sighting) return undefined
+    const { head, inline } = sighting
+    const { bytes } = await originalOf(bodyOf(this.#context, { body: head.body, inline }), { whole: false, bytes: head.bytes })
+    return { entry: this.#entry(sighting), headers: bytes.toString('latin1') }
+  }
+
+  /** Where a delivery is now. */
+  async find(id: string): Promise<Sighting | undefined> {
+    const [message, n] = id.split('.')
+    for await (const sighting of this.#matching({ message: message! })) if (n === undefined || sighting.head.n === n) return sighting
+    return undefined
+  }
+
+  async *#matching({ message, domain, sender, state }: QueueFilter): AsyncGenerator<Sighting> {
+    const { subjects } = this.#context
+    const finished = await this.#finished()
+    const fits = ({ head }: Sighting) =>
+      (message === undefined || head.message === message) && (domain === undefined || head.domain === domain) && (sender === undefined || sender === head.envelope.sender || (head.envelope.mailFrom !== null && sender === printMailbox(head.envelope.mailFrom)))
+    const filters: [State, string][] = [['ready', subjects.all('ready')], ['deferred', byDomain(subjects.all('later'), domain)], ['held', byDomain(subjects.all('held'), domain)]]
+    for (const [is, filter] of filters) {
+      if (state !== undefined && state !== is) continue
+      const sightings = message === undefined || is === 'ready' ? this.#sightings(is, filter, finished) : this.#ofMessage(is, filter, message, finished)
+      for await (const sighting of sightings) if (fits(sighting)) yield sighting
+    }
+  }
+
+  /** A message's name is in the subjects: nothing else is read. */
+  async *#ofMessage(state: State, filter: string, message: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
+    for (const subject of await this.#subjects(filter)) {
+      if (splitDeliveryToken(subject.split('.')[4] ?? '').message !== message) continue
+      yield* this.#sightings(state, subject, finished)
+    }
+  }
+
+  async *#sightings(state: State, filter: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
+    const { stream, subjects } = this.#context
+    for (let from = 1; ; ) {
+      const records = await stream.records(filter, page, from)
+      if (!records) throw new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')
+      for (const record of records) {
+        const sighting = finished.has(shortSubject(subjects, record.subject)) ? undefined : sightingOf(state, record, subjects.lane(record.subject))
+        if (sighting) yield sighting
+      }
+      if (records.length < page) return
+      from = records.at(-1)!.seq + 1
+    }
+  }
+
+  /** Named in a note and not removed yet: it is over. */
+  async #finished(): Promise<Set<string>> {
+    const notes = (await this.#context.stream.records(this.#context.subjects.all('done'), 100_000)) ?? []
+    return new Set(notes.flatMap(finishedIn))
+  }
+  async #subjects(filter: string): Promise<string[]> {
+    const found = await this.#context.stream.subjects(filter)
+    if (!found) throw new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')
+    return [...found.keys()]
+  }
+
+  #entry({ state, head, record, lane }: Sighting): QueueEntry {
+    const owner = this.#parts.ownerOf(lane)
+    const { id, message, domain, attempt, arrivedAt, bytes, last } = asDelivery(head, record.at, lane)
+    return {
+      id, message, state, domain, lane, attempt, arrivedAt, bytes,
+      mailFrom: head.envelope.mailFrom === null ? '' : printMailbox(head.envelope.mailFrom),
+      recipients: head.recipients.map(({ mailbox }) => printMailbox(mailbox)),
+      ...(head.envelope.sender !== undefined && { sender: head.envelope.sender }),
+      ...(state === 'deferred' && head.nextAt !== undefined && { nextAt: head.nextAt }),
+      ...((head.why ?? last?.why) !== undefined && { why: head.why ?? last!.why }),
+      ...(last?.said !== undefined && { said: last.said }),
+      ...(last?.host !== undefined && { host: last.host }),
+      ...(owner !== undefined && { owner }),
+    }
+  }
+}
+
+const total = ({ ready, deferred, held }: DomainSummary): number => ready + deferred + held
+const domainOf = (subject: string): string => decodeToken(subject.split('.')[3] ?? '')
+const byDomain = (all: string, domain: string | undefined): string => (domain === undefined ? all : all.replace(/>$/, `*.${encodeToken(domain)}.>`))
+
+const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting | undefined => {
+  try {
+    const { head, inline } = decodeDelivery(record.payload)
+    return { state, record, head, inline, lane }
+  } catch {
+    return undefined // set aside and reported by the lane's owner
+  }
+}
+
+const finishedIn = ({ payload }: StoredRecord): string[] => {
+  try {
+    const { finished, inAdvance = [] } = decodeNote(payload)
+    return [...finished, ...inAdvance.map(({ subject }) => subject)]
+  } catch {
+    return []
+  }
+}

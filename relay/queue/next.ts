@@ -1,0 +1,254 @@
+// From a lane gained to deliveries started: reads the lane's notes up to our own epoch record, then its deliveries in
+// stream order into a bounded window, and starts them in turn. Writes nothing itself.
+import { bodyOf, originalOf } from './bodies.ts'
+import type { Context } from './context.ts'
+import type { Entry } from './entry.ts'
+import { QueueError } from './errors.ts'
+import { laneCount } from './lanes.ts'
+import { decodeDelivery } from './record-wire.ts'
+import { asDelivery } from './record.ts'
+import { readLaneNotes, type LaneNotes } from './notes.ts'
+import type { Tenure } from './own.ts'
+import type { Settle } from './settle.ts'
+import type { Reader, StoredRecord } from './stream.ts'
+import { shortSubject } from './compose.ts'
+import { Turns } from './turns.ts'
+import type { Deliverer, Settlement } from './types.ts'
+
+export type NextParts = {
+  readonly deliverer: Deliverer
+  readonly settle: Settle
+  mayStart(tenure: Tenure): boolean
+  paused(): boolean
+  serverNow(): number
+  /** A record that was finished before we had the lane. */
+  onFinishedBefore(tenure: Tenure, record: StoredRecord): void
+  /** Everything written before our epoch has been seen. */
+  onPassedEpoch(tenure: Tenure, notes: LaneNotes): void
+  onUnreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void
+}
+
+type Lane = { readonly tenure: Tenure; readonly notes: LaneNotes; readonly abort: AbortController; passedEpoch: boolean; inFlight: number; reader?: Shared }
+type Shared = { readonly reader: Reader; lanes: number }
+
+const blockMs = 100
+const tickMs = 100
+
+export class Next {
+  readonly #context: Context
+  readonly #parts: NextParts
+  readonly #lanes = new Map<number, Lane>()
+  readonly #turns = new Turns()
+  readonly #readers = new Set<Shared>()
+  #inFlight = 0
+  #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
+  #credits = 0 // records asked of readers and not come yet
+  #pumping = false
+  #stopped = false
+  #cancel = () => {}
+
+  constructor(context: Context, parts: NextParts) {
+    this.#context = context
+    this.#parts = parts
+    this.#tick()
+  }
+
+  async gained(tenures: readonly Tenure[]): Promise<void> {
+    const notes = await readLaneNotes(this.#context, tenures)
+    const lanes = tenures.filter(({ state, lane }) => state !== 'gone' && notes.has(lane)).map((tenure) => ({ tenure, notes: notes.get(tenure.lane)!, abort: new AbortController(), passedEpoch: false, inFlight: 0 }))
+    if (lanes.length === 0 || this.#stopped) return
+    for (const lane of lanes) this.#lanes.set(lane.tenure.lane, lane)
+    this.#read(lanes)
+  }
+  lost(tenure: Tenure): void {
+    const lane = this.#lanes.get(tenure.lane)
+    if (lane?.tenure !== tenure) return
+    this.#lanes.delete(tenure.lane)
+    lane.abort.abort(new Error('the lane was lost'))
+    for (const entry of this.#turns.remove((entry) => entry.tenure === tenure)) this.#leave(entry)
+    if (lane.reader && --lane.reader.lanes === 0) {
+      lane.reader.reader.stop()
+      this.#readers.delete(lane.reader)
+    }
+  }
+  /** Nothing of the lane is in flight; what only waits is left to the next owner. */
+  quiet(tenure: Tenure): boolean {
+    const lane = this.#lanes.get(tenure.lane)
+    return lane?.tenure !== tenure || lane.inFlight === 0
+  }
+  abort(tenure: Tenure): void {
+    const lane = this.#lanes.get(tenure.lane)
+    if (lane?.tenure === tenure) lane.abort.abort(new Error('the time to drain is over'))
+  }
+  readerAlive(tenure: Tenure): boolean {
+    const lane = this.#lanes.get(tenure.lane)
+    return lane?.reader?.reader.alive() ?? true
+  }
+  /** Takes a waiting entry out of the window, for a person's order. */
+  takeOut(delivery: string): Entry | 'in-flight' | undefined {
+    const [entry] = this.#turns.remove(({ delivery: { id } }) => id === delivery)
+    return entry ?? (this.#flying.has(delivery) ? 'in-flight' : undefined)
+  }
+  putBack(entry: Entry): void {
+    this.#turns.push(this.#parts.deliverer.site(entry.head.domain), entry)
+    this.#pump()
+  }
+  leave(entry: Entry): void {
+    this.#leave(entry)
+  }
+  readonly #flying = new Set<string>()
+  counts(): { ready: number; inFlight: number } {
+    return { ready: this.#turns.size, inFlight: this.#inFlight }
+  }
+  stop(): void {
+    this.#stopped = true
+    this.#cancel()
+    for (const { reader } of this.#readers) reader.stop()
+    for (const { abort } of this.#lanes.values()) abort.abort(new Error('the queue is closed'))
+  }
+  notesOf(lane: number): LaneNotes | undefined {
+    return this.#lanes.get(lane)?.notes
+  }
+
+  #read(lanes: Lane[]): void {
+    const { stream, subjects } = this.#context
+    const filters = lanes.length === laneCount ? [subjects.all('ready'), subjects.all('epoch')] : lanes.flatMap(({ tenure: { lane } }) => [subjects.readyOf(lane), subjects.epoch(lane)])
+    const shared = { lanes: lanes.length, reader: stream.read({ filters, from: 1, onRecord: (record) => this.#onRecord(record, byLane.get(subjects.lane(record.subject))) }) }
+    const byLane = new Map(lanes.map((lane) => [lane.tenure.lane, lane]))
+    for (const lane of lanes) lane.reader = shared
+    this.#readers.add(shared)
+    this.#fill()
+  }
+
+  /** Lets as many records come as the window has room for. */
+  #fill(): void {
+    const { windowCount, windowBytes } = this.#context.limits
+    const average = Math.max(4_096, this.#held.count > 0 ? this.#held.bytes / this.#held.count : 0)
+    const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average)) - this.#credits
+    const share = Math.floor(room / Math.max(1, this.#readers.size))
+    if (share < 1) return
+    for (const { reader } of this.#readers) {
+      this.#credits += share
+      reader.want(share)
+    }
+  }
+
+  #onRecord(record: StoredRecord, lane: Lane | undefined): void {
+    this.#credits--
+    if (!lane || this.#lanes.get(lane.tenure.lane) !== lane) return this.#fill()
+    if (!lane.passedEpoch && record.seq >= lane.tenure.epoch) {
+      lane.passedEpoch = true
+      this.#parts.onPassedEpoch(lane.tenure, lane.notes)
+    }
+    if (!record.subject.startsWith(`${this.#context.subjects.relay}.ready.`)) return this.#fill()
+    if (lane.notes.isFinished(shortSubject(this.#context.subjects, record.subject), record.seq)) {
+      this.#parts.onFinishedBefore(lane.tenure, record)
+      return this.#fill()
+    }
+    const entry = this.#entryOf(lane.tenure, record)
+    if (!entry) return this.#fill()
+    this.#held.count++
+    this.#held.bytes += record.payload.length
+    this.#turns.push(this.#parts.deliverer.site(entry.head.domain), entry)
+    this.#pump()
+  }
+
+  #entryOf(tenure: Tenure, record: StoredRecord): Entry | undefined {
+    try {
+      return entryOf(tenure, record)
+    } catch (error) {
+      this.#parts.onUnreadable(tenure, record, error as QueueError)
+      return undefined
+    }
+  }
+
+  #leave({ inline }: Entry): void {
+    this.#held.count--
+    this.#held.bytes -= inline?.length ?? 0
+    this.#fill()
+  }
+
+  #tick(): void {
+    this.#run()
+    this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())
+  }
+  /** Many ends in one turn make one look. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    queueMicrotask(() => {
+      this.#pumping = false
+      this.#run()
+    })
+  }
+  #run(): void {
+    if (this.#stopped || this.#parts.paused()) return
+    const { clock, limits } = this.#context
+    this.#turns.run(clock.monotonic(), blockMs, () => this.#turns.size > 0 && this.#inFlight < limits.windowCount, (site, entry) => this.#offer(site, entry))
+  }
+
+  #offer(site: string, entry: Entry): 'taken' | 'wait' {
+    const lane = this.#lanes.get(entry.tenure.lane)
+    if (!lane || !this.#parts.mayStart(entry.tenure)) return 'wait'
+    const admitted = this.#parts.deliverer.admit(entry.delivery)
+    if (admitted.kind === 'wait') return 'wait'
+    void this.#fly(lane, site, entry, admitted.kind === 'now' ? () => this.#attempt(lane, entry) : () => Promise.resolve(putOff(entry, admitted, this.#context.clock.now())))
+    return 'taken'
+  }
+
+  async #fly(lane: Lane, site: string, entry: Entry, work: () => Promise<Settlement | undefined>): Promise<void> {
+    const { metrics } = this.#context
+    lane.inFlight++
+    metrics.inFlight.set(++this.#inFlight)
+    this.#flying.add(entry.delivery.id)
+    try {
+      const settlement = await work()
+      this.#turns.unblock(site)
+      if (settlement && entry.tenure.state !== 'gone') await this.settle(entry, settlement)
+    } finally {
+      lane.inFlight--
+      metrics.inFlight.set(--this.#inFlight)
+      this.#flying.delete(entry.delivery.id)
+      this.#leave(entry)
+      this.#pump()
+    }
+  }
+
+  /** undefined: aborted, nothing is known of it; the record stays for the next owner. */
+  async #attempt(lane: Lane, entry: Entry): Promise<Settlement | undefined> {
+    const body = bodyOf(this.#context, { body: entry.head.body, inline: entry.inline })
+    const settlement = await this.#parts.deliverer.attempt(entry.delivery, body, lane.abort.signal).catch((error: unknown) => {
+      this.#context.log.error('BUG', { part: 'deliver', delivery: entry.delivery.id, error: String((error as Error).stack) })
+      return undefined
+    })
+    const fault = body.fault()
+    if (fault && (!settlement || settlement.later)) return onHoldFor(entry, settlement, fault)
+    if (settlement) return settlement
+    return lane.abort.signal.aborted ? undefined : putOff(entry, { at: this.#parts.serverNow() + 60_000, why: 'an internal error' }, this.#context.clock.now())
+  }
+
+  async settle(entry: Entry, settlement: Settlement, inAdvance?: { subject: string; until: number }): Promise<'stored' | 'lane-lost'> {
+    const source = bodyOf(this.#context, { body: entry.head.body, inline: entry.inline })
+    const needed = settlement.notices.length > 0
+    const original = needed ? await originalOf(source, { whole: entry.head.envelope.ret === 'FULL' || entry.head.envelope.ret === undefined, bytes: entry.head.bytes }) : undefined
+    return this.#parts.settle.add({ entry, settlement, ...(original && { original }), ...(inAdvance && { inAdvance }) })
+  }
+}
+
+export const entryOf = (tenure: Tenure, record: StoredRecord): Entry => {
+  const { groupSize, head, inline } = decodeDelivery(record.payload)
+  return { tenure, subject: record.subject, seq: record.seq, at: record.at, groupSize, head, inline: head.body ? undefined : inline, delivery: asDelivery(head, record.at, tenure.lane) }
+}
+
+/** Cannot start soon: waits as a later record and not in memory. */
+const putOff = ({ delivery }: Entry, { at, why }: { at: number; why: string }, now: number): Settlement => ({
+  later: { recipients: delivery.recipients, at, delayNoticed: delivery.delayNoticed, last: delivery.last ?? { at: now, why }, countsAsAttempt: false },
+  notices: [],
+  trace: [],
+})
+
+const onHoldFor = ({ delivery }: Entry, settlement: Settlement | undefined, fault: QueueError): Settlement => ({
+  held: { recipients: settlement?.later?.recipients ?? delivery.recipients, why: `${fault.code}: ${fault.message}` },
+  notices: settlement?.notices ?? [],
+  trace: settlement?.trace ?? [],
+})

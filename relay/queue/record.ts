@@ -1,0 +1,44 @@
+// A delivery as a record holds it, apart from its spelling (record-wire.ts). Pure data.
+import type { Delivery, Envelope, LastTry, Recipient } from './types.ts'
+import type { Schedule } from '../snapshot/index.ts'
+
+/** Where a body lies when it does not travel with the record: `body.<id>.0` (headers and first bytes), then chunks 1 to `chunks`. */
+export type BodyPointer = { readonly id: string; readonly chunks: number; readonly bytes: number; readonly sha256: string; readonly shared: number }
+
+export type DeliveryHead = {
+  readonly message: string
+  readonly n: string // number of the delivery; a letter more for each time it was split
+  readonly envelope: Envelope
+  readonly domain: string
+  readonly recipients: readonly Recipient[]
+  readonly schedule: Schedule
+  readonly attempt: number
+  readonly turn: number // how often a record was written for it: no subject is ever written twice
+  readonly arrivedAt?: number // absent on the first: the record's own time
+  readonly bytes: number
+  readonly delayNoticed: boolean
+  readonly last?: LastTry
+  readonly body?: BodyPointer // absent: the bytes follow
+  readonly nextAt?: number // in a later record
+  readonly why?: string // in a held record
+}
+
+export type DeliveryRecord = { readonly groupSize: number; readonly head: DeliveryHead; readonly inline: Buffer }
+
+/** Chunk 0 of a body: how many deliveries share it, and the first bytes (headers we added in front). */
+export type BodyStart = { readonly pointer: BodyPointer; readonly first: Buffer }
+
+export const asDelivery = (head: DeliveryHead, recordAt: number, lane: number): Delivery => ({
+  id: `${head.message}.${head.n}`,
+  message: head.message,
+  envelope: head.envelope,
+  domain: head.domain,
+  recipients: head.recipients,
+  schedule: head.schedule,
+  attempt: head.attempt,
+  arrivedAt: head.arrivedAt ?? recordAt,
+  bytes: head.bytes,
+  delayNoticed: head.delayNoticed,
+  lane,
+  ...(head.last && { last: head.last }),
+})

@@ -1,0 +1,140 @@
+// The only one that acts on settlements: outcomes gather and go out as one fenced atomic batch, one unanswered at a time.
+// Writes later, ready, held, body, end and done records; asks removal to remove what is finished.
+import { readAnswer, type Meaning } from './answers.ts'
+import { sleep } from './clock.ts'
+import { composeSettle, type ComposedBatch } from './compose.ts'
+import { batchBytes, type Context } from './context.ts'
+import type { Settled } from './entry.ts'
+import { nextBatch } from './gather.ts'
+import type { Tenure } from './own.ts'
+import type { Removal } from './removal.ts'
+import type { NoteRef } from './groups.ts'
+
+/** How it ended for one outcome. */
+export type SettledAs = 'stored' | 'lane-lost'
+type Waiting = { readonly one: Settled; readonly records: number; readonly bytes: number; readonly done: (as: SettledAs) => void }
+
+/** Records one outcome may need: note, body, later, held, end, and a notice with its body. */
+const mostRecordsEach = 6
+const settleRecords = 900
+
+export class Settle {
+  readonly #context: Context
+  readonly #removal: Removal
+  readonly #lost: (tenure: Tenure, why: string) => void
+  readonly #serverNow: () => number
+  readonly #onStored: (settled: readonly Settled[]) => void
+  #waiting: Waiting[] = []
+  #sending = false
+  #number = 0
+  #stopped = false
+
+  constructor(context: Context, parts: { removal: Removal; lost(tenure: Tenure, why: string): void; serverNow(): number; onStored(settled: readonly Settled[]): void }) {
+    this.#context = context
+    this.#removal = parts.removal
+    this.#lost = parts.lost
+    this.#serverNow = parts.serverNow
+    this.#onStored = parts.onStored
+  }
+
+  /** Resolves when the outcome is stored, or its lane turns out to be another's. */
+  add(one: Settled): Promise<SettledAs> {
+    return new Promise((done) => {
+      const bytes = 1_500 + (one.entry.inline?.length ?? 0) + (one.original?.bytes.length ?? 0)
+      this.#waiting.push({ one, records: mostRecordsEach, bytes, done })
+      if (!this.#sending) void this.#send()
+    })
+  }
+  idle(): boolean {
+    return !this.#sending && this.#waiting.length === 0
+  }
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true
+    await Promise.resolve() // what ends in the same turn goes together
+    while (this.#waiting.length > 0 && !this.#stopped) {
+      const batch = this.#waiting.splice(0, nextBatch(this.#waiting, { records: settleRecords, bytes: batchBytes }))
+      await this.#settle(batch).catch((error: unknown) => {
+        this.#context.log.error('BUG', { part: 'settle', error: String((error as Error).stack) })
+        for (const { done } of batch) done('lane-lost') // left as it is on the stream: the next owner tries it again
+      })
+    }
+    this.#sending = false
+  }
+
+  /** All lanes at once; refused by a fence: lane by lane, so that only the lanes another pod has are dropped. */
+  async #settle(batch: readonly Waiting[]): Promise<void> {
+    const live = dropGone(batch)
+    if (live.length === 0 || (await this.#store(live))) return
+    const lanes = Map.groupBy(live, ({ one }) => one.entry.tenure)
+    for (const [tenure, ofLane] of lanes) {
+      if (lanes.size > 1 && (await this.#store(ofLane))) continue
+      this.#lost(tenure, 'a settle batch was refused by the fence')
+      for (const { done } of ofLane) done('lane-lost')
+    }
+  }
+
+  /** false: refused by a fence, and certainly not stored. */
+  async #store(batch: readonly Waiting[]): Promise<boolean> {
+    const { subjects, incarnation, siteOf, composeNotice, newMessageId, limits } = this.#context
+    const composing = { subjects, incarnation, number: this.#number++, now: this.#serverNow(), siteOf, composeNotice, newMessageId, inlineBytes: limits.inlineBytes }
+    const composed = composeSettle(composing, batch.map(({ one }) => one))
+    const meaning = await this.#ask(composed)
+    if (meaning.kind !== 'stored') return false
+    const firstSeq = await this.#firstSequence(composed, meaning)
+    this.#noteFinished(composed, firstSeq, batch)
+    this.#onStored(batch.map(({ one }) => one))
+    for (const { done } of batch) done('stored')
+    return true
+  }
+
+  async #ask({ records, notes }: ComposedBatch): Promise<Meaning> {
+    const { stream, clock } = this.#context
+    for (let wait = 50; !this.#stopped; wait = Math.min(wait * 2, 1_000)) {
+      const meaning = readAnswer(await stream.batch(records), { ownAbsent: true, fence: true })
+      if (meaning.kind === 'stored-or-fenced') {
+        const note = await stream.last(notes[0]!.subject, 'leader')
+        if (note.kind === 'found') return { kind: 'stored' }
+        if (note.kind === 'missing') return { kind: 'fenced' }
+      } else if (meaning.kind !== 'unknown') return meaning
+      await sleep(clock, wait)
+    }
+    return { kind: 'unknown', why: 'stopped' }
+  }
+
+  /** An answer to a repeated question names no sequence: the note itself does. */
+  async #firstSequence({ records, notes }: ComposedBatch, meaning: Meaning): Promise<number> {
+    if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) return meaning.lastSeq - records.length + 1
+    for (;;) {
+      const note = await this.#context.stream.last(notes[0]!.subject, 'leader')
+      if (note.kind === 'found') return note.record.seq
+      if (this.#stopped) return 0
+      await sleep(this.#context.clock, 200)
+    }
+  }
+
+  #noteFinished({ notes, records }: ComposedBatch, firstSeq: number, batch: readonly Waiting[]): void {
+    const refs = new Map<number, NoteRef>()
+    for (const { lane } of notes) {
+      const note: NoteRef = { upTo: firstSeq + records.length - 1, lane, left: 0 }
+      refs.set(lane, note)
+      this.#removal.noted(note)
+    }
+    for (const { one } of batch) {
+      const { tenure, subject, seq, groupSize } = one.entry
+      const note = refs.get(tenure.lane)!
+      note.left++
+      this.#removal.finish({ lane: tenure.lane, subject, seq, groupSize, note })
+    }
+  }
+}
+
+const dropGone = (batch: readonly Waiting[]): Waiting[] =>
+  batch.filter(({ one, done }) => {
+    const gone = one.entry.tenure.state === 'gone'
+    if (gone) done('lane-lost')
+    return !gone
+  })

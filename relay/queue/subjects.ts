@@ -1,0 +1,50 @@
+// The spelling of every subject, and its reading. Tokens are encoded so that a dot in a name cannot split them. Pure.
+export type MailClass = 'transactional' | 'bulk'
+
+/** `.` becomes `/`, which no domain holds; what NATS or we treat specially becomes `=XX`. */
+export const encodeToken = (text: string): string =>
+  text === '' ? '=' : text.replace(/[^A-Za-z0-9_:[\]-]/gu, (character) => (character === '.' ? '/' : hex(character)))
+
+export const decodeToken = (token: string): string =>
+  token === '=' ? '' : Buffer.from(token.replaceAll('/', '.').replace(/=([0-9A-F]{2})/g, (_, code: string) => String.fromCharCode(parseInt(code, 16))), 'latin1').toString()
+
+const hex = (character: string): string => [...Buffer.from(character)].map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
+
+/** A delivery's id `<message>.<n>` as one token. */
+export const deliveryToken = (message: string, n: string): string => `${message}-${n}`
+export const splitDeliveryToken = (token: string): { message: string; n: string } => {
+  const dash = token.lastIndexOf('-')
+  return { message: token.slice(0, dash), n: token.slice(dash + 1) }
+}
+
+export const createSubjects = (relay: string) => ({
+  relay,
+  /** All that is stored; `beat` and `ctl` are not. */
+  stored: ['ready', 'later', 'held', 'body', 'end', 'done', 'own', 'epoch'].map((kind) => `${relay}.${kind}.>`),
+  ready: (lane: number, mailClass: MailClass, group: string, n: number) => `${relay}.ready.${lane}.${mailClass}.${group}.${n}`,
+  readyOf: (lane: number) => `${relay}.ready.${lane}.>`,
+  later: (lane: number, domain: string, delivery: string, turn: number) => `${relay}.later.${lane}.${encodeToken(domain)}.${delivery}.${turn}`,
+  held: (lane: number, domain: string, delivery: string, turn: number) => `${relay}.held.${lane}.${encodeToken(domain)}.${delivery}.${turn}`,
+  body: (body: string, n: number) => `${relay}.body.${body}.${n}`,
+  bodyOf: (body: string) => `${relay}.body.${body}.>`,
+  end: (body: string, n: string) => `${relay}.end.${body}.${n}`,
+  endsOf: (body: string) => `${relay}.end.${body}.>`,
+  note: (lane: number, incarnation: string, n: number) => `${relay}.done.${lane}.${incarnation}.${n}`,
+  notesOf: (lane: number) => `${relay}.done.${lane}.>`,
+  notesBy: (lane: number, incarnation: string) => `${relay}.done.${lane}.${incarnation}.>`,
+  own: (lane: number) => `${relay}.own.${lane}`,
+  owns: `${relay}.own.*`,
+  epoch: (lane: number) => `${relay}.epoch.${lane}`,
+  all: (kind: 'ready' | 'later' | 'held' | 'body' | 'end' | 'done' | 'epoch') => `${relay}.${kind}.>`,
+  beat: (pod: string) => `${relay}.beat.${encodeToken(pod)}`,
+  beats: `${relay}.beat.*`,
+  ctl: (lane: number) => `${relay}.ctl.${lane}`,
+  lane: (subject: string) => Number(subject.split('.')[2]),
+})
+export type Subjects = ReturnType<typeof createSubjects>
+
+/** What a ready subject belongs to: its group's prefix, and its index there. */
+export const groupOf = (subject: string): { readonly prefix: string; readonly index: number } => {
+  const dot = subject.lastIndexOf('.')
+  return { prefix: subject.slice(0, dot), index: Number(subject.slice(dot + 1)) }
+}
