@@ -76,8 +76,10 @@ const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: P
     const watch = watchFolder(options.file, options.data, options.relay, (fresh) => {
       print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
     })
-    nats.exited.then((code) => complain(styled('red', `nats-server ended (${code ?? 'killed'}); its log is ${join(options.data, 'nats', 'nats.log')}. Stop with Ctrl-C and start again.`)), () => {})
+    let ending = false
+    nats.exited.then((code) => ending || complain(styled('red', `nats-server ended (${code ?? 'killed'}); its log is ${join(options.data, 'nats', 'nats.log')}. Stop with Ctrl-C and start again.`)), () => {})
     await stopping
+    ending = true
     watch.stop()
     await drain(relay, sink, nats)
   } finally {
