@@ -2,7 +2,7 @@
 import type { BodySource } from '../queue/index.ts'
 
 export type Content = {
-  readonly bytes: number
+  readonly bytes: number | undefined // undefined: not known before it is read
   readonly head: Buffer // the whole header section, or its first 64 KiB
   readonly whole?: Buffer
   open(): AsyncIterable<Buffer>
@@ -27,7 +27,7 @@ export const withHeaders = (content: Content, headers: Buffer): Content => {
   if (headers.length === 0) return content
   if (content.whole !== undefined) return wholeContent(Buffer.concat([headers, content.whole]))
   return {
-    bytes: content.bytes + headers.length,
+    bytes: content.bytes === undefined ? undefined : content.bytes + headers.length,
     head: Buffer.concat([headers, content.head]),
     async *open() {
       yield headers

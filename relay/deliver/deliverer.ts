@@ -21,7 +21,7 @@ export type RunningDeliverer = Deliverer & {
 
 export const createDeliverer = (options: DelivererOptions): RunningDeliverer => {
   const shared = share(options)
-  const prepare = createPreparation(options)
+  const prepare = createPreparation(options, shared.now)
   const callout = createCallout(shared)
   return {
     site: (domain) => siteOf(shared, { domain, mailFrom: null }).name,

@@ -26,7 +26,8 @@ export type Message = {
 export const fitTo = async (host: string, offered: Extensions, message: Message): Promise<Fit> => {
   const { envelope, recipients, content } = message
   const fits: Fit = { convert: false, eightBit: envelope.body === '8BITMIME', utf8: false, unfitRecipients: [] }
-  if (offered.size !== undefined && offered.size > 0 && content.bytes > offered.size) return { ...fits, unfit: tooBig(host, content.bytes, offered.size) }
+  const { bytes = 0 } = content
+  if (offered.size !== undefined && offered.size > 0 && bytes > offered.size) return { ...fits, unfit: tooBig(host, bytes, offered.size) } // RFC 1870 6.1
   const utf8 = utf8Needs(envelope, recipients, content)
   if (utf8.needed && !offered.smtputf8) {
     if (utf8.byMessage) return { ...fits, unfit: noUtf8(host, 'the message') }

@@ -3,10 +3,37 @@ import type { Delivery } from '../queue/index.ts'
 import type { Log } from '../report/index.ts'
 import type { Snapshot } from '../snapshot/index.ts'
 import type { Attempt } from './attempt.ts'
-import type { Content } from './content.ts'
+import { withHeaders, type Content } from './content.ts'
+import { convertContent, survey } from './convert.ts'
 import { notConvertible } from './fit.ts'
+import { createSigning, signerOf, type Signer } from './sign.ts'
 
 type Made = Awaited<ReturnType<Attempt['contentFor']>>
 
-export const createPreparation = (_options: { readonly log: Log }) => (_snapshot: Snapshot, _delivery: Delivery, content: Content): Attempt['contentFor'] =>
-  (fit, host): Promise<Made> => Promise.resolve(fit.convert ? { unfit: notConvertible(host, 'conversion is not built in yet') } : { content })
+export const createPreparation = ({ log }: { readonly log: Log }, now: () => number) => {
+  const signing = createSigning(now)
+  const signed = async (delivery: Delivery, form: 'as-is' | 'converted', signer: Signer | undefined, content: Content): Promise<Made> => {
+    if (signer === undefined) return { content }
+    const { headers, fault } = await signing(delivery, form, signer, content)
+    if (fault !== undefined) log.error('UNSIGNED', { message: delivery.message, domain: signer.domain, reason: fault })
+    return { content: withHeaders(content, headers) }
+  }
+  return (snapshot: Snapshot, delivery: Delivery, content: Content): Attempt['contentFor'] => {
+    const signer = signerOf(snapshot, delivery, content.head)
+    const asIs = once(() => signed(delivery, 'as-is', signer, content))
+    const inSevenBits = once(async (): Promise<Made | { readonly unsafe: string }> => {
+      const found = await survey(content)
+      return found.kind === 'unsafe' ? { unsafe: found.why } : signed(delivery, 'converted', signer, await convertContent(content, found.parts))
+    })
+    return async (fit, host): Promise<Made> => {
+      if (!fit.convert) return asIs()
+      const made = await inSevenBits()
+      return 'unsafe' in made ? { unfit: notConvertible(host, made.unsafe) } : made
+    }
+  }
+}
+
+const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
+}

@@ -23,7 +23,7 @@ export type Told = { readonly recipient: Recipient } & ({ readonly kind: 'taken'
 
 /** What the envelope's parameters become for this host (RFC 1870, 3461, 6152, 6531). */
 export const parametersFor = (envelope: Envelope, { extensions }: Session, content: Content, needs: { eightBit: boolean; utf8: boolean }): MailParameters => ({
-  ...(extensions.size !== undefined && { size: content.bytes }),
+  ...(extensions.size !== undefined && content.bytes !== undefined && { size: content.bytes }),
   ...(needs.eightBit && extensions.eightBitMime && { body: '8BITMIME' as const }),
   ...(needs.utf8 && { smtputf8: true }),
   ...(extensions.dsn && envelope.ret !== undefined && { ret: envelope.ret }),

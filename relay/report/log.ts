@@ -10,6 +10,7 @@ export const logCodes = {
   REFUSED: 'a command was refused; the reply and the rule are given',
   SESSION_ERROR: 'a session ended by an error',
   ATTEMPT: 'one delivery attempt ended',
+  UNSIGNED: 'a DKIM key of a domain could not be used; the message goes out without that signature',
   BOUNCED: 'recipients failed for good; the sender is told',
   DOUBLE_BOUNCE: 'a notice could not be delivered; nobody is left to tell',
   POLICY_WARN: 'a policy in Warn mode would have acted',

@@ -1,0 +1,76 @@
+// DKIM (RFC 6376, RFC 8463) at delivery: with today's keys however long the message waited, and after any conversion.
+// A message is signed once for all its deliveries of a process; big bodies are read in pieces, and the event loop turns between them.
+import { Readable } from 'node:stream'
+import { dkimSign } from 'mailauth/lib/dkim/sign.js' // DKIM by the author of nodemailer and smtp-server, MIT
+import type { Delivery } from '../queue/index.ts'
+import { splitMailbox, type DkimKey, type Snapshot } from '../snapshot/index.ts'
+import { headerSection, type Content } from './content.ts'
+
+export type Signer = { readonly domain: string; readonly keys: readonly DkimKey[] }
+
+/**
+ * Whose signature a message gets: the MailDomain of the header From (or above it), else of the envelope sender.
+ * None for what a stranger sent us: a signature says that we vouch for the sender.
+ */
+export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): Signer | undefined => {
+  if (!isVouchedFor(snapshot, delivery)) return undefined
+  const domains = [fromDomain(head), delivery.envelope.mailFrom?.domain].filter((domain) => domain !== undefined)
+  for (const domain of domains) {
+    const found = snapshot.domains.filter((one) => one.dkim.length > 0 && isAtOrBelow(domain, one.domain)).toSorted((a, b) => b.domain.length - a.domain.length)[0]
+    if (found !== undefined) return { domain: found.domain, keys: found.dkim }
+  }
+  return undefined
+}
+
+/** Somebody identified, ourselves, or (since strangers pass for hosted domains only) an Allow rule. */
+const isVouchedFor = ({ domains }: Snapshot, { envelope, domain }: Delivery): boolean =>
+  envelope.sender !== undefined || envelope.source === 'local' || !domains.some((one) => one.inbound !== undefined && one.domain === domain)
+
+const isAtOrBelow = (domain: string, parent: string): boolean => domain === parent || domain.endsWith(`.${parent}`)
+
+/** Of the first address in From (RFC 5322 3.6.2). Two From fields, or none to be read: undefined. */
+export const fromDomain = (head: Buffer): string | undefined => {
+  const fields = [...headerSection(head).toString('utf8').replace(/\r\n[ \t]+/g, ' ').matchAll(/^from[ \t]*:([^\r\n]*)/gim)]
+  if (fields.length !== 1) return undefined
+  const text = fields[0]![1]!.replace(/"(?:[^"\\]|\\.)*"(?=\s*<)/g, '').replace(/\((?:[^()\\]|\\.)*\)/g, '')
+  const address = /<([^<>]+)>/.exec(text)?.[1] ?? text.split(',', 1)[0]!
+  return splitMailbox(address.trim())?.domain
+}
+
+type Signed = { readonly headers: Buffer; readonly fault?: string }
+const mostKept = 500
+
+export const createSigning = (now: () => number) => {
+  const kept = new Map<string, Promise<Signed>>()
+  return (delivery: Delivery, form: 'as-is' | 'converted', signer: Signer, content: Content): Promise<Signed> => {
+    const key = `${delivery.message} ${form} ${signer.domain} ${signer.keys.map(({ selector }) => selector).join(' ')}`
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const made = sign(signer, content, now())
+    kept.set(key, made)
+    if (kept.size > mostKept) kept.delete(kept.keys().next().value!)
+    made.catch(() => kept.delete(key)) // the message could not be read: the attempt says so
+    return made
+  }
+}
+
+export const sign = async ({ domain, keys }: Signer, content: Content, now: number): Promise<Signed> => {
+  const result = await dkimSign(content.whole ?? Readable.from(inPieces(content)), {
+    canonicalization: 'relaxed/relaxed',
+    signTime: new Date(now),
+    signatureData: keys.map(({ selector, algorithm, privateKey }) => ({ signingDomain: domain, selector, privateKey, algorithm: `${algorithm}-sha256` })),
+  } as Parameters<typeof dkimSign>[1]) // its types want one signature's fields at the top as well; its code does not
+  const fault = result.errors?.map(({ selector, err }) => `${selector ?? ''}: ${err.message}`).join('; ')
+  return { headers: Buffer.from(result.signatures), ...(fault !== undefined && fault !== '' && { fault }) }
+}
+
+const pieceBytes = 64 * 1024
+
+async function* inPieces(content: Content): AsyncGenerator<Buffer> {
+  for await (const chunk of content.open()) {
+    for (let at = 0; at < chunk.length; at += pieceBytes) {
+      yield chunk.subarray(at, at + pieceBytes)
+      await new Promise(setImmediate)
+    }
+  }
+}
