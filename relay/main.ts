@@ -2,9 +2,9 @@
 import { hostname } from 'node:os'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { openQueue } from './queue/index.ts'
-import { type ReceiveOptions, startReceiving } from './receive/index.ts'
-import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Readiness, startAdmin, startHttp } from './report/index.ts'
-import { type Listener, readSnapshot, type Snapshot, watchSnapshot } from './snapshot/index.ts'
+import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
+import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
+import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
 import { adminCalls } from './steering.ts'
 import type { Queue } from './queue/index.ts'
 
@@ -30,60 +30,63 @@ export type RunningRelay = {
   stop(): Promise<void>
 }
 
+type Current = { snapshot: Snapshot; revision: string }
+
 /** Rejects when the snapshot is broken, or an address cannot be opened. An unreachable queue is waited for: the relay is up, and not ready. */
 export const startRelay = async (options: RelayOptions): Promise<RunningRelay> => {
   const log = options.log ?? createLog({ pod: options.pod })
   const metrics = createMetrics()
-  const current = readSnapshot(options.snapshotFolder)
-  const snapshot = () => current.snapshot
-  const queue = await openQueue({
-    servers: [...options.natsUrls],
-    monitorUrls: [...options.monitorUrls],
-    name: current.snapshot.relay.queue,
-    replicas: current.snapshot.relay.queueReplicas,
-    bytesLimit: current.snapshot.relay.queueBytes,
-    pod: options.pod,
-    revision: () => current.revision,
-    log,
-    metrics,
-    composeNotice: createComposeNotice({ relay: () => snapshot().relay, schedule: () => scheduleOf(snapshot()), metrics, log }),
-  })
-  const deliverer = createDeliverer({ snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
+  const current: Current = readSnapshot(options.snapshotFolder)
+  const queue = await openItsQueue(options, current, log, metrics)
+  const deliverer = createDeliverer({ snapshot: () => current.snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
   queue.setPaused(current.snapshot.relay.paused)
   await queue.start(deliverer)
   const leaving: ReceiveOptions['leaving'] = (now, mail) => ({ schedule: scheduleFor(now, mail) }) // a route on hold is seen at the attempt
-  const receiving = await startReceiving({ snapshot: snapshot(), queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
-  let stopping = false
-  const readiness = () => readinessOf(queue, stopping, Date.now())
+  const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
+  const state = { stopping: false }
+  const readiness = () => readinessOf(queue, state.stopping, Date.now())
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => gauge(metrics, queue, current.revision) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
-  const swap = async (fresh: Snapshot, revision: string) => {
-    await receiving.reload(fresh)
-    Object.assign(current, { snapshot: fresh, revision })
-    queue.setPaused(fresh.relay.paused)
-    log.info('SNAPSHOT_LOADED', { revision })
-  }
-  const refuse = (error: Error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision })
-  const watch = watchSnapshot(
-    options.snapshotFolder,
-    (fresh, revision) => void swap(fresh, revision).catch(refuse),
-    refuse,
-  )
+  const watch = follow(options.snapshotFolder, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {
-    stopping = true
+    state.stopping = true
     log.info('STOP')
     watch.stop()
     const ms = current.snapshot.relay.drainSeconds * 1000
     await receiving.drain(ms)
     await queue.drain(ms)
-    await receiving.close()
-    await deliverer.close()
-    await queue.close()
-    await admin.close()
-    await http.close()
+    for (const part of [receiving, deliverer, queue, admin, http]) await part.close()
   }
   return { revision: () => current.revision, listeners: receiving.addresses, httpPort: http.port, readiness, stop }
+}
+
+const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics: Metrics): Promise<Queue> => {
+  const { queue, queueReplicas, queueBytes } = current.snapshot.relay
+  return openQueue({
+    servers: [...options.natsUrls],
+    monitorUrls: [...options.monitorUrls],
+    name: queue,
+    replicas: queueReplicas,
+    bytesLimit: queueBytes,
+    pod: options.pod,
+    revision: () => current.revision,
+    log,
+    metrics,
+    composeNotice: createComposeNotice({ relay: () => current.snapshot.relay, schedule: () => scheduleOf(current.snapshot), metrics, log }),
+  })
+}
+
+/** Swaps in each sound snapshot; a broken one, or one whose listeners cannot be opened, changes nothing. */
+const follow = (folder: string, current: Current, receiving: Receiving, queue: Queue, log: Log): SnapshotWatch => {
+  const refuse = (error: Error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision })
+  const swap = async (snapshot: Snapshot, revision: string) => {
+    await receiving.reload(snapshot)
+    Object.assign(current, { snapshot, revision })
+    queue.setPaused(snapshot.relay.paused)
+    log.info('SNAPSHOT_LOADED', { revision })
+  }
+  return watchSnapshot(folder, (snapshot, revision) => void swap(snapshot, revision).catch(refuse), refuse)
 }
 
 /** What this process is called in leases, logs and traces: the pod's name, or host and process. */
@@ -114,7 +117,7 @@ const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readin
   peers: queue.peers(),
 })
 
-const gauge = (metrics: ReturnType<typeof createMetrics>, queue: Queue, revision: string): void => {
+const gauge = (metrics: Metrics, queue: Queue, revision: string): void => {
   const { inFlight, lanesOwned, bytes } = queue.counts()
   metrics.inFlight.set(inFlight)
   metrics.queueLanes.set(lanesOwned)

@@ -14,7 +14,7 @@ export const writeSnapshot = (folder: string, snapshot: Snapshot): string => {
   const { index, parts } = toParts(snapshot)
   for (const [file, text] of parts) replace(join(folder, file), text)
   replace(join(folder, indexFile), JSON.stringify(index))
-  for (const file of readdirSync(folder)) if (/^part-/.test(file) && !parts.has(file)) rmSync(join(folder, file), { force: true })
+  for (const file of readdirSync(folder)) if (file.startsWith('part-') && !parts.has(file)) rmSync(join(folder, file), { force: true })
   return index.revision
 }
 

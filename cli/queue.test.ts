@@ -1,0 +1,118 @@
+// The commands against a real admin socket with a made-up queue behind it: what is asked, printed, and the exit code.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import type { Order, Queue, QueueEntry, TraceEvent } from '../relay/queue/index.ts'
+import { startAdmin } from '../relay/report/index.ts'
+import { adminCalls } from '../relay/steering.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'posthouse-cli-'))
+const socket = join(folder, 'admin.sock')
+
+const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
+  id,
+  message: id.split('.')[0]!,
+  state: 'deferred',
+  domain: 'slow.example',
+  mailFrom: 'ann@shop.example',
+  recipients: ['bob@slow.example'],
+  bytes: 500,
+  arrivedAt: Date.now() - 60_000,
+  attempt: 2,
+  nextAt: Date.now() + 600_000,
+  why: 'Connect',
+  said: '421 4.3.2 come back',
+  lane: 7,
+  ...more,
+})
+const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'delivered', pod: 'p', text, said: '250 2.0.0 taken' })
+
+const given: { order: Order; ids: readonly string[] }[] = []
+const entries = [entry('m1.0'), entry('m1.1', { domain: 'other.example', state: 'held' })]
+const fake = {
+  summary: async () => [{ domain: 'slow.example', ready: 0, deferred: 1, held: 0 }, { domain: 'other.example', ready: 0, deferred: 0, held: 1 }],
+  list: async (filter: { message?: string; domain?: string }) => entries.filter((one) => (filter.domain ?? one.domain) === one.domain && (filter.message ?? one.message) === one.message),
+  show: async (id: string) => (entries.some((one) => one.id === id) ? { entry: entries.find((one) => one.id === id)!, headers: 'Subject: hello\r\n' } : undefined),
+  trace: async (id: string) => (id === 'm2' ? [event('delivered to mx.other.example')] : []),
+  latest: async () => 'm2',
+  order: async (order: Order, ids: readonly string[]) => {
+    given.push({ order, ids })
+    return ids.map((id) => (id === 'm1.1' ? { id, done: false, why: 'nobody owns it for the moment, try again' } : { id, done: true }))
+  },
+  durable: () => ({ ok: true, reason: 'Durable', text: 'fine' }),
+}
+
+let close = async () => {}
+before(async () => {
+  close = (await startAdmin(socket, adminCalls(fake as unknown as Queue, () => ['2 connections at once (DeliveryRoute mail/slow)'], () => ({})))).close
+})
+after(async () => {
+  await close()
+  rmSync(folder, { recursive: true })
+})
+
+type Ran = { readonly code: number; readonly out: string; readonly err: string }
+const posthouse = (...args: string[]): Promise<Ran> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), ...args], (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }))
+  })
+
+describe('posthouse queue', () => {
+  it('sums 2 domains up, and 1 with --domain', async () => {
+    const all = await posthouse('queue', '--socket', socket)
+    assert.match(all.out, /READY\s+DEFERRED\s+HELD\s+DOMAIN\n0\s+1\s+0\s+slow\.example\n0\s+0\s+1\s+other\.example\n0\s+1\s+1\s+\(2 domains\)/)
+    const one = await posthouse('queue', 'summary', '--domain', 'Slow.example', '--json', '--socket', socket)
+    assert.deepEqual(JSON.parse(one.out), [{ domain: 'slow.example', ready: 0, deferred: 1, held: 0 }])
+  })
+
+  it('lists 1 line per delivery with the reason and the remote\'s words', async () => {
+    const { out, code } = await posthouse('queue', 'list', '--domain', 'slow.example', '--socket', socket)
+    assert.equal(code, 0)
+    assert.match(out, /m1\.0\s+deferred\s+1m\S* ago\s+2\s+in \S+\s+ann@shop\.example\s+bob@slow\.example\s+Connect: 421 4\.3\.2 come back/)
+  })
+
+  it('turns 1 message id into its 2 deliveries, and ends with 1 when one of them was not done', async () => {
+    const { out, code } = await posthouse('queue', 'retry', 'm1', '--socket', socket)
+    assert.deepEqual(given.at(-1), { order: 'retry', ids: ['m1.0', 'm1.1'] })
+    assert.equal(code, 1)
+    assert.match(out, /m1\.0 {2}retry: done\nm1\.1 {2}retry: not done, nobody owns it for the moment, try again/)
+  })
+
+  it('refuses an order to the whole queue with 2, and gives 0 orders', async () => {
+    const before = given.length
+    const { err, code } = await posthouse('queue', 'delete', '--socket', socket)
+    assert.equal(code, 2)
+    assert.match(err, /name ids, --domain or --sender/)
+    assert.equal(given.length, before)
+  })
+
+  it('says what to do where 0 relays answer', async () => {
+    const { err, code } = await posthouse('queue', '--socket', join(folder, 'nobody.sock'))
+    assert.equal(code, 2)
+    assert.match(err, /no relay answers at .*nobody\.sock \(ENOENT\): start one with npm start/)
+  })
+})
+
+describe('posthouse why and trace', () => {
+  it('explain 1 delivery, its domain with the limits, and 1 that ended', async () => {
+    assert.match((await posthouse('why', 'm1.0', '--socket', socket)).out, /why\s+Connect[\s\S]*it said\s+421 4\.3\.2 come back[\s\S]*limit\s+2 connections at once \(DeliveryRoute mail\/slow\)/)
+    assert.match((await posthouse('why', 'slow.example', '--socket', socket)).out, /COUNT\s+NEXT\s+EXAMPLE\s+WHY\n1\s+in .*m1\.0\s+deferred: Connect: 421 4\.3\.2 come back/)
+    assert.match((await posthouse('why', 'm2', '--socket', socket)).out, /not in the queue any more[\s\S]*delivered to mx\.other\.example/)
+  })
+
+  it('end with 1 for a message nobody knows', async () => {
+    for (const command of ['why', 'trace']) {
+      const { code, err } = await posthouse(command, 'unknown', '--socket', socket)
+      assert.equal(code, 1)
+      assert.match(err, /unknown/)
+    }
+  })
+
+  it('show the newest of the timelines with --latest, in 2 lines', async () => {
+    const { out } = await posthouse('trace', '--latest', '--socket', socket)
+    assert.match(out, /^1970-01-01 00:00:00\.000 {2}delivered {2}delivered to mx\.other\.example\n +it said: 250 2\.0\.0 taken\n$/)
+  })
+})

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+
+/** Greets, answers each line by its first word, and DATA once, at its dot. */
+const heard: string[] = []
+const server: Server = createServer((socket) => {
+  let inData = false
+  socket.write('220-two lines\r\n220 of greeting\r\n')
+  socket.on('data', (piece) => {
+    for (const line of piece.toString().split('\r\n').filter((text) => text !== '')) {
+      heard.push(line)
+      if (inData) inData = line !== '.'
+      else inData = line === 'data'
+      if (line === 'bye') socket.end()
+      else if (line === 'data') socket.write('354 go on\r\n')
+      else if (!inData) socket.write(line === 'no' ? '550 5.7.1 no\r\n' : '250-yes\r\n250 done\r\n')
+    }
+  })
+})
+before(() => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve)))
+after(() => server.close())
+
+const talk = (...lines: string[]): Promise<{ code: number; out: string; err: string }> => {
+  const { port } = server.address() as { port: number }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), 'talk', `127.0.0.1:${port}`, ...lines], (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }))
+  })
+}
+
+describe('posthouse talk', () => {
+  it('waits for the greeting and each reply, and sends the 3 lines of DATA at once', async () => {
+    const { out, code } = await talk('hello', 'data', 'Subject: x', '', '.', 'quit')
+    assert.equal(code, 0)
+    assert.equal(out, '< 220-two lines\n< 220 of greeting\n> hello\n< 250-yes\n< 250 done\n> data\n< 354 go on\n> Subject: x\n> \n> .\n< 250-yes\n< 250 done\n> quit\n< 250-yes\n< 250 done\n')
+    assert.deepEqual(heard, ['hello', 'data', 'Subject: x', '.', 'quit'])
+  })
+
+  it('ends with 1 when the last reply is a refusal, or the server hangs up', async () => {
+    assert.equal((await talk('no')).code, 1)
+    const ended = await talk('bye', 'more')
+    assert.equal(ended.code, 1)
+    assert.match(ended.err, /the server closed the connection/)
+  })
+})
