@@ -3,7 +3,7 @@
 //   # reason of the test, in the first comment
 //   C: text          a line, sent with CR LF           S: 250            a reply (all its lines) that starts so
 //   C| text\n        bytes exactly, with \r \n \0 \xNN  S~ /regexp/       a reply with a line that matches
-//   PAUSE 50         milliseconds before what follows   S! 221            no such reply may come before the end
+//   PAUSE 50         milliseconds before what follows   S! 250            the next reply does not start so
 //   STARTTLS         upgrades now                       CLOSED            the server closes the connection
 import { readFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
@@ -114,7 +114,7 @@ const createReader = () => {
   const replies: string[][] = []
   let buffer = ''
   let current: string[] = []
-  let closed = false
+  const end = { closed: false }
   let wake = (): void => {}
   const onData = (piece: Buffer): void => {
     const lines = (buffer + piece.toString('latin1')).split('\r\n')
@@ -126,10 +126,13 @@ const createReader = () => {
     }
     wake()
   }
-  const onClose = (): void => void ((closed = true), wake())
+  const onClose = (): void => {
+    end.closed = true
+    wake()
+  }
   const next = async (ms: number): Promise<string[] | undefined> => {
     const deadline = Date.now() + ms
-    while (replies.length === 0 && !closed) {
+    while (replies.length === 0 && !end.closed) {
       const left = deadline - Date.now()
       if (left <= 0) throw new TalkFailed(`no reply within ${ms} ms`)
       await new Promise<void>((resolve) => {
