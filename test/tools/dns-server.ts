@@ -1,0 +1,167 @@
+// A DNS server under test control on loopback, UDP and TCP: zones as data, and every misbehaviour of the truth table.
+import { createSocket, type RemoteInfo } from 'node:dgram'
+import { createServer, type Socket } from 'node:net'
+import dnsPacket, { type Answer, type Packet } from 'dns-packet'
+
+export type Misbehaviour =
+  | 'hang' | 'servfail' | 'refused' | 'formerr-on-edns' | 'garbage'
+  | 'truncate' // UDP says "too long", TCP answers
+  | 'truncate-without-tcp'
+  | 'wrong-id' | 'wrong-question' // lies first and for ever
+  | 'wrong-id-then-right' // an attacker's packet comes first
+  | 'lame' // refers to others
+  | { readonly delayMs: number }
+
+export type Zone = {
+  readonly a?: readonly string[]
+  readonly aaaa?: readonly string[]
+  readonly mx?: readonly (readonly [number, string])[]
+  readonly cname?: string
+  readonly ttl?: number
+  readonly does?: Misbehaviour
+}
+
+export type TestDns = {
+  readonly nameserver: string // "127.0.0.1:5353"
+  readonly questions: readonly string[] // "MX dest.example udp"
+  set(name: string, zone: Zone | undefined): void
+  close(): Promise<void>
+}
+
+/** Names not listed are NXDOMAIN; a listed name without the type is NODATA. */
+export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}): Promise<TestDns> => {
+  const known = new Map(Object.entries(zones).map(([name, zone]) => [name.toLowerCase(), zone]))
+  const questions: string[] = []
+  const timers = new Set<NodeJS.Timeout>()
+  const later = (ms: number, run: () => void): void => {
+    const timer = setTimeout(() => (timers.delete(timer), run()), ms)
+    timers.add(timer)
+  }
+  const udp = createSocket('udp4')
+  const sockets = new Set<Socket>()
+  const tcp = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.once('close', () => sockets.delete(socket))
+    socket.on('data', (bytes) => {
+      const query = decodeQuery(bytes.subarray(2))
+      const reply = query && respond(known, questions, query, 'tcp')
+      if (!reply || reply.hang) return
+      if (reply.drop) socket.destroy()
+      for (const packet of reply.packets) later(reply.delayMs, () => socket.write(framed(packet)))
+    })
+  })
+  udp.on('message', (bytes: Buffer, from: RemoteInfo) => {
+    const query = decodeQuery(bytes)
+    const reply = query && respond(known, questions, query, 'udp')
+    if (!reply || reply.hang) return
+    for (const packet of reply.packets) later(reply.delayMs, () => udp.send(packet, from.port, from.address))
+  })
+  const port = await bindBoth(udp, tcp)
+  return {
+    nameserver: `127.0.0.1:${port}`,
+    questions,
+    set: (name, zone) => void (zone === undefined ? known.delete(name.toLowerCase()) : known.set(name.toLowerCase(), zone)),
+    close: async () => {
+      for (const timer of timers) clearTimeout(timer)
+      for (const socket of sockets) socket.destroy()
+      await Promise.all([new Promise<void>((resolve) => udp.close(() => resolve())), new Promise<void>((resolve) => tcp.close(() => resolve()))])
+    },
+  }
+}
+
+const bindBoth = async (udp: ReturnType<typeof createSocket>, tcp: ReturnType<typeof createServer>): Promise<number> => {
+  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve))
+  const { port } = tcp.address() as { port: number }
+  await new Promise<void>((resolve, reject) => {
+    udp.once('error', reject)
+    udp.bind(port, '127.0.0.1', resolve)
+  })
+  return port
+}
+
+const decodeQuery = (bytes: Buffer): Packet | undefined => {
+  try {
+    return dnsPacket.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const framed = (packet: Buffer): Buffer => {
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(packet.length)
+  return Buffer.concat([length, packet])
+}
+
+type Response = { readonly packets: readonly Buffer[]; readonly delayMs: number; readonly hang: boolean; readonly drop: boolean }
+
+const respond = (known: ReadonlyMap<string, Zone>, questions: string[], query: Packet, by: 'udp' | 'tcp'): Response => {
+  const { name, type } = query.questions![0]!
+  questions.push(`${type} ${name} ${by}`)
+  const zone = known.get(name.toLowerCase())
+  const does = zone?.does
+  const right = encode(query, zone, known)
+  const one = (packet: Buffer, delayMs = 0): Response => ({ packets: [packet], delayMs, hang: false, drop: false })
+  switch (does) {
+    case undefined:
+      return one(right)
+    case 'hang':
+      return { packets: [], delayMs: 0, hang: true, drop: false }
+    case 'servfail':
+      return one(withFlags(query, 2))
+    case 'refused':
+      return one(withFlags(query, 5))
+    case 'formerr-on-edns':
+      return one(query.additionals?.some((record) => record.type === 'OPT') ? withFlags(query, 1) : right)
+    case 'garbage':
+      return one(Buffer.from([...right.subarray(0, 12), 0xc0, 0xff, 0xff]))
+    case 'truncate':
+      return one(by === 'tcp' ? right : withFlags(query, dnsPacket.TRUNCATED_RESPONSE))
+    case 'truncate-without-tcp':
+      return by === 'tcp' ? { packets: [], delayMs: 0, hang: false, drop: true } : one(withFlags(query, dnsPacket.TRUNCATED_RESPONSE))
+    case 'wrong-id':
+      return one(encode({ ...query, id: (query.id! + 1) % 65_536 }, zone, known))
+    case 'wrong-id-then-right':
+      return { packets: [encode({ ...query, id: (query.id! + 1) % 65_536 }, { a: ['203.0.113.66'], mx: [[0, 'evil.example']] }, known), right], delayMs: 0, hang: false, drop: false }
+    case 'wrong-question':
+      return one(encode({ ...query, questions: [{ type, name: 'other.example' }] }, { a: ['203.0.113.66'], mx: [[0, 'evil.example']] }, known))
+    case 'lame':
+      return one(dnsPacket.encode({ type: 'response', id: query.id!, flags: 0, questions: query.questions!, authorities: [{ type: 'NS', name: 'example', ttl: 60, data: 'ns.elsewhere.example' }] }))
+    default:
+      return one(right, does.delayMs)
+  }
+}
+
+const withFlags = (query: Packet, flags: number): Buffer => dnsPacket.encode({ type: 'response', id: query.id!, flags: flags | dnsPacket.RECURSION_AVAILABLE, questions: query.questions! })
+
+/** As a recursive server answers: the CNAME chain and its end in one packet, as far as it is known here. */
+const encode = (query: Packet, zone: Zone | undefined, known: ReadonlyMap<string, Zone>): Buffer => {
+  const { name, type } = query.questions![0]!
+  const answers: Answer[] = []
+  let at = name
+  let here = zone
+  for (let hops = 0; here?.cname !== undefined && hops < 20; hops++) {
+    answers.push({ type: 'CNAME', name: at, ttl: here.ttl ?? 300, data: here.cname })
+    at = here.cname
+    here = known.get(at.toLowerCase())
+  }
+  answers.push(...recordsOf(at, type, here))
+  const isNegative = !answers.some((answer) => answer.type === type)
+  return dnsPacket.encode({
+    type: 'response',
+    id: query.id!,
+    flags: dnsPacket.RECURSION_AVAILABLE | (here === undefined ? 3 : 0),
+    questions: query.questions!,
+    answers,
+    ...(isNegative && { authorities: [{ type: 'SOA', name: 'example', ttl: 60, data: { mname: 'ns.example', rname: 'root.example', serial: 1, refresh: 60, retry: 60, expire: 60, minimum: 60 } }] }),
+  })
+}
+
+const recordsOf = (name: string, type: string, zone: Zone | undefined): Answer[] => {
+  const base = { name, ttl: zone?.ttl ?? 300 }
+  if (type === 'A') return (zone?.a ?? []).map((data) => ({ ...base, type: 'A' as const, data }))
+  if (type === 'AAAA') return (zone?.aaaa ?? []).map((data) => ({ ...base, type: 'AAAA' as const, data }))
+  if (type === 'MX') return (zone?.mx ?? []).map(([preference, exchange]) => ({ ...base, type: 'MX' as const, data: { preference, exchange } }))
+  return []
+}
