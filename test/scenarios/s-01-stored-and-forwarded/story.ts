@@ -50,7 +50,6 @@ export const story: Story = {
     const back = await startSink({ port })
     ctx.cleanup(() => back.close())
     relay = await startStandalone({ folder: ctx.folder, manifests })
-    await relay.posthouse('queue', 'retry', '--domain', 'browncow.example')
     await until('the mail that waited', () => back.recipients().includes('waits@browncow.example'), 60_000)
     await until('an empty queue', async () => (await queueLength(relay)) === 0)
     assert.deepEqual([...sink.faults, ...back.faults], [])
