@@ -1,25 +1,27 @@
-// Durations of manifests: "90s", "1h30m", "5d", "2w", from 1 s to 30 d. The one parser; pure.
+// Durations of manifests: "90s", "1h30m", "5d", "2w": whole numbers of w, d, h, m and s, the longest unit first. The one parser; pure.
 import { z } from 'zod'
 import { proven } from './schema.ts'
 
 const units = { w: 604_800, d: 86_400, h: 3600, m: 60, s: 1 } as const
 export const durationPattern = /^([0-9]{1,7}w)?([0-9]{1,7}d)?([0-9]{1,7}h)?([0-9]{1,7}m)?([0-9]{1,7}s)?$/
-const longest = 30 * units.d
 
-/** Seconds; undefined where the text is no duration from 1 s to 30 d. */
-export const parseDuration = (text: string): number | undefined => {
+/** Seconds; undefined where the text is no duration from 1 s to `longestDays`. */
+export const parseDuration = (text: string, longestDays = 30): number | undefined => {
   if (!durationPattern.test(text)) return undefined
   const parts = text.matchAll(/([0-9]+)([wdhms])/g)
   const seconds = [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * units[unit as keyof typeof units], 0)
-  return seconds >= 1 && seconds <= longest ? seconds : undefined
+  return seconds >= 1 && seconds <= longestDays * units.d ? seconds : undefined
 }
 
 /** Seconds of a duration that its schema has already accepted. */
 export const secondsOf = (text: string): number => {
-  const seconds = parseDuration(text)
+  const seconds = parseDuration(text, Infinity)
   if (seconds === undefined) throw new RangeError(`${text} is no duration`)
   return seconds
 }
+
+/** Whether the first is the longer; false where either is no duration, which is told on its own. */
+export const isLonger = (a: string, b: string): boolean => (parseDuration(a, Infinity) ?? NaN) > (parseDuration(b, Infinity) ?? NaN)
 
 /** The longest units first, as a person writes it: 5400 is "1h30m". */
 export const printDuration = (seconds: number): string => {
@@ -34,11 +36,16 @@ export const printDuration = (seconds: number): string => {
 }
 
 /** A duration field. CEL sees a duration; its literals know no days. */
-export const duration = (description: string): z.ZodString =>
-  proven(z.string().max(40), `${description} A duration: whole numbers of w, d, h, m and s, longest first, such as 90s, 1h30m or 5d; from 1s to 30d.`, [
-    {
-      cel: "self >= duration('1s') && self <= duration('720h')",
-      message: 'a duration from 1s to 30d',
-      holds: (text) => parseDuration(text) !== undefined,
-    },
-  ], { format: 'duration' })
+export const duration = (description: string, longestDays = 30): z.ZodString =>
+  proven(
+    z.string().max(40),
+    `${description} A duration from 1s to ${longestDays}d, such as 90s, 1h30m or 5d.`,
+    [
+      {
+        cel: `self >= duration('1s') && self <= duration('${longestDays * 24}h')`,
+        message: `a duration from 1s to ${longestDays}d`,
+        holds: (text) => parseDuration(text, longestDays) !== undefined,
+      },
+    ],
+    { format: 'duration' },
+  )

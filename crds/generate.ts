@@ -14,7 +14,7 @@ export const generated = (): ReadonlyMap<string, string> =>
   new Map(
     kinds.flatMap((kind) => [
       [join(root, 'crds', `${kebab(kind.kind)}.yaml`), `# Generated from ${kebab(kind.kind)}.ts by npm run crds; do not edit.\n${stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false })}`] as const,
-      [join(root, 'docs', 'kinds', `${kebab(kind.kind)}.md`), `${manualOf(kind)}`] as const,
+      [join(root, 'docs', 'kinds', `${kebab(kind.kind)}.md`), manualOf(kind)] as const,
     ]),
   )
 

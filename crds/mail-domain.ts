@@ -1,7 +1,7 @@
 // MailDomain: one domain, what is accepted for it and who may send as it.
 import { z } from 'zod'
 import { hostOrAddress, namespaces, objectName, port, relayRef, secretRef, tlsPolicy } from './common.ts'
-import { duration, parseDuration } from './duration.ts'
+import { duration, isLonger } from './duration.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressPattern, domainName } from './pattern.ts'
 import { exactlyOneOf, immutable, ordered, proven } from './schema.ts'
@@ -67,15 +67,15 @@ const inbound = proven(
 
 const rotation = proven(
   z.strictObject({
-    every: duration('How often a new key signs.'),
-    overlap: duration('How long the old key stays published after that.').default('7d'),
+    every: duration('How often a new key signs.', 400),
+    overlap: duration('How long the old key stays published after that.', 400).default('7d'),
   }),
   'When keys change. Absent: only by hand.',
   [
     {
       cel: 'self.overlap <= self.every',
       message: 'overlap is at most every',
-      holds: ({ every, overlap }) => (parseDuration(overlap) ?? 0) <= (parseDuration(every) ?? 0),
+      holds: ({ every, overlap }) => !isLonger(overlap, every),
       at: ['overlap'],
     },
   ],

@@ -7,22 +7,26 @@ export const manualOf = (kind: Kind): string => {
   return [
     `# ${kind.kind}`,
     '',
-    `${kind.description}`,
+    kind.description,
     '',
     `\`${apiVersion}\`, ${kind.scope === 'Cluster' ? 'cluster-scoped' : 'namespaced'}; short name \`${kind.shortName}\`, category \`mail\`.`,
     '',
     '```yaml',
     `apiVersion: ${apiVersion}`,
     `kind: ${kind.kind}`,
-    `${kind.example.trimEnd()}`,
+    kind.example.trimEnd(),
     '```',
     ...(kind.nameRules.length > 0 ? ['', ...kind.nameRules.map(({ message }) => `- ${message}`)] : []),
     '',
     '## spec',
     '',
+    textOf(properties!.spec!),
+    '',
     ...table(properties!.spec!, ''),
     '',
     '## status',
+    '',
+    textOf(properties!.status!),
     '',
     ...table(properties!.status!, ''),
     '',
@@ -32,9 +36,8 @@ export const manualOf = (kind: Kind): string => {
 const table = (schema: JsonSchema, prefix: string): string[] => ['| Field | Type | What it says |', '|---|---|---|', ...rows(schema, prefix)]
 
 const rows = (schema: JsonSchema, prefix: string): string[] => {
-  const own = prefix === '' ? rulesOf(schema).map((rule) => `| | | ${cell(rule)} |`) : []
   const required = new Set(schema.required)
-  return [...own, ...Object.entries(schema.properties ?? {}).flatMap(([name, field]) => rowsOf(`${prefix}${name}`, field, required.has(name)))]
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => rowsOf(`${prefix}${name}`, field, required.has(name)))
 }
 
 const rowsOf = (name: string, field: JsonSchema, required: boolean): string[] => {
@@ -43,11 +46,14 @@ const rowsOf = (name: string, field: JsonSchema, required: boolean): string[] =>
   return [line, ...(inner?.properties ? rows(inner, `${name}${field.type === 'array' ? '[]' : ''}.`) : [])]
 }
 
-const textOf = (field: JsonSchema): string => [field.description ?? '', ...rulesOf(field), ...(field.items ? rulesOf(field.items) : []), ...defaultOf(field)].filter((part) => part !== '').join(' ')
+const textOf = (field: JsonSchema): string => [field.description ?? '', ...rulesOf(field), ...(field.items?.properties ? rulesOf(field.items) : []), ...defaultOf(field)].filter((part) => part !== '').join(' ')
 
-/** Rules that the description already gives word for word are not said twice. */
-const rulesOf = (schema: JsonSchema): string[] =>
-  (schema['x-kubernetes-validations'] ?? []).map(({ message }) => `Rule: ${message}.`).filter((rule, index, all) => all.indexOf(rule) === index)
+/** Rules that the description does not give already. */
+const rulesOf = (schema: JsonSchema): string[] => {
+  const said = (schema.description ?? '').toLowerCase()
+  const messages = (schema['x-kubernetes-validations'] ?? []).map(({ message }) => message).filter((message) => !said.includes(message.replace(/ must be set$/, '').toLowerCase()))
+  return [...new Set(messages)].map((message) => `Rule: ${message}.`)
+}
 
 const defaultOf = ({ default: value }: JsonSchema): string[] =>
   value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0) ? [] : [`Default: \`${JSON.stringify(value)}\`.`]

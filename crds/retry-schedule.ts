@@ -1,6 +1,6 @@
 // RetrySchedule: when to try again, when to say that mail is late, when to give up. Cluster-scoped.
 import { z } from 'zod'
-import { duration, parseDuration } from './duration.ts'
+import { duration, isLonger } from './duration.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { exactlyOneOf, keyed, ordered, proven } from './schema.ts'
 import { conditions, observedGeneration } from './status.ts'
@@ -12,14 +12,14 @@ const backoff = proven(
     initial: duration('First wait.'),
     factor: z.number().min(1).max(100).default(2).describe('Each wait is the last one times this.'),
     max: duration('Longest wait.'),
-    jitter: z.number().min(0).max(1).default(0.2).describe('Share of each wait that chance may add.'),
+    jitter: z.number().min(0).max(1).default(0.2).describe('Share of each wait that chance adds or takes away.'),
   }),
   'Waits that grow.',
   [
     {
       cel: 'self.initial <= self.max',
       message: 'initial is at most max',
-      holds: ({ initial, max }) => (parseDuration(initial) ?? 0) <= (parseDuration(max) ?? 0),
+      holds: ({ initial, max }) => !isLonger(initial, max),
       at: ['initial'],
     },
   ],
@@ -49,7 +49,7 @@ const spec = proven(
     {
       cel: '!has(self.delayNoticeAfter) || self.delayNoticeAfter < self.giveUpAfter',
       message: 'delayNoticeAfter is shorter than giveUpAfter',
-      holds: ({ delayNoticeAfter, giveUpAfter }) => delayNoticeAfter === undefined || (parseDuration(delayNoticeAfter) ?? 0) < (parseDuration(giveUpAfter) ?? 0),
+      holds: ({ delayNoticeAfter, giveUpAfter }) => delayNoticeAfter === undefined || isLonger(giveUpAfter, delayNoticeAfter),
       at: ['delayNoticeAfter'],
     },
   ],

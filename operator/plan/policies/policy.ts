@@ -3,7 +3,7 @@ import type { RelayPolicy } from '../../../crds/index.ts'
 import type { Check, Violation } from '../condition.ts'
 import { keyOf, titleOf } from '../input.ts'
 import type { World } from '../world.ts'
-import { makeTheWorld, widthFault } from './allow-sources.ts'
+import { trustTooMany, widthFault } from './allow-sources.ts'
 import { patternIsNoName } from './domain.ts'
 
 type SeenPolicy = { readonly policy: RelayPolicy; readonly world: World }
@@ -60,7 +60,7 @@ const allowedFromAnotherNamespace: Check<SeenOnRelay> = ({ policy, relay, relayN
 
 const togetherTheyMakeTheWorld: Check<SeenOnRelay> = ({ policy, relay, allowedBefore }) => {
   const own = allowedSourcesOf(policy)
-  if (own.length === 0 || !makeTheWorld([...allowedBefore, ...own])) return undefined
+  if (own.length === 0 || !trustTooMany([...allowedBefore, ...own])) return undefined
   return { reason: 'SourcesMakeTheWorld', message: `with the Allow rules before it, MailRelay ${relay} would trust more public addresses than an IPv4 /16 or an IPv6 /32 holds`, path: ['spec', 'rules'] }
 }
 

@@ -1,0 +1,134 @@
+// `posthouse can-send`: the verdict over one mail before it is sent, by the relay's own decision code. Reads only.
+import { isIP } from 'node:net'
+import { Option, type Command } from 'commander'
+import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
+import { splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
+import { compile } from './compile-manifests.ts'
+import { Failure } from './failure.ts'
+import { print, printJson, styled } from './terminal.ts'
+
+type Options = {
+  readonly file: string
+  readonly as: string
+  readonly from: string
+  readonly to: readonly string[]
+  readonly relay?: string
+  readonly listener?: string
+  readonly helo: string
+  readonly source?: string
+  readonly tls?: boolean
+  readonly json?: boolean
+}
+
+export const canSendCommand = (program: Command): void => {
+  program
+    .command('can-send')
+    .description('may this client send this mail, and which rule says so (exit code 0 yes, 1 no, 2 cannot say)')
+    .requiredOption('-f, --file <dir>', 'folder with the manifests')
+    .requiredOption('--as <who>', 'namespace/name of a MailSender, an IP address, or stranger')
+    .requiredOption('--from <address>', 'envelope sender; <> is the null sender')
+    .requiredOption('--to <address...>', 'recipients')
+    .option('--relay <namespace/name>', 'which MailRelay, where the folder has several')
+    .option('--listener <name>', 'which listener (default: the first that fits)')
+    .option('--helo <name>', 'name in HELO or EHLO', 'client.invalid')
+    .option('--source <address>', 'address that a MailSender connects from', '192.0.2.1')
+    .addOption(new Option('--tls', 'over TLS (a MailSender always is)'))
+    .option('--json', 'the answer as JSON')
+    .action(run)
+}
+
+const run = async (options: Options): Promise<void> => {
+  const snapshot = await snapshotFor(options)
+  const answers = canSend(snapshot, questionOf(snapshot, options))
+  process.exitCode = answers.some(({ verdict }) => verdict === 'no') ? 1 : 0
+  if (options.json) printJson(answers)
+  else for (const answer of answers) print(inWords(answer))
+}
+
+const snapshotFor = async ({ file, relay }: Options): Promise<Snapshot> => {
+  const { snapshots, problems } = await compile({ manifests: file, now: new Date() })
+  const errors = problems.filter(({ level }) => level === 'error').length
+  if (errors > 0) throw new Failure(`${errors} mistakes in ${file}: see posthouse check -f ${file}`)
+  const names = [...snapshots.keys()]
+  if (relay === undefined && names.length > 1) throw new Failure(`${file} declares several MailRelays: name one with --relay ${names.join(' or --relay ')}`)
+  const found = snapshots.get(relay ?? names[0] ?? '')
+  if (!found) throw new Failure(`${file} declares no MailRelay${relay === undefined ? '' : ` ${relay}; it has ${names.join(', ')}`}`)
+  return found
+}
+
+type Asked = { readonly listener: Listener; readonly client: Client; readonly mailFrom: Mailbox | null; readonly rcptTo: readonly Mailbox[] }
+
+const questionOf = (snapshot: Snapshot, options: Options): Asked => {
+  const client = clientOf(snapshot, options)
+  const from = options.from.replace(/^<(.*)>$/, '$1')
+  return {
+    client,
+    listener: listenerOf(snapshot, client, options.listener),
+    mailFrom: from === '' ? null : mailboxOf(from, '--from'),
+    rcptTo: options.to.map((to) => mailboxOf(to.replace(/^<(.*)>$/, '$1'), '--to')),
+  }
+}
+
+/** 192.0.2.1 is documentation's (RFC 5737): nobody's rule should name it. */
+const clientOf = (snapshot: Snapshot, { as, helo, source = '192.0.2.1', tls = false }: Options): Client => {
+  if (as === 'stranger') return { address: '192.0.2.1', helo, tls }
+  if (isIP(as) !== 0) return { address: as, helo, tls }
+  const known = snapshot.senders.map(({ namespace, name }) => `${namespace}/${name}`)
+  if (!known.includes(as)) throw new Failure(`--as ${as}: no MailSender of ${snapshot.relay.manifest}, no IP address, not stranger${known.length > 0 ? `; it has ${known.join(', ')}` : ''}`)
+  if (isIP(source) === 0) throw new Failure(`--source ${source}: not an IP address`)
+  return { address: source, helo, tls: true, sender: as }
+}
+
+const listenerOf = ({ listeners, senders, relay }: Snapshot, client: Client, named: string | undefined): Listener => {
+  const usable = senders.find(({ namespace, name }) => `${namespace}/${name}` === client.sender)?.listeners
+  const fits = (listener: Listener) => (usable === undefined ? !isSubmission({ listener }) : usable.includes(listener.name))
+  const found = named === undefined ? (listeners.find(fits) ?? listeners[0]) : listeners.find(({ name }) => name === named)
+  if (!found) throw new Failure(`--listener ${named}: ${relay.manifest} has ${listeners.map(({ name }) => name).join(', ')}`)
+  return found
+}
+
+const mailboxOf = (text: string, option: string): Mailbox => {
+  const mailbox = splitMailbox(text)
+  if (!mailbox) throw new Failure(`${option} ${text}: not an address such as name@example.org`)
+  return mailbox
+}
+
+export type Answer = {
+  readonly to: string
+  readonly listener: string
+  readonly verdict: 'yes' | 'no' | 'held' | 'ask' // ask: yes if the server behind knows the user
+  readonly reply?: string // what the client would read
+  readonly because?: Because
+  readonly warnings: readonly Because[] // what policies in Warn mode would have done
+}
+
+export const canSend = (snapshot: Snapshot, asked: Asked): Answer[] => {
+  const { listener, client, mailFrom } = asked
+  const refused = decideMail({ snapshot, listener, client, mailFrom })
+  return asked.rcptTo.map((rcptTo) => {
+    const common = { to: `${rcptTo.local}@${rcptTo.domain}`, listener: listener.name }
+    if (refused) return { ...common, verdict: 'no', reply: line(refused.reply), because: refused.because, warnings: [] }
+    const verdict = decideRecipient({ snapshot, listener, client, mailFrom, rcptTo })
+    const known = { ...common, because: verdict.because, warnings: verdict.warnings }
+    if (verdict.kind === 'deny') return { ...known, verdict: 'no', reply: line(verdict.reply) }
+    return { ...known, ...userOf(snapshot, rcptTo, verdict.kind === 'hold') }
+  })
+}
+
+const userOf = (snapshot: Snapshot, rcptTo: Mailbox, isHeld: boolean): Pick<Answer, 'verdict' | 'reply'> => {
+  const hosted = hostedDomain(snapshot, rcptTo.domain)
+  const user = hosted ? decideUser(hosted, rcptTo) : 'yes'
+  if (user === 'no') return { verdict: 'no', reply: line(reply('no-such-user', { local: rcptTo.local, domain: rcptTo.domain, manifest: hosted!.manifest })) }
+  return { verdict: isHeld ? 'held' : user }
+}
+
+const line = ({ code, enhanced, text }: Reply): string => [code, enhanced, text].filter((part) => part !== '').join(' ')
+
+const words = { yes: 'yes', no: 'no', held: 'yes, but held until a person decides', ask: 'yes, if the server behind knows the user' } as const
+
+const inWords = ({ to, listener, verdict, reply: said, because, warnings }: Answer): string => {
+  const rule = because === undefined ? '' : ` (rule ${because.rule} of ${because.manifest}, listener ${listener})`
+  const answer = styled(verdict === 'no' ? 'red' : verdict === 'yes' ? 'green' : 'yellow', words[verdict])
+  const warned = warnings.map(({ rule, manifest }) => `\n  in Warn mode: rule ${rule} of ${manifest} would have acted`).join('')
+  return `${to}: ${answer}${said === undefined ? '' : `: ${said}`}${rule}${warned}`
+}
