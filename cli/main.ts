@@ -1,13 +1,22 @@
-// The CLI: one file per subcommand; wiring only.
-import { Command, CommanderError } from 'commander'
+// The CLI: one file per subcommand, loaded when it is the one asked for (all of them only for help). Wiring only.
+import { Command, CommanderError } from 'commander' // the parser of options that most Node CLIs use, MIT
 import packageJson from '../package.json' with { type: 'json' }
 import { Failure } from './failure.ts'
-import { queueCommand } from './queue.ts'
-import { relayCommand } from './relay.ts'
-import { standaloneCommand } from './standalone.ts'
-import { talkCommand } from './talk.ts'
 import { complain, styled } from './terminal.ts'
-import { traceCommand, whyCommand } from './trace.ts'
+
+type Register = (program: Command) => void
+
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  standalone: async () => (await import('./standalone.ts')).standaloneCommand,
+  relay: async () => (await import('./relay.ts')).relayCommand,
+  check: async () => (await import('./check.ts')).checkCommand,
+  schedule: async () => (await import('./schedule.ts')).scheduleCommand,
+  queue: async () => (await import('./queue.ts')).queueCommand,
+  why: async () => (await import('./trace.ts')).whyCommand,
+  trace: async () => (await import('./trace.ts')).traceCommand,
+  talk: async () => (await import('./talk.ts')).talkCommand,
+  sink: async () => (await import('./sink.ts')).sinkCommand,
+}
 
 const program = new Command('posthouse')
   .description('A clustered mail relay: declared as manifests, one durable queue that no pod owns.')
@@ -15,7 +24,9 @@ const program = new Command('posthouse')
   .showHelpAfterError('(posthouse --help lists the commands)')
   .exitOverride()
 
-for (const register of [standaloneCommand, relayCommand, queueCommand, whyCommand, traceCommand, talkCommand]) register(program)
+const asked = process.argv[2] ?? ''
+const wanted = Object.hasOwn(commands, asked) ? [commands[asked]!] : Object.values(commands)
+for (const load of wanted) (await load())(program)
 
 try {
   await program.parseAsync()

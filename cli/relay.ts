@@ -2,9 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
-import { podName, startRelay } from '../relay/main.ts'
-import { createLog } from '../relay/report/index.ts'
-import { Failure } from './failure.ts'
+import { collectListen, hostPort, type Listen } from './listen-option.ts'
 import { untilSignal } from './signals.ts'
 
 type Options = {
@@ -12,7 +10,7 @@ type Options = {
   readonly nats: string
   readonly natsMonitor?: string
   readonly host: string
-  readonly listen: Readonly<Record<string, string>>
+  readonly listen: Listen
   readonly http: string
   readonly socket: string
   readonly pod?: string
@@ -27,7 +25,7 @@ export const relayCommand = (program: Command): void => {
     .requiredOption('--nats <urls>', 'NATS servers, separated by commas')
     .option('--nats-monitor <urls>', 'their monitoring addresses, to see that they fsync; without, nothing is accepted')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--listen <name=host:port>', 'where one listener opens, instead of the snapshot\'s port; repeatable', collect, {})
+    .option('--listen <name=host:port>', 'where one listener opens, instead of the snapshot\'s port; repeatable', collectListen, {})
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
     .option('--socket <path>', 'admin socket', '/run/posthouse/admin.sock')
     .option('--pod <name>', 'name in leases, logs and traces (default: POD_NAME, else host and process)')
@@ -35,19 +33,9 @@ export const relayCommand = (program: Command): void => {
     .action(run)
 }
 
-const collect = (value: string, all: Record<string, string>): Record<string, string> => {
-  const at = value.indexOf('=')
-  if (at < 1) throw new Failure(`--listen ${value}: name=host:port, such as mx=127.0.0.1:2525`)
-  return { ...all, [value.slice(0, at)]: value.slice(at + 1) }
-}
-
-export const hostPort = (text: string): { host: string; port: number } => {
-  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
-  if (!found) throw new Failure(`${text}: host:port, such as 127.0.0.1:2525 or [::1]:2525`)
-  return { host: found[1] ?? found[2]!, port: Number(found[3]) }
-}
-
 const run = async (options: Options): Promise<void> => {
+  const { podName, startRelay } = await import('../relay/main.ts') // loaded when wanted: other commands start faster
+  const { createLog } = await import('../relay/report/index.ts')
   const pod = options.pod ?? podName()
   const log = createLog({ pod })
   mkdirSync(dirname(options.socket), { recursive: true })

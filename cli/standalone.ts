@@ -1,33 +1,7 @@
-// `posthouse standalone`: manifests in, a real nats-server and one relay out, no cluster. Writes only below its data folder.
-import { mkdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+// `posthouse standalone`: manifests in, a real nats-server and one relay out, no cluster.
 import type { Command } from 'commander'
-import { podName, startRelay, type RunningRelay } from '../relay/main.ts'
-import { createLog } from '../relay/report/index.ts'
-import { type Snapshot, writeSnapshot } from '../relay/snapshot/index.ts'
-import { Failure } from './failure.ts'
-import { hostPort } from './relay.ts'
-import { untilSignal } from './signals.ts'
-import { banner } from './standalone/banner.ts'
-import { compileFolder, watchFolder } from './standalone/compile.ts'
-import { cacheFolder, findNatsServer, type FoundNatsServer, NatsServerNotFound } from './standalone/find-nats-server.ts'
-import { endLeftOver, lockFolder } from './standalone/lock.ts'
-import { freePort, startNats, type NatsProcess } from './standalone/nats-process.ts'
-import { startSink, type RunningSink } from './standalone/sink.ts'
-import { complain, print, styled } from './terminal.ts'
-
-export type StandaloneOptions = {
-  readonly file: string
-  readonly relay?: string
-  readonly data: string
-  readonly host: string
-  readonly listen: Readonly<Record<string, string>>
-  readonly http: string
-  readonly sink?: string
-  readonly natsServer?: string
-  readonly log?: string
-  readonly testMxPort?: string
-}
+import { collectListen } from './listen-option.ts'
+import type { StandaloneOptions } from './standalone/run.ts'
 
 export const standaloneCommand = (program: Command): void => {
   program
@@ -37,91 +11,11 @@ export const standaloneCommand = (program: Command): void => {
     .option('--relay <namespace/name>', 'which MailRelay, where the folder has several')
     .option('--data <dir>', 'where queue, keys and logs are kept', '.posthouse')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--listen <name=host:port>', 'where one listener opens; repeatable', collect, {})
+    .option('--listen <name=host:port>', 'where one listener opens; repeatable', collectListen, {})
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
     .option('--sink <host:port>', 'also run a receiving server there that prints what arrives')
     .option('--nats-server <path>', 'a nats-server 2.15 or newer (default: on PATH, in the cache, or fetched once)')
     .option('--log <file>', 'JSON log; - for standard output (default: relay.log in the data folder)')
     .option('--test-mx-port <port>', 'for tests on one machine: MX hosts answer on this port and may be loopback')
-    .action(run)
-}
-
-const collect = (value: string, all: Record<string, string>): Record<string, string> => {
-  const at = value.indexOf('=')
-  if (at < 1) throw new Failure(`--listen ${value}: name=host:port, such as mx=127.0.0.1:2525`)
-  return { ...all, [value.slice(0, at)]: value.slice(at + 1) }
-}
-
-const run = async (options: StandaloneOptions): Promise<void> => {
-  const stopping = untilSignal()
-  const compiled = await compileFolder(options.file, options.data, options.relay)
-  mkdirSync(options.data, { recursive: true, mode: 0o700 })
-  const unlock = lockFolder(options.data)
-  try {
-    await serve(options, compiled, stopping)
-  } finally {
-    unlock()
-  }
-}
-
-const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: Promise<NodeJS.Signals>): Promise<void> => {
-  const found = await findServer(options)
-  const snapshotFolder = join(options.data, 'snapshot')
-  writeSnapshot(snapshotFolder, compiled)
-  const sink = options.sink === undefined ? undefined : await startSink({ ...hostPort(options.sink), print })
-  const { nats, monitorUrl } = await startQueue(options, found)
-  try {
-    const relay = await startOnQueue(options, snapshotFolder, nats, monitorUrl)
-    print(banner({ snapshot: compiled, relay, found, options, sink: sink?.port, cache: cacheFolder() }))
-    const watch = watchFolder(options.file, options.data, options.relay, (fresh) => {
-      print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
-    })
-    let ending = false
-    nats.exited.then((code) => ending || complain(styled('red', `nats-server ended (${code ?? 'killed'}); its log is ${join(options.data, 'nats', 'nats.log')}. Stop with Ctrl-C and start again.`)), () => {})
-    await stopping
-    ending = true
-    watch.stop()
-    await drain(relay, sink, nats)
-  } finally {
-    await nats.stop()
-  }
-}
-
-const findServer = async (options: StandaloneOptions): Promise<FoundNatsServer> => {
-  try {
-    return await findNatsServer({ say: complain, ...(options.natsServer !== undefined && { named: options.natsServer }) })
-  } catch (error) {
-    throw error instanceof NatsServerNotFound ? new Failure(error.message) : error
-  }
-}
-
-const startQueue = async (options: StandaloneOptions, found: FoundNatsServer): Promise<{ nats: NatsProcess; monitorUrl: string }> => {
-  const folder = join(options.data, 'nats')
-  await endLeftOver(folder)
-  const nats = await startNats({ binary: found.path, folder, port: await freePort(), monitorPort: await freePort() })
-  return { nats, monitorUrl: nats.monitorUrl }
-}
-
-const startOnQueue = (options: StandaloneOptions, snapshotFolder: string, nats: NatsProcess, monitorUrl: string): Promise<RunningRelay> => {
-  const pod = podName()
-  const log = options.log === '-' ? createLog({ pod }) : createLog({ pod, file: options.log ?? join(options.data, 'relay.log') })
-  return startRelay({
-    snapshotFolder,
-    natsUrls: [nats.url],
-    monitorUrls: [monitorUrl],
-    pod,
-    bind: (listener) => (options.listen[listener.name] === undefined ? { host: options.host, port: listener.bindPort } : hostPort(options.listen[listener.name]!)),
-    http: hostPort(options.http),
-    adminSocket: join(relative(process.cwd(), options.data), 'admin.sock'), // short: a socket's path has 107 bytes at most
-    log,
-    ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
-  })
-}
-
-const drain = async (relay: RunningRelay, sink: RunningSink | undefined, nats: NatsProcess): Promise<void> => {
-  print('\nstopping: finishing what is in flight (Ctrl-C again ends at once)')
-  await relay.stop()
-  await sink?.close()
-  await nats.stop()
-  print('stopped; what is queued goes on at the next start')
+    .action(async (options: StandaloneOptions) => (await import('./standalone/run.ts')).runStandalone(options)) // loaded when wanted: other commands start faster
 }

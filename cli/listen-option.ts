@@ -1,0 +1,18 @@
+// `--listen name=host:port` and `host:port`, as several commands take them.
+import { Failure } from './failure.ts'
+
+export type Listen = Readonly<Record<string, string>>
+
+export const collectListen = (value: string, all: Listen): Listen => {
+  const at = value.indexOf('=')
+  if (at < 1) throw new Failure(`--listen ${value}: name=host:port, such as mx=127.0.0.1:2525`)
+  hostPort(value.slice(at + 1))
+  return { ...all, [value.slice(0, at)]: value.slice(at + 1) }
+}
+
+/** Throws Failure where the text is none. */
+export const hostPort = (text: string): { host: string; port: number } => {
+  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  if (!found || Number(found[3]) > 65_535) throw new Failure(`${text}: host:port, such as 127.0.0.1:2525 or [::1]:2525`)
+  return { host: found[1] ?? found[2]!, port: Number(found[3]) }
+}

@@ -1,0 +1,104 @@
+// What `posthouse standalone` does, in order: manifests, lock, nats-server, relay, until a signal. Writes only below its data folder.
+import { mkdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { podName, startRelay, type RunningRelay } from '../../relay/main.ts'
+import { createLog } from '../../relay/report/index.ts'
+import { type Snapshot, writeSnapshot } from '../../relay/snapshot/index.ts'
+import { Failure } from '../failure.ts'
+import { hostPort } from '../listen-option.ts'
+import { untilSignal } from '../signals.ts'
+import { complain, print, styled } from '../terminal.ts'
+import { banner } from './banner.ts'
+import { compileFolder, watchFolder } from './compile.ts'
+import { cacheFolder, findNatsServer, type FoundNatsServer, NatsServerNotFound } from './find-nats-server.ts'
+import { endLeftOver, lockFolder } from './lock.ts'
+import { freePort, startNats, type NatsProcess } from './nats-process.ts'
+import { startSink, type RunningSink } from './sink.ts'
+
+export type StandaloneOptions = {
+  readonly file: string
+  readonly relay?: string
+  readonly data: string
+  readonly host: string
+  readonly listen: Readonly<Record<string, string>>
+  readonly http: string
+  readonly sink?: string
+  readonly natsServer?: string
+  readonly log?: string
+  readonly testMxPort?: string
+}
+
+/** Resolves when it has drained and stopped. Throws Failure for what a person can mend. */
+export const runStandalone = async (options: StandaloneOptions): Promise<void> => {
+  const stopping = untilSignal()
+  const compiled = await compileFolder(options.file, options.data, options.relay)
+  mkdirSync(options.data, { recursive: true, mode: 0o700 })
+  const unlock = lockFolder(options.data)
+  try {
+    await serve(options, compiled, stopping)
+  } finally {
+    unlock()
+  }
+}
+
+const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: Promise<NodeJS.Signals>): Promise<void> => {
+  const found = await findServer(options)
+  const snapshotFolder = join(options.data, 'snapshot')
+  writeSnapshot(snapshotFolder, compiled)
+  const sink = options.sink === undefined ? undefined : await startSink({ ...hostPort(options.sink), print })
+  const { nats, monitorUrl } = await startQueue(options, found)
+  try {
+    const relay = await startOnQueue(options, snapshotFolder, nats, monitorUrl)
+    print(banner({ snapshot: compiled, relay, found, options, sink: sink?.port, cache: cacheFolder() }))
+    const watch = watchFolder(options.file, options.data, options.relay, (fresh) => {
+      print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
+    })
+    let ending = false
+    nats.exited.then((code) => ending || complain(styled('red', `nats-server ended (${code ?? 'killed'}); its log is ${join(options.data, 'nats', 'nats.log')}. Stop with Ctrl-C and start again.`)), () => {})
+    await stopping
+    ending = true
+    watch.stop()
+    await drain(relay, sink, nats)
+  } finally {
+    await nats.stop()
+  }
+}
+
+const findServer = async (options: StandaloneOptions): Promise<FoundNatsServer> => {
+  try {
+    return await findNatsServer({ say: complain, ...(options.natsServer !== undefined && { named: options.natsServer }) })
+  } catch (error) {
+    throw error instanceof NatsServerNotFound ? new Failure(error.message) : error
+  }
+}
+
+const startQueue = async (options: StandaloneOptions, found: FoundNatsServer): Promise<{ nats: NatsProcess; monitorUrl: string }> => {
+  const folder = join(options.data, 'nats')
+  await endLeftOver(folder)
+  const nats = await startNats({ binary: found.path, folder, port: await freePort(), monitorPort: await freePort() })
+  return { nats, monitorUrl: nats.monitorUrl }
+}
+
+const startOnQueue = (options: StandaloneOptions, snapshotFolder: string, nats: NatsProcess, monitorUrl: string): Promise<RunningRelay> => {
+  const pod = podName()
+  const log = options.log === '-' ? createLog({ pod }) : createLog({ pod, file: options.log ?? join(options.data, 'relay.log') })
+  return startRelay({
+    snapshotFolder,
+    natsUrls: [nats.url],
+    monitorUrls: [monitorUrl],
+    pod,
+    bind: (listener) => (options.listen[listener.name] === undefined ? { host: options.host, port: listener.bindPort } : hostPort(options.listen[listener.name]!)),
+    http: hostPort(options.http),
+    adminSocket: join(relative(process.cwd(), options.data), 'admin.sock'), // short: a socket's path has 107 bytes at most
+    log,
+    ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
+  })
+}
+
+const drain = async (relay: RunningRelay, sink: RunningSink | undefined, nats: NatsProcess): Promise<void> => {
+  print('\nstopping: finishing what is in flight (Ctrl-C again ends at once)')
+  await relay.stop()
+  await sink?.close()
+  await nats.stop()
+  print('stopped; what is queued goes on at the next start')
+}
