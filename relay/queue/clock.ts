@@ -6,11 +6,13 @@ export type Clock = {
   after(ms: number, call: () => void): () => void
 }
 
+const longest = 2 ** 31 - 1 // past it a timer would fire at once
+
 export const systemClock: Clock = {
   now: Date.now,
   monotonic: () => performance.now(),
   after: (ms, call) => {
-    const timer = setTimeout(call, ms)
+    const timer = setTimeout(call, Math.min(ms, longest)).unref() // the sockets keep the process alive, not its housekeeping
     return () => clearTimeout(timer)
   },
 }

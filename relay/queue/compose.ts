@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { composeGroup, place } from './group.ts'
 import type { Entry, Settled } from './entry.ts'
-import { encodeBodyStart, encodeDelivery, encodeNote } from './record-wire.ts'
+import { alone, encodeBodyStart, encodeDelivery, encodeNote } from './record-wire.ts'
 import type { BodyPointer, DeliveryHead } from './record.ts'
 import type { NewRecord } from './stream.ts'
 import { deliveryToken, type Subjects } from './subjects.ts'
@@ -76,16 +76,16 @@ const without = <K extends keyof DeliveryHead>(head: DeliveryHead, ...keys: K[])
 const waiting = ({ subjects, now }: Composing, entry: Entry, head: DeliveryHead, at: number, lane: number): NewRecord[] => {
   const token = deliveryToken(head.message, head.n)
   const target = subjects.ready(lane, head.envelope.class, token, head.turn)
-  if (at <= now) return [{ subject: target, payload: encodeDelivery(1, head, inlineOf(entry)) }]
+  if (at <= now) return [{ subject: target, payload: encodeDelivery(alone, head, inlineOf(entry)) }]
   const pointer = head.body ?? ownBody(entry, token)
-  const later = { subject: subjects.later(lane, head.domain, token, head.turn), payload: encodeDelivery(1, { ...head, body: pointer, nextAt: at }), schedule: { at, target } }
+  const later = { subject: subjects.later(lane, head.domain, token, head.turn), payload: encodeDelivery(alone, { ...head, body: pointer, nextAt: at }), schedule: { at, target } }
   if (head.body) return [later]
   return [later, { subject: subjects.body(pointer.id, 0), payload: encodeBodyStart({ pointer, first: inlineOf(entry) }) }]
 }
 
 const onHold = ({ subjects }: Composing, entry: Entry, head: DeliveryHead): NewRecord => ({
   subject: subjects.held(entry.tenure.lane, head.domain, deliveryToken(head.message, head.n), head.turn),
-  payload: encodeDelivery(1, head, inlineOf(entry)),
+  payload: encodeDelivery(alone, head, inlineOf(entry)),
 })
 
 const inlineOf = ({ inline }: Entry): Buffer[] => (inline ? [inline] : [])

@@ -1,6 +1,6 @@
 // One delivery in the hands of its lane's owner, whatever record it was read from. Plain data.
 import type { Tenure } from './own.ts'
-import type { DeliveryHead } from './record.ts'
+import type { DeliveryHead, Sizes } from './record.ts'
 import type { Delivery, Settlement } from './types.ts'
 
 export type Entry = {
@@ -8,7 +8,7 @@ export type Entry = {
   readonly subject: string // the record it came from: ready, later or held
   readonly seq: number
   readonly at: number // the record's time
-  readonly groupSize: number
+  readonly sizes: Sizes
   readonly head: DeliveryHead
   readonly inline: Buffer | undefined
   readonly delivery: Delivery

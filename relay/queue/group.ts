@@ -1,7 +1,7 @@
 // Turns messages into the records of one atomic batch: deliveries by lane and class, shared bodies beside them. Pure.
 import { createHash } from 'node:crypto'
 import { laneOf } from './lanes.ts'
-import { encodeBodyStart, encodeDelivery } from './record-wire.ts'
+import { alone, encodeBodyStart, encodeDelivery } from './record-wire.ts'
 import type { BodyPointer, DeliveryHead } from './record.ts'
 import type { NewRecord } from './stream.ts'
 import { deliveryToken, type Subjects } from './subjects.ts'
@@ -56,7 +56,7 @@ export const composeGroup = (subjects: Subjects, group: string, messages: readon
     const share = shareOf(lane, head)
     const n = used.get(share) ?? 0
     used.set(share, n + 1)
-    return { subject: subjects.ready(lane, head.envelope.class, group, n), payload: encodeDelivery(sizes.get(share)!, head, inline) }
+    return { subject: subjects.ready(lane, head.envelope.class, group, n), payload: encodeDelivery({ group: sizes.get(share)!, batch: ready.length }, head, inline) }
   })
   return [...readyRecords, ...messages.flatMap((message) => [...heldRecords(subjects, message), ...bodyRecord(subjects, message)])]
 }
@@ -64,6 +64,6 @@ export const composeGroup = (subjects: Subjects, group: string, messages: readon
 const heldRecords = (subjects: Subjects, { deliveries }: Placed): NewRecord[] =>
   deliveries
     .filter(({ hold }) => hold !== undefined)
-    .map(({ lane, head, inline }) => ({ subject: subjects.held(lane, head.domain, deliveryToken(head.message, head.n), head.turn), payload: encodeDelivery(1, head, inline) }))
+    .map(({ lane, head, inline }) => ({ subject: subjects.held(lane, head.domain, deliveryToken(head.message, head.n), head.turn), payload: encodeDelivery(alone, head, inline) }))
 
 const bodyRecord = (subjects: Subjects, { body }: Placed): NewRecord[] => (body ? [{ subject: subjects.body(body.pointer.id, 0), payload: encodeBodyStart(body) }] : [])

@@ -1,63 +1,110 @@
 // Bookkeeping of what is finished: which purge is due when, and which notes have nothing left to say. Pure.
+import type { Sizes } from './record.ts'
 import { groupOf } from './subjects.ts'
 
 /** One purge; `expected` is the most it may remove. */
-export type Purge = { readonly filter: string; readonly below: number; readonly expected: number; readonly lane: number; readonly notes: readonly NoteRef[] }
-/** A note and how many of its subjects are still there. */
+export type Purge = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly notes: readonly NoteRef[] }
+/** The notes of one lane in one settle batch, and how many of the subjects they name are still there. */
 export type NoteRef = { readonly upTo: number /* last sequence of its batch */; readonly lane: number; left: number }
-export type Finished = { readonly lane: number; readonly subject: string; readonly seq: number; readonly groupSize: number; readonly note: NoteRef }
+export type Finished = { readonly lane: number; readonly subject: string; readonly seq: number; readonly sizes: Sizes; readonly note: NoteRef }
 
-type Group = { readonly size: number; readonly members: Map<number, Finished>; readonly since: number; dissolved: boolean }
+/** The part of an accept batch that is in one lane and class. */
+type Group = { readonly lane: number; readonly size: number; readonly members: Map<number, Finished>; dissolved: boolean }
+/** All of one accept batch that this process has finished. */
+type Batch = { readonly name: string; readonly size: number; readonly since: number; readonly groups: Map<string, Group>; done: number }
 
 export type Groups = {
   /** Marks one subject finished; the purges that are due for that. */
   finish(finished: Finished, now: number): Purge[]
-  /** Groups kept open for too long are removed one by one. */
+  /** Batches that stay open: whole groups go by themselves soon, groups kept open by a slow delivery are removed one by one later. */
   dissolve(now: number): Purge[]
-  /** After a fault nothing of this lane is purged by its prefix any more. */
+  /** After a fault nothing of this lane is purged by a prefix any more. */
   distrust(lane: number): void
   forgetLane(lane: number): void
   open(): number
 }
 
-const openForMs = 60_000
+const batchOpenForMs = 2_000
+const groupOpenForMs = 60_000
 
 export const createGroups = (): Groups => {
-  const groups = new Map<string, Group>()
+  const batches = new Map<string, Batch>()
   const distrusted = new Set<number>()
+  const finish = (finished: Finished, now: number): Purge[] => {
+    const { prefix, index } = groupOf(finished.subject)
+    if (finished.sizes.batch <= 1 || distrusted.has(finished.lane)) return [single(finished)]
+    const batch = batchOf(batches, prefix, finished, now)
+    const group = groupIn(batch, prefix, finished)
+    if (group.members.has(index)) return []
+    group.members.set(index, finished)
+    batch.done++
+    if (group.dissolved) return [single(finished)]
+    if (batch.done < batch.size) return []
+    batches.delete(batch.name)
+    const trusted = [...batch.groups.values()].every(({ lane, dissolved }) => !dissolved && !distrusted.has(lane))
+    return trusted ? [wholeBatch(batch)] : [...batch.groups].flatMap(([prefix, group]) => rest(prefix, group, distrusted))
+  }
   return {
-    finish: (finished, now) => {
-      const { prefix, index } = groupOf(finished.subject)
-      if (finished.groupSize <= 1 || distrusted.has(finished.lane)) return [single(finished)]
-      const group = groups.get(prefix) ?? { size: finished.groupSize, members: new Map(), since: now, dissolved: false }
-      groups.set(prefix, group)
-      const known = group.members.has(index)
-      group.members.set(index, finished)
-      const complete = group.members.size === group.size
-      if (complete) groups.delete(prefix)
-      if (group.dissolved) return known ? [] : [single(finished)]
-      return complete ? [whole(prefix, group)] : []
-    },
-    dissolve: (now) => {
-      const purges: Purge[] = []
-      for (const group of groups.values()) {
-        if (group.dissolved || now - group.since < openForMs) continue
-        group.dissolved = true
-        purges.push(...[...group.members.values()].map(single))
-      }
-      return purges
-    },
+    finish,
+    dissolve: (now) => [...batches.values()].flatMap((batch) => dissolveBatch(batch, now, distrusted)),
     distrust: (lane) => void distrusted.add(lane),
     forgetLane: (lane) => {
-      for (const [prefix, { members }] of groups) if (members.values().next().value?.lane === lane) groups.delete(prefix)
+      for (const batch of batches.values()) {
+        for (const [prefix, group] of batch.groups)
+          if (group.lane === lane) {
+            batch.groups.delete(prefix)
+            batch.done = -Infinity // the rest of it is another's: only whole groups go from here
+          }
+        if (batch.groups.size === 0) batches.delete(batch.name)
+      }
     },
-    open: () => groups.size,
+    open: () => batches.size,
   }
 }
 
-const single = ({ subject, seq, lane, note }: Finished): Purge => ({ filter: subject, below: seq + 1, expected: 1, lane, notes: [note] })
-
-const whole = (prefix: string, { members, size }: Group): Purge => {
-  const all = [...members.values()]
-  return { filter: `${prefix}.*`, below: Math.max(...all.map(({ seq }) => seq)) + 1, expected: size, lane: all[0]!.lane, notes: all.map(({ note }) => note) }
+const batchOf = (batches: Map<string, Batch>, prefix: string, { sizes }: Finished, now: number): Batch => {
+  const name = prefix.slice(prefix.lastIndexOf('.') + 1)
+  const batch = batches.get(name) ?? { name, size: sizes.batch, since: now, groups: new Map<string, Group>(), done: 0 }
+  batches.set(name, batch)
+  return batch
 }
+const groupIn = (batch: Batch, prefix: string, { lane, sizes }: Finished): Group => {
+  const group = batch.groups.get(prefix) ?? { lane, size: sizes.group, members: new Map<number, Finished>(), dissolved: false }
+  batch.groups.set(prefix, group)
+  return group
+}
+
+const dissolveBatch = (batch: Batch, now: number, distrusted: ReadonlySet<number>): Purge[] => {
+  if (now - batch.since < batchOpenForMs) return []
+  return [...batch.groups].flatMap(([prefix, group]) => {
+    const complete = group.members.size === group.size
+    if (group.dissolved || (!complete && now - batch.since < groupOpenForMs)) return []
+    const purges = rest(prefix, group, distrusted)
+    group.dissolved = true
+    return purges
+  })
+}
+
+const rest = (prefix: string, group: Group, distrusted: ReadonlySet<number>): Purge[] => {
+  if (group.dissolved) return []
+  const members = [...group.members.values()]
+  if (group.members.size < group.size || distrusted.has(group.lane)) return members.map(single)
+  return [together(`${prefix}.*`, members)]
+}
+
+const single = (finished: Finished): Purge => together(finished.subject, [finished])
+
+/** relay.ready.<any lane>.<any class>.<batch>.<any> */
+const wholeBatch = (batch: Batch): Purge => {
+  const members = [...batch.groups.values()].flatMap((group) => [...group.members.values()])
+  const [relay, kind] = members[0]!.subject.split('.')
+  return together(`${relay}.${kind}.*.*.${batch.name}.*`, members)
+}
+
+const together = (filter: string, members: readonly Finished[]): Purge => ({
+  filter,
+  below: Math.max(...members.map(({ seq }) => seq)) + 1,
+  expected: members.length,
+  lanes: [...new Set(members.map(({ lane }) => lane))],
+  notes: members.map(({ note }) => note),
+})

@@ -30,7 +30,7 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
 const encodeTime = (now: number): string => {
   let text = ''
-  for (let rest = now, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = alphabet[rest % 32]! + text
+  for (let rest = Math.floor(now), i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = alphabet[rest % 32]! + text
   return text
 }
 

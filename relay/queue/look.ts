@@ -68,6 +68,25 @@ export class Look {
     return undefined
   }
 
+  /** Many at once, with one listing for all. */
+  async locate(ids: readonly string[]): Promise<Map<string, { lane: number; state: State; subject: string }>> {
+    const { subjects } = this.#context
+    const finished = await this.#finished()
+    const wanted = new Set(ids)
+    const places = new Map<string, { lane: number; state: State; subject: string }>()
+    for (const [state, kind] of [['deferred', 'later'], ['held', 'held']] as const)
+      for (const subject of await this.#subjects(subjects.all(kind))) {
+        const { message, n } = splitDeliveryToken(subject.split('.')[4] ?? '')
+        if (wanted.has(`${message}.${n}`) && !finished.has(shortSubject(subjects, subject))) places.set(`${message}.${n}`, { lane: subjects.lane(subject), state, subject })
+      }
+    if (places.size < wanted.size)
+      for await (const { head, lane, record } of this.#sightings('ready', subjects.all('ready'), finished)) {
+        const id = `${head.message}.${head.n}`
+        if (wanted.has(id)) places.set(id, { lane, state: 'ready', subject: record.subject })
+      }
+    return places
+  }
+
   async *#matching({ message, domain, sender, state }: QueueFilter): AsyncGenerator<Sighting> {
     const { subjects } = this.#context
     const finished = await this.#finished()

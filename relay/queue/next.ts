@@ -33,6 +33,9 @@ type Shared = { readonly reader: Reader; lanes: number }
 
 const blockMs = 100
 const tickMs = 100
+const stuckMs = 2_000
+const keepPerSite = 50
+const putOffMs = 30_000
 
 export class Next {
   readonly #context: Context
@@ -40,10 +43,13 @@ export class Next {
   readonly #lanes = new Map<number, Lane>()
   readonly #turns = new Turns()
   readonly #readers = new Set<Shared>()
+  readonly #flying = new Set<string>() // ids of deliveries
+  readonly #undecided = new Map<string, Promise<void>>()
   #inFlight = 0
   #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
   #credits = 0 // records asked of readers and not come yet
   #pumping = false
+  #stuckSince = 0
   #stopped = false
   #cancel = () => {}
 
@@ -89,14 +95,21 @@ export class Next {
     const [entry] = this.#turns.remove(({ delivery: { id } }) => id === delivery)
     return entry ?? (this.#flying.has(delivery) ? 'in-flight' : undefined)
   }
-  putBack(entry: Entry): void {
-    this.#turns.push(this.#parts.deliverer.site(entry.head.domain), entry)
-    this.#pump()
+  forgetExpected(tenure: Tenure, now: number): void {
+    this.#lanes.get(tenure.lane)?.notes.forgetExpected(now)
   }
   leave(entry: Entry): void {
     this.#leave(entry)
   }
-  readonly #flying = new Set<string>()
+  /** A schedule that may fire while the order that ends it is being stored: what comes then waits for the answer. */
+  expect(tenure: Tenure, subject: string, until: number, settled: Promise<'stored' | 'lane-lost'>): void {
+    const notes = this.#lanes.get(tenure.lane)?.notes
+    const decided = settled.then((as) => {
+      if (as === 'stored') notes?.expect(subject, until)
+      this.#undecided.delete(subject)
+    })
+    this.#undecided.set(subject, decided)
+  }
   counts(): { ready: number; inFlight: number } {
     return { ready: this.#turns.size, inFlight: this.#inFlight }
   }
@@ -141,14 +154,25 @@ export class Next {
       this.#parts.onPassedEpoch(lane.tenure, lane.notes)
     }
     if (!record.subject.startsWith(`${this.#context.subjects.relay}.ready.`)) return this.#fill()
-    if (lane.notes.isFinished(shortSubject(this.#context.subjects, record.subject), record.seq)) {
+    const short = shortSubject(this.#context.subjects, record.subject)
+    const undecided = this.#undecided.get(short)
+    if (undecided) void undecided.then(() => this.#take(lane, record, short))
+    else this.#take(lane, record, short)
+  }
+
+  #take(lane: Lane, record: StoredRecord, short: string): void {
+    if (this.#lanes.get(lane.tenure.lane) !== lane) return this.#fill()
+    if (lane.notes.isFinished(short, record.seq)) {
       this.#parts.onFinishedBefore(lane.tenure, record)
       return this.#fill()
     }
     const entry = this.#entryOf(lane.tenure, record)
-    if (!entry) return this.#fill()
+    if (entry) this.offer(entry)
+    else this.#fill()
+  }
+  offer(entry: Entry): void {
     this.#held.count++
-    this.#held.bytes += record.payload.length
+    this.#held.bytes += entry.inline?.length ?? 0
     this.#turns.push(this.#parts.deliverer.site(entry.head.domain), entry)
     this.#pump()
   }
@@ -170,6 +194,7 @@ export class Next {
 
   #tick(): void {
     this.#run()
+    this.#relieve()
     this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())
   }
   /** Many ends in one turn make one look. */
@@ -185,6 +210,27 @@ export class Next {
     if (this.#stopped || this.#parts.paused()) return
     const { clock, limits } = this.#context
     this.#turns.run(clock.monotonic(), blockMs, () => this.#turns.size > 0 && this.#inFlight < limits.windowCount, (site, entry) => this.#offer(site, entry))
+  }
+
+  /** A window full of deliveries that cannot start is of no use to the others: most of them wait as later records. */
+  #relieve(): void {
+    const { windowCount, windowBytes } = this.#context.limits
+    const full = this.#held.count >= windowCount * 0.95 || this.#held.bytes >= windowBytes * 0.95
+    const now = this.#context.clock.monotonic()
+    if (!full || this.#inFlight > 0 || this.#parts.paused()) this.#stuckSince = now
+    if (now - this.#stuckSince < stuckMs) return
+    this.#stuckSince = now
+    const perSite = new Map<string, number>()
+    const many = new Set<Entry>()
+    for (const { site, entry } of this.#turns.waiting()) {
+      perSite.set(site, (perSite.get(site) ?? 0) + 1)
+      if (perSite.get(site)! > keepPerSite || many.size * 2 < this.#turns.size - keepPerSite) many.add(entry)
+    }
+    let slot = this.#parts.serverNow() + putOffMs
+    for (const entry of this.#turns.remove((entry) => many.has(entry) && this.#parts.mayStart(entry.tenure))) {
+      const lane = this.#lanes.get(entry.tenure.lane)
+      if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry, { at: (slot += 50), why: 'waits for its turn' }, this.#context.clock.now())))
+    }
   }
 
   #offer(site: string, entry: Entry): 'taken' | 'wait' {
@@ -236,8 +282,8 @@ export class Next {
 }
 
 export const entryOf = (tenure: Tenure, record: StoredRecord): Entry => {
-  const { groupSize, head, inline } = decodeDelivery(record.payload)
-  return { tenure, subject: record.subject, seq: record.seq, at: record.at, groupSize, head, inline: head.body ? undefined : inline, delivery: asDelivery(head, record.at, tenure.lane) }
+  const { sizes, head, inline } = decodeDelivery(record.payload)
+  return { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes, head, inline: head.body ? undefined : inline, delivery: asDelivery(head, record.at, tenure.lane) }
 }
 
 /** Cannot start soon: waits as a later record and not in memory. */

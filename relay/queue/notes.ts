@@ -30,10 +30,8 @@ export class LaneNotes {
   forgetFinished(): void {
     this.#finished.clear()
   }
-  forgetExpected(now: number): string[] {
-    const gone = [...this.#inAdvance].filter(([, until]) => until < now).map(([subject]) => subject)
-    for (const subject of gone) this.#inAdvance.delete(subject)
-    return gone
+  forgetExpected(now: number): void {
+    for (const [subject, until] of this.#inAdvance) if (until < now) this.#inAdvance.delete(subject)
   }
 }
 

@@ -6,12 +6,12 @@ import { ChunkedWriter } from './body-writer.ts'
 import { systemClock } from './clock.ts'
 import { usualLimits, type Context, type Limits } from './context.ts'
 import { checkDurable, makeStream, traceConfig, type DurableOptions } from './durable.ts'
-import { QueueError } from './errors.ts'
 import { openJetStream, type JetStreamOptions } from './jetstream.ts'
 import { newMessageId } from './lanes.ts'
 import { Look } from './look.ts'
 import { Owner } from './owner.ts'
 import { createRoom } from './room.ts'
+import { giveOrders } from './steer.ts'
 import { createSubjects } from './subjects.ts'
 import { TraceStream } from './trace-stream.ts'
 import type { Accepted, ComposeNotice, Deliverer, DurableAccept, Queue } from './types.ts'
@@ -94,7 +94,6 @@ export const openQueue = async (options: QueueOptions): Promise<Queue> => {
   }
   void keepLooking()
 
-  const notYet = () => Promise.reject(new QueueError('QUEUE_CLOSED', 'not there yet'))
   return {
     newMessageId: context.newMessageId,
     newBody: (messageId) => new ChunkedWriter(context, room, messageId),
@@ -120,7 +119,7 @@ export const openQueue = async (options: QueueOptions): Promise<Queue> => {
     summary: () => looking.summary(),
     list: (filter) => looking.list(filter),
     show: (id) => looking.show(id),
-    order: notYet,
+    order: (order, ids) => giveOrders(context, looking, order, ids),
     trace: (message) => traces.of(message),
     latest: () => traces.latest(),
     emit: (event) => context.emit(event),

@@ -1,16 +1,22 @@
 // The part of a process that serves lanes: own, next, settle and removal wired together.
 import { sleep } from './clock.ts'
-import { longSubject } from './compose.ts'
+import { longSubject, shortSubject } from './compose.ts'
 import type { Context } from './context.ts'
 import type { Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
-import { Next } from './next.ts'
+import { entryOf, Next } from './next.ts'
 import type { LaneNotes } from './notes.ts'
 import { createOwn, type Own, type Tenure } from './own.ts'
+import { asDelivery, type DeliveryHead } from './record.ts'
 import { Removal } from './removal.ts'
 import { Settle } from './settle.ts'
+import { Steer } from './steer.ts'
 import type { StoredRecord } from './stream.ts'
 import type { Deliverer } from './types.ts'
+import { overdueOf, removeEnded, sweepChunks, sweepEnds } from './upkeep.ts'
+
+const upkeepEveryMs = 300_000
+const passOnMs = 60_000
 
 export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string }
 
@@ -19,23 +25,31 @@ export class Owner {
   readonly next: Next
   readonly settle: Settle
   readonly removal: Removal
+  readonly steer: Steer
   readonly #context: Context
+  readonly #serverNow: () => number
   #draining = false
+  #stopped = false
+  #cancelUpkeep = () => {}
 
   constructor(context: Context, { deliverer, paused, serverNow, revision }: OwnerParts) {
     this.#context = context
+    this.#serverNow = serverNow
     this.removal = new Removal(context)
     this.own = createOwn(
       context,
       {
-        onGained: (tenures) => void this.next.gained(tenures),
+        onGained: (tenures) => {
+          this.steer.serve(tenures)
+          void this.next.gained(tenures)
+        },
         onLost: (tenure) => this.#left(tenure),
         finish: (tenure, patienceMs) => this.#finish(tenure, patienceMs),
         readerAlive: (tenure) => this.next.readerAlive(tenure),
       },
       revision,
     )
-    this.settle = new Settle(context, { removal: this.removal, lost: (tenure, why) => this.own.lost(tenure, why), serverNow, onStored: (settled) => this.#stored(settled) })
+    this.settle = new Settle(context, { removal: this.removal, lost: (tenure, why) => this.own.lost(tenure, why), serverNow, onStored: (settled, upTo) => this.#stored(settled, upTo) })
     this.next = new Next(context, {
       deliverer,
       settle: this.settle,
@@ -46,6 +60,8 @@ export class Owner {
       onPassedEpoch: (tenure, notes) => this.#passedEpoch(tenure, notes),
       onUnreadable: (tenure, record, error) => this.#unreadable(tenure, record, error),
     })
+    this.steer = new Steer(context, { own: this.own, next: this.next, serverNow })
+    this.#keep()
   }
 
   async drain(ms: number): Promise<void> {
@@ -54,6 +70,8 @@ export class Owner {
     await this.#removed(2_000)
   }
   stop(): void {
+    this.#stopped = true
+    this.#cancelUpkeep()
     this.own.stop()
     this.next.stop()
     this.settle.stop()
@@ -61,6 +79,7 @@ export class Owner {
   }
 
   #left(tenure: Tenure): void {
+    this.steer.leave(tenure)
     this.next.lost(tenure)
     this.removal.forgetLane(tenure.lane)
   }
@@ -82,13 +101,39 @@ export class Owner {
     while (!this.removal.idle() && clock.monotonic() < deadline) await sleep(clock, 20)
   }
 
-  #stored(settled: readonly Settled[]): void {
+  #stored(settled: readonly Settled[], upTo: number): void {
     for (const { settlement, entry } of settled) {
       for (const event of settlement.trace) this.#context.emit(event)
-      if (!settlement.later && !settlement.held && entry.head.body) this.#ended(entry.tenure.lane, entry.head.body.id, entry.head.body.shared)
+      const body = entry.head.body
+      if (body && !settlement.later && !settlement.held) void removeEnded(this.#context, this.removal, body.id, body.shared, upTo)
     }
   }
-  #ended(_lane: number, _body: string, _shared: number): void {}
+
+  /** Housekeeping: the owner of lane 0 sweeps for all; everybody looks after schedules of his own lanes. */
+  #keep(): void {
+    this.#cancelUpkeep = this.#context.clock.after(upkeepEveryMs, () => {
+      void this.upkeep()
+        .catch((error: unknown) => this.#context.log.error('BUG', { part: 'upkeep', error: String((error as Error).stack) }))
+        .then(() => this.#stopped || this.#keep())
+    })
+  }
+  async upkeep(): Promise<void> {
+    const now = this.#serverNow()
+    if (this.own.tenureOf(0)) {
+      await sweepEnds(this.#context, this.removal)
+      await sweepChunks(this.#context, now)
+    }
+    for (const lane of this.own.lanes()) {
+      const tenure = this.own.tenureOf(lane)
+      if (!tenure) continue
+      this.next.forgetExpected(tenure, now)
+      const overdue = await overdueOf(this.#context, tenure, now)
+      for (const one of overdue) {
+        const settled = this.settle.add(one)
+        this.next.expect(tenure, shortSubject(this.#context.subjects, one.inAdvance!.subject), one.inAdvance!.until, settled)
+      }
+    }
+  }
 
   #finishedBefore(tenure: Tenure, record: StoredRecord): void {
     this.removal.single(tenure.lane, record.subject, record.seq)
@@ -97,15 +142,46 @@ export class Owner {
   #passedEpoch(tenure: Tenure, notes: LaneNotes): void {
     const { subjects } = this.#context
     for (const old of notes.old) {
+      if (old.until > this.#serverNow()) {
+        this.#context.clock.after(old.until - this.#serverNow(), () => tenure.state === 'gone' || this.removal.single(tenure.lane, old.subject, old.seq))
+        continue
+      }
       const others = old.finished.filter((subject) => !subject.startsWith('ready.'))
       for (const subject of others) this.removal.single(tenure.lane, longSubject(subjects, subject), old.seq)
       this.removal.single(tenure.lane, old.subject, old.seq)
     }
     notes.forgetFinished()
   }
-  #unreadable(_tenure: Tenure, record: StoredRecord, error: QueueError): void {
-    this.#context.log.error(error.code === 'RECORD_VERSION' ? 'RECORD_VERSION' : 'RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: error.message })
-    this.#context.metrics.recordsUnreadable.inc()
+  #unreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void {
+    const { log, metrics } = this.#context
+    metrics.recordsUnreadable.inc()
+    if (error.code === 'RECORD_VERSION') {
+      log.error('RECORD_VERSION', { subject: record.subject, seq: record.seq, error: error.message })
+      if (this.own.heartbeat.others().some(({ serving }) => serving)) void this.own.passOn(tenure, passOnMs)
+      return // nobody to pass it to: it is left alone, and the rest of the lane goes on
+    }
+    void this.#readAgain(tenure, record)
+  }
+  /** A second reading, of the leader's copy; what fails then is put on hold with its bytes. */
+  async #readAgain(tenure: Tenure, record: StoredRecord): Promise<void> {
+    const again = await this.#context.stream.last(record.subject, 'leader')
+    if (again.kind !== 'found') return
+    try {
+      this.next.offer(entryOf(tenure, again.record))
+    } catch (error) {
+      this.#context.log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
+      await this.settle.add(asUnreadable(tenure, again.record, error as Error))
+    }
   }
 }
 
+/** A delivery that could not be understood: no recipients, its bytes as they are, and the reason. */
+const asUnreadable = (tenure: Tenure, record: StoredRecord, error: Error): Settled => {
+  const head: DeliveryHead = {
+    message: `unreadable${record.seq}`, n: '0', domain: '', recipients: [], attempt: 0, turn: 0, bytes: record.payload.length, delayNoticed: false, arrivedAt: record.at,
+    envelope: { mailFrom: null, body: '8BITMIME', smtputf8: false, source: 'local', listener: '', class: 'bulk', because: 'a record that could not be understood' },
+    schedule: { name: 'none', manifest: 'none', attempts: [3_600], giveUpAfter: 86_400, overrides: [] },
+  }
+  const entry = { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes: { group: 1, batch: 1 }, head, inline: record.payload, delivery: asDelivery(head, record.at, tenure.lane) }
+  return { entry, settlement: { held: { recipients: [], why: `it could not be understood: ${error.message}` }, notices: [], trace: [] } }
+}

@@ -1,21 +1,22 @@
-// The bytes of a record: [version][group size][length of the head][head as JSON][bytes of the body]. Pure.
+// The bytes of a record: [version][size of its group][size of its accept batch][length of the head][head as JSON][bytes of the body]. Pure.
 import { QueueError } from './errors.ts'
-import type { BodyPointer, BodyStart, DeliveryHead, DeliveryRecord } from './record.ts'
+import type { BodyPointer, BodyStart, DeliveryHead, DeliveryRecord, Sizes } from './record.ts'
 
 const version = 1
-const prefixBytes = 7
+export const alone: Sizes = { group: 1, batch: 1 }
+const prefixBytes = 9
 
-export const encodeDelivery = (groupSize: number, head: DeliveryHead, inline: readonly Buffer[] = []): Buffer => frame(groupSize, JSON.stringify(head), inline)
+export const encodeDelivery = (sizes: Sizes, head: DeliveryHead, inline: readonly Buffer[] = []): Buffer => frame(sizes, JSON.stringify(head), inline)
 
 export const decodeDelivery = (payload: Buffer): DeliveryRecord => {
-  const { number, head, rest } = unframe(payload)
+  const { sizes, head, rest } = unframe(payload)
   const found = head as DeliveryHead
   const sound = typeof found.message === 'string' && typeof found.n === 'string' && typeof found.domain === 'string' && typeof found.turn === 'number' && Array.isArray(found.recipients) && typeof found.envelope === 'object'
   if (!sound) throw new QueueError('RECORD_UNREADABLE', 'the head of the record is not that of a delivery')
-  return { groupSize: number, head: found, inline: rest }
+  return { sizes, head: found, inline: rest }
 }
 
-export const encodeBodyStart = ({ pointer, first }: { pointer: BodyPointer; first: readonly Buffer[] }): Buffer => frame(0, JSON.stringify(pointer), first)
+export const encodeBodyStart = ({ pointer, first }: { pointer: BodyPointer; first: readonly Buffer[] }): Buffer => frame(alone, JSON.stringify(pointer), first)
 
 export const decodeBodyStart = (payload: Buffer): BodyStart => {
   const { head, rest } = unframe(payload)
@@ -24,35 +25,36 @@ export const decodeBodyStart = (payload: Buffer): BodyStart => {
 
 /** A note: subjects (without the relay's token) that are finished; those finished in advance with the time until which they may still appear. */
 export type Note = { readonly finished: readonly string[]; readonly inAdvance?: readonly { readonly subject: string; readonly until: number }[] }
-export const encodeNote = (note: Note): Buffer => frame(0, JSON.stringify(note), [])
+export const encodeNote = (note: Note): Buffer => frame(alone, JSON.stringify(note), [])
 export const decodeNote = (payload: Buffer): Note => {
   const { head } = unframe(payload)
   if (!Array.isArray((head as Note).finished)) throw new QueueError('RECORD_UNREADABLE', 'the record is no note')
   return head as Note
 }
 
-const frame = (number: number, head: string, rest: readonly Buffer[]): Buffer => {
+const frame = (sizes: Sizes, head: string, rest: readonly Buffer[]): Buffer => {
   const headBytes = Buffer.byteLength(head)
   const total = rest.reduce((sum, piece) => sum + piece.length, prefixBytes + headBytes)
   const payload = Buffer.allocUnsafe(total)
   payload.writeUInt8(version, 0)
-  payload.writeUInt16BE(number, 1)
-  payload.writeUInt32BE(headBytes, 3)
+  payload.writeUInt16BE(sizes.group, 1)
+  payload.writeUInt16BE(sizes.batch, 3)
+  payload.writeUInt32BE(headBytes, 5)
   payload.write(head, prefixBytes)
   let at = prefixBytes + headBytes
   for (const piece of rest) at += piece.copy(payload, at)
   return payload
 }
 
-const unframe = (payload: Buffer): { number: number; head: unknown; rest: Buffer } => {
+const unframe = (payload: Buffer): { sizes: Sizes; head: unknown; rest: Buffer } => {
   if (payload.length < 1) throw new QueueError('RECORD_UNREADABLE', 'the record is empty')
   if (payload.readUInt8(0) !== version) throw new QueueError('RECORD_VERSION', `the record has format ${payload.readUInt8(0)}, this release knows ${version}`)
-  const end = payload.length < prefixBytes ? Infinity : prefixBytes + payload.readUInt32BE(3)
+  const end = payload.length < prefixBytes ? Infinity : prefixBytes + payload.readUInt32BE(5)
   if (end > payload.length) throw new QueueError('RECORD_UNREADABLE', 'the record is cut short')
   try {
     const head: unknown = JSON.parse(payload.toString('utf8', prefixBytes, end))
     if (typeof head !== 'object' || head === null) throw new TypeError('no object')
-    return { number: payload.readUInt16BE(1), head, rest: payload.subarray(end) }
+    return { sizes: { group: payload.readUInt16BE(1), batch: payload.readUInt16BE(3) }, head, rest: payload.subarray(end) }
   } catch (error) {
     throw new QueueError('RECORD_UNREADABLE', `the head of the record is not JSON: ${(error as Error).message}`)
   }

@@ -23,7 +23,10 @@ export type DeliveryHead = {
   readonly why?: string // in a held record
 }
 
-export type DeliveryRecord = { readonly groupSize: number; readonly head: DeliveryHead; readonly inline: Buffer }
+/** How many ready records the group has, and how many the whole accept batch, all lanes together. */
+export type Sizes = { readonly group: number; readonly batch: number }
+
+export type DeliveryRecord = { readonly sizes: Sizes; readonly head: DeliveryHead; readonly inline: Buffer }
 
 /** Chunk 0 of a body: how many deliveries share it, and the first bytes (headers we added in front). */
 export type BodyStart = { readonly pointer: BodyPointer; readonly first: Buffer }

@@ -1,19 +1,20 @@
-// Removes what is finished: purges of whole groups, bounded by a sequence, late or twice at will; then the notes about them.
-// The only file that removes deliveries.
+// Removes what is finished: purges of whole accept batches or groups, bounded by a sequence, late or twice at will; then the
+// notes about them. The only file that removes deliveries.
 import type { Context } from './context.ts'
 import { createGroups, type Finished, type NoteRef, type Purge } from './groups.ts'
 
-const atOnce = 4
-const sweepNotesMs = 2_000
+const atOnce = 2
+const tickMs = 1_000
 const againMs = 1_000
 
-type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lane: number; readonly done: () => void }
+type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => void }
 
 export class Removal {
   readonly #context: Context
   readonly #groups = createGroups()
   readonly #jobs: Job[] = []
-  readonly #notes = new Map<number, NoteRef[]>() // per lane, in the order they were written
+  #notes: NoteRef[] = [] // in the order they were written
+  #left = new Set<number>() // lanes that went while notes of ours still had something to say there
   #running = 0
   #stopped = false
   #cancel = () => {}
@@ -23,29 +24,28 @@ export class Removal {
     this.#tick()
   }
 
-  /** A note was stored; `left` of its subjects are to be removed. */
   noted(note: NoteRef): void {
-    const notes = this.#notes.get(note.lane) ?? []
-    this.#notes.set(note.lane, notes)
-    notes.push(note)
+    this.#notes.push(note)
   }
   finish(finished: Finished): void {
     this.#purgeAll(this.#groups.finish(finished, this.#context.clock.monotonic()))
   }
   /** Removes one record by name; nothing else depends on it. */
   single(lane: number, subject: string, seq: number, done: () => void = () => {}): void {
-    this.#add({ filter: subject, below: seq + 1, expected: 1, lane, done })
+    this.#add({ filter: subject, below: seq + 1, expected: 1, lanes: [lane], done })
   }
-  /** Removes everything below a prefix: a body with all its chunks. */
-  prefix(lane: number, filter: string, below: number, done: () => void = () => {}): void {
-    this.#add({ filter, below, expected: Infinity, lane, done })
+  /** Removes everything a filter matches: a body with all its chunks. */
+  all(filter: string, below: number, done: () => void = () => {}): void {
+    this.#add({ filter, below, expected: Infinity, lanes: [], done })
   }
+  /** Its notes stay: the next owner reads them and goes on where we stopped. */
   forgetLane(lane: number): void {
     this.#groups.forgetLane(lane)
-    this.#notes.delete(lane)
+    if (this.#notes.some((note) => note.lane === lane && note.left > 0)) this.#left.add(lane)
+    this.#notes = this.#notes.filter((note) => note.lane !== lane)
   }
   idle(): boolean {
-    return this.#jobs.length === 0 && this.#running === 0
+    return this.#jobs.length === 0 && this.#running === 0 && this.#groups.open() === 0
   }
   backlog(): number {
     return this.#jobs.length + this.#running
@@ -79,7 +79,7 @@ export class Removal {
     const removed = await stream.purge(job.filter, job.below)
     if (removed === undefined) return void clock.after(againMs, () => this.#add(job))
     if (removed > job.expected) {
-      this.#groups.distrust(job.lane)
+      for (const lane of job.lanes) this.#groups.distrust(lane)
       metrics.purgeFaults.inc()
       log.error('PURGE_FAULT', { filter: job.filter, below: job.below, expected: job.expected, removed })
     }
@@ -88,15 +88,19 @@ export class Removal {
 
   #tick(): void {
     this.#purgeAll(this.#groups.dissolve(this.#context.clock.monotonic()))
-    for (const [lane, notes] of this.#notes) this.#removeNotes(lane, notes)
-    this.#cancel = this.#context.clock.after(sweepNotesMs, () => this.#tick())
+    this.#removeNotes()
+    this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())
   }
-  /** The oldest notes that have nothing left to say go in one purge. */
-  #removeNotes(lane: number, notes: NoteRef[]): void {
-    const keep = notes.findIndex(({ left }) => left > 0)
-    const gone = notes.splice(0, keep === -1 ? notes.length : keep)
-    const last = gone.at(-1)
-    if (notes.length === 0) this.#notes.delete(lane)
-    if (last) this.prefix(lane, this.#context.subjects.notesBy(lane, this.#context.incarnation), last.upTo + 1)
+  /** The oldest notes that have nothing left to say go together: in one purge, or lane by lane when some of ours must stay. */
+  #removeNotes(): void {
+    const keep = this.#notes.findIndex(({ left }) => left > 0)
+    const gone = this.#notes.splice(0, keep === -1 ? this.#notes.length : keep)
+    if (gone.length === 0) return
+    const { subjects, incarnation } = this.#context
+    const upTo = new Map(gone.map((note) => [note.lane, note.upTo]))
+    const firstKept = this.#notes[0]?.upTo ?? Infinity
+    const last = gone.at(-1)!.upTo
+    if (this.#left.size === 0 && last < firstKept) this.all(subjects.notesByAll(incarnation), last + 1)
+    else for (const [lane, end] of upTo) if (!this.#left.has(lane)) this.all(subjects.notesBy(lane, incarnation), end + 1)
   }
 }

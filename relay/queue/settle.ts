@@ -23,13 +23,13 @@ export class Settle {
   readonly #removal: Removal
   readonly #lost: (tenure: Tenure, why: string) => void
   readonly #serverNow: () => number
-  readonly #onStored: (settled: readonly Settled[]) => void
+  readonly #onStored: (settled: readonly Settled[], upTo: number) => void
   #waiting: Waiting[] = []
   #sending = false
   #number = 0
   #stopped = false
 
-  constructor(context: Context, parts: { removal: Removal; lost(tenure: Tenure, why: string): void; serverNow(): number; onStored(settled: readonly Settled[]): void }) {
+  constructor(context: Context, parts: { removal: Removal; lost(tenure: Tenure, why: string): void; serverNow(): number; onStored(settled: readonly Settled[], upTo: number): void }) {
     this.#context = context
     this.#removal = parts.removal
     this.#lost = parts.lost
@@ -86,7 +86,7 @@ export class Settle {
     if (meaning.kind !== 'stored') return false
     const firstSeq = await this.#firstSequence(composed, meaning)
     this.#noteFinished(composed, firstSeq, batch)
-    this.#onStored(batch.map(({ one }) => one))
+    this.#onStored(batch.map(({ one }) => one), firstSeq + composed.records.length - 1)
     for (const { done } of batch) done('stored')
     return true
   }
@@ -124,11 +124,18 @@ export class Settle {
       this.#removal.noted(note)
     }
     for (const { one } of batch) {
-      const { tenure, subject, seq, groupSize } = one.entry
+      const { tenure, subject, seq, sizes } = one.entry
       const note = refs.get(tenure.lane)!
       note.left++
-      this.#removal.finish({ lane: tenure.lane, subject, seq, groupSize, note })
+      this.#removal.finish({ lane: tenure.lane, subject, seq, sizes, note })
+      if (one.inAdvance) this.#keepNote(tenure, note, one.inAdvance)
     }
+  }
+
+  /** The note stays while the schedule may still fire; what it put there by then is removed. */
+  #keepNote({ lane }: Tenure, note: NoteRef, { subject, until }: { subject: string; until: number }): void {
+    note.left++
+    this.#context.clock.after(Math.max(0, until - this.#serverNow()), () => this.#removal.single(lane, subject, Number.MAX_SAFE_INTEGER - 1, () => note.left--))
   }
 }
 

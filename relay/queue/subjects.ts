@@ -32,6 +32,7 @@ export const createSubjects = (relay: string) => ({
   note: (lane: number, incarnation: string, n: number) => `${relay}.done.${lane}.${incarnation}.${n}`,
   notesOf: (lane: number) => `${relay}.done.${lane}.>`,
   notesBy: (lane: number, incarnation: string) => `${relay}.done.${lane}.${incarnation}.>`,
+  notesByAll: (incarnation: string) => `${relay}.done.*.${incarnation}.>`,
   own: (lane: number) => `${relay}.own.${lane}`,
   owns: `${relay}.own.*`,
   epoch: (lane: number) => `${relay}.epoch.${lane}`,

@@ -1,0 +1,130 @@
+// Orders of people: asked of the lane's owner, who does them in a fenced settle batch. Whoever has no owner for the moment is told so.
+import type { Context } from './context.ts'
+import { shortSubject } from './compose.ts'
+import type { Entry, Settled } from './entry.ts'
+import type { Look } from './look.ts'
+import { entryOf, type Next } from './next.ts'
+import type { Own, Tenure } from './own.ts'
+import type { Notice, Order, OrderResult, Settlement, TraceEvent } from './types.ts'
+import { mayFireForMs, targetOf } from './upkeep.ts'
+
+type Ask = { readonly order: Order; readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
+
+const askMs = 15_000
+const asksAtOnce = 64
+const tooCloseMs = 2_000
+
+/** The asking side: any process of the relay, also one without lanes. */
+export const giveOrders = async (context: Context, look: Look, order: Order, ids: readonly string[]): Promise<OrderResult[]> => {
+  const places = await look.locate(ids)
+  const results: OrderResult[] = []
+  for (let from = 0; from < ids.length; from += asksAtOnce) {
+    const some = ids.slice(from, from + asksAtOnce)
+    results.push(...(await Promise.all(some.map((id) => askOwner(context, order, id, places.get(id))))))
+  }
+  return results
+}
+
+const askOwner = async ({ stream, subjects }: Context, order: Order, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
+  if (!place) return { id, done: false, why: 'it is not in the queue (any more)' }
+  const ask: Ask = { order, id, state: place.state, subject: place.subject }
+  const answer = await stream.ask(subjects.ctl(place.lane), Buffer.from(JSON.stringify(ask)), askMs)
+  if (answer === 'nobody') return { id, done: false, why: 'no process serves its lane at the moment; try again in some seconds' }
+  if (answer === 'silence') return { id, done: false, why: 'the process that serves its lane did not answer in time; look whether it was done' }
+  return JSON.parse(answer.toString()) as OrderResult
+}
+
+/** The owner's side. */
+export class Steer {
+  readonly #context: Context
+  readonly #parts: { readonly own: Own; readonly next: Next; serverNow(): number }
+  readonly #deaf = new Map<Tenure, () => void>()
+
+  constructor(context: Context, parts: { own: Own; next: Next; serverNow(): number }) {
+    this.#context = context
+    this.#parts = parts
+  }
+
+  serve(tenures: readonly Tenure[]): void {
+    const { stream, subjects } = this.#context
+    for (const tenure of tenures)
+      this.#deaf.set(tenure, stream.hear(subjects.ctl(tenure.lane), (data, reply) => {
+        const answer = (result: OrderResult) => reply(Buffer.from(JSON.stringify(result)))
+        void this.#obey(tenure, JSON.parse(data.toString()) as Ask).then(answer, (error: unknown) => this.#context.log.error('BUG', { part: 'steer', error: String((error as Error).stack) }))
+      }))
+  }
+  leave(tenure: Tenure): void {
+    this.#deaf.get(tenure)?.()
+    this.#deaf.delete(tenure)
+  }
+
+  async #obey(tenure: Tenure, ask: Ask): Promise<OrderResult> {
+    const { id, order } = ask
+    const no = (why: string): OrderResult => ({ id, done: false, why })
+    if (!this.#parts.own.mayStart(tenure)) return no('its lane is just changing hands; try again in some seconds')
+    const useless = uselessOrder(order, ask.state)
+    if (useless !== undefined) return no(useless)
+    const entry = ask.state === 'ready' ? this.#parts.next.takeOut(id) : await this.#read(tenure, ask)
+    if (entry === undefined) return no('it has just moved on; look again')
+    if (entry === 'in-flight') return no('it is being tried right now; look again when that has ended')
+    if (entry.head.recipients.length === 0 && order !== 'delete') return no('it could not be understood: it can only be looked at and deleted')
+    return (await this.#do(entry, ask)) ?? { id, done: true }
+  }
+
+  async #read(tenure: Tenure, { subject }: Ask): Promise<Entry | undefined> {
+    const found = await this.#context.stream.last(subject, 'leader')
+    return found.kind === 'found' ? entryOf(tenure, found.record) : undefined
+  }
+
+  /** undefined: done. */
+  async #do(entry: Entry, { id, order, state, subject }: Ask): Promise<OrderResult | undefined> {
+    const { next, serverNow } = this.#parts
+    const { subjects, stream, log } = this.#context
+    const settlement = settlementOf(order, entry, serverNow(), this.#context.pod)
+    const inAdvance: Settled['inAdvance'] = state === 'deferred' ? { subject: targetOf(subjects, entry), until: Math.max(entry.head.nextAt ?? 0, serverNow()) + mayFireForMs } : undefined
+    if (inAdvance && (entry.head.nextAt ?? 0) < serverNow() + tooCloseMs) return { id, done: false, why: 'its next attempt is due just now; look again in some seconds' }
+    const settled = next.settle(entry, settlement, inAdvance)
+    if (inAdvance) next.expect(entry.tenure, shortSubject(subjects, inAdvance.subject), inAdvance.until, settled)
+    const as = await settled
+    if (state === 'ready') next.leave(entry)
+    if (as !== 'stored') return { id, done: false, why: 'its lane has changed hands; try again' }
+    if (state !== 'ready') await stream.purge(subject, entry.seq + 1)
+    log.info('STEERED', { order, delivery: id })
+    return undefined
+  }
+}
+
+const uselessOrder = (order: Order, state: Ask['state']): string | undefined => {
+  if (order === 'hold' && state === 'held') return 'it is on hold already'
+  if (order === 'release' && state !== 'held') return 'it is not on hold'
+  if (order === 'retry' && state === 'ready') return 'it is due already'
+  return undefined
+}
+
+const settlementOf = (order: Order, { delivery }: Entry, now: number, pod: string): Settlement => {
+  const { recipients, delayNoticed } = delivery
+  const event = (kind: TraceEvent['kind'], text: string): TraceEvent => ({ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text })
+  switch (order) {
+    case 'hold':
+      return { held: { recipients, why: 'put on hold by a person' }, notices: [], trace: [event('held', 'put on hold by a person')] }
+    case 'release':
+    case 'retry':
+      return {
+        later: { recipients, at: 0, delayNoticed, last: delivery.last ?? { at: now, why: 'released by a person' }, countsAsAttempt: false },
+        notices: [],
+        trace: [event('released', order === 'retry' ? 'tried again at once, by order' : 'released by a person')],
+      }
+    case 'bounce':
+      return { notices: recipients.map((recipient) => returned(recipient, now)), trace: [event('bounced', 'returned to the sender by order of a person')] }
+    case 'delete':
+      return { notices: [], trace: [event('deleted', 'deleted by a person; nobody was told')] }
+  }
+}
+
+const returned = (recipient: Notice['recipient'], now: number): Notice => ({
+  kind: 'failed',
+  recipient,
+  status: '5.0.0',
+  plain: 'The people who run this mail server returned the message before it could be delivered.',
+  lastAttemptAt: now,
+})

@@ -1,0 +1,104 @@
+// Housekeeping that nobody waits for: bodies whose deliveries have all ended, chunks that never became a message,
+// schedules that came due and did not fire. Removes only what is proven to be over.
+import type { Context } from './context.ts'
+import { shareEnded } from './compose.ts'
+import type { Settled } from './entry.ts'
+import { entryOf } from './next.ts'
+import type { Tenure } from './own.ts'
+import { decodeBodyStart } from './record-wire.ts'
+import type { Removal } from './removal.ts'
+import { deliveryToken } from './subjects.ts'
+import type { StoredRecord } from './stream.ts'
+
+export const chunkAgeMs = 3_600_000 // longer than any DATA may last
+export const overdueMs = 60_000
+export const mayFireForMs = 120_000
+
+/** Purges a body when every delivery that shares it has ended; the ends go after it, so that a crash between loses no trace of them. */
+export const removeEnded = async ({ stream, subjects }: Context, removal: Removal, body: string, shared: number, upTo: number): Promise<boolean> => {
+  if (shared > 1 || upTo === Infinity) {
+    const ends = await stream.subjects(subjects.endsOf(body))
+    if (!ends || sharesIn(ends.keys()) < shared) return false
+  }
+  const below = Math.min(upTo + 1, Number.MAX_SAFE_INTEGER)
+  removal.all(subjects.bodyOf(body), below, () => removal.all(subjects.endsOf(body), below))
+  return true
+}
+
+const sharesIn = (ends: Iterable<string>): number => [...ends].reduce((sum, subject) => sum + shareEnded(subject.slice(subject.lastIndexOf('.') + 1)), 0)
+
+/** Ends whose body was not removed because a process died in between. */
+export const sweepEnds = async (context: Context, removal: Removal): Promise<void> => {
+  const { stream, subjects } = context
+  const [ends, state] = [await stream.subjects(subjects.all('end')), await stream.state()]
+  if (!ends || !state) return
+  for (const [body, ofBody] of Map.groupBy(ends.keys(), (subject) => subject.split('.')[2]!)) {
+    const start = await stream.last(subjects.body(body, 0), 'leader')
+    if (start.kind === 'missing') removal.all(subjects.endsOf(body), state.lastSeq + 1)
+    else if (start.kind === 'found' && sharesIn(ofBody) >= decodeBodyStart(start.record.payload).pointer.shared) await removeEnded(context, removal, body, 1, state.lastSeq)
+  }
+}
+
+/** Chunks older than any DATA may last, whose chunk 0 the leader does not have. */
+export const sweepChunks = async ({ stream, subjects, log }: Context, serverNow: number, olderThanMs = chunkAgeMs): Promise<number> => {
+  const all = await stream.subjects(subjects.all('body'))
+  if (!all) return 0
+  const real = new Set([...all.keys()].filter((subject) => subject.endsWith('.0')).map(bodyId))
+  const orphans = [...new Set([...all.keys()].map(bodyId))].filter((id) => !real.has(id))
+  let swept = 0
+  for (const id of orphans) {
+    const names = [...all.keys()].filter((subject) => bodyId(subject) === id)
+    const newest = await newestOf(stream, names)
+    if (!newest || serverNow - newest.at < olderThanMs || (await stream.last(subjects.body(id, 0), 'leader')).kind !== 'missing') continue
+    if ((await stream.purge(subjects.bodyOf(id), newest.seq + 1)) !== undefined) swept++
+    log.info('SWEPT', { body: id, chunks: names.length })
+  }
+  return swept
+}
+
+const bodyId = (subject: string): string => subject.split('.')[2]!
+
+/** undefined: one of them could not be asked for. */
+const newestOf = async (stream: Context['stream'], names: readonly string[]): Promise<StoredRecord | undefined> => {
+  let newest: StoredRecord | undefined
+  for (const name of names) {
+    const found = await stream.last(name, 'leader')
+    if (found.kind === 'unknown') return undefined
+    if (found.kind === 'found' && found.record.seq > (newest?.seq ?? 0)) newest = found.record
+  }
+  return newest
+}
+
+/** Waiting deliveries of a lane whose time has long come: each as a new attempt, due at once. */
+export const overdueOf = async ({ stream, subjects, log }: Context, tenure: Tenure, serverNow: number): Promise<Settled[]> => {
+  const overdue: Settled[] = []
+  const filter = `${subjects.relay}.later.${tenure.lane}.>`
+  for (let from = 1; tenure.state === 'kept'; ) {
+    const records = await stream.records(filter, 1_000, from)
+    if (!records || records.length === 0) break
+    for (const record of records) {
+      try {
+        const entry = entryOf(tenure, record)
+        if ((entry.head.nextAt ?? Infinity) < serverNow - overdueMs) overdue.push(moved(subjects, entry, serverNow))
+      } catch (error) {
+        log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
+      }
+    }
+    from = records.at(-1)!.seq + 1
+  }
+  return overdue
+}
+
+const moved = (subjects: Context['subjects'], entry: Settled['entry'], serverNow: number): Settled => {
+  const { delivery } = entry
+  const last = delivery.last ?? { at: serverNow, why: 'its schedule did not fire' }
+  return {
+    entry,
+    settlement: { later: { recipients: delivery.recipients, at: 0, delayNoticed: delivery.delayNoticed, last, countsAsAttempt: false }, notices: [], trace: [] },
+    inAdvance: { subject: targetOf(subjects, entry), until: serverNow + mayFireForMs },
+  }
+}
+
+/** The ready subject on which a waiting delivery's schedule puts it. */
+export const targetOf = (subjects: Context['subjects'], { head, tenure }: Settled['entry']): string =>
+  subjects.ready(tenure.lane, head.envelope.class, deliveryToken(head.message, head.n), head.turn)
