@@ -10,11 +10,13 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   standalone: async () => (await import('./standalone.ts')).standaloneCommand,
   relay: async () => (await import('./relay.ts')).relayCommand,
   check: async () => (await import('./check.ts')).checkCommand,
+  'can-send': async () => (await import('./can-send.ts')).canSendCommand,
   schedule: async () => (await import('./schedule.ts')).scheduleCommand,
   queue: async () => (await import('./queue.ts')).queueCommand,
   why: async () => (await import('./trace.ts')).whyCommand,
   trace: async () => (await import('./trace.ts')).traceCommand,
   talk: async () => (await import('./talk.ts')).talkCommand,
+  probe: async () => (await import('./probe.ts')).probeCommand,
   sink: async () => (await import('./sink.ts')).sinkCommand,
 }
 
