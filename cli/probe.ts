@@ -49,7 +49,10 @@ export const probe = async (text: string, options: ProbeOptions, say: (line: str
   const settings = settingsOf(domain, options, say)
   const resolver = createResolver({ nameservers: () => (options.nameserver === undefined ? [] : [options.nameserver]) })
   const lookup: string[] = []
-  const note = (line: string): void => void (lookup.push(line), say(line))
+  const note = (line: string): void => {
+    lookup.push(line)
+    say(line)
+  }
   const addresses = await find(domain, resolver, note)
   const hosts: HostFinding[] = []
   for (const { name, address } of addresses) hosts.push(await probeHost({ host: name, address }, settings))

@@ -53,6 +53,9 @@ const isLame = (packet: DecodedPacket): boolean =>
 
 export const sameName = (a: string, b: string): boolean => a.replace(/\.$/, '').toLowerCase() === b.replace(/\.$/, '').toLowerCase()
 
+/** Longer chains of CNAMEs are somebody's mistake, or malice. */
+export const longestChain = 8
+
 /** Follows CNAMEs as far as this packet goes: an answer, or the name to ask about next. */
 export type Followed<T> = { readonly kind: 'done'; readonly answer: Answer<T> } | { readonly kind: 'alias'; readonly to: string; readonly ttl: number }
 
@@ -69,6 +72,7 @@ export const follow = <T>(packet: DecodedPacket, { name, type }: Question, seen:
     ttl = Math.min(ttl, ttlOf(alias))
     if (seen.has(at)) return { kind: 'done', answer: { kind: 'failed', why: `CNAME loop at ${at}` } }
     seen.add(at)
+    if (seen.size > longestChain) return { kind: 'done', answer: { kind: 'failed', why: `more than ${longestChain} CNAMEs in a row` } }
   }
   // RFC 2308 2.1: NXDOMAIN is about the last name of the chain
   if ((packet as { rcode?: string }).rcode === 'NXDOMAIN') return { kind: 'done', answer: { kind: 'nxdomain', ttl: Math.min(ttl, negativeTtl(packet)) } }

@@ -3,7 +3,7 @@ import { getServers } from 'node:dns'
 import type { Answer, MxRecord, RecordType, Resolver } from './answer.ts'
 import { ask, type NameServer } from './ask.ts'
 import { AnswerCache, type CacheLimits } from './cache.ts'
-import { follow } from './dns-wire.ts'
+import { follow, longestChain } from './dns-wire.ts'
 
 export type ResolverOptions = {
   /** "ip", "ip:port" or "[ip6]:port"; empty: the system's. Asked anew for every question, so a new snapshot counts at once. */
@@ -14,8 +14,6 @@ export type ResolverOptions = {
   readonly now?: () => number
   readonly observe?: (result: Answer<unknown>['kind'], seconds: number) => void
 }
-
-const longestChain = 8
 
 export const createResolver = (options: ResolverOptions): Resolver => {
   const cache = new AnswerCache(options.cache ?? {}, options.now ?? Date.now)
@@ -56,7 +54,6 @@ const chase = async (options: ResolverOptions, name: string, type: RecordType): 
     if (answer.kind === 'failed') return answer
     const followed = follow<unknown>(answer.packet, { name: at, type }, seen)
     if (followed.kind === 'done') return followed.answer
-    if (seen.size > longestChain) break
     at = followed.to
   }
   return { kind: 'failed', why: `more than ${longestChain} CNAMEs in a row` }

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { Answer, MxRecord } from '../dns/index.ts'
+import { forbiddenByDeliverTo, forbiddenByMx } from './addresses.ts'
+import { hostsToAsk, interleave, mostHosts, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
+
+const found = <T>(...records: T[]): Answer<T> => ({ kind: 'records', records, ttl: 60 })
+const nodata: Answer<never> = { kind: 'nodata', ttl: 60 }
+const nxdomain: Answer<never> = { kind: 'nxdomain', ttl: 60 }
+const failed: Answer<never> = { kind: 'failed', why: 'SERVFAIL' }
+const rules: PlanRules = { blocked: ['198.18.7.0/24', '8.8.4.0/24'], allowLoopback: false, backup: false, ourselves: { names: ['mx1.relay.example'], addresses: ['93.184.216.34'] } }
+const host = (name: string, preference: number, v4: Answer<string> = found('8.8.8.8'), v6: Answer<string> = nodata): HostSeen => ({ name, preference, v4, v6 })
+const mx = (...hosts: HostSeen[]): Answer<MxRecord> => found(...hosts.map(({ name, preference }) => ({ preference, exchange: name })))
+const plan = (hosts: HostSeen[], change: Partial<PlanRules> = {}, answer = mx(...hosts), random = () => 0.5): MxPlan =>
+  mxPlan({ domain: 'dest.example', mx: answer, hosts }, { ...rules, ...change }, random)
+const statusOf = (result: { kind: string }): string => {
+  const { kind, outcome, reason } = result as { kind: string; outcome?: { status: string }; reason?: { status: string; class: string } }
+  return kind === 'unroutable' ? `permanent ${outcome!.status}` : kind === 'later' ? `temporary ${reason!.status} ${reason!.class}` : kind
+}
+
+describe('the DNS truth table', () => {
+  const rows: readonly [string, string, string][] = [
+    ['NXDOMAIN for the domain', statusOf(hostsToAsk('dest.example', nxdomain)), 'permanent 5.1.2'],
+    ['a lone null MX', statusOf(hostsToAsk('dest.example', found({ preference: 0, exchange: '.' }))), 'permanent 5.1.10'],
+    ['a failed MX look-up', statusOf(hostsToAsk('dest.example', failed)), 'temporary 4.4.3 DNS'],
+    ['NODATA for MX, but an address', statusOf(plan([host('dest.example', 0)], {}, nodata)), 'hosts'],
+    ['NODATA for MX, and no address either', statusOf(plan([host('dest.example', 0, nodata, nodata)], {}, nodata)), 'permanent 5.1.2'],
+    ['NODATA for MX, and the address look-up fails', statusOf(plan([host('dest.example', 0, failed, nodata)], {}, nodata)), 'temporary 4.4.3 DNS'],
+    ['MX, every host NXDOMAIN', statusOf(plan([host('a.example', 1, nxdomain, nxdomain), host('b.example', 2, nodata, nodata)])), 'temporary 4.4.4 DNS'],
+    ['MX, one host fails and one has no address', statusOf(plan([host('a.example', 1, failed, failed), host('b.example', 2, nodata, nodata)])), 'temporary 4.4.3 DNS'],
+    ['MX, one host fails and one resolves', statusOf(plan([host('a.example', 1, failed, failed), host('b.example', 2)])), 'hosts'],
+    ['MX only to private addresses', statusOf(plan([host('a.example', 1, found('10.0.0.1', '127.0.0.1'))])), 'temporary 4.4.4 DNS'],
+    ['MX only to names that are none', statusOf(hostsToAsk('dest.example', found({ preference: 1, exchange: 'no name' }))), 'temporary 4.4.4 DNS'],
+  ]
+  for (const [what, is, shouldBe] of rows) it(`${what} is ${shouldBe}`, () => assert.equal(is, shouldBe))
+
+  it('never asks the domain itself when it has MX records', () => {
+    const wanted = hostsToAsk('dest.example', found({ preference: 1, exchange: 'a.example' }))
+    assert.deepEqual(wanted.kind === 'ask' && wanted.hosts.map(({ name }) => name), ['a.example'])
+  })
+  it('passes over a null MX among others and says so', () => {
+    const wanted = hostsToAsk('dest.example', found({ preference: 0, exchange: '.' }, { preference: 1, exchange: 'a.example' }))
+    assert.equal(wanted.kind === 'ask' && wanted.hosts.length, 1)
+    assert.match(wanted.notes.join(), /without a name/)
+  })
+  it(`takes the best ${mostHosts} of 200 hosts and says so`, () => {
+    const wanted = hostsToAsk('dest.example', found(...Array.from({ length: 200 }, (_, index) => ({ preference: 200 - index, exchange: `mx${index}.example` }))))
+    assert.equal(wanted.kind === 'ask' && wanted.hosts.length, mostHosts)
+    assert.equal(wanted.kind === 'ask' && wanted.hosts[0]!.preference, 1)
+    assert.match(wanted.notes.join(), /200 MX hosts/)
+  })
+  it('uses an MX that is a public address, and leaves an empty label out', () => {
+    const wanted = hostsToAsk('dest.example', found({ preference: 1, exchange: '8.8.8.8' }, { preference: 2, exchange: 'a..b' }))
+    assert.deepEqual(wanted.kind === 'ask' && wanted.hosts.map(({ name }) => name), ['8.8.8.8'])
+  })
+  it('turns no failed answer into anything permanent, whatever else DNS says (property)', () => {
+    const answer = fc.constantFrom<Answer<string>>(found('8.8.8.8'), nodata, nxdomain, failed, found('10.1.1.1'))
+    fc.assert(fc.property(fc.array(fc.record({ v4: answer, v6: answer, preference: fc.nat(3) }), { minLength: 1, maxLength: 5 }), (seen) => {
+      const hosts = seen.map(({ v4, v6, preference }, index) => host(`h${index}.example`, preference, v4, v6))
+      const result = plan(hosts)
+      assert.notEqual(result.kind, 'unroutable')
+      const usable = hosts.some(({ v4, v6 }) => [v4, v6].some((one) => one.kind === 'records' && one.records.includes('8.8.8.8')))
+      assert.equal(result.kind === 'hosts', usable)
+    }))
+  })
+})
+
+describe('ourselves in the list', () => {
+  it('asks only hosts better than us, by name', () => {
+    const result = plan([host('a.example', 10), host('mx1.relay.example', 20), host('c.example', 30), host('d.example', 20)])
+    assert.deepEqual(result.kind === 'hosts' && result.hosts.map(({ name }) => name), ['a.example'])
+  })
+  it('knows us by address as well', () => {
+    assert.equal(statusOf(plan([host('other.example', 10, found('93.184.216.34')), host('b.example', 20)])), 'permanent 5.4.6')
+  })
+  it('is 5.4.6 where none is better', () => assert.equal(statusOf(plan([host('mx1.relay.example', 10), host('b.example', 20)])), 'permanent 5.4.6'))
+  it('is 5.4.6 for a domain without MX whose address is ours', () => assert.equal(statusOf(plan([host('dest.example', 0, found('93.184.216.34'))], {}, nodata)), 'permanent 5.4.6'))
+})
+
+describe('the order', () => {
+  it('is by preference, then by chance, and each host keeps all its addresses', () => {
+    const chances = [0.9, 0.1, 0.5]
+    const result = plan([host('a.example', 10, found('8.8.8.1', '8.8.8.2')), host('b.example', 10), host('c.example', 5)], {}, undefined, () => chances.shift()!)
+    assert.deepEqual(result.kind === 'hosts' && result.hosts.map(({ name, addresses }) => [name, addresses.length]), [['c.example', 1], ['b.example', 1], ['a.example', 2]])
+  })
+  it('never puts a worse preference before a better one (property)', () => {
+    fc.assert(fc.property(fc.array(fc.nat(5), { minLength: 1, maxLength: 15 }), fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (preferences, chances) => {
+      const result = plan(preferences.map((preference, index) => host(`h${index}.example`, preference)), {}, undefined, () => chances.next().value!)
+      const order = result.kind === 'hosts' ? result.hosts.map(({ preference }) => preference) : []
+      assert.deepEqual(order, preferences.toSorted((a, b) => a - b))
+    }))
+  })
+  it('takes IPv6 and IPv4 in turn', () => assert.deepEqual(interleave(['6a', '6b', '6c'], ['4a']), ['6a', '4a', '6b', '6c']))
+})
+
+describe('addresses an MX must not lead to', () => {
+  const refused = ['127.0.0.1', '10.0.0.1', '192.168.1.1', '172.16.0.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', '::1', '::', 'fe80::1', 'fd00::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '64:ff9b::10.0.0.1', 'ff02::1', '8.8.4.9']
+  for (const address of refused) it(`${address} is refused`, () => assert.notEqual(forbiddenByMx(address, rules), undefined))
+  for (const address of ['8.8.8.8', '2606:4700::1', '64:ff9b::8.8.8.8']) it(`${address} passes`, () => assert.equal(forbiddenByMx(address, rules), undefined))
+  it('loopback passes where a test allows it, private does not', () => {
+    assert.equal(forbiddenByMx('127.0.0.9', { ...rules, allowLoopback: true }), undefined)
+    assert.notEqual(forbiddenByMx('10.0.0.1', { ...rules, allowLoopback: true }), undefined)
+  })
+  it('deliverTo of another namespace reaches its own Services, no one else\'s, and never metadata', () => {
+    assert.equal(forbiddenByDeliverTo('10.96.0.7', 'store.shop.svc', 'shop', rules), undefined)
+    assert.equal(forbiddenByDeliverTo('10.96.0.7', 'store.shop.svc.cluster.local', 'shop', rules), undefined)
+    assert.notEqual(forbiddenByDeliverTo('10.96.0.7', 'store.bank.svc', 'shop', rules), undefined)
+    assert.notEqual(forbiddenByDeliverTo('10.96.0.7', 'store.shop.svc.evil.example'.replace('.svc', ''), 'shop', rules), undefined)
+    assert.notEqual(forbiddenByDeliverTo('169.254.169.254', 'store.shop.svc', 'shop', rules), undefined)
+    assert.equal(forbiddenByDeliverTo('8.8.8.8', 'mail.example', 'shop', rules), undefined)
+  })
+})

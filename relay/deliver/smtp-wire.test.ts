@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { commandLine, mailCommand, rcptCommand, ReplyReader, WireError } from './smtp-wire.ts'
+
+const feed = (...pieces: string[]) => {
+  const reader = new ReplyReader({ bytes: 1000, lines: 10 })
+  const all = pieces.map((piece) => reader.feed(Buffer.from(piece)))
+  return { replies: all.flatMap(({ replies }) => replies), fault: all.find(({ fault }) => fault)?.fault?.fault, reader }
+}
+
+describe('commands', () => {
+  it('are one line whatever an address holds: CR, LF and NUL are refused (property)', () => {
+    const part = fc.string({ unit: 'binary', maxLength: 20 })
+    fc.assert(fc.property(part, part, part, part, (local, domain, envid, orcpt) => {
+      try {
+        const lines = mailCommand({ local, domain }, { envid }) + rcptCommand({ local, domain }, { orcpt, notify: ['FAILURE'] })
+        assert.equal(lines.split('\r\n').length, 3)
+        assert.doesNotMatch(lines.replace(/\r\n/g, ''), /[\r\n\0]/)
+      } catch (error) {
+        assert.ok(error instanceof WireError)
+      }
+    }))
+  })
+  it('refuse "a@b\\r\\nRCPT TO:<c@d>"', () => assert.throws(() => mailCommand({ local: 'a', domain: 'b>\r\nRCPT TO:<c@d' }, {}), { code: 'SMTP_WIRE_UNSAFE' }))
+  it('refuse a blank within a parameter', () => assert.throws(() => mailCommand(null, { envid: 'a b' }), WireError))
+  it('write every parameter as its RFC has it', () => {
+    assert.equal(mailCommand({ local: 'a b', domain: 'c.example' }, { size: 12, body: '8BITMIME', smtputf8: true, ret: 'HDRS', envid: 'x+2By' }), 'MAIL FROM:<"a b"@c.example> SIZE=12 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n')
+    assert.equal(rcptCommand({ local: 'a', domain: 'c.example' }, { notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;a@c.example' }), 'RCPT TO:<a@c.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@c.example\r\n')
+    assert.equal(mailCommand(null, {}), 'MAIL FROM:<>\r\n')
+  })
+  it('refuse a NUL', () => assert.throws(() => commandLine('EHLO a\0b'), WireError))
+})
+
+describe('replies', () => {
+  it('come whole however they are cut (property)', () => {
+    const text = '250-mx.example\r\n250-PIPELINING\r\n250 OK\r\n550 5.1.1 no\r\n354\r\n'
+    fc.assert(fc.property(fc.array(fc.nat(text.length), { maxLength: 12 }), (cuts) => {
+      const at = [0, ...cuts.sort((a, b) => a - b), text.length]
+      const { replies } = feed(...at.slice(1).map((end, index) => text.slice(at[index], end)))
+      assert.deepEqual(replies.map(({ code, lines }) => [code, lines.length]), [[250, 3], [550, 1], [354, 1]])
+    }))
+  })
+  it('read the enhanced code only where its class is the reply\'s', () => {
+    assert.equal(feed('550 5.1.1 no\r\n').replies[0]!.enhanced, '5.1.1')
+    assert.equal(feed('550 4.1.1 no\r\n').replies[0]!.enhanced, undefined)
+    assert.equal(feed('550 10.1.2.3 is listed\r\n').replies[0]!.enhanced, undefined)
+    assert.equal(feed('550-5.7.1 one\r\n550 5.7.1 two\r\n').replies[0]!.enhanced, '5.7.1')
+  })
+  for (const junk of ['HTTP/1.1 400 Bad Request\r\n', '25 OK\r\n', '199 hm\r\n', '250_OK\r\n', '\r\n', '2500 OK\r\n', '250-a\r\n251 b\r\n']) it(`${JSON.stringify(junk)} is no reply`, () => assert.equal(feed(junk).fault, 'garbled'))
+  it('end at 10 lines of a multi-line reply', () => assert.equal(feed('250-more\r\n'.repeat(10)).fault, 'endless'))
+  it('end at 1,000 bytes of one line', () => assert.equal(feed(`250 ${'x'.repeat(2000)}`).fault, 'endless'))
+  it('end at 1,000 bytes over several lines', () => assert.equal(feed(...Array.from({ length: 9 }, () => `250-${'x'.repeat(300)}\r\n`)).fault, 'endless'))
+  it('have no control characters that could break a log line', () => assert.deepEqual(feed('550 a\tb\x1b[31m\rc\r\n').replies[0]!.lines, ['550 a b?[31m?c']))
+  it('keep UTF-8 as it is', () => assert.deepEqual(feed('550 5.1.1 Müller gibt es nicht\r\n').replies[0]!.lines, ['550 5.1.1 Müller gibt es nicht']))
+  it('know when half a reply is left', () => assert.equal(feed('250 OK\r\n250-half\r\n').reader.isMidReply, true))
+})

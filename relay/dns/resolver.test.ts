@@ -1,0 +1,140 @@
+// The resolver against a real name server on loopback that can misbehave in every way of the truth table.
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { startTestDns, type Misbehaviour, type TestDns } from '../../test/tools/dns-server.ts'
+import type { Answer, Resolver } from './answer.ts'
+import { createResolver } from './resolver.ts'
+
+describe('the resolver', () => {
+  let server: TestDns
+  const resolvers: Resolver[] = []
+  const resolver = (options: Partial<Parameters<typeof createResolver>[0]> = {}): Resolver => {
+    const made = createResolver({ nameservers: () => [server.nameserver], timeoutMs: 150, rounds: 1, ...options })
+    resolvers.push(made)
+    return made
+  }
+  before(async () => {
+    server = await startTestDns({
+      'dest.example': { mx: [[10, 'MX1.dest.example'], [20, 'mx2.dest.example']], ttl: 60 },
+      'mx1.dest.example': { a: ['192.0.2.1', '192.0.2.2'], aaaa: ['2001:db8::1'] },
+      'empty.example': {},
+      'null.example': { mx: [[0, '.']] },
+      'alias.example': { cname: 'dest.example' },
+      'loop-a.example': { cname: 'loop-b.example' },
+      'loop-b.example': { cname: 'loop-a.example' },
+      'many.example': { mx: Array.from({ length: 200 }, (_, index) => [index, `mx${index}.many.example`] as const), does: 'truncate' },
+      ...Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`chain${index}.example`, { cname: `chain${index + 1}.example` }])),
+      'chain12.example': { mx: [[1, 'mx.example']] },
+    })
+  })
+  after(async () => {
+    for (const made of resolvers) made.close()
+    await server.close()
+  })
+
+  it('gives MX records with names in lower case and their TTL', async () => {
+    assert.deepEqual(await resolver().mx('dest.example'), { kind: 'records', records: [{ preference: 10, exchange: 'mx1.dest.example' }, { preference: 20, exchange: 'mx2.dest.example' }], ttl: 60 })
+  })
+  it('gives addresses of both families', async () => {
+    const { addresses } = resolver()
+    assert.deepEqual(await Promise.all([addresses('mx1.dest.example', 4), addresses('mx1.dest.example', 6)]).then((found) => found.map((one) => one.kind === 'records' && one.records)), [['192.0.2.1', '192.0.2.2'], ['2001:db8::1']])
+  })
+  it('tells NODATA from NXDOMAIN', async () => {
+    assert.equal((await resolver().mx('empty.example')).kind, 'nodata')
+    assert.equal((await resolver().mx('nowhere.example')).kind, 'nxdomain')
+  })
+  it('keeps the null MX as a record with the root as its name', async () => {
+    assert.deepEqual(await resolver().mx('null.example'), { kind: 'records', records: [{ preference: 0, exchange: '.' }], ttl: 300 })
+  })
+  it('follows a CNAME to the MX behind it', async () => {
+    const answer = await resolver().mx('alias.example')
+    assert.equal(answer.kind === 'records' && answer.records.length, 2)
+  })
+  it('calls a CNAME loop a failure and not an absence', async () => {
+    assert.match(failure(await resolver().mx('loop-a.example')), /loop/)
+  })
+  it('gives up on a chain of 12 CNAMEs as a failure', async () => {
+    assert.match(failure(await resolver().mx('chain0.example')), /CNAME/)
+  })
+  it('asks over TCP what UDP truncated, and takes 200 MX records', async () => {
+    const answer = await resolver().mx('many.example')
+    assert.equal(answer.kind === 'records' && answer.records.length, 200)
+  })
+
+  const failing: readonly [Misbehaviour, RegExp][] = [
+    ['servfail', /SERVFAIL/], ['refused', /REFUSED/], ['hang', /no answer in time/], ['garbage', /no answer in time/], ['lame', /lame/],
+    ['truncate-without-tcp', /truncated/], ['wrong-id', /other questions/], ['wrong-question', /other questions/],
+  ]
+  for (const [does, words] of failing) {
+    it(`calls ${JSON.stringify(does)} a failure, never an absence`, async () => {
+      server.set('bad.example', { mx: [[1, 'mx.bad.example']], does })
+      assert.match(failure(await resolver().mx('bad.example')), words)
+    })
+  }
+  it('takes no answer with a wrong id, and then the right one', async () => {
+    server.set('attacked.example', { mx: [[5, 'right.example']], does: 'wrong-id-then-right' })
+    const answer = await resolver().mx('attacked.example')
+    assert.deepEqual(answer.kind === 'records' && answer.records, [{ preference: 5, exchange: 'right.example' }])
+  })
+  it('asks again without EDNS where a server knows none', async () => {
+    server.set('old.example', { mx: [[5, 'right.example']], does: 'formerr-on-edns' })
+    assert.equal((await resolver().mx('old.example')).kind, 'records')
+  })
+  it('waits for a slow answer within its time-out', async () => {
+    server.set('slow.example', { mx: [[5, 'right.example']], does: { delayMs: 100 } })
+    assert.equal((await resolver({ timeoutMs: 3000 }).mx('slow.example')).kind, 'records')
+  })
+  it('asks the second server when the first does not answer', async () => {
+    const silent = await startTestDns({ 'dest.example': { does: 'hang' } })
+    const answer = await resolver({ nameservers: () => [silent.nameserver, server.nameserver] }).mx('dest.example')
+    await silent.close()
+    assert.equal(answer.kind, 'records')
+  })
+  it('asks the second server when the first fails', async () => {
+    const broken = await startTestDns({ 'dest.example': { does: 'servfail' } })
+    const answer = await resolver({ nameservers: () => [broken.nameserver, server.nameserver] }).mx('dest.example')
+    await broken.close()
+    assert.equal(answer.kind, 'records')
+  })
+  it('says so when there is no name server at all', async () => {
+    assert.match(failure(await resolver({ nameservers: () => ['127.0.0.1:1'] }).mx('dest.example')), /127\.0\.0\.1/)
+  })
+  it('calls a name that DNS cannot hold a failure without asking', async () => {
+    assert.match(failure(await resolver().mx(`${'x'.repeat(64)}.example`)), /no name/)
+  })
+
+  const timesAsked = (name: string): number => server.questions.filter((question) => question.includes(name)).length
+  it('asks once for 50 look-ups at the same time, and keeps the answer for its TTL', async () => {
+    let now = 0
+    const { mx } = resolver({ now: () => now })
+    server.set('once.example', { mx: [[1, 'a.example']], ttl: 60 })
+    await Promise.all(Array.from({ length: 50 }, () => mx('once.example')))
+    now = 59_000
+    await mx('once.example')
+    assert.equal(timesAsked('once.example'), 1)
+    now = 61_000
+    await mx('once.example')
+    assert.equal(timesAsked('once.example'), 2)
+  })
+  it('keeps a TTL of 0 for 5 seconds, and a failure for 10', async () => {
+    let now = 0
+    const { mx } = resolver({ now: () => now })
+    server.set('brief.example', { mx: [[1, 'a.example']], ttl: 0 })
+    server.set('failing.example', { does: 'servfail' })
+    for (const at of [0, 4900, 5100]) {
+      now = at
+      await mx('brief.example')
+    }
+    assert.equal(timesAsked('brief.example'), 2)
+    for (const at of [20_000, 29_900, 30_100]) {
+      now = at
+      await mx('failing.example')
+    }
+    assert.equal(timesAsked('failing.example'), 2)
+  })
+})
+
+const failure = (answer: Answer<unknown>): string => {
+  assert.equal(answer.kind, 'failed')
+  return answer.kind === 'failed' ? answer.why : ''
+}
