@@ -152,7 +152,7 @@ const anyRule = fc.record({
   name: fc.constantFrom('r1', 'r2'),
   match: fc.record({
     sources: fc.array(fc.oneof(anyPrefix, fc.constantFrom('203.0.113.0/24', '10.0.0.0/8', '0.0.0.0/0')), { maxLength: 3 }),
-    authenticated: fc.boolean(), mailFrom: fc.constantFrom(['*'], ['*@shop.example'], ['<>']), rcptTo: fc.constantFrom(['*'], ['*@far.example']),
+    authenticated: fc.boolean(), mailFrom: fc.constantFrom<string[]>(['*'], ['*@shop.example'], ['<>']), rcptTo: fc.constantFrom<string[]>(['*'], ['*@far.example']),
   }, { requiredKeys: [] }),
   action: fc.constantFrom('Allow' as const, 'Deny' as const, 'Hold' as const),
 })

@@ -78,8 +78,19 @@ const domainEnd = (text: string, from: number): number => {
   return found < 0 ? text.length : from + found
 }
 
+const domains = new Map<string, string | undefined>()
+
+/** normalDomain, remembered: a busy relay reads the same few thousand names over and over. */
+export const domainOf = (text: string): string | undefined => {
+  if (domains.has(text)) return domains.get(text)
+  if (domains.size >= 8192) domains.clear()
+  const domain = normalDomain(text)
+  domains.set(text, domain)
+  return domain
+}
+
 const readDomain = (text: string): string | undefined => {
-  if (!text.startsWith('[')) return /[:_]/.test(text) ? undefined : normalDomain(text)
+  if (!text.startsWith('[')) return /[:_]/.test(text) ? undefined : domainOf(text)
   const literal = /^\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]$/i.exec(text)
   const [, six, four] = literal ?? []
   if (four !== undefined) return isIPv4(four) ? `[${four}]` : undefined

@@ -37,7 +37,7 @@ test('takes one leading dot off a line, and an empty message for empty', () => {
   for (const [bytes, text] of [['.\r\n', ''], ['..\r\n.\r\n', '.\r\n'], ['...\r\n.\r\n', '..\r\n'], ['.a\r\n.\r\n', 'a\r\n'], ['a\r\n..b\r\n.\r\n', 'a\r\n.b\r\n'], ['\r\n.\r\n', '\r\n']] as const) {
     for (const cuts of everySplit(bytes)) {
       const seen = scan(bytes, cuts)
-      assert.deepEqual([seen.text, seen.ended, seen.used, seen.bare], [text, true, bytes.length, undefined], `${JSON.stringify(bytes)} ${cuts}`)
+      assert.deepEqual([seen.text, seen.ended, seen.used, seen.bare], [text, true, bytes.length, undefined], `${JSON.stringify(bytes)} ${cuts.join()}`)
     }
   }
 })
@@ -55,7 +55,7 @@ for (const [name, bytes] of lookAlikes) {
     for (const cuts of everySplit(whole)) {
       const seen = scan(whole, cuts)
       assert.notEqual(seen.bare, undefined)
-      assert.equal(whole.slice(seen.used), 'QUIT\r\n', `${JSON.stringify(whole)} ${cuts}`)
+      assert.equal(whole.slice(seen.used), 'QUIT\r\n', `${JSON.stringify(whole)} ${cuts.join()}`)
     }
   })
 }

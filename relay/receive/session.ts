@@ -80,41 +80,41 @@ export class Session extends SMTPConnection {
     if (!this._closing) this.#hangUp(reply('early-talker'))
   }
 
-  async #line(line: Buffer): Promise<void> {
+  #line(line: Buffer): Promise<void> | void {
     this.#disarm()
-    this.#working = true
-    const { verb, answer } = await this.#answer(line)
-    this.#working = false
-    await this.#act(answer, verb)
-  }
-
-  async #answer(line: Buffer): Promise<{ verb: string; answer: Answer }> {
     const ask = this.#ask
     this.#ask = undefined
-    if (ask) return { verb: 'AUTH', answer: ask(line.toString('latin1')) }
+    if (ask) return this.#act(ask(line.toString('latin1')), 'AUTH')
     const text = textOf(line)
-    if (text === undefined) return { verb: '', answer: say(reply('bad-octets')) }
-    if (/^[A-Z]+ \S+ HTTP\/\d/.test(text)) return { verb: '', answer: { kind: 'close', reply: reply('http') } }
+    if (text === undefined) return this.#act(say(reply('bad-octets')), '')
+    if (/^[A-Z]+ \S+ HTTP\/\d/.test(text)) return this.#hangUp(reply('http'))
     const space = text.indexOf(' ')
     const verb = (space < 0 ? text : text.slice(0, space)).toUpperCase()
-    return { verb, answer: await this.#run(verb, space < 0 ? '' : text.slice(space + 1).trim()) }
+    const answer = this.#run(verb, space < 0 ? '' : text.slice(space + 1).trim())
+    return answer instanceof Promise ? this.#actLater(answer, verb) : this.#act(answer, verb)
   }
 
-  async #run(verb: string, argument: string): Promise<Answer> {
+  #run(verb: string, argument: string): Answer | Promise<Answer> {
     const command = commands.get(verb)
     if (!command) return say(reply('unknown-command'))
     this.state.listener = this.#receiver.listener
     if (verb === 'MAIL') refreshSender(this.state)
     try {
-      return await command(this.state, argument)
+      return command(this.state, argument)
     } catch (error) {
-      this.#world.log.error('BUG', { session: this.id, verb, error: String(error), stack: (error as Error).stack })
-      return say(reply('bug'))
+      return say(this.#bug(error, verb))
     }
   }
 
+  async #actLater(answer: Promise<Answer>, verb: string): Promise<void> {
+    this.#working = true
+    const late = await answer.catch((error: unknown) => say(this.#bug(error, verb)))
+    this.#working = false
+    await this.#act(late, verb)
+  }
+
   /** Says the answer, counts it, and does what it asks for. */
-  async #act(answer: Answer, verb: string): Promise<void> {
+  #act(answer: Answer, verb: string): Promise<void> | void {
     if (answer.kind === 'close') return this.#hangUp(answer.reply)
     this.#say(answer.reply, answer.kind === 'say' ? answer.lines : undefined)
     const enough = this.#count(answer.reply, verb)
@@ -123,8 +123,8 @@ export class Session extends SMTPConnection {
     if (answer.kind === 'start-tls') return this.#startTls()
     if (answer.kind === 'start-data') return this.#startData()
     if (this.#world.draining()) return this.#hangUp(this.#closing())
-    await this.#untilRead()
     this.#awaitCommand()
+    return this._socket.writableNeedDrain ? this.#untilRead() : undefined
   }
 
   /** Refusals for the client's fault, and commands that lead nowhere, are bounded; a message that passes starts the count over. */
@@ -179,7 +179,7 @@ export class Session extends SMTPConnection {
     const { transaction } = this.state
     const offered = this.#offered!
     this.#working = true
-    const answer = await acceptMessage(this.state, transaction!, offered).catch((error: unknown) => this.#bug(error))
+    const answer = await acceptMessage(this.state, transaction!, offered).catch((error: unknown) => this.#bug(error, 'DATA'))
     this.#working = false
     this.#offered = undefined
     this.state.transaction = undefined
@@ -190,8 +190,8 @@ export class Session extends SMTPConnection {
     await this.#act(say(answer), 'DATA')
   }
 
-  #bug(error: unknown): Reply {
-    this.#world.log.error('BUG', { session: this.id, verb: 'DATA', error: String(error), stack: (error as Error).stack })
+  #bug(error: unknown, verb: string): Reply {
+    this.#world.log.error('BUG', { session: this.id, verb, error: String(error), stack: (error as Error).stack })
     return reply('bug')
   }
 
@@ -241,14 +241,13 @@ export class Session extends SMTPConnection {
   /** A client that sends commands and never reads must not fill our memory with replies. */
   async #untilRead(): Promise<void> {
     const socket = this._socket
-    if (!socket.writableNeedDrain || socket.destroyed) return
-    socket.uncork()
+    if (socket.destroyed) return
     this.#arm(this.state.listener.limits.commandSeconds * 1000, () => socket.destroy())
     await new Promise<void>((resolve) => {
       const done = () => (socket.off('drain', done), socket.off('close', done), resolve())
       socket.once('drain', done).once('close', done)
     })
-    socket.cork()
+    this.#awaitCommand()
   }
 
   // the library's own words and clocks are not used

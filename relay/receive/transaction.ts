@@ -1,9 +1,10 @@
 // MAIL, RCPT and DATA up to the 354: read the command, ask decide, count limits, and answer.
 import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, indexOf, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
+import type { Recipient } from '../queue/index.ts'
 import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy } from '../snapshot/index.ts'
 import { parsePath } from './address.ts'
 import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
-import { clientOf, say, type Answer, type Command, type State, type Transaction } from './state.ts'
+import { clientOf, say, type Answer, type Command, type Passed, type State, type Transaction } from './state.ts'
 import type { Unit } from './fleet-limits.ts'
 
 export const mail: Command = (state, argument) => {
@@ -59,17 +60,22 @@ const overLimit = (state: State, unit: Unit, policies: readonly Policy[], domain
   return over && reply('over-limit', over)
 }
 
-export const rcpt: Command = async (state, argument) => {
+/** A promise only where another server must be asked: replies that need no waiting go out together. */
+export const rcpt: Command = (state, argument) => {
   const { transaction } = state
   if (!transaction) return say(reply(state.hello ? 'mail-first' : 'hello-first'))
   const text = /^to\s*:(.*)$/is.exec(argument)?.[1]
   if (text === undefined) return say(reply('bad-arguments', { syntax: 'RCPT TO:<address>' }))
-  const answer = await readRecipient(state, transaction, text)
-  if (answer.kind === 'say' && answer.reply.code >= 400) transaction.refused += 1
+  const answer = readRecipient(state, transaction, text)
+  return answer instanceof Promise ? answer.then((late) => counted(transaction, late)) : counted(transaction, answer)
+}
+
+const counted = (transaction: Transaction, answer: Answer): Answer => {
+  if (answer.reply.code >= 400) transaction.refused += 1
   return answer
 }
 
-const readRecipient = async (state: State, transaction: Transaction, text: string): Promise<Answer> => {
+const readRecipient = (state: State, transaction: Transaction, text: string): Answer | Promise<Answer> => {
   const room = recipientLimit(state)
   if (transaction.passed.size >= room.limit) return say(reply('too-many-recipients', room))
   const path = parsePath(text)
@@ -87,29 +93,28 @@ const postmaster = (state: State): Mailbox => {
   return (relay.postmaster === undefined ? undefined : splitMailbox(relay.postmaster)) ?? { local: 'postmaster', domain: relay.hostname }
 }
 
-const passRecipient = async (state: State, transaction: Transaction, recipient: Parameters<typeof keep>[1]): Promise<Answer> => {
+const passRecipient = (state: State, transaction: Transaction, recipient: Recipient): Answer | Promise<Answer> => {
   const snapshot = state.world.snapshot()
   const verdict = decideRecipient({ snapshot, listener: state.listener, client: clientOf(state), mailFrom: transaction.mailFrom, rcptTo: recipient.mailbox })
   warn(state, verdict)
   if (verdict.kind === 'deny') return say(verdict.reply)
   const hosted = hostedDomain(snapshot, recipient.mailbox.domain)
-  const unknown = hosted && (await unknownUser(state, hosted, recipient.mailbox))
-  if (unknown) return say(unknown)
-  const over = overRecipientLimits(state, transaction, recipient.mailbox)
-  if (over) return say(over)
-  keep(transaction, recipient, verdict, hosted)
+  const known = hosted ? decideUser(hosted, recipient.mailbox) : 'yes'
+  if (known !== 'ask') return keep(state, transaction, { recipient, verdict, hosted }, known)
+  return state.world.callouts.ask(hosted!, baseMailbox(hosted!, recipient.mailbox)).then((answer) => keep(state, transaction, { recipient, verdict, hosted }, answer))
+}
+
+const keep = (state: State, transaction: Transaction, passed: Passed, known: 'yes' | 'no' | 'unknown'): Answer => {
+  const { mailbox } = passed.recipient
+  const refusal = (passed.hosted && unknownUser(passed.hosted, mailbox, known)) ?? overRecipientLimits(state, transaction, mailbox)
+  if (refusal) return say(refusal)
+  const key = printMailbox(mailbox)
+  if (!transaction.passed.has(key)) transaction.passed.set(key, passed)
   return say(reply('recipient-ok'))
 }
 
-const keep = (transaction: Transaction, recipient: { mailbox: Mailbox }, verdict: Verdict, hosted: HostedDomain | undefined): void => {
-  const key = printMailbox(recipient.mailbox)
-  if (!transaction.passed.has(key)) transaction.passed.set(key, { recipient, verdict, hosted })
-}
-
-const unknownUser = async (state: State, hosted: HostedDomain, mailbox: Mailbox): Promise<Reply | undefined> => {
-  const known = decideUser(hosted, mailbox)
-  const answer = known === 'ask' ? await state.world.callouts.ask(hosted, baseMailbox(hosted, mailbox)) : known
-  const words = { local: mailbox.local, domain: hosted.domain, manifest: hosted.manifest }
+const unknownUser = (hosted: HostedDomain, { local }: Mailbox, answer: 'yes' | 'no' | 'unknown'): Reply | undefined => {
+  const words = { local, domain: hosted.domain, manifest: hosted.manifest }
   if (answer === 'no') return reply('no-such-user', words)
   return answer === 'unknown' ? reply('cannot-ask', words) : undefined
 }

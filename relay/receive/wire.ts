@@ -93,11 +93,12 @@ export class Wire extends SMTPStream {
       await this.#keep(chunk)
       return chunk.subarray(chunk.length)
     }
-    const line = this.#partial.length === 0 ? chunk.subarray(0, end) : Buffer.concat([...this.#partial, chunk.subarray(0, end)])
+    const whole = this.#partial.length === 0 ? chunk.subarray(0, end) : Buffer.concat([...this.#partial, chunk.subarray(0, end)])
+    const line = whole.at(-1) === CR ? whole.subarray(0, -1) : whole
     const skipped = this.#skipping
     this.#forget()
     if (line.length > this.#longest && !skipped) await this.#waitFor(this.#hooks.lineTooLong())
-    else if (!skipped) await this.#waitFor(this.#hooks.line(line.at(-1) === CR ? line.subarray(0, -1) : line))
+    else if (!skipped) await this.#waitFor(this.#hooks.line(line))
     return chunk.subarray(end + 1)
   }
 
@@ -107,7 +108,7 @@ export class Wire extends SMTPStream {
     this.#partial.push(chunk)
     this.#partialBytes += chunk.length
     if (this.#partial.length > 64) this.#partial = [Buffer.concat(this.#partial)] // byte by byte must not cost a buffer each
-    if (this.#partialBytes <= this.#longest) return
+    if (this.#partialBytes <= this.#longest + 1) return // its CR is not counted
     this.#forget()
     this.#skipping = true
     await this.#waitFor(this.#hooks.lineTooLong())

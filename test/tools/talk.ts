@@ -41,11 +41,13 @@ export const playTalk = async (text: string, options: TalkOptions): Promise<stri
 
 export const playTalkFile = (path: string, options: TalkOptions): Promise<string[]> => playTalk(readFileSync(path, 'utf8'), options)
 
-type Line = {
+export type Line = {
   readonly transcript: string[]
   send(bytes: Buffer): void
   reply(ms: number): Promise<string[] | undefined> // undefined: closed
   startTls(): Promise<void>
+  /** Sends a line and returns the last line of its reply; 'closed' where there is none. */
+  ask(text: string, ms?: number): Promise<string>
   destroy(): void
 }
 
@@ -78,7 +80,8 @@ const unescape = (text: string): Buffer => {
   return Buffer.from(plain, 'latin1')
 }
 
-const openLine = async ({ host = '127.0.0.1', port, implicitTls }: TalkOptions): Promise<Line> => {
+/** A connection to talk on by hand; it says nothing by itself. */
+export const openLine = async ({ host = '127.0.0.1', port, implicitTls }: TalkOptions): Promise<Line> => {
   const raw = connectTcp({ host, port, noDelay: true })
   await once(raw, 'connect')
   let socket: Socket = implicitTls === true ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw
@@ -91,6 +94,10 @@ const openLine = async ({ host = '127.0.0.1', port, implicitTls }: TalkOptions):
       if (!socket.destroyed) socket.write(bytes)
     },
     reply: reader.next,
+    ask: async (text, ms = 30_000) => {
+      line.send(Buffer.from(`${text}\r\n`))
+      return (await reader.next(ms))?.at(-1) ?? 'closed'
+    },
     startTls: async () => {
       socket.removeAllListeners('data')
       const upgraded = connectTls({ socket, rejectUnauthorized: false })

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { openLine, type Line } from '../../test/tools/talk.ts'
+import { plainLogin, startTestReceiver, testSnapshot, type TestReceiver } from '../../test/tools/receive.ts'
+import type { ReceiveOptions } from './index.ts'
+import type { SnapshotInput } from '../snapshot/index.ts'
+
+type Limits = NonNullable<SnapshotInput['listeners'][number]['limits']>
+
+const start = async (t: TestContext, change: (input: SnapshotInput) => void = () => {}, more: Partial<ReceiveOptions> = {}): Promise<TestReceiver> => {
+  const receiver = await startTestReceiver(testSnapshot(change), more)
+  t.after(() => receiver.stop())
+  return receiver
+}
+const withLimits = (limits: Limits) => (input: SnapshotInput) => {
+  for (const listener of input.listeners) listener.limits = limits
+}
+
+const open = async (t: TestContext, receiver: TestReceiver, listener = 'mx'): Promise<Line> => {
+  const line = await openLine({ port: receiver.port(listener), implicitTls: listener === 'submissions' })
+  t.after(() => line.destroy())
+  return line
+}
+
+/** Past the greeting and EHLO; on submissions also authenticated. */
+const greeted = async (t: TestContext, receiver: TestReceiver, listener = 'mx'): Promise<Line> => {
+  const line = await open(t, receiver, listener)
+  assert.match((await line.reply(30_000))?.[0] ?? 'closed', /^220 /)
+  assert.match(await line.ask('EHLO client.example'), /^250 /)
+  if (listener === 'submissions') assert.match(await line.ask(`AUTH PLAIN ${plainLogin()}`), /^235 /)
+  return line
+}
+
+const envelope = async (line: Line, from = 'a@client.example', to: readonly string[] = ['fred@hosted.example']): Promise<void> => {
+  assert.match(await line.ask(`MAIL FROM:<${from}>`), /^250 /)
+  for (const one of to) assert.match(await line.ask(`RCPT TO:<${one}>`), /^250 /)
+}
+
+const sendMail = async (line: Line, text: string, from?: string, to?: readonly string[]): Promise<string> => {
+  await envelope(line, from, to)
+  assert.match(await line.ask('DATA'), /^354 /)
+  return line.ask(`${text}\r\n.`)
+}
+const simple = 'Subject: x\r\n\r\nhello'
+
+test('puts one Received in front, with id, and with the recipient only where it is 1', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  assert.equal(await sendMail(line, simple), '250 2.0.0 queued as m1')
+  assert.match(receiver.queue.kept[0]!.text, /^Received: from client\.example \(\[127\.0\.0\.1\]\)\r\n\tby mx\.test with ESMTP\r\n\tid m1\r\n\tfor <fred@hosted\.example>; \w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d \+0000\r\nSubject: x\r\n\r\nhello\r\n$/)
+  await sendMail(line, simple, undefined, ['fred@hosted.example', 'ann@hosted.example'])
+  assert.doesNotMatch(receiver.queue.kept[1]!.text, /fred@|ann@/)
+})
+
+test('says ESMTPSA for an authenticated sender over TLS, and adds Date, Message-ID and From where they are missing', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver, 'submissions')
+  await sendMail(line, 'Subject: x\r\n\r\nhello', 'orders@shop.example', ['x@far.example'])
+  const { text, message } = receiver.queue.kept[0]!
+  assert.match(text, /with ESMTPSA \(TLSv1\.3 TLS_\w+\)/)
+  assert.match(text, /\r\nDate: .*\r\nMessage-ID: <m1@mx\.test>\r\nFrom: orders@shop\.example\r\nSubject: x\r\n/)
+  assert.deepEqual([message.envelope.sender, message.envelope.because, message.envelope.class], ['shop/shop', 'identified-sender (MailSender shop/shop)', 'transactional'])
+  await sendMail(line, 'Date: now\r\nmessage-id: <a@b>\r\nFROM: orders@shop.example\r\n\r\nhello', 'orders@shop.example', ['x@far.example'])
+  assert.equal(receiver.queue.kept[1]!.text.match(/^(Date|Message-ID|From):/gim)?.length, 3)
+})
+
+test('groups 5 recipients in 2 domains into 2 deliveries, names a recipient given twice once, and traces it', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  await sendMail(line, simple, undefined, ['a@hosted.example', 'fred@listed.example', 'b@hosted.example', 'a@hosted.example', 'ann@listed.example'])
+  const { message } = receiver.queue.kept[0]!
+  assert.deepEqual(message.deliveries.map(({ domain, recipients }) => [domain, recipients.map(({ mailbox }) => mailbox.local)]), [['hosted.example', ['a', 'b']], ['listed.example', ['fred', 'ann']]])
+  assert.deepEqual(receiver.queue.emitted.map(({ kind, message: id }) => [kind, id]), [['accepted', 'm1']])
+})
+
+test('what a policy holds goes to held with the reason, the rest on its way', async (t) => {
+  const receiver = await start(t, (input) => {
+    input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, rules: [{ name: 'legal', match: { rcptTo: ['legal@hosted.example'] }, action: 'Hold' }] }]
+  })
+  await sendMail(await greeted(t, receiver), simple, undefined, ['a@hosted.example', 'legal@hosted.example'])
+  assert.deepEqual(receiver.queue.kept[0]!.message.deliveries.map(({ hold }) => hold), [undefined, 'held by policy (RelayPolicy mail/house, rule legal)'])
+})
+
+const answers = [
+  [{ kind: 'refused', why: 'full' }, /^452 4\.3\.1 /], [{ kind: 'refused', why: 'too-many-domains' }, /^452 4\.5\.3 /],
+  [{ kind: 'refused', why: 'not-durable' }, /^451 4\.3\.0 /], [{ kind: 'unknown', why: 'no leader' }, /^451 4\.3\.0 Not stored \(no leader\)/],
+] as const
+for (const [answer, expected] of answers) {
+  test(`the queue's answer ${JSON.stringify(answer)} becomes ${expected.source}, never 250`, async (t) => {
+    const receiver = await start(t)
+    receiver.queue.answer = answer
+    assert.match(await sendMail(await greeted(t, receiver), simple), expected)
+  })
+}
+
+test('a queue that throws, refuses a body, or does not keep its promise costs 451 or 452, never a 250', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  receiver.queue.writeError = Object.assign(new Error('at 80 %'), { code: 'QUEUE_FULL' })
+  assert.match(await sendMail(line, simple), /^452 4\.3\.1 /)
+  receiver.queue.writeError = new Error('no leader')
+  assert.match(await sendMail(line, simple), /^451 4\.3\.0 Not stored \(no leader\)/)
+  receiver.queue.writeError = undefined
+  receiver.queue.gate = Promise.reject(new Error('a bug'))
+  receiver.queue.gate.catch(() => {})
+  assert.match(await sendMail(line, simple), /^451 4\.3\.0 /)
+  receiver.queue.durability = { ok: false, reason: 'NotDurable', text: 'sync_interval is not always' }
+  assert.match(await line.ask('MAIL FROM:<a@client.example>'), /^451 4\.3\.0 Not stored \(sync_interval is not always\)/)
+  assert.equal(receiver.queue.kept.length, 0)
+})
+
+test('a message over the size limit is read to its end, refused with 552 5.3.4, and its body given up', async (t) => {
+  const receiver = await start(t, withLimits({ messageBytes: 1000 }))
+  const line = await greeted(t, receiver)
+  assert.match(await line.ask('MAIL FROM:<a@client.example> SIZE=1001'), /^552 5\.3\.4 .*1000 octets \(MailRelay mail\/main\)/)
+  assert.match(await sendMail(line, `Subject: x\r\n\r\n${'x'.repeat(100_000)}`), /^552 5\.3\.4 /)
+  assert.deepEqual(receiver.queue.bodies, { begun: 1, abandoned: 1 })
+  assert.match(await sendMail(line, simple), /^250 /)
+})
+
+test('the smaller limit of a MailSender holds for size and recipients, and is named', async (t) => {
+  const receiver = await start(t, (input) => {
+    input.senders![0]!.limits = { maxMessageBytes: 500, recipientsPerMessage: 2 }
+  })
+  const line = await greeted(t, receiver, 'submissions')
+  assert.match(await line.ask('MAIL FROM:<a@shop.example> SIZE=501'), /^552 5\.3\.4 .*MailSender shop\/shop/)
+  await envelope(line, 'a@shop.example', ['1@far.example', '2@far.example'])
+  assert.match(await line.ask('RCPT TO:<3@far.example>'), /^452 4\.5\.3 .*2 recipients.*MailSender shop\/shop/)
+})
+
+test('more than 100 Received headers are a loop, 1,001 headers and 1 MB of header too many', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  assert.match(await sendMail(line, `${'Received: from x\r\n\tby y\r\n'.repeat(100)}\r\nx`), /^250 /)
+  assert.match(await sendMail(line, `${'Received: from x\r\n\tby y\r\n'.repeat(101)}\r\nx`), /^554 5\.4\.6 /)
+  assert.match(await sendMail(line, `${'X: y\r\n'.repeat(1001)}\r\nx`), /^554 5\.6\.0 .*1000 fields/)
+  assert.match(await sendMail(line, `X: ${'y'.repeat(1024 * 1024)}\r\n\r\nx`), /^554 5\.6\.0 .*longer than/)
+  assert.match(await sendMail(line, `Subject: x\r\n\r\n${'Received: x\r\n'.repeat(200)}`), /^250 /, 'in the text they mean nothing')
+})
+
+test('a 5 MB message arrives whole, with 8-bit octets noticed though BODY was not given', async (t) => {
+  const receiver = await start(t)
+  const body = `${'0123456789'.repeat(7)}\r\n`.repeat(70_000)
+  assert.match(await sendMail(await greeted(t, receiver), `Subject: ä\r\n\r\n${body}.end`.replace('\r\n.end', '\r\nend')), /^250 /)
+  const { text, message } = receiver.queue.kept[0]!
+  assert.equal(text.slice(text.indexOf('\r\n\r\n') + 4), `${body}end\r\n`)
+  assert.equal(message.envelope.body, '8BITMIME')
+})
+
+test('a client that leaves in the middle of DATA leaves nothing behind', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  await envelope(line)
+  await line.ask('DATA')
+  line.send(Buffer.from('Subject: half\r\n\r\nof it\r\n'))
+  line.destroy()
+  await until(() => receiver.queue.bodies.abandoned === 1)
+  assert.equal(receiver.queue.kept.length, 0)
+})
+
+test('a line of 12,288 octets is read, one more is 500 5.5.6, and an endless one costs one reply', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  assert.match(await line.ask(`NOOP ${'x'.repeat(12_288 - 5)}`), /^250 /)
+  assert.match(await line.ask(`NOOP ${'x'.repeat(12_288 - 4)}`), /^500 5\.5\.6 /)
+  line.send(Buffer.alloc(5_000_000, 'x'))
+  assert.match((await line.reply(30_000))?.[0] ?? '', /^500 5\.5\.6 /)
+  line.send(Buffer.from('\r\n'))
+  assert.match(await line.ask('NOOP'), /^250 /)
+})
+
+test('limits 3 messages per connection, 3 recipients per message, and 100 commands without a message', async (t) => {
+  const receiver = await start(t, withLimits({ messagesPerConnection: 3, recipientsPerMessage: 3 }))
+  const line = await greeted(t, receiver)
+  await envelope(line, undefined, ['1@hosted.example', '2@hosted.example', '3@hosted.example'])
+  assert.match(await line.ask('RCPT TO:<4@hosted.example>'), /^452 4\.5\.3 /)
+  await line.ask('RSET')
+  for (let index = 0; index < 3; index++) assert.match(await sendMail(line, simple), /^250 /)
+  assert.match(await line.ask('MAIL FROM:<a@client.example>'), /^421 4\.7\.0 .*3 messages/)
+  assert.equal(await line.reply(30_000), undefined)
+  const noops = await greeted(t, receiver)
+  let last = ''
+  for (let index = 0; index < 200 && !last.startsWith('421'); index++) last = await noops.ask(index % 2 ? 'NOOP' : 'RSET')
+  assert.match((await noops.reply(30_000))?.[0] ?? last, /^421 4\.7\.0 Too many commands|^250/)
+  assert.equal(await noops.reply(30_000), undefined)
+})
+
+test('a 2nd connection from one source is one too many where 1 is allowed, and the count goes down again', async (t) => {
+  const receiver = await start(t, withLimits({ connectionsPerSource: 1 }))
+  const first = await greeted(t, receiver)
+  const second = await open(t, receiver)
+  assert.match((await second.reply(30_000))?.[0] ?? '', /^421 4\.7\.0 Too many connections from 127\.0\.0\.1 \(limit 1 of listener mx\)/)
+  await first.ask('QUIT')
+  first.destroy()
+  await until(async () => {
+    const again = await open(t, receiver)
+    const greeting = (await again.reply(30_000))?.[0] ?? ''
+    again.destroy()
+    return greeting.startsWith('220')
+  })
+})
+
+test('a silent client, and one that sends an octet now and then, get 421 4.4.2 when the time for a command is over', async (t) => {
+  const receiver = await start(t, withLimits({ commandSeconds: 0.5 }))
+  const silent = await greeted(t, receiver)
+  assert.match((await silent.reply(30_000))?.[0] ?? '', /^421 4\.4\.2 Waited 0\.5 s for a command/)
+  assert.equal(await silent.reply(30_000), undefined)
+  const slow = await greeted(t, receiver)
+  const trickle = setInterval(() => slow.send(Buffer.from('N')), 100)
+  t.after(() => clearInterval(trickle))
+  assert.match((await slow.reply(30_000))?.[0] ?? '', /^421 4\.4\.2 /)
+})
+
+test('DATA has a time between its pieces and a time as a whole', async (t) => {
+  const receiver = await start(t, withLimits({ dataSeconds: 0.5, messageSeconds: 2 }))
+  const silent = await greeted(t, receiver)
+  await envelope(silent)
+  await silent.ask('DATA')
+  assert.match((await silent.reply(30_000))?.[0] ?? '', /^421 4\.4\.2 .*the message/)
+  const slow = await greeted(t, receiver)
+  await envelope(slow)
+  await slow.ask('DATA')
+  const trickle = setInterval(() => slow.send(Buffer.from('x')), 100)
+  t.after(() => clearInterval(trickle))
+  assert.match((await slow.reply(30_000))?.[0] ?? '', /^421 4\.4\.2 /)
+  await until(() => receiver.queue.bodies.abandoned === 2)
+})
+
+test('a client that never reads its replies is stopped: 1,000,000 pipelined NOOPs are not answered into memory', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  line.send(Buffer.from('NOOP\r\n'.repeat(1_000_000)))
+  let last: string[] | undefined = []
+  let replies = 0
+  while (last !== undefined) {
+    last = await line.reply(30_000)
+    replies += 1
+  }
+  assert.ok(replies <= 110, String(replies))
+})
+
+const until = async (isTrue: () => boolean | Promise<boolean>): Promise<void> => {
+  const deadline = Date.now() + 30_000
+  while (!(await isTrue())) {
+    assert.ok(Date.now() < deadline, 'waited 30 s')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
