@@ -82,7 +82,7 @@ export class ChunkedWriter implements BodyWriter {
     })
     this.#flights.push(flight)
     void flight.then(() => {
-      this.#flights.splice(this.#flights.indexOf(flight), 1)
+      void this.#flights.splice(this.#flights.indexOf(flight), 1)
       this.#give(chunk.length)
     })
     if (this.#flights.length >= chunksInFlight) await Promise.race(this.#flights)

@@ -1,13 +1,15 @@
 // Which free lanes this pod should take now, and which of its own it should hand over. Pure.
 import { laneCount, ranking } from './lanes.ts'
 
+export type Lease = { readonly pod: string; readonly mine: boolean; readonly seq: number }
+
 /** What a pod sees when it decides. Times are monotonic ms. */
 export type Scene = {
   readonly pod: string
   readonly now: number
   readonly others: readonly { readonly pod: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly firstSeen: number }[]
   readonly ours: ReadonlyMap<number, { readonly takenAt: number }>
-  readonly leases: ReadonlyMap<number, { readonly pod: string; readonly mine: boolean; readonly seq: number }> // those that exist
+  readonly leases: ReadonlyMap<number, Lease> // those that exist
   readonly freeSince: ReadonlyMap<number, number>
   readonly startedAt: number
   readonly avoid: ReadonlyMap<number, number> // lanes passed on, until when

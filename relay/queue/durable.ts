@@ -5,7 +5,7 @@ import type { ApiAnswer, JetStream } from './jetstream.ts'
 import { createSubjects } from './subjects.ts'
 import type { DurableAccept } from './types.ts'
 
-export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[]; readonly trustSync?: boolean }
+export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean }
 
 export const streamConfig = (name: string, replicas: number) => ({
   name,

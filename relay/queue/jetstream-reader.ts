@@ -19,95 +19,107 @@ const heartbeatMs = 1_000
 const silenceMs = 3_500 // three heartbeats and a little
 const expiresMs = 30_000
 const mostPerPull = 500
+const leastPerPull = 32
+const lookMs = 500
 
-export const createReader = (options: Options): Reader => {
-  let next = options.from
-  let wanted = 0 // records that may still come
-  let asked = 0 // of these, those asked of the consumer now
-  let lastSign = 0
-  let current: { readonly consumer: string; readonly subscription: Subscription; place: number } | undefined
-  let stopped = false
-  let making = false
+export class JetStreamReader implements Reader {
+  readonly #options: Options
+  readonly #watch: NodeJS.Timeout
+  #next: number
+  #wanted = 0 // records that may still come
+  #asked = 0 // of these, those asked of the consumer now
+  #lastSign = 0
+  #current: { readonly consumer: string; readonly subscription: Subscription; place: number } | undefined
+  #stopped = false
+  #making = false
 
-  const pull = () => {
-    const connection = options.connection()
-    while (current && connection && wanted > asked && (asked === 0 || wanted - asked >= 32)) {
-      const batch = Math.min(wanted - asked, mostPerPull)
-      asked += batch
+  constructor(options: Options) {
+    this.#options = options
+    this.#next = options.from
+    this.#watch = setInterval(() => {
+      if (!this.#current || (this.#asked > 0 && performance.now() - this.#lastSign > silenceMs)) void this.#renew()
+    }, lookMs).unref()
+    void this.#renew()
+  }
+
+  want(count: number): void {
+    this.#wanted += count
+    this.#pull()
+  }
+  alive(): boolean {
+    return this.#current !== undefined && (this.#asked === 0 || performance.now() - this.#lastSign <= silenceMs)
+  }
+  stop(): void {
+    this.#stopped = true
+    clearInterval(this.#watch)
+    this.#drop()
+  }
+
+  #pull(): void {
+    const connection = this.#options.connection()
+    while (this.#current && connection && !connection.isClosed() && this.#wanted > this.#asked && (this.#asked === 0 || this.#wanted - this.#asked >= leastPerPull)) {
+      const batch = Math.min(this.#wanted - this.#asked, mostPerPull)
+      this.#asked += batch
       const ask = JSON.stringify({ batch, expires: expiresMs * 1e6, idle_heartbeat: heartbeatMs * 1e6 })
-      connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${options.name}.${current.consumer}`, ask, { reply: current.subscription.getSubject() })
+      connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#options.name}.${this.#current.consumer}`, ask, { reply: this.#current.subscription.getSubject() })
     }
   }
 
-  const onMessage = (message: Msg) => {
-    lastSign = performance.now()
+  #onMessage(message: Msg): void {
+    this.#lastSign = performance.now()
     const delivered = decodeDelivered(message)
-    if (!delivered) return onStatus(message)
-    if (!current || delivered.place !== current.place + 1) return void renew()
-    current.place = delivered.place
-    next = delivered.record.seq + 1
-    wanted--
-    asked--
-    options.onRecord(delivered.record)
-    pull()
+    if (!delivered) this.#onStatus(message)
+    else if (!this.#current || delivered.place !== this.#current.place + 1) void this.#renew()
+    else {
+      this.#current.place = delivered.place
+      this.#next = delivered.record.seq + 1
+      this.#wanted--
+      this.#asked--
+      this.#options.onRecord(delivered.record)
+      this.#pull()
+    }
   }
 
-  const onStatus = (message: Msg) => {
+  #onStatus(message: Msg): void {
     const code = message.headers?.code ?? 0
     if (code === 100) return // a heartbeat
     const left = message.headers?.get('Nats-Pending-Messages')
-    if (code === 408 && left) asked = Math.max(0, asked - Number(left)) // this pull has expired
-    else return void renew()
-    pull()
+    if (code !== 408 || !left) return void this.#renew()
+    this.#asked = Math.max(0, this.#asked - Number(left)) // this pull has expired
+    this.#pull()
   }
 
-  const drop = () => {
-    if (!current) return
-    const connection = options.connection()
-    if (connection && !connection.isClosed()) {
-      current.subscription.unsubscribe()
-      connection.publish(`$JS.API.CONSUMER.DELETE.${options.name}.${current.consumer}`)
-    }
-    current = undefined
+  #drop(): void {
+    const current = this.#current
+    this.#current = undefined
+    const connection = this.#options.connection()
+    if (!current || !connection || connection.isClosed()) return
+    current.subscription.unsubscribe()
+    connection.publish(`$JS.API.CONSUMER.DELETE.${this.#options.name}.${current.consumer}`)
   }
 
-  const renew = async (): Promise<void> => {
-    if (making || stopped) return
-    making = true
-    drop()
-    asked = 0
-    await make().catch(() => {})
-    making = false
+  async #renew(): Promise<void> {
+    if (this.#making || this.#stopped) return
+    this.#making = true
+    this.#drop()
+    this.#asked = 0
+    await this.#make().catch(() => {})
+    this.#making = false
   }
 
-  const make = async (): Promise<void> => {
-    const connection = options.connection()
+  async #make(): Promise<void> {
+    const { name, api, filters } = this.#options
+    const connection = this.#options.connection()
     if (!connection || connection.isClosed()) return
     const consumer = `c${randomBytes(9).toString('hex')}`
-    const config = { name: consumer, deliver_policy: 'by_start_sequence', opt_start_seq: next, ack_policy: 'none', filter_subjects: options.filters, mem_storage: true, num_replicas: 1, inactive_threshold: 30e9 }
-    const answer = await options.api(`CONSUMER.CREATE.${options.name}.${consumer}`, { stream_name: options.name, config, action: 'create' })
-    if (stopped || !answer || answer.error) return
-    const subscription = connection.subscribe(`_INBOX.${consumer}`, { callback: (_, message) => (current?.consumer === consumer && !stopped ? onMessage(message) : undefined) })
-    current = { consumer, subscription, place: 0 }
-    lastSign = performance.now()
-    pull()
-  }
-
-  const watch = setInterval(() => {
-    if (!current || (asked > 0 && performance.now() - lastSign > silenceMs)) void renew()
-  }, 500)
-  void renew()
-
-  return {
-    want: (count) => {
-      wanted += count
-      pull()
-    },
-    alive: () => current !== undefined && (asked === 0 || performance.now() - lastSign <= silenceMs),
-    stop: () => {
-      stopped = true
-      clearInterval(watch)
-      drop()
-    },
+    const config = { name: consumer, deliver_policy: 'by_start_sequence', opt_start_seq: this.#next, ack_policy: 'none', filter_subjects: filters, mem_storage: true, num_replicas: 1, inactive_threshold: 30e9 }
+    const answer = await api(`CONSUMER.CREATE.${name}.${consumer}`, { stream_name: name, config, action: 'create' })
+    if (this.#stopped || !answer || answer.error) return
+    const callback = (error: unknown, message: Msg) => {
+      if (!error && this.#current?.consumer === consumer && !this.#stopped) this.#onMessage(message)
+    }
+    this.#current = { consumer, subscription: connection.subscribe(`_INBOX.${consumer}`, { callback }), place: 0 }
+    this.#lastSign = performance.now()
+    this.#pull()
   }
 }

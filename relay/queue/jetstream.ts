@@ -1,7 +1,7 @@
 // The real stream, over one NATS connection that never gives up. Says what was answered; what it means is for answers.ts.
-import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
+import { connect, errors, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
 import { randomBytes } from 'node:crypto'
-import { createReader } from './jetstream-reader.ts'
+import { JetStreamReader } from './jetstream-reader.ts'
 import { asBuffer, decodeAck, decodeDirect, encodeHeaders } from './jetstream-wire.ts'
 import type { Found, NewRecord, RawAnswer, Stream, StoredRecord } from './stream.ts'
 
@@ -23,6 +23,7 @@ export type JetStream = Stream & {
 }
 export type ApiAnswer = { readonly [key: string]: unknown; readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string } }
 
+const noResponders = 'no responders'
 const silence = (text: string): RawAnswer => ({ kind: 'silence', text })
 
 /** Connects in the background: until then everything is answered with silence. */
@@ -62,7 +63,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
       const answer = await api(`STREAM.PURGE.${name}`, { filter, seq: below })
       return answer?.success === true ? Number(answer.purged) : undefined
     },
-    read: (how: Parameters<Stream['read']>[0]) => createReader({ name, connection: link.connection, api, ...how }),
+    read: (how: Parameters<Stream['read']>[0]) => new JetStreamReader({ name, connection: link.connection, api, ...how }),
     last: (subject: string, from: 'any' | 'leader') => (from === 'any' ? lastOfAny(link, name, subject, timeout) : lastOfLeader(api, name, subject)),
     records: (filter: string, limit: number, from = 1) => manyRecords(link, name, { filter, limit, from }, timeout),
     subjects: (filter: string) => allSubjects(api, name, filter),
@@ -90,8 +91,8 @@ const openLink = ({ servers, credentials, tls, clientName }: JetStreamOptions) =
       const answer = await connection.request(subject, data, { timeout: ms, ...(headers && { headers: spelled(headers) }) })
       return asBuffer(answer.data)
     } catch (error) {
-      const { name, message } = (error as Error).cause instanceof Error ? ((error as Error).cause as Error) : (error as Error)
-      return name === 'NoRespondersError' ? 'no responders' : message || name
+      const nobody = error instanceof errors.NoRespondersError || (error instanceof errors.RequestError && error.isNoResponders())
+      return nobody ? noResponders : (error as Error).message || (error as Error).name
     }
   }
   const core: Pick<Stream, 'tell' | 'hear' | 'ask'> = {
@@ -108,7 +109,7 @@ const openLink = ({ servers, credentials, tls, clientName }: JetStreamOptions) =
     },
     ask: async (subject, data, ms) => {
       const answer = await request(subject, data, ms)
-      return typeof answer !== 'string' ? answer : answer === 'no responders' ? 'nobody' : 'silence'
+      return typeof answer !== 'string' ? answer : answer === noResponders ? 'nobody' : 'silence'
     },
   }
   const close = async () => {

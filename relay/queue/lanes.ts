@@ -37,5 +37,5 @@ const encodeTime = (now: number): string => {
 /** When an id was made; undefined where it is none of ours. */
 export const timeOfMessageId = (id: string): number | undefined => {
   if (!/^[0-9a-hjkmnp-tv-z]{20}$/.test(id)) return undefined
-  return [...id.slice(0, 10)].reduce((time, character) => time * 32 + alphabet.indexOf(character), 0)
+  return id.slice(0, 10).split('').reduce((time, character) => time * 32 + alphabet.indexOf(character), 0)
 }

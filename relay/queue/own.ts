@@ -1,7 +1,7 @@
 // Takes, keeps and lets go of lanes: the lease with its TTL says who is alive, the epoch's sequence is the fence of
 // everything its owner settles. Writes own and epoch; removes leases and older epochs, with a sequence.
 import { readAnswer } from './answers.ts'
-import { lanesToHandOver, lanesToTake, type Claim, type Scene } from './claim.ts'
+import { lanesToHandOver, lanesToTake, type Claim, type Lease, type Scene } from './claim.ts'
 import type { Context } from './context.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts'
 import { laneCount } from './lanes.ts'
@@ -19,21 +19,6 @@ export type OwnEvents = {
   readerAlive(tenure: Tenure): boolean
 }
 
-export type Own = {
-  readonly heartbeat: Heartbeat
-  start(): void
-  /** A delivery may be started: the lease was renewed lately enough that nobody else can have the lane. */
-  mayStart(tenure: Tenure): boolean
-  tenureOf(lane: number): Tenure | undefined
-  lanes(): number[]
-  lost(tenure: Tenure, why: string): void
-  /** Gives a lane back because this process cannot serve it, and leaves it to others for a while. */
-  passOn(tenure: Tenure, forMs: number): Promise<void>
-  releaseAll(patienceMs: number): Promise<void>
-  setSkewed(skewed: boolean): void
-  stop(): void
-}
-
 const leaseSeconds = 10
 const renewEveryMs = 3_000
 const startWithinMs = 6_000
@@ -41,180 +26,212 @@ const tickMs = 400
 const helloMs = 300
 const handOverPatienceMs = 60_000
 
-export const createOwn = (context: Context, events: OwnEvents, revision: () => string): Own => {
-  const { stream, subjects, clock, log, metrics, pod, incarnation } = context
-  const kept = new Map<number, Kept>()
-  const freeSince = new Map<number, number>()
-  const avoid = new Map<number, number>()
-  let serving = false
-  let skewed = false
-  let stopped = false
-  let lastRenewal = -Infinity
-  let startedAt = 0
-  let busy = false
-  let cancelTick = () => {}
-  const heartbeat = createHeartbeat(context, () => ({ serving: serving && !skewed, lanes: [...kept.keys()], revision: revision() }), () => void tick())
+export class Own {
+  readonly heartbeat: Heartbeat
+  readonly #context: Context
+  readonly #events: OwnEvents
+  readonly #kept = new Map<number, Kept>()
+  readonly #freeSince = new Map<number, number>()
+  readonly #avoid = new Map<number, number>()
+  #serving = false
+  #skewed = false
+  #stopped = false
+  #busy = false
+  #lastRenewal = -Infinity
+  #startedAt = 0
+  #cancelTick = () => {}
 
-  const forget = (tenure: Kept) => {
-    tenure.state = 'gone'
-    if (kept.get(tenure.lane) === tenure) kept.delete(tenure.lane)
-    metrics.queueLanes.set(kept.size)
+  constructor(context: Context, events: OwnEvents, revision: () => string) {
+    this.#context = context
+    this.#events = events
+    const ours = () => ({ serving: this.#serving && !this.#skewed, lanes: this.lanes(), revision: revision() })
+    this.heartbeat = createHeartbeat(context, ours, () => void this.#tick())
   }
-  const lose = (tenure: Kept, why: string) => {
+
+  start(): void {
+    this.#serving = true
+    this.#startedAt = this.#context.clock.monotonic()
+    this.heartbeat.beat()
+    void this.#tick()
+  }
+  /** A delivery may be started: the lease was renewed lately enough that nobody else can have the lane. */
+  mayStart(tenure: Tenure): boolean {
+    return tenure.state === 'kept' && this.#context.clock.monotonic() - (tenure as Kept).lastGood < startWithinMs
+  }
+  tenureOf(lane: number): Tenure | undefined {
+    return this.#kept.get(lane)
+  }
+  lanes(): number[] {
+    return [...this.#kept.keys()]
+  }
+  lost(tenure: Tenure, why: string): void {
     if (tenure.state === 'gone') return
-    forget(tenure)
-    log.warn('LANE_LOST', { lane: tenure.lane, why })
-    events.onLost(tenure, why)
+    this.#forget(tenure)
+    this.#context.log.warn('LANE_LOST', { lane: tenure.lane, why })
+    this.#events.onLost(tenure, why)
+  }
+  /** Gives a lane back because this process cannot serve it, and leaves it to others for a while. */
+  async passOn(tenure: Tenure, forMs: number): Promise<void> {
+    this.#avoid.set(tenure.lane, this.#context.clock.monotonic() + forMs)
+    await this.#release([tenure as Kept], 5_000)
+  }
+  async releaseAll(patienceMs: number): Promise<void> {
+    this.#serving = false
+    await this.#release([...this.#kept.values()], patienceMs)
+    this.heartbeat.beat()
+  }
+  setSkewed(skewed: boolean, byMs: number): void {
+    if (skewed && !this.#skewed) {
+      this.#context.log.error('CLOCK_SKEW', { byMs })
+      void this.#release([...this.#kept.values()], 5_000)
+    }
+    this.#skewed = skewed
+  }
+  stop(): void {
+    this.#stopped = true
+    this.#cancelTick()
+    this.heartbeat.stop()
   }
 
-  const leaseRecord = (lane: number, expect: number): NewRecord => ({
-    subject: subjects.own(lane),
-    payload: Buffer.from(JSON.stringify({ pod, incarnation })),
-    expect: { last: expect },
-    ttlSeconds: leaseSeconds,
-  })
+  async #tick(): Promise<void> {
+    if (this.#busy || this.#stopped) return
+    this.#busy = true
+    this.#cancelTick()
+    await this.#look().catch((error: unknown) => this.#context.log.error('BUG', { part: 'own', error: String((error as Error).stack) }))
+    this.#busy = false
+    if (!this.#stopped) this.#cancelTick = this.#context.clock.after(tickMs, () => void this.#tick())
+  }
 
-  const renew = async (tenures: readonly Kept[]): Promise<void> => {
+  async #look(): Promise<void> {
+    const now = this.#context.clock.monotonic()
+    if (now - this.#lastRenewal >= renewEveryMs) {
+      this.#lastRenewal = now
+      await this.#renew([...this.#kept.values()].filter((tenure) => this.#events.readerAlive(tenure)))
+    }
+    if (!this.#mayTake() || now - this.#startedAt < helloMs) return
+    const scene = await this.#scene()
+    if (!scene || !this.#mayTake()) return
+    void this.#release(lanesToHandOver(scene).map((lane) => this.#kept.get(lane)!), handOverPatienceMs)
+    await this.#take(lanesToTake(scene))
+  }
+  #mayTake(): boolean {
+    return this.#serving && !this.#skewed && !this.#stopped
+  }
+
+  #lease(lane: number, expect: number): NewRecord {
+    return { subject: this.#context.subjects.own(lane), payload: this.#name(), expect: { last: expect }, ttlSeconds: leaseSeconds }
+  }
+  #name(): Buffer {
+    return Buffer.from(JSON.stringify({ pod: this.#context.pod, incarnation: this.#context.incarnation } satisfies Name))
+  }
+
+  async #renew(tenures: readonly Kept[]): Promise<void> {
     if (tenures.length === 0) return
+    const { stream, clock } = this.#context
     const begun = clock.monotonic()
-    const records = tenures.map(({ lane, lease }) => leaseRecord(lane, lease))
+    const records = tenures.map(({ lane, lease }) => this.#lease(lane, lease))
     const meaning = readAnswer(records.length === 1 ? await stream.publish(records[0]!) : await stream.batch(records), { ownAbsent: false, fence: true })
     if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) {
       const first = meaning.lastSeq - tenures.length + 1
       tenures.forEach((tenure, index) => Object.assign(tenure, { lease: first + index, lastGood: begun }))
-    } else if (meaning.kind === 'fenced') {
-      for (const tenure of tenures) await (tenures.length === 1 ? findOut(tenure) : renew([tenure]))
-    }
+    } else if (meaning.kind === 'fenced') for (const tenure of tenures) await (tenures.length === 1 ? this.#findOut(tenure) : this.#renew([tenure]))
   }
   /** Our lease is not as we left it: it lapsed and nobody used that, an answer was lost, or another pod has the lane. */
-  const findOut = async (tenure: Kept): Promise<void> => {
+  async #findOut(tenure: Kept): Promise<void> {
+    const { stream, subjects, incarnation } = this.#context
     const [lease, epoch] = await Promise.all([stream.last(subjects.own(tenure.lane), 'leader'), stream.last(subjects.epoch(tenure.lane), 'leader')])
     if (lease.kind === 'unknown' || epoch.kind === 'unknown') return
-    if (epoch.kind === 'missing' || epoch.record.seq !== tenure.epoch) return lose(tenure, 'another process has taken the lane')
-    if (lease.kind === 'found' && readLease(lease.record.payload)?.incarnation !== incarnation) return lose(tenure, 'the lease names another process')
+    if (epoch.kind === 'missing' || epoch.record.seq !== tenure.epoch) return this.lost(tenure, 'another process has taken the lane')
+    if (lease.kind === 'found' && nameIn(lease.record.payload)?.incarnation !== incarnation) return this.lost(tenure, 'the lease names another process')
     tenure.lease = lease.kind === 'missing' ? 0 : lease.record.seq // the next renewal takes it up again
-    lastRenewal = -Infinity
+    this.#lastRenewal = -Infinity
   }
 
-  const scene = async (): Promise<Scene | undefined> => {
-    const others = heartbeat.others()
-    const now = clock.monotonic()
-    const missing = Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => !kept.has(lane) && !others.some((other) => other.lanes.includes(lane) && other.serving))
-    const leases: Map<number, { pod: string; mine: boolean; seq: number }> = new Map()
-    if (missing.length > 0) {
-      const records = await stream.records(subjects.owns, 100_000)
-      if (!records) return undefined
-      for (const { subject, payload, seq } of records) {
-        const lease = readLease(payload)
-        leases.set(subjects.lane(subject), { pod: lease?.pod ?? '', mine: lease?.incarnation === incarnation, seq })
-      }
+  /** undefined: the servers do not answer. Leases are read only where the heartbeats leave a lane without an owner. */
+  async #scene(): Promise<Scene | undefined> {
+    const { stream, subjects, clock, pod, incarnation } = this.#context
+    const others = this.heartbeat.others()
+    const claimed = new Set(others.flatMap(({ serving, lanes }) => (serving ? lanes : [])))
+    const open = Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => !this.#kept.has(lane) && !claimed.has(lane))
+    const records = open.length === 0 ? [] : await stream.records(subjects.owns, 100_000)
+    if (!records) return undefined
+    const leases = new Map<number, Lease>([...claimed].map((lane) => [lane, { pod: '', mine: false, seq: 0 }]))
+    for (const { subject, payload, seq } of records) {
+      const name = nameIn(payload)
+      leases.set(subjects.lane(subject), { pod: name?.pod ?? '', mine: name?.incarnation === incarnation, seq })
     }
-    const free = new Set(missing.filter((lane) => !leases.has(lane)))
-    for (const lane of freeSince.keys()) if (!free.has(lane)) freeSince.delete(lane)
-    for (const lane of free) if (!freeSince.has(lane)) freeSince.set(lane, now)
-    const claimed = others.flatMap((other) => (other.serving ? other.lanes : []))
-    for (const lane of claimed) if (!leases.has(lane) && !kept.has(lane)) leases.set(lane, { pod: '', mine: false, seq: 0 })
-    return { pod, now, others, ours: kept, leases, freeSince, startedAt, avoid }
+    this.#watchFree(open.filter((lane) => !leases.has(lane)), clock.monotonic())
+    return { pod, now: clock.monotonic(), others, ours: this.#kept, leases, freeSince: this.#freeSince, startedAt: this.#startedAt, avoid: this.#avoid }
+  }
+  #watchFree(free: readonly number[], now: number): void {
+    for (const lane of this.#freeSince.keys()) if (!free.includes(lane)) this.#freeSince.delete(lane)
+    for (const lane of free) if (!this.#freeSince.has(lane)) this.#freeSince.set(lane, now)
   }
 
-  const take = async (claims: readonly Claim[]): Promise<void> => {
+  async #take(claims: readonly Claim[]): Promise<void> {
+    for (const claim of claims.filter(({ adopt }) => adopt)) await this.#adopt(claim)
     const fresh = claims.filter(({ adopt }) => !adopt)
-    for (const claim of claims.filter(({ adopt }) => adopt)) await adoptLane(claim)
     if (fresh.length === 0) return
+    const { stream, subjects, clock } = this.#context
     const begun = clock.monotonic()
-    const records = fresh.flatMap(({ lane, expect }) => [leaseRecord(lane, expect), { subject: subjects.epoch(lane), payload: Buffer.from(JSON.stringify({ pod, incarnation })) }])
+    const records = fresh.flatMap(({ lane, expect }) => [this.#lease(lane, expect), { subject: subjects.epoch(lane), payload: this.#name() }])
     const meaning = readAnswer(await stream.batch(records), { ownAbsent: false, fence: true })
-    if (meaning.kind === 'fenced' && fresh.length > 1) for (const claim of fresh) await take([claim])
+    if (meaning.kind === 'fenced' && fresh.length > 1) for (const claim of fresh) await this.#take([claim])
     if (meaning.kind !== 'stored' || meaning.lastSeq === undefined) return // unknown: what is ours is adopted at the next look
     const first = meaning.lastSeq - records.length + 1
-    gained(fresh.map(({ lane }, index) => ({ lane, lease: first + 2 * index, epoch: first + 2 * index + 1, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' })))
+    this.#gained(fresh.map(({ lane }, index) => ({ lane, lease: first + 2 * index, epoch: first + 2 * index + 1, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' })))
   }
-  const adoptLane = async ({ lane, expect }: Claim): Promise<void> => {
+  /** Taken, but the answer was lost. */
+  async #adopt({ lane, expect }: Claim): Promise<void> {
+    const { stream, subjects, clock, incarnation } = this.#context
     const epoch = await stream.last(subjects.epoch(lane), 'leader')
-    if (epoch.kind !== 'found' || readLease(epoch.record.payload)?.incarnation !== incarnation) return
+    if (epoch.kind !== 'found' || nameIn(epoch.record.payload)?.incarnation !== incarnation) return
     const begun = clock.monotonic()
-    const meaning = readAnswer(await stream.publish(leaseRecord(lane, expect)), { ownAbsent: false, fence: true })
-    if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) gained([{ lane, lease: meaning.lastSeq, epoch: epoch.record.seq, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' }])
+    const meaning = readAnswer(await stream.publish(this.#lease(lane, expect)), { ownAbsent: false, fence: true })
+    if (meaning.kind !== 'stored' || meaning.lastSeq === undefined) return
+    this.#gained([{ lane, lease: meaning.lastSeq, epoch: epoch.record.seq, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' }])
   }
-  const gained = (tenures: readonly Kept[]) => {
+  #gained(tenures: readonly Kept[]): void {
+    const { stream, subjects, metrics, log } = this.#context
     for (const tenure of tenures) {
-      kept.set(tenure.lane, tenure)
-      freeSince.delete(tenure.lane)
+      this.#kept.set(tenure.lane, tenure)
+      this.#freeSince.delete(tenure.lane)
       void stream.purge(subjects.epoch(tenure.lane), tenure.epoch)
     }
-    metrics.queueLanes.set(kept.size)
+    metrics.queueLanes.set(this.#kept.size)
     log.info('LANE_TAKEN', { lanes: tenures.map(({ lane }) => lane) })
-    events.onGained(tenures)
-    heartbeat.beat()
+    this.#events.onGained(tenures)
+    this.heartbeat.beat()
   }
 
-  const release = async (tenure: Kept, patienceMs: number): Promise<void> => {
-    if (tenure.state !== 'kept') return
-    tenure.state = 'leaving'
-    await events.finish(tenure, patienceMs)
-    if ((tenure.state as Tenure['state']) === 'gone') return
-    forget(tenure)
-    events.onLost(tenure, 'let go')
-    await stream.purge(subjects.own(tenure.lane), tenure.lease + 1)
-    heartbeat.beat()
+  /** Lets what is in flight end, then removes the leases: others take the lanes at once. */
+  async #release(tenures: readonly Kept[], patienceMs: number): Promise<void> {
+    const { stream, subjects } = this.#context
+    const leaving = tenures.filter(({ state }) => state === 'kept')
+    for (const tenure of leaving) tenure.state = 'leaving'
+    await Promise.all(
+      leaving.map(async (tenure) => {
+        await this.#events.finish(tenure, patienceMs)
+        if (this.#kept.get(tenure.lane) !== tenure) return
+        this.#forget(tenure)
+        this.#events.onLost(tenure, 'let go')
+        await stream.purge(subjects.own(tenure.lane), tenure.lease + 1)
+      }),
+    )
+    if (leaving.length > 0 && !this.#stopped) this.heartbeat.beat()
   }
-
-  const look = async (): Promise<void> => {
-    if (clock.monotonic() - lastRenewal >= renewEveryMs) {
-      lastRenewal = clock.monotonic()
-      await renew([...kept.values()].filter((tenure) => events.readerAlive(tenure)))
-    }
-    if (!serving || skewed || clock.monotonic() - startedAt < helloMs) return
-    const seen = await scene()
-    if (!seen || !serving || skewed || stopped) return
-    for (const lane of lanesToHandOver(seen)) void release(kept.get(lane)!, handOverPatienceMs)
-    await take(lanesToTake(seen))
-  }
-  const tick = async (): Promise<void> => {
-    if (busy || stopped) return
-    busy = true
-    cancelTick()
-    await look().catch((error: unknown) => log.error('BUG', { part: 'own', error: String((error as Error).stack) }))
-    busy = false
-    if (!stopped) cancelTick = clock.after(tickMs, () => void tick())
-  }
-
-  return {
-    heartbeat,
-    start: () => {
-      serving = true
-      startedAt = clock.monotonic()
-      heartbeat.beat()
-      void tick()
-    },
-    mayStart: (tenure) => tenure.state === 'kept' && clock.monotonic() - (tenure as Kept).lastGood < startWithinMs,
-    tenureOf: (lane) => kept.get(lane),
-    lanes: () => [...kept.keys()],
-    lost: (tenure, why) => lose(tenure as Kept, why),
-    passOn: async (tenure, forMs) => {
-      avoid.set(tenure.lane, clock.monotonic() + forMs)
-      await release(tenure as Kept, 5_000)
-    },
-    releaseAll: async (patienceMs) => {
-      serving = false
-      await Promise.all([...kept.values()].map((tenure) => release(tenure, patienceMs)))
-      heartbeat.beat()
-    },
-    setSkewed: (now) => {
-      if (now && !skewed) for (const tenure of kept.values()) void release(tenure, 5_000)
-      skewed = now
-    },
-    stop: () => {
-      stopped = true
-      cancelTick()
-      heartbeat.stop()
-    },
+  #forget(tenure: Tenure): void {
+    tenure.state = 'gone'
+    if (this.#kept.get(tenure.lane) === tenure) this.#kept.delete(tenure.lane)
+    this.#context.metrics.queueLanes.set(this.#kept.size)
   }
 }
 
-const readLease = (payload: Buffer): { pod: string; incarnation: string } | undefined => {
+type Name = { readonly pod: string; readonly incarnation: string }
+
+const nameIn = (payload: Buffer): Name | undefined => {
   try {
-    return JSON.parse(payload.toString()) as { pod: string; incarnation: string }
+    return JSON.parse(payload.toString()) as Name
   } catch {
     return undefined
   }

@@ -6,7 +6,7 @@ import type { Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
 import { entryOf, Next } from './next.ts'
 import type { LaneNotes } from './notes.ts'
-import { createOwn, type Own, type Tenure } from './own.ts'
+import { Own, type Tenure } from './own.ts'
 import { asDelivery, type DeliveryHead } from './record.ts'
 import { Removal } from './removal.ts'
 import { Settle } from './settle.ts'
@@ -36,7 +36,7 @@ export class Owner {
     this.#context = context
     this.#serverNow = serverNow
     this.removal = new Removal(context)
-    this.own = createOwn(
+    this.own = new Own(
       context,
       {
         onGained: (tenures) => {

@@ -103,22 +103,16 @@ const uselessOrder = (order: Order, state: Ask['state']): string | undefined => 
 
 const settlementOf = (order: Order, { delivery }: Entry, now: number, pod: string): Settlement => {
   const { recipients, delayNoticed } = delivery
-  const event = (kind: TraceEvent['kind'], text: string): TraceEvent => ({ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text })
-  switch (order) {
-    case 'hold':
-      return { held: { recipients, why: 'put on hold by a person' }, notices: [], trace: [event('held', 'put on hold by a person')] }
-    case 'release':
-    case 'retry':
-      return {
-        later: { recipients, at: 0, delayNoticed, last: delivery.last ?? { at: now, why: 'released by a person' }, countsAsAttempt: false },
-        notices: [],
-        trace: [event('released', order === 'retry' ? 'tried again at once, by order' : 'released by a person')],
-      }
-    case 'bounce':
-      return { notices: recipients.map((recipient) => returned(recipient, now)), trace: [event('bounced', 'returned to the sender by order of a person')] }
-    case 'delete':
-      return { notices: [], trace: [event('deleted', 'deleted by a person; nobody was told')] }
+  const traced = (kind: TraceEvent['kind'], text: string): readonly TraceEvent[] => [{ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text }]
+  const again = { recipients, at: 0, delayNoticed, last: delivery.last ?? { at: now, why: 'released by a person' }, countsAsAttempt: false }
+  const settlements: Record<Order, () => Settlement> = {
+    hold: () => ({ held: { recipients, why: 'put on hold by a person' }, notices: [], trace: traced('held', 'put on hold by a person') }),
+    release: () => ({ later: again, notices: [], trace: traced('released', 'released by a person') }),
+    retry: () => ({ later: again, notices: [], trace: traced('released', 'tried again at once, by order') }),
+    bounce: () => ({ notices: recipients.map((recipient) => returned(recipient, now)), trace: traced('bounced', 'returned to the sender by order of a person') }),
+    delete: () => ({ notices: [], trace: traced('deleted', 'deleted by a person; nobody was told') }),
   }
+  return settlements[order]()
 }
 
 const returned = (recipient: Notice['recipient'], now: number): Notice => ({

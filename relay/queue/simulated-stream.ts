@@ -1,0 +1,216 @@
+// A stream in memory that keeps to what JetStream promises and no more: for the model test. One contract test holds it and the
+// real server together. Faults (lost questions, lost answers, late application, refusals, lag, late schedules) come from outside.
+import type { Clock } from './clock.ts'
+import type { Found, NewRecord, RawAnswer, Reader, Stream, StoredRecord } from './stream.ts'
+
+/** What happens to one request. Only `none` is answered truthfully. */
+export type Fault = { readonly kind: 'none' | 'question-lost' | 'answer-lost' | 'refused' } | { readonly kind: 'late'; readonly ms: number }
+export type Chance = {
+  fault(): Fault
+  latencyMs(): number
+  /** How much later than due a schedule fires. */
+  lateMs(): number
+  /** How far a replica that is asked lags behind the leader. */
+  lagMs(): number
+}
+export const noFaults: Chance = { fault: () => ({ kind: 'none' }), latencyMs: () => 1, lateMs: () => 5, lagMs: () => 0 }
+
+const duplicateWindowMs = 120_000
+const armedBeforeMs = 1_000 // a purge this shortly before its time does not stop a schedule any more
+
+type Kept = StoredRecord & { readonly visibleAt: number; readonly expiresAt: number; readonly schedule?: { readonly at: number; readonly target: string } }
+
+export class SimulatedStream {
+  readonly #clock: Clock
+  #chance: Chance
+  #seq = 0
+  #records = new Map<number, Kept>()
+  #ids = new Map<string, number>() // message id → when
+  #readers = new Set<() => void>()
+  #listeners = new Map<string, Set<(data: Buffer, reply: (data: Buffer) => void) => void>>()
+  /** Told of every record stored and every record removed by a purge. */
+  onStored: (record: StoredRecord) => void = () => {}
+  onPurged: (record: StoredRecord) => void = () => {}
+
+  constructor(clock: Clock, chance: Chance = noFaults) {
+    this.#clock = clock
+    this.#chance = chance
+  }
+  setChance(chance: Chance): void {
+    this.#chance = chance
+  }
+  all(): StoredRecord[] {
+    this.#expire()
+    return [...this.#records.values()]
+  }
+
+  /** The stream as one process sees it. */
+  view(): Stream {
+    return {
+      publish: (record) => this.#ask(() => this.#write([record])),
+      batch: (records) => this.#ask(() => this.#write(records)),
+      purge: async (filter, below) => {
+        let removed = 0
+        const answer = await this.#ask(() => {
+          removed = this.#purge(filter, below)
+          return { kind: 'ack', seq: 0, duplicate: false }
+        })
+        return answer.kind === 'ack' ? removed : undefined
+      },
+      read: (how) => this.#read(how),
+      last: (subject, from) => this.#look((now) => this.#last(subject, from === 'any' ? now - this.#chance.lagMs() : now)),
+      records: (filter, limit, from = 1) => this.#look((now) => this.#matching(filter, now - this.#chance.lagMs()).filter(({ seq }) => seq >= from).slice(0, limit)),
+      subjects: (filter) => this.#look(() => countBySubject(this.#matching(filter))),
+      state: () => this.#look((now) => ({ bytes: 0, messages: this.#records.size, lastSeq: this.#seq, at: now })),
+      tell: (subject, data) => this.#tell(subject, data, () => {}),
+      hear: (subject, on) => this.#hear(subject, on),
+      ask: (subject, data, ms) =>
+        new Promise((resolve) => {
+          if (!this.#tell(subject, data, resolve)) resolve('nobody')
+          else this.#clock.after(ms, () => resolve('silence'))
+        }),
+    }
+  }
+
+  #ask(act: () => RawAnswer): Promise<RawAnswer> {
+    const fault = this.#chance.fault()
+    return new Promise((resolve) => {
+      const answerAfter = (ms: number, answer: () => RawAnswer) => void this.#clock.after(ms, () => resolve(answer()))
+      if (fault.kind === 'refused') answerAfter(this.#chance.latencyMs(), () => ({ kind: 'error', code: 10164, text: 'wrong last sequence' }))
+      else if (fault.kind === 'none') answerAfter(this.#chance.latencyMs(), act)
+      else {
+        if (fault.kind === 'answer-lost') this.#clock.after(this.#chance.latencyMs(), act)
+        if (fault.kind === 'late') this.#clock.after(fault.ms, act)
+        answerAfter(4_000, () => ({ kind: 'silence', text: 'time-out' }))
+      }
+    })
+  }
+  #look<T>(see: (now: number) => T): Promise<T> {
+    return new Promise((resolve) => void this.#clock.after(this.#chance.latencyMs(), () => (this.#expire(), resolve(see(this.#clock.now())))))
+  }
+
+  /** All or nothing, as a batch of one is. */
+  #write(records: readonly NewRecord[]): RawAnswer {
+    this.#expire()
+    const now = this.#clock.now()
+    for (const { id } of records) if (id !== undefined && now - (this.#ids.get(id) ?? -Infinity) < duplicateWindowMs) return records.length === 1 ? { kind: 'ack', seq: 0, duplicate: true } : { kind: 'error', code: 10201, text: 'duplicate' }
+    for (const { expect, subject } of records) {
+      const last = expect ? (this.#newest(expect.of ?? subject)?.seq ?? 0) : 0
+      if (expect && last !== expect.last) return { kind: 'error', code: 10071, text: `wrong last sequence: ${last}` }
+    }
+    for (const record of records) this.#append(record, now)
+    return { kind: 'ack', seq: this.#seq, duplicate: false }
+  }
+
+  #append({ subject, payload, id, ttlSeconds, schedule }: NewRecord, now: number): void {
+    if (id !== undefined) this.#ids.set(id, now)
+    const expiresAt = ttlSeconds === undefined ? Infinity : now + ttlSeconds * 1_000
+    const record: Kept = { subject, payload, seq: ++this.#seq, at: now, visibleAt: now, expiresAt, ...(schedule && { schedule }) }
+    this.#records.set(record.seq, record)
+    this.onStored(record)
+    if (schedule) this.#arm(record, schedule)
+    for (const wake of this.#readers) wake()
+  }
+
+  /** Fires once, even if it was purged within the last second; what lies on its subject then goes. */
+  #arm(record: Kept, { at, target }: { at: number; target: string }): void {
+    const due = Math.max(0, at - this.#clock.now())
+    this.#clock.after(Math.max(0, due - armedBeforeMs), () => {
+      if (!this.#records.has(record.seq)) return
+      this.#clock.after(Math.min(due, armedBeforeMs) + this.#chance.lateMs(), () => {
+        for (const [seq, { subject }] of this.#records) if (subject === record.subject) this.#records.delete(seq)
+        this.#append({ subject: target, payload: record.payload }, this.#clock.now())
+      })
+    })
+  }
+
+  #purge(filter: string, below: number): number {
+    this.#expire()
+    const gone = this.#matching(filter).filter(({ seq }) => seq < below)
+    for (const record of gone) this.#records.delete(record.seq)
+    for (const record of gone) this.onPurged(record)
+    return gone.length
+  }
+
+  #read({ filters, from, onRecord }: Parameters<Stream['read']>[0]): Reader {
+    let next = from
+    let wanted = 0
+    let stopped = false
+    let planned = false
+    const step = () => {
+      planned = false
+      if (stopped || wanted === 0) return
+      const now = this.#clock.now() - this.#chance.lagMs()
+      const record = [...this.#records.values()].find(({ seq, subject, visibleAt }) => seq >= next && visibleAt <= now && filters.some((filter) => matches(filter, subject)))
+      if (!record) return void (this.#lastSeqAhead(next) && plan(50))
+      next = record.seq + 1
+      wanted--
+      onRecord(record)
+      plan(0)
+    }
+    const plan = (ms: number) => {
+      if (planned || stopped) return
+      planned = true
+      this.#clock.after(ms, step)
+    }
+    const wake = () => plan(this.#chance.latencyMs())
+    this.#readers.add(wake)
+    return {
+      want: (count) => {
+        wanted += count
+        wake()
+      },
+      alive: () => true,
+      stop: () => {
+        stopped = true
+        this.#readers.delete(wake)
+      },
+    }
+  }
+  #lastSeqAhead(next: number): boolean {
+    return this.#seq >= next && this.#chance.lagMs !== noFaults.lagMs
+  }
+
+  #expire(): void {
+    const now = this.#clock.now()
+    for (const [seq, { expiresAt }] of this.#records) if (expiresAt <= now) this.#records.delete(seq)
+  }
+  #newest(subject: string): Kept | undefined {
+    let newest: Kept | undefined
+    for (const record of this.#records.values()) if (record.subject === subject) newest = record
+    return newest
+  }
+  #last(subject: string, asOf: number): Found {
+    const record = this.#newest(subject)
+    return record && record.visibleAt <= asOf ? { kind: 'found', record } : { kind: 'missing' }
+  }
+  #matching(filter: string, asOf = Infinity): Kept[] {
+    return [...this.#records.values()].filter(({ subject, visibleAt }) => visibleAt <= asOf && matches(filter, subject))
+  }
+
+  #hear(subject: string, on: (data: Buffer, reply: (data: Buffer) => void) => void): () => void {
+    const listeners = this.#listeners.get(subject) ?? new Set()
+    this.#listeners.set(subject, listeners)
+    listeners.add(on)
+    return () => void listeners.delete(on)
+  }
+  #tell(subject: string, data: Buffer, reply: (data: Buffer) => void): boolean {
+    const hearing = [...this.#listeners].filter(([filter]) => matches(filter, subject)).flatMap(([, listeners]) => [...listeners])
+    for (const on of hearing) this.#clock.after(this.#chance.latencyMs(), () => on(data, reply))
+    return hearing.length > 0
+  }
+}
+
+/** Subject filters as NATS has them. */
+export const matches = (filter: string, subject: string): boolean => {
+  const [wanted, tokens] = [filter.split('.'), subject.split('.')]
+  const open = wanted.at(-1) === '>'
+  if (open ? tokens.length < wanted.length : tokens.length !== wanted.length) return false
+  return wanted.every((token, index) => token === '*' || (open && index === wanted.length - 1) || token === tokens[index])
+}
+
+const countBySubject = (records: readonly StoredRecord[]): Map<string, number> => {
+  const counts = new Map<string, number>()
+  for (const { subject } of records) counts.set(subject, (counts.get(subject) ?? 0) + 1)
+  return counts
+}

@@ -1,0 +1,121 @@
+// Looks at the stream every second: does it answer, does it keep the promise, how full is it, what time do the servers have.
+// Decides whether anything may be accepted now.
+import type { Log, Metrics } from '../report/index.ts'
+import type { Clock } from './clock.ts'
+import { checkDurable, makeStream, traceConfig, type DurableOptions } from './durable.ts'
+import type { JetStream } from './jetstream.ts'
+import type { Accepted, DurableAccept } from './types.ts'
+
+type Options = DurableOptions & {
+  readonly bytesLimit: number
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly trace?: { readonly days: number; readonly bytes: number }
+  onOffset(offsetMs: number, skewed: boolean): void
+}
+
+const lookEveryMs = 1_000
+const firstLooksMs = 100
+const checkAgainMs = 30_000
+const fullAt = 0.8
+const skewMs = 2_000
+const quickMs = 1_000 // an answer that took longer says too little of the time
+const usualTrace = { days: 7, bytes: 1_073_741_824 }
+
+export class Watch {
+  readonly #stream: JetStream
+  readonly #options: Options
+  #durable: DurableAccept | undefined
+  #checkedAt = -Infinity
+  #traceMade = false
+  #outage: number | undefined
+  #bytes = 0
+  #full = false
+  #offset = 0
+  #stopped = false
+  #cancel = () => {}
+
+  constructor(stream: JetStream, options: Options) {
+    this.#stream = stream
+    this.#options = options
+    this.#outage = options.clock.now()
+    void this.#keepLooking()
+  }
+
+  refusal(): Accepted | undefined {
+    if (!this.#durable) return { kind: 'unknown', why: 'the queue does not answer' }
+    if (!this.#durable.ok) return { kind: 'refused', why: 'not-durable' }
+    return this.#full ? { kind: 'refused', why: 'full' } : undefined
+  }
+  durable(): DurableAccept {
+    return this.#durable ?? { ok: false, reason: 'Unreachable', text: 'the queue has not answered yet' }
+  }
+  outageSince(): number | undefined {
+    return this.#outage
+  }
+  bytes(): number {
+    return this.#bytes
+  }
+  /** The servers' time, on which schedules fire. */
+  serverNow(): number {
+    return Math.round(this.#options.clock.now() + this.#offset)
+  }
+  stop(): void {
+    this.#stopped = true
+    this.#cancel()
+  }
+
+  async #keepLooking(): Promise<void> {
+    await this.#look().catch((error: unknown) => this.#options.log.error('BUG', { part: 'watch', error: String((error as Error).stack) }))
+    if (!this.#stopped) this.#cancel = this.#options.clock.after(this.#durable ? lookEveryMs : firstLooksMs, () => void this.#keepLooking())
+  }
+
+  async #look(): Promise<void> {
+    const { clock, metrics, onOffset } = this.#options
+    await this.#check()
+    const before = clock.now()
+    const state = await this.#stream.state()
+    const after = clock.now()
+    if (this.#stopped) return
+    this.#reached(state !== undefined && this.#durable !== undefined)
+    metrics.queueUp.set(this.#outage === undefined && this.#durable?.ok === true ? 1 : 0)
+    if (!state) return
+    this.#measure(state.bytes)
+    if (after - before < quickMs) this.#offset = state.at - (before + after) / 2
+    onOffset(this.#offset, Math.abs(this.#offset) > skewMs)
+  }
+
+  /** Once at the start; again from time to time: settings can change while we run, and what was wrong can be put right. */
+  async #check(): Promise<void> {
+    const { clock, log, name, replicas, trace = usualTrace } = this.#options
+    const now = clock.monotonic()
+    if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return
+    const found = await checkDurable(this.#stream, this.#options)
+    if (!found || (found.reason === 'SyncUnknown' && this.#durable?.ok)) return // seen before; a monitor that is away changes nothing
+    if (!found.ok && this.#durable?.reason !== found.reason) log.error('QUEUE_NOT_DURABLE', { reason: found.reason, why: found.text })
+    this.#durable = found
+    this.#checkedAt = now
+    if (!this.#traceMade) this.#traceMade = (await makeStream(this.#stream, traceConfig(name, replicas, trace)))?.config !== undefined
+  }
+
+  #reached(reached: boolean): void {
+    const { clock, log } = this.#options
+    if (reached && this.#outage !== undefined) {
+      log.info('QUEUE_BACK')
+      this.#outage = undefined
+    } else if (!reached && this.#outage === undefined) {
+      this.#outage = clock.now()
+      log.error('QUEUE_UNREACHABLE')
+    }
+  }
+
+  #measure(bytes: number): void {
+    const { metrics, log, bytesLimit } = this.#options
+    this.#bytes = bytes
+    metrics.queueBytes.set(bytes)
+    const full = bytes >= bytesLimit * fullAt
+    if (full && !this.#full) log.warn('QUEUE_FULL', { bytes, limit: bytesLimit })
+    this.#full = full
+  }
+}
