@@ -68,7 +68,7 @@ class Line {
       const began = performance.now()
       dotted = true
       const said = await sendMail(client, open)
-      for (const reply of [said.mail, ...said.recipients, ...(said.data ? [said.data] : [])]) if (reply.code >= 400) this.note(reply.text)
+      for (const reply of new Set([said.mail, ...said.recipients, ...(said.data ? [said.data] : [])])) if (reply.code >= 400) this.note(reply.text)
       if (said.data?.code === 250) this.log.times.push(performance.now() - began)
       said.recipients.forEach((reply, index) => {
         const to = open.to[index]!

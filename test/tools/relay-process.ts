@@ -43,6 +43,15 @@ export const copyManifests = (from: string, to: string, replace: Readonly<Record
   return to
 }
 
+/** Adds `count` hosted domains d0.example, d1.example … that all go to one port, so that mail lies in many lanes. Returns their names. */
+export const addDomains = (manifests: string, count: number, port: number): string[] => {
+  const names = Array.from({ length: count }, (_, n) => `d${n}.example`)
+  const one = (domain: string): string =>
+    `apiVersion: posthouse.dev/v1alpha1\nkind: MailDomain\nmetadata: {name: ${domain.split('.')[0]}, namespace: mail}\nspec:\n  domain: ${domain}\n  inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: 127.0.0.1, port: ${port}, tls: {mode: None}}]}}\n`
+  writeFileSync(join(manifests, 'domains.yaml'), names.map(one).join('---\n'))
+  return names
+}
+
 export type Standalone = Relay & {
   /** User name and password of a MailSender (namespace/name), as the standalone made them. */
   credential(sender: string): { username: string; password: string }

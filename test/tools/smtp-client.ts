@@ -12,7 +12,7 @@ export type SmtpClient = {
   readonly greeting: Reply
   /** One command line, one reply. */
   say(line: string): Promise<Reply>
-  /** Several lines in one packet, as many replies. */
+  /** Several lines in one packet, as many replies; fewer where one is 421. */
   pipeline(lines: readonly string[]): Promise<Reply[]>
   write(bytes: Buffer | string): void
   reply(): Promise<Reply>
@@ -35,7 +35,10 @@ export const openSmtp = async (port: number, options: { host?: string; tls?: boo
     pipeline: async (lines) => {
       socket.write(lines.map((line) => `${line}\r\n`).join(''), 'utf8')
       const all: Reply[] = []
-      for (const _ of lines) all.push(await replies.next())
+      for (const _ of lines) {
+        all.push(await replies.next())
+        if (all.at(-1)!.code === 421) break // said, and gone (RFC 5321 3.8)
+      }
       return all
     },
     write: (bytes) => void socket.write(bytes),
@@ -67,6 +70,7 @@ export const sendMail = async (client: SmtpClient, mail: Mail): Promise<Said> =>
   const replies = await client.pipeline(lines)
   const go = replies.at(-1)!
   const said = { mail: replies[0]!, recipients: replies.slice(1, -1) }
+  if (go.code === 421) return { mail: replies[0]!, recipients: replies.slice(1), data: go }
   if (go.code !== 354) {
     await client.say('RSET')
     return said

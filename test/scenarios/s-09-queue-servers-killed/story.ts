@@ -1,0 +1,62 @@
+// The servers under the queue are killed: one of three at a time, then all at once. What was answered with 250 is on disk.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { joinLedger } from '../../tools/ledger.ts'
+import { sendAll } from '../../tools/load-client.ts'
+import { chance, mailsTo } from '../../tools/mails.ts'
+import { startTestNats, type TestNats } from '../../tools/nats.ts'
+import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
+import { startSink } from '../../tools/sink.ts'
+import { sleep, until } from '../../tools/until.ts'
+import type { Story } from '../story.ts'
+
+const count = 1000
+
+export const story: Story = {
+  title: '1,000 mails while NATS servers are killed, one of three at a time and then all at once: nothing is lost',
+  needs: [],
+  limitSeconds: 600,
+  run: async (ctx) => {
+    const random = chance()
+    ctx.note('seed', random.seed)
+    const sink = await startSink({ keepData: false, delay: () => random.below(50) })
+    ctx.cleanup(() => sink.close())
+    const nats = await startTestNats(3)
+    ctx.cleanup(() => nats.stop())
+    const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: sink.port })
+    const domains = addDomains(manifests, 30, sink.port)
+    const fleet = await startFleet({ folder: ctx.folder, manifests, nats, count: 2 })
+    ctx.cleanup(() => fleet.stop())
+
+    ctx.step(`${count} mails from 20 clients; each server in turn is killed and comes back after 3 s`)
+    let accepted = 0
+    const sending = sendAll({ ports: fleet.ports(), clients: 20, mails: mailsTo(count, domains), onAccepted: (sum) => (accepted = sum), pauseMs: 100, patienceMs: 400_000 })
+    const first = random.below(3)
+    for (let turn = 0; turn < 3; turn++) {
+      await until(`part ${turn} of the load`, () => accepted >= (count * turn) / 5, 180_000)
+      await oneDown(nats, (first + turn) % 3)
+    }
+    ctx.step('all three at once')
+    await until('three fifths of the load', () => accepted >= (count * 3) / 5, 180_000)
+    await Promise.all([0, 1, 2].map((index) => nats.kill(index)))
+    await sleep(1000)
+    await Promise.all([0, 1, 2].map((index) => nats.restart(index)))
+    const sent = await sending
+    assert.equal(sent.accepted.size, count)
+
+    ctx.step('everything accepted arrives')
+    await until('every mail at the next host', () => new Set(sink.recipients()).size >= count, 180_000, 250)
+    await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 120_000, 250)
+    const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
+    ctx.note('duplicates', `${ledger.duplicates} (sent again by clients that were told 451 or lost their connection: ${sent.unsure})`)
+    ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
+    assert.deepEqual(ledger.lost, [])
+    for (const text of sent.trouble.keys()) assert.match(text, /^4\d\d 4\.|^lost/, `a client was told something else than "try again": ${text}`)
+  },
+}
+
+const oneDown = async (nats: TestNats, index: number): Promise<void> => {
+  await nats.kill(index)
+  await sleep(3000)
+  await nats.restart(index)
+}
