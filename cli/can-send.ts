@@ -127,8 +127,8 @@ const line = ({ code, enhanced, text }: Reply): string => [code, enhanced, text]
 const words = { yes: 'yes', no: 'no', held: 'yes, but held until a person decides', ask: 'yes, if the server behind knows the user' } as const
 
 const inWords = ({ to, listener, verdict, reply: said, because, warnings }: Answer): string => {
-  const rule = because === undefined ? '' : ` (rule ${because.rule} of ${because.manifest}, listener ${listener})`
+  const rule = because === undefined || said !== undefined ? '' : `rule ${because.rule} of ${because.manifest}, ` // a reply names it itself
   const answer = styled(verdict === 'no' ? 'red' : verdict === 'yes' ? 'green' : 'yellow', words[verdict])
   const warned = warnings.map(({ rule, manifest }) => `\n  in Warn mode: rule ${rule} of ${manifest} would have acted`).join('')
-  return `${to}: ${answer}${said === undefined ? '' : `: ${said}`}${rule}${warned}`
+  return `${to}: ${answer}${said === undefined ? '' : `: ${said}`} (${rule}listener ${listener})${warned}`
 }

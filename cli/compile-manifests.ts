@@ -1,5 +1,5 @@
 // From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
-import { nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Input, type Made, type Need, type Problem } from '../operator/index.ts'
+import { inOrder, nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Input, type Made, type Need, type Problem } from '../operator/index.ts'
 import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
 import { make } from './standalone/made.ts'
 
@@ -24,7 +24,7 @@ export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1'
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have
     conditions,
-    problems: [...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered)],
+    problems: inOrder([...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered)]),
     needs,
     gathered,
   }

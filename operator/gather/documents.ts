@@ -1,5 +1,5 @@
 // From the text of a YAML file to its documents, each knowing on which line a path stands. Pure.
-import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type Node, type YAMLError } from 'yaml' // positions and all errors, not the first; ISC
+import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit, type Document, type Node, type YAMLError } from 'yaml' // positions and all errors, not the first; ISC
 import type { Problem } from './problem.ts'
 
 export type FileDocument = {
@@ -12,7 +12,7 @@ export type FileDocument = {
 
 export const documentsOf = (file: string, text: string): { readonly documents: readonly FileDocument[]; readonly problems: readonly Problem[] } => {
   const lines = new LineCounter()
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, logLevel: 'error' })
   const documents: FileDocument[] = []
   const problems: Problem[] = []
   for (const [index, doc] of (Array.isArray(parsed) ? parsed : []).entries()) {
@@ -26,13 +26,26 @@ export const documentsOf = (file: string, text: string): { readonly documents: r
 
 type ReadError = { readonly message: string; readonly at: number }
 
-const read = (doc: Document): { readonly value?: unknown; readonly errors: readonly ReadError[] } => {
+const read = (doc: Document.Parsed): { readonly value?: unknown; readonly errors: readonly ReadError[] } => {
   if (doc.errors.length > 0) return { errors: doc.errors.map((error: YAMLError) => ({ message: error.message, at: error.pos[0] })) }
   try {
     return { value: doc.toJS() as unknown, errors: [] }
   } catch (error) {
-    return { errors: [{ message: (error as Error).message, at: doc.range?.[0] ?? 0 }] } // an alias without its anchor
+    return { errors: [{ message: (error as Error).message, at: strayAlias(doc) ?? doc.range[0] }] }
   }
+}
+
+/** Where the first alias without an anchor stands: the parser takes it, reading the value does not. */
+const strayAlias = (doc: Document.Parsed): number | undefined => {
+  let at: number | undefined
+  visit(doc, {
+    Alias: (_, alias) => {
+      if (alias.resolve(doc) !== undefined) return undefined
+      at = alias.range?.[0]
+      return visit.BREAK
+    },
+  })
+  return at
 }
 
 const notYaml = (file: string, document: number, lines: LineCounter, { message, at }: ReadError): Problem => ({

@@ -31,11 +31,12 @@ const filesOf = (path: string): { readonly files: readonly string[] } | { readon
     if (files.length > 0) return { files }
     return { problem: { level: 'error', code: 'NO_MANIFESTS', file: path, message: 'no *.yaml or *.yml file in this folder' } }
   } catch (error) {
-    return { problem: { level: 'error', code: 'FOLDER_UNREADABLE', file: path, message: (error as Error).message } }
+    return { problem: { level: 'error', code: 'FOLDER_UNREADABLE', file: path, message: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file or folder' : (error as Error).message } }
   }
 }
 
-const inOrder = (problems: readonly Problem[]): Problem[] =>
+/** By file, then line. */
+export const inOrder = (problems: readonly Problem[]): Problem[] =>
   [...problems].sort((a, b) => a.file.localeCompare(b.file) || (a.line ?? 0) - (b.line ?? 0))
 
 /** What the documents declare; what is wrong is left out and reported. */

@@ -1,2 +1,2 @@
-export { readManifests, type Gathered } from './from-files.ts'
+export { inOrder, readManifests, type Gathered } from './from-files.ts'
 export { printPath, printProblem, problemCodes, type Problem, type ProblemCode } from './problem.ts'

@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import type { JsonSchema } from '../../crds/index.ts'
 import { didYouMean } from './near-miss.ts'
-import { printPath, type Problem, type ProblemCode } from './problem.ts'
+import type { Problem, ProblemCode } from './problem.ts'
 
 export type Mistake = Pick<Problem, 'code' | 'message' | 'suggestion'> & { readonly path: readonly PropertyKey[] }
 
@@ -45,12 +45,12 @@ const mistake = (code: ProblemCode, path: readonly PropertyKey[], message: strin
 const unknownField = (path: readonly PropertyKey[], key: string, schema: JsonSchema): Mistake => {
   const known = Object.keys(schemaAt(schema, path)?.properties ?? {})
   const full = [...path, key]
-  return mistake('UNKNOWN_FIELD', full, `unknown field ${printPath(full)}`, didYouMean(key, known) ?? `known here: ${known.join(', ')}`)
+  return mistake('UNKNOWN_FIELD', full, 'unknown field', didYouMean(key, known) ?? `known here: ${known.join(', ')}`)
 }
 
 const missing = (path: readonly PropertyKey[], schema: JsonSchema): Mistake => {
   const description = schemaAt(schema, path)?.description
-  return mistake('MISSING', path, `${printPath(path)} is missing${description === undefined ? '' : `: ${description}`}`)
+  return mistake('MISSING', path, `missing${description === undefined ? '' : `: ${description}`}`)
 }
 
 const wrongValue = (path: readonly PropertyKey[], allowed: readonly string[], found: unknown): Mistake =>

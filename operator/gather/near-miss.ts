@@ -5,7 +5,7 @@ export const nearMiss = (word: string, known: readonly string[]): string | undef
   const lower = word.toLowerCase()
   const ranked = known.map((candidate) => ({ candidate, distance: distanceOf(lower, candidate.toLowerCase()) })).sort((a, b) => a.distance - b.distance)
   const [best] = ranked
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(Math.max(word.length, best.candidate.length) / 3)) ? best.candidate : undefined
+  return best !== undefined && best.distance <= Math.max(1, Math.round(Math.max(word.length, best.candidate.length) * 0.4)) ? best.candidate : undefined
 }
 
 export const didYouMean = (word: string, known: readonly string[]): string | undefined => {

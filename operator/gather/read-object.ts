@@ -82,7 +82,7 @@ const readSecret = (value: object): ReadObject => {
   const { metadata: given, data, stringData } = parsed.data
   const decoded = Object.entries(data ?? {}).map(([key, encoded]) => [key, decode(encoded)] as const)
   const broken = decoded.filter(([, plain]) => plain === undefined)
-  if (broken.length > 0) return mistaken(...broken.map(([key]) => wrong('BAD_SECRET', ['data', key], `data.${key} is not base64`, 'write it as plain text under stringData')))
+  if (broken.length > 0) return mistaken(...broken.map(([key]) => wrong('BAD_SECRET', ['data', key], 'not base64', 'write it as plain text under stringData')))
   const secret = { namespace: given.namespace ?? 'default', name: given.name, data: { ...(Object.fromEntries(decoded) as Record<string, string>), ...stringData } }
   return { kind: 'secret', secret }
 }

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { duration, isLonger, parseDuration, printDuration } from './duration.ts'
+
+// the same table is to be held against the API server's format: duration
+const table: readonly (readonly [string, number | undefined])[] = [
+  ['1s', 1],
+  ['90s', 90],
+  ['2m', 120],
+  ['1h30m', 5400],
+  ['1d', 86_400],
+  ['1d12h', 129_600],
+  ['2w', 1_209_600],
+  ['30d', 2_592_000],
+  ['0030d', 2_592_000],
+  ['0h1s', 1],
+  ['', undefined],
+  ['0s', undefined],
+  ['31d', undefined],
+  ['5w', undefined],
+  ['30d1s', undefined],
+  ['1.5h', undefined],
+  ['30m1h', undefined],
+  ['1h1h', undefined],
+  ['-1h', undefined],
+  ['+1h', undefined],
+  ['1 h', undefined],
+  ['1H', undefined],
+  ['1ms', undefined],
+  ['100', undefined],
+  ['5days', undefined],
+  ['1h\n', undefined],
+  ['99999999s', undefined],
+]
+
+for (const [text, seconds] of table) {
+  test(`${JSON.stringify(text)} is ${seconds === undefined ? 'no duration' : `${seconds} seconds`}`, () => {
+    assert.equal(parseDuration(text), seconds)
+    assert.equal(duration('A wait.').safeParse(text).success, seconds !== undefined)
+  })
+}
+
+test('a field may allow more than 30 days, and says how much', () => {
+  assert.equal(parseDuration('90d', 400), 90 * 86_400)
+  assert.match(duration('Every.', 400).safeParse('401d').error!.issues[0]!.message, /from 1s to 400d/)
+})
+
+test('what is printed is read back as the same seconds, from 1 s to 30 d', () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 30 * 86_400 }), (seconds) => assert.equal(parseDuration(printDuration(seconds)), seconds)))
+})
+
+test('longer compares seconds, not text, and holds for nothing that is no duration', () => {
+  assert.equal(isLonger('2h', '90m'), true)
+  assert.equal(isLonger('60m', '1h'), false)
+  assert.equal(isLonger('5d', 'soon'), false)
+  assert.equal(isLonger('late', '1h'), false)
+})
