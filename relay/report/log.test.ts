@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { createLog } from './log.ts'
+
+const inFolder = async (work: (folder: string) => Promise<void>) => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-log-'))
+  try {
+    await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+describe('the log', () => {
+  it('writes 1 JSON object a line with code, pod and the fields given, mode 0600', () =>
+    inFolder(async (folder) => {
+      const file = join(folder, 'relay.log')
+      createLog({ pod: 'p1', file }).info('REFUSED', { reply: '550 5.7.1 no\r\nforged line', rule: 'r' })
+      for (let tries = 0; tries < 500 && statSync(file, { throwIfNoEntry: false })?.size === 0; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+      const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+      assert.equal(lines.length, 1)
+      const { code, pod, reply, rule, level } = JSON.parse(lines[0]!) as Record<string, unknown>
+      assert.deepEqual({ code, pod, reply, rule, level }, { code: 'REFUSED', pod: 'p1', reply: '550 5.7.1 no\r\nforged line', rule: 'r', level: 30 })
+      assert.equal(statSync(file).mode & 0o777, 0o600)
+    }))
+
+  it('keeps the last of 3 lines when the process ends right after', () => {
+    const script = `const { createLog } = await import(${JSON.stringify(join(import.meta.dirname, 'log.ts'))}); const log = createLog({ pod: 'p' }); for (let n = 0; n < 3; n++) log.warn('STOP', { n }); process.exit(0)`
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+    assert.deepEqual(out.trimEnd().split('\n').map((line) => (JSON.parse(line) as { n: number }).n), [0, 1, 2])
+  })
+})
