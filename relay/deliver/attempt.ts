@@ -33,7 +33,7 @@ export type Attempt = Finding & {
 export type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
 
 /** What is still open while the attempt goes on. */
-type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; lastSaid?: HostEvent; addressesLeft: number; aborted: boolean; mxHosts?: readonly string[] }
+type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; aborted: boolean; mxHosts?: readonly string[] }
 
 export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
   const progress: Progress = { open: attempt.delivery.recipients, ended: [], notes: [], addressesLeft: attempt.settings.addressesPerAttempt, aborted: false }
@@ -59,10 +59,10 @@ const isOver = ({ signal }: Attempt, progress: Progress): boolean => {
   return progress.aborted || progress.open.length === 0 || progress.addressesLeft <= 0
 }
 
-const leftOver = ({ last, lastSaid }: Progress): Outcome => ({
+const leftOver = ({ last, telling }: Progress): Outcome => ({
   kind: 'deferred',
   why: last ?? { class: 'Other', status: '4.4.0', text: 'no next hop is known' },
-  ...(lastSaid?.kind === 'said' && { said: lastSaid.said }),
+  ...(telling?.kind === 'said' && { said: telling.said }),
 })
 
 const tryTargets = async (attempt: Attempt, progress: Progress, { targets, mxHosts }: Extract<Found, { kind: 'targets' }>): Promise<void> => {
@@ -155,12 +155,15 @@ const judge = ({ avoid }: Attempt, progress: Progress, recipients: readonly Reci
   if (next === 'later') endAll(progress, recipients, { kind: 'deferred', why: reasonOf(event), ...(event.kind === 'said' && { said: event.said }) })
   else if (next === 'fail' && event.kind === 'said') endAll(progress, recipients, { kind: 'refused', status: statusOf(event), text: reasonOf(event).text, said: event.said })
   else if (next === 'next-host') {
-    progress.last = reasonOf(event)
-    progress.lastSaid = event
-    progress.notes.push(progress.last.text)
+    const reason = reasonOf(event)
+    progress.notes.push(reason.text)
+    // a host that answered says more than a backup that is not there
+    if (progress.telling === undefined || tells(event) >= tells(progress.telling)) Object.assign(progress, { last: reason, telling: event })
   }
   return next
 }
+
+const tells = (event: HostEvent): number => (event.kind === 'silent' && event.at === 'CONNECT' ? 0 : 1)
 
 const statusOf = (event: HostEvent): string => reasonOf(event).status
 

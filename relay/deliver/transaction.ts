@@ -120,15 +120,17 @@ type DotAnswer = { readonly reply: Reply } | { readonly broken: Broken; readonly
 const sendMessage = async (session: Session, content: Content, { timeouts }: Settings): Promise<DotAnswer> => {
   const { wire } = session
   const stuffer = new Stuffer()
+  const sent = { dot: false }
+  const onGone = (): void => void (sent.dot = true)
   if (content.whole !== undefined) {
-    wire.sendBytes(Buffer.concat([stuffer.piece(content.whole), stuffer.end()]))
+    wire.sendBytes(Buffer.concat([stuffer.piece(content.whole), stuffer.end()]), onGone)
   } else {
     const broken = await sendPieces(session, content, stuffer, timeouts.block)
     if (broken !== undefined) return { broken, dotWritten: false }
+    wire.sendBytes(stuffer.end(), onGone)
   }
-  if (wire.broken !== undefined) return { broken: wire.broken, dotWritten: false }
   const heard = await wire.hear(timeouts.dot)
-  if (heard.kind === 'broken') return { broken: heard, dotWritten: true }
+  if (heard.kind === 'broken') return { broken: heard, dotWritten: sent.dot }
   if (heard.reply.code === 421) wire.break(lost)
   return { reply: heard.reply }
 }
@@ -143,7 +145,6 @@ const sendPieces = async ({ wire }: Session, content: Content, stuffer: Stuffer,
     wire.break({ kind: 'broken', how: 'aborted', text: 'the message could not be read' }) // half a message must never be ended by a dot
     throw error
   }
-  wire.sendBytes(stuffer.end())
   return undefined
 }
 

@@ -84,8 +84,9 @@ export class Wire {
     if (this.#broken === undefined) this.socket.write(text)
   }
 
-  sendBytes(bytes: Buffer): void {
-    if (this.#broken === undefined) this.socket.write(bytes)
+  /** `onGone`: the kernel has taken the last byte; from then on the other side may have it. */
+  sendBytes(bytes: Buffer, onGone: () => void): void {
+    if (this.#broken === undefined) this.socket.write(bytes, (error) => void (error ?? onGone()))
   }
 
   /** Writes and waits until the socket wants more, at most `ms`; true unless the wire broke. */

@@ -1,0 +1,145 @@
+// Sessions against a sink on loopback that misbehaves: TLS policies, injected replies, AUTH, HELO, hangs, floods.
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { makeCertificate, type TestCertificate } from '../../test/tools/certificate.ts'
+import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
+import { closeSession, openSession, readExtensions, type Opened, type Opening, type Target } from './session.ts'
+import { settingsFrom, type SettingsInput } from './settings.ts'
+import { Watch } from './wire.ts'
+
+describe('opening a session', () => {
+  let certificate: TestCertificate
+  const sinks: RunningSink[] = []
+  before(() => (certificate = makeCertificate('mx.dest.example')))
+  after(() => Promise.all(sinks.map((sink) => sink.close())))
+
+  const sinkWith = async (options: SinkOptions): Promise<RunningSink> => {
+    const sink = await startSink(options)
+    sinks.push(sink)
+    return sink
+  }
+  const withTls = (options: SinkOptions = {}): Promise<RunningSink> => sinkWith({ tls: { key: certificate.key, cert: certificate.certificate }, ...options })
+  const open = async (sink: RunningSink, target: Partial<Target> = {}, opening: Partial<Opening> = {}, settings: SettingsInput = {}): Promise<Opened> => {
+    const watch = new Watch(10)
+    const opened = await openSession(
+      { host: 'mx.dest.example', address: '127.0.0.1', port: sink.port, tls: 'Opportunistic', implicitTls: false, ...target },
+      { hostname: 'mx1.relay.example', settings: settingsFrom(settings), watch, ...opening },
+    )
+    if (opened.kind === 'open') closeSession(opened.session)
+    return opened
+  }
+  const state = (opened: Opened): string => {
+    if (opened.kind === 'open') return `open ${opened.session.tls === undefined ? 'plain' : opened.session.tls.verified ? 'verified' : 'unverified'}`
+    const { event } = opened
+    return event.kind === 'said' ? `said ${event.said.command} ${event.said.code}` : event.kind === 'tls' ? `tls ${event.how}` : `silent ${event.at} ${event.how}`
+  }
+  const trusted = (): SettingsInput => ({ extraCa: [certificate.certificate] })
+
+  it('reads the extensions of EHLO', () => {
+    const lines = ['250-mx', '250-pipelining', '250-SIZE 1000', '250-AUTH PLAIN login', '250 DSN']
+    assert.deepEqual(readExtensions({ code: 250, lines }), { pipelining: true, eightBitMime: false, smtputf8: false, dsn: true, starttls: false, size: 1000, auth: ['PLAIN', 'LOGIN'] })
+  })
+
+  const policies: readonly [Target['tls'], SinkOptions | 'tls', 'trusted' | 'unknown', string][] = [
+    ['None', 'tls', 'trusted', 'open plain'],
+    ['Opportunistic', {}, 'unknown', 'open plain'],
+    ['Opportunistic', 'tls', 'unknown', 'open unverified'],
+    ['Opportunistic', 'tls', 'trusted', 'open verified'],
+    ['Require', {}, 'unknown', 'tls not-offered'],
+    ['Require', 'tls', 'unknown', 'open unverified'],
+    ['Verify', {}, 'unknown', 'tls not-offered'],
+    ['Verify', 'tls', 'unknown', 'tls unverified'],
+    ['Verify', 'tls', 'trusted', 'open verified'],
+    ['Opportunistic', { replies: { starttls: '454 4.7.0 not now' } }, 'unknown', 'open plain'],
+    ['Require', { replies: { starttls: '454 4.7.0 not now' } }, 'unknown', 'said STARTTLS 454'],
+  ]
+  for (const [tls, options, trust, expected] of policies) {
+    const what = options === 'tls' ? `a host with a ${trust === 'trusted' ? 'certificate that is valid' : 'self-signed certificate'}` : options.replies ? 'a host that refuses STARTTLS' : 'a host without TLS'
+    it(`${tls} and ${what}: ${expected}`, async () => {
+      const sink = await (options === 'tls' ? withTls() : options.replies ? withTls(options) : sinkWith(options))
+      assert.equal(state(await open(sink, { tls }, {}, trust === 'trusted' ? trusted() : {})), expected)
+    })
+  }
+  it('Verify wants the name: a valid certificate for another host is none', async () => {
+    assert.equal(state(await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())), 'tls unverified')
+  })
+  it('a host with TLS 1.1 only fails the handshake', async () => {
+    const sink = await sinkWith({ tls: { key: certificate.key, cert: certificate.certificate, maxVersion: 'TLSv1.1' } })
+    assert.equal(state(await open(sink, { tls: 'Require' })), 'tls handshake')
+  })
+  it('refuses a session whose host sends replies before the handshake', async () => {
+    const sink = await withTls({ injectBeforeTls: '250 2.0.0 injected\r\n' })
+    for (const tls of ['Opportunistic', 'Require', 'Verify'] as const) assert.equal(state(await open(sink, { tls }, {}, trusted())), 'tls injected')
+  })
+  it('refuses half a reply before the handshake as well', async () => {
+    assert.equal(state(await open(await withTls({ injectBeforeTls: '250-inj' }), {}, {}, trusted())), 'tls injected')
+  })
+  it('asks EHLO again after TLS, and believes only that', async () => {
+    const sink = await withTls({ replies: { ehlo: (_line, { isTls }) => (isTls ? '250 mx' : undefined) } })
+    const opened = await open(sink, {}, {}, trusted())
+    assert.equal(opened.kind === 'open' && opened.session.extensions.pipelining, false)
+    assert.equal(sink.commands.filter((line) => line.includes('EHLO')).length, 2)
+  })
+  it('speaks TLS from the first byte on port 465', async () => {
+    const sink = await withTls({ implicitTls: true })
+    assert.equal(state(await open(sink, { implicitTls: true, tls: 'Verify' }, {}, trusted())), 'open verified')
+  })
+
+  const credentials = { username: 'relay', password: 's3cret' }
+  for (const mechanism of ['PLAIN', 'LOGIN']) {
+    it(`logs in with AUTH ${mechanism} over verified TLS, and the transcript has no password`, async () => {
+      const lines: string[] = []
+      const replies = mechanism === 'LOGIN' ? { ehlo: '250-mx\n250-STARTTLS\n250 AUTH LOGIN' } : {}
+      const sink = await withTls({ auth: credentials, replies })
+      assert.equal(state(await open(sink, { credentials, tls: 'Verify' }, { transcript: (_way, line) => void lines.push(line) }, trusted())), 'open verified')
+      const secret = Buffer.from(credentials.password).toString('base64')
+      assert.ok(lines.length > 4 && !lines.some((line) => line.includes(secret) || Buffer.from(line.split(' ').at(-1)!, 'base64').toString().includes(credentials.password)))
+    })
+  }
+  it('never sends a password over unverified TLS, whatever the mode', async () => {
+    const sink = await withTls({ auth: credentials })
+    for (const tls of ['Opportunistic', 'Require'] as const) assert.equal(state(await open(sink, { credentials, tls })), 'tls auth-needs-verified')
+    assert.ok(!sink.commands.some((line) => line.includes('AUTH ')))
+  })
+  it('never sends a password without TLS', async () => {
+    const sink = await sinkWith({ auth: credentials })
+    assert.equal(state(await open(sink, { credentials })), 'tls auth-needs-verified')
+    assert.ok(!sink.commands.some((line) => line.includes('AUTH ')))
+  })
+  it('says what the host said to a wrong password', async () => {
+    const sink = await withTls({ auth: { ...credentials, password: 'other' } })
+    assert.equal(state(await open(sink, { credentials, tls: 'Verify' }, {}, trusted())), 'said AUTH 535')
+  })
+
+  it('falls back to HELO on the same connection', async () => {
+    const sink = await sinkWith({ replies: { ehlo: '502 5.5.1 what' } })
+    assert.equal(state(await open(sink)), 'open plain')
+    assert.deepEqual(sink.commands.slice(0, 2), ['1 EHLO mx1.relay.example', '1 HELO mx1.relay.example'])
+  })
+  it('does not fall back to HELO where an extension is needed', async () => {
+    assert.equal(state(await open(await sinkWith({ replies: { ehlo: '502 5.5.1 what' } }), {}, { needsExtensions: true })), 'said EHLO 502')
+  })
+  it('takes a greeting of 554 for the host\'s', async () => assert.equal(state(await open(await sinkWith({ replies: { greeting: '554 5.3.2 no' } }))), 'said GREETING 554'))
+
+  const short: SettingsInput = { timeouts: { connect: 300, greeting: 300, ehlo: 300, tls: 300 }, replyLimits: { bytes: 20_000, lines: 50 } }
+  const rude: readonly [string, SinkOptions, string][] = [
+    ['silence before the greeting', { hang: 'greeting' }, 'silent GREETING timeout'],
+    ['silence after EHLO', { hang: 'ehlo' }, 'silent EHLO timeout'],
+    ['a drop before the greeting', { drop: 'greeting' }, 'silent GREETING lost'],
+    ['a drop at EHLO', { drop: 'ehlo' }, 'silent EHLO lost'],
+    ['an endless multi-line reply', { flood: 'ehlo' }, 'silent EHLO endless'],
+    ['a line of 10 MB', { longLine: { phase: 'greeting', bytes: 10_000_000 } }, 'silent GREETING endless'],
+    ['a reply byte by byte, slower than the time-out', { dripMs: 60 }, 'silent GREETING timeout'],
+    ['a web server', { replies: { greeting: 'HTTP/1.1 200 OK' } }, 'silent GREETING garbled'],
+  ]
+  for (const [what, options, expected] of rude) it(`${what}: ${expected}`, async () => assert.equal(state(await open(await sinkWith(options), {}, {}, short)), expected))
+
+  it('nobody listening: refused', async () => {
+    const sink = await startSink()
+    await sink.close()
+    assert.equal(state(await open(sink)), 'silent CONNECT refused')
+  })
+  it('is called off by its signal while it connects', async () => {
+    assert.equal(state(await open(await sinkWith({}), {}, { signal: AbortSignal.abort() })), 'silent CONNECT aborted')
+  })
+})
