@@ -8,6 +8,7 @@ import type { Leaving } from './deliveries.ts'
 import { createFleetLimits } from './fleet-limits.ts'
 import { Receiver, type Door } from './receiver.ts'
 import type { World } from './state.ts'
+import { tlsOf } from './tls.ts'
 
 export type ReceiveOptions = {
   readonly snapshot: Snapshot
@@ -33,62 +34,82 @@ export type Receiving = {
   close(): Promise<void>
 }
 
+type Held = { snapshot: Snapshot; readonly door: Door; readonly bind: NonNullable<ReceiveOptions['bind']>; readonly open: Map<string, Receiver> }
+
 export const startReceiving = async (options: ReceiveOptions): Promise<Receiving> => {
-  const state = { snapshot: options.snapshot, draining: false }
-  const door: Door = { world: worldOf(options, state), leaving: options.leaving, sources: new Map() }
   const open = new Map<string, Receiver>()
-  const bind = options.bind ?? (({ bindPort }) => ({ host: '::', port: bindPort }))
-  const reload = async (snapshot: Snapshot): Promise<void> => {
-    state.snapshot = snapshot
-    for (const [key, receiver] of open) {
-      const now = snapshot.listeners.find((listener) => keyOf(listener) === key)
-      if (now) receiver.update(now)
-      else {
-        open.delete(key)
-        await leave(receiver, 0)
-      }
-    }
-    for (const listener of snapshot.listeners) {
-      if (!open.has(keyOf(listener))) open.set(keyOf(listener), await openListener(door, listener, bind(listener)))
-    }
-  }
-  await reload(options.snapshot)
+  const door: Door = { world: worldOf(options, () => held.snapshot), leaving: options.leaving, sources: new Map() }
+  const held: Held = { snapshot: options.snapshot, door, bind: options.bind ?? (({ bindPort }) => ({ host: '::', port: bindPort })), open }
+  await reload(held, options.snapshot)
   const drain = async (ms: number): Promise<void> => {
-    state.draining = true
     await Promise.all([...open.values()].map((receiver) => leave(receiver, ms)))
   }
-  return { addresses: () => [...open.values()].map(addressOf), reload, drain, close: () => drain(0) }
+  return { addresses: () => [...open.values()].map(addressOf), reload: (snapshot) => reload(held, snapshot), drain, close: () => drain(0) }
 }
 
-const worldOf = (options: ReceiveOptions, state: { snapshot: Snapshot; draining: boolean }): World => ({
+const worldOf = (options: ReceiveOptions, snapshot: () => Snapshot): World => ({
   ...options,
-  snapshot: () => state.snapshot,
+  snapshot,
   callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown'))),
   limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: Date.now }),
-  draining: () => state.draining,
 })
+
+/** What can fail comes first: certificates, then new listeners; only then is anything in force changed. */
+const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {
+  for (const listener of snapshot.listeners) tlsOf(snapshot, listener)
+  const wanted = new Map(snapshot.listeners.map((listener) => [keyOf(listener), listener]))
+  const gone = [...held.open].filter(([key]) => !wanted.has(key))
+  for (const [, receiver] of gone) receiver.server.close() // frees the port for a listener of another name or protocol
+  const opened = await openAll(held, snapshot, [...wanted].filter(([key]) => !held.open.has(key)).map(([, listener]) => listener)).catch(async (error: unknown) => {
+    await Promise.all(gone.map(([, receiver]) => listenAgain(receiver)))
+    throw error
+  })
+  held.snapshot = snapshot
+  for (const [key, receiver] of gone) {
+    held.open.delete(key)
+    void leave(receiver, snapshot.relay.drainSeconds * 1000)
+  }
+  for (const [key, receiver] of held.open) receiver.update(snapshot, wanted.get(key)!)
+  for (const receiver of opened) held.open.set(keyOf(receiver.listener), receiver)
+}
 
 /** A listener that changes its protocol or port is another listener. */
 const keyOf = ({ name, protocol, bindPort }: Listener): string => `${name} ${protocol} ${bindPort}`
 
-const openListener = (door: Door, listener: Listener, where: { host: string; port: number }): Promise<Receiver> => {
-  const receiver = new Receiver(door, listener)
-  return new Promise((resolve, reject) => {
-    receiver.server.once('error', reject)
-    receiver.server.listen(where.port, where.host, () => (receiver.server.off('error', reject), resolve(receiver)))
-  })
+/** All of them or none. */
+const openAll = async ({ door, bind }: Held, snapshot: Snapshot, listeners: readonly Listener[]): Promise<Receiver[]> => {
+  const results = await Promise.allSettled(listeners.map((listener) => openListener(new Receiver(door, snapshot, listener), bind(listener))))
+  const opened = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (!failed) return opened
+  await Promise.all(opened.map((receiver) => leave(receiver, 0)))
+  throw failed.reason
 }
 
-const addressOf = ({ listener, server }: Receiver): Opened => {
-  const { address, port } = server.address() as AddressInfo
+const openListener = (receiver: Receiver, where: { host: string; port: number }): Promise<Receiver> =>
+  new Promise((resolve, reject) => {
+    receiver.server.once('error', reject)
+    receiver.server.listen(where.port, where.host, () => {
+      receiver.server.off('error', reject)
+      receiver.where = addressOf(receiver)
+      resolve(receiver)
+    })
+  })
+
+const listenAgain = (receiver: Receiver): Promise<Receiver> => openListener(receiver, receiver.where!)
+
+const addressOf = ({ listener, server, where }: Receiver): Opened => {
+  const { address, port } = (server.address() ?? { address: where?.host, port: where?.port }) as AddressInfo
   return { listener: listener.name, host: address, port }
 }
 
 /** Stops listening, lets messages on their way finish, then cuts what is left. */
 const leave = async (receiver: Receiver, ms: number): Promise<void> => {
-  const closed = new Promise<void>((resolve) => receiver.server.close(() => resolve()))
+  receiver.leaving = true
+  receiver.server.close()
   for (const session of receiver.sessions) session.drain()
   const cut = setTimeout(() => receiver.cut(), ms)
-  await closed
+  await receiver.empty()
   clearTimeout(cut)
+  receiver.cut() // whoever is still in its TLS handshake
 }

@@ -8,6 +8,7 @@ import type { Leaving } from './deliveries.ts'
 import { readProxy } from './proxy.ts'
 import { Session } from './session.ts'
 import type { State, World } from './state.ts'
+import { tlsOf } from './tls.ts'
 
 /** What a listener's server is opened with. */
 export type Door = { readonly world: World; readonly leaving: Leaving; readonly sources: Map<string, number> }
@@ -17,15 +18,19 @@ export class Receiver extends SMTPServer {
   readonly door: Door
   listener: Listener
   readonly sessions = new Set<Session>()
+  leaving = false
+  where: { readonly host: string; readonly port: number } | undefined
+  readonly #proxied = new WeakMap<Session, boolean>()
+  #whenEmpty: (() => void)[] = []
 
-  constructor(door: Door, listener: Listener) {
+  constructor(door: Door, snapshot: Snapshot, listener: Listener) {
     super({
       secure: listener.protocol === 'Submissions',
       logger: false,
       disableReverseLookup: true,
       maxClients: listener.limits.connections,
       socketTimeout: listener.limits.greetingSeconds * 1000, // of the TLS handshake; sessions have clocks of their own
-      ...tlsOptions(door.world.snapshot(), listener),
+      ...tlsOf(snapshot, listener),
     })
     this.door = door
     this.listener = listener
@@ -33,8 +38,9 @@ export class Receiver extends SMTPServer {
   }
 
   /** The manifest changed: limits and rules hold from the next command, certificates from the next handshake. */
-  update(listener: Listener): void {
-    this.updateSecureContext(tlsOptions(this.door.world.snapshot(), listener))
+  update(snapshot: Snapshot, listener: Listener): void {
+    const { connections, greetingSeconds } = listener.limits
+    this.updateSecureContext({ ...tlsOf(snapshot, listener), maxClients: connections, socketTimeout: greetingSeconds * 1000 })
     this.listener = listener
   }
 
@@ -50,8 +56,6 @@ export class Receiver extends SMTPServer {
     this.door.world.metrics.openConnections.inc({ listener: this.listener.name })
     session.init()
   }
-
-  readonly #proxied = new WeakMap<Session, boolean>()
 
   /** Strangers must wait for the greeting; a proxy we trust may send ahead. */
   testsEarlyTalkers(session: Session): boolean {
@@ -82,6 +86,12 @@ export class Receiver extends SMTPServer {
     if (!this.sessions.delete(session)) return
     this.#count(session.state.address, -1)
     this.door.world.metrics.openConnections.dec({ listener: this.listener.name })
+    if (this.sessions.size === 0) for (const tell of this.#whenEmpty.splice(0)) tell()
+  }
+
+  /** Resolves when nobody is connected. */
+  empty(): Promise<void> {
+    return this.sessions.size === 0 ? Promise.resolve() : new Promise((resolve) => void this.#whenEmpty.push(resolve))
   }
 
   /** Ends every connection now, whatever it is doing. */
@@ -131,8 +141,3 @@ const holdsAddress = (text: string, address: NonNullable<ReturnType<typeof parse
 
 let counter = 0
 const sessionId = (): string => `${Date.now().toString(36)}${(counter = (counter + 1) % 46_656).toString(36).padStart(3, '0')}`
-
-const tlsOptions = (snapshot: Snapshot, listener: Listener) => {
-  const found = snapshot.certificates.find(({ name }) => name === listener.tls?.certificate)
-  return found && listener.tls ? { key: found.key, cert: found.certificate, minVersion: listener.tls.minVersion } : {}
-}

@@ -1,47 +1,12 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
-import { openLine, type Line } from '../../test/tools/talk.ts'
-import { plainLogin, startTestReceiver, testSnapshot, type TestReceiver } from '../../test/tools/receive.ts'
-import type { ReceiveOptions } from './index.ts'
+import { test } from 'node:test'
+import { envelope, greetedBy as greeted, openTo as open, sendMail, simpleMail as simple, startReceiver as start, waitUntil as until } from '../../test/tools/session.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 
 type Limits = NonNullable<SnapshotInput['listeners'][number]['limits']>
-
-const start = async (t: TestContext, change: (input: SnapshotInput) => void = () => {}, more: Partial<ReceiveOptions> = {}): Promise<TestReceiver> => {
-  const receiver = await startTestReceiver(testSnapshot(change), more)
-  t.after(() => receiver.stop())
-  return receiver
-}
 const withLimits = (limits: Limits) => (input: SnapshotInput) => {
   for (const listener of input.listeners) listener.limits = limits
 }
-
-const open = async (t: TestContext, receiver: TestReceiver, listener = 'mx'): Promise<Line> => {
-  const line = await openLine({ port: receiver.port(listener), implicitTls: listener === 'submissions' })
-  t.after(() => line.destroy())
-  return line
-}
-
-/** Past the greeting and EHLO; on submissions also authenticated. */
-const greeted = async (t: TestContext, receiver: TestReceiver, listener = 'mx'): Promise<Line> => {
-  const line = await open(t, receiver, listener)
-  assert.match((await line.reply(30_000))?.[0] ?? 'closed', /^220 /)
-  assert.match(await line.ask('EHLO client.example'), /^250 /)
-  if (listener === 'submissions') assert.match(await line.ask(`AUTH PLAIN ${plainLogin()}`), /^235 /)
-  return line
-}
-
-const envelope = async (line: Line, from = 'a@client.example', to: readonly string[] = ['fred@hosted.example']): Promise<void> => {
-  assert.match(await line.ask(`MAIL FROM:<${from}>`), /^250 /)
-  for (const one of to) assert.match(await line.ask(`RCPT TO:<${one}>`), /^250 /)
-}
-
-const sendMail = async (line: Line, text: string, from?: string, to?: readonly string[]): Promise<string> => {
-  await envelope(line, from, to)
-  assert.match(await line.ask('DATA'), /^354 /)
-  return line.ask(`${text}\r\n.`)
-}
-const simple = 'Subject: x\r\n\r\nhello'
 
 test('puts one Received in front, with id, and with the recipient only where it is 1', async (t) => {
   const receiver = await start(t)
@@ -238,11 +203,3 @@ test('a client that never reads its replies is stopped: 1,000,000 pipelined NOOP
   }
   assert.ok(replies <= 110, String(replies))
 })
-
-const until = async (isTrue: () => boolean | Promise<boolean>): Promise<void> => {
-  const deadline = Date.now() + 30_000
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < deadline, 'waited 30 s')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}

@@ -46,7 +46,7 @@ export class Session extends SMTPConnection {
   /** Greets: at once where clients are ours, after a pause on listeners for strangers, who must wait for it (RFC 5321 3.1). */
   override init(): void {
     this._setListeners(() => {
-      const refused = this.#receiver.refuseConnection(this.state)
+      const refused = this.#receiver.leaving ? this.#closing() : this.#receiver.refuseConnection(this.state)
       if (refused) return this.#hangUp(refused)
       if (this.#receiver.testsEarlyTalkers(this)) this.#arm(earlyTalkerMs, () => this.#greet())
       else this.#greet()
@@ -122,7 +122,7 @@ export class Session extends SMTPConnection {
     if (answer.kind === 'ask') this.#ask = answer.next
     if (answer.kind === 'start-tls') return this.#startTls()
     if (answer.kind === 'start-data') return this.#startData()
-    if (this.#world.draining()) return this.#hangUp(this.#closing())
+    if (this.#receiver.leaving) return this.#hangUp(this.#closing())
     this.#awaitCommand()
     return this._socket.writableNeedDrain ? this.#untilRead() : undefined
   }
@@ -141,7 +141,7 @@ export class Session extends SMTPConnection {
   #noteRefused(code: number, enhanced: string, verb: string): void {
     const { listener, address } = this.state
     this.#world.metrics.messagesRefused.inc({ listener: listener.name, status: enhanced })
-    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, code, status: enhanced })
+    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, reply: code, status: enhanced })
   }
 
   #startTls(): void {

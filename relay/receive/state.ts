@@ -18,7 +18,6 @@ export type World = {
   readonly pod: string
   readonly callouts: CalloutCache
   readonly limits: FleetLimits
-  readonly draining: () => boolean
 }
 
 /** A recipient that passed, and why. */
