@@ -68,11 +68,14 @@ class Line {
       const began = performance.now()
       dotted = true
       const said = await sendMail(client, open)
-      for (const reply of new Set([said.mail, ...said.recipients, ...(said.data ? [said.data] : [])])) if (reply.code >= 400) this.note(reply.text)
+      const judged = said.mail.code >= 400 ? [said.mail] : [...said.recipients, ...(said.data ? [said.data] : [])] // behind a failed MAIL nothing counts
+      for (const reply of judged) if (reply.code >= 400) this.note(reply.text)
       if (said.data?.code === 250) this.log.times.push(performance.now() - began)
       said.recipients.forEach((reply, index) => {
         const to = open.to[index]!
-        if (reply.code >= 500) this.log.refused.set(to, reply.text)
+        if (said.mail.code >= 500) this.log.refused.set(to, said.mail.text)
+        else if (said.mail.code >= 400) return
+        else if (reply.code >= 500) this.log.refused.set(to, reply.text)
         else if (reply.code === 250 && said.data?.code === 250) this.log.accepted.add(to)
         else if (said.data !== undefined && said.data.code >= 500) this.log.refused.set(to, said.data.text)
       })

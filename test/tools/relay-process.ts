@@ -170,10 +170,11 @@ const relayOf = (given: { name: string; child: Child; ports: Readonly<Record<str
 
 const untilReady = (relay: Relay): Promise<true> =>
   until(
-    `${relay.name} to be ready`,
+    `${relay.name} to be ready, its queue answering`,
     async () => {
       if (!relay.child.running()) throw new Error(`it ended:\n${relay.child.output().slice(-4000)}`)
-      return (await relay.ready()) ? true : undefined
+      const durable = await relay.ask<{ durable: { ok: boolean } }>('status')
+      return durable.durable.ok && (await relay.ready()) ? true : undefined
     },
     60_000,
   )
