@@ -40,7 +40,6 @@ export const replies = {
   'nested-mail': { code: 503, enhanced: '5.5.1', text: 'A message is already begun; RSET starts over' },
   'tls-not-here': { code: 502, enhanced: '5.5.1', text: 'STARTTLS is not offered on this listener' },
   'tls-already': { code: 503, enhanced: '5.5.1', text: 'TLS is already on' },
-  'tls-now-unavailable': { code: 454, enhanced: '4.7.0', text: 'TLS is not available just now' },
 
   'auth-not-here': { code: 502, enhanced: '5.5.1', text: 'AUTH is not offered on this listener' },
   'auth-needs-tls': { code: 538, enhanced: '5.7.11', text: 'AUTH only after STARTTLS' },

@@ -4,7 +4,7 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
-import { reply, type Reply } from '../decide/index.ts'
+import { reply, type Because, type Reply } from '../decide/index.ts'
 import { acceptMessage, type Offered } from './accept-message.ts'
 import { commands, forgetPlaintext } from './commands.ts'
 import type { Leaving } from './deliveries.ts'
@@ -117,6 +117,7 @@ export class Session extends SMTPConnection {
   #act(answer: Answer, verb: string): Promise<void> | void {
     if (answer.kind === 'close') return this.#hangUp(answer.reply)
     this.#say(answer.reply, answer.kind === 'say' ? answer.lines : undefined)
+    if (answer.reply.code >= 400) this.#noteRefused(answer.reply, verb, answer.kind === 'say' ? answer.because : undefined)
     const enough = this.#count(answer.reply, verb)
     if (enough) return this.#hangUp(enough)
     if (answer.kind === 'ask') this.#ask = answer.next
@@ -128,9 +129,8 @@ export class Session extends SMTPConnection {
   }
 
   /** Refusals for the client's fault, and commands that lead nowhere, are bounded; a message that passes starts the count over. */
-  #count({ code, enhanced }: Reply, verb: string): Reply | undefined {
+  #count({ code }: Reply, verb: string): Reply | undefined {
     const { state } = this
-    if (code >= 400) this.#noteRefused(code, enhanced, verb)
     // RCPT refused is not an error: a list may hold many users that are gone
     if (code >= 500 && verb !== 'RCPT') state.errors += 1
     else if (code >= 400 || idleVerbs.has(verb)) state.idle += 1
@@ -138,10 +138,10 @@ export class Session extends SMTPConnection {
     return state.idle >= state.listener.limits.errors * 10 ? reply('too-many-commands') : undefined
   }
 
-  #noteRefused(code: number, enhanced: string, verb: string): void {
+  #noteRefused({ code, enhanced, text }: Reply, verb: string, because?: Because): void {
     const { listener, address } = this.state
     this.#world.metrics.messagesRefused.inc({ listener: listener.name, status: enhanced })
-    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, reply: code, status: enhanced })
+    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, reply: `${code} ${enhanced} ${text}`, ...because })
   }
 
   #startTls(): void {
@@ -228,7 +228,7 @@ export class Session extends SMTPConnection {
 
   #hangUp(last: Reply): void {
     this.#disarm()
-    if (last.code >= 400) this.#noteRefused(last.code, last.enhanced, '')
+    if (last.code >= 400) this.#noteRefused(last, '')
     this.#say(last)
     this._socket.uncork()
     this.close()

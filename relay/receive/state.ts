@@ -1,5 +1,5 @@
 // What a session knows: its listener, its client, the message begun. Data; the commands change it, the session acts on their answers.
-import type { Reply, Verdict } from '../decide/index.ts'
+import type { Because, Reply, Verdict } from '../decide/index.ts'
 import type { Queue, Recipient } from '../queue/index.ts'
 import type { Log, Metrics } from '../report/index.ts'
 import type { HostedDomain, Listener, Mailbox, Sender, Snapshot } from '../snapshot/index.ts'
@@ -47,14 +47,14 @@ export type State = {
 
 /** What a command answers, and what the session does beside saying it. */
 export type Answer =
-  | { readonly kind: 'say'; readonly reply: Reply; readonly lines?: readonly string[] }
+  | { readonly kind: 'say'; readonly reply: Reply; readonly lines?: readonly string[]; readonly because?: Because }
   | { readonly kind: 'close'; readonly reply: Reply }
   | { readonly kind: 'start-tls'; readonly reply: Reply }
   | { readonly kind: 'start-data'; readonly reply: Reply }
   | { readonly kind: 'ask'; readonly reply: Reply; readonly next: (line: string) => Answer } // the next line is the client's answer
 export type Command = (state: State, argument: string) => Answer | Promise<Answer>
 
-export const say = (reply: Reply): Answer => ({ kind: 'say', reply })
+export const say = (reply: Reply, because?: Because): Answer => ({ kind: 'say', reply, ...(because && { because }) })
 
 /** The client as decisions see it. */
 export const clientOf = ({ address, hello, tls, sender }: State): { address: string; helo: string; tls: boolean; sender?: string } => ({

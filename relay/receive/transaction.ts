@@ -97,7 +97,7 @@ const passRecipient = (state: State, transaction: Transaction, recipient: Recipi
   const snapshot = state.world.snapshot()
   const verdict = decideRecipient({ snapshot, listener: state.listener, client: clientOf(state), mailFrom: transaction.mailFrom, rcptTo: recipient.mailbox })
   warn(state, verdict)
-  if (verdict.kind === 'deny') return say(verdict.reply)
+  if (verdict.kind === 'deny') return say(verdict.reply, verdict.because)
   const hosted = hostedDomain(snapshot, recipient.mailbox.domain)
   const known = hosted ? decideUser(hosted, recipient.mailbox) : 'yes'
   if (known !== 'ask') return keep(state, transaction, { recipient, verdict, hosted }, known)

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { domainSchema } from '../snapshot/index.ts'
+import { createCalloutCache, type Callout } from './callout-cache.ts'
+
+const domain = domainSchema.parse({ namespace: 'mail', name: 'h', manifest: 'MailDomain mail/h', domain: 'h.example', listeners: ['mx'], inbound: { recipients: { mode: 'Callout' } } })
+const fred = { local: 'fred', domain: 'h.example' }
+
+const cacheOf = (callout: Callout) => {
+  const clock = { now: 1e12, asked: 0 }
+  const cache = createCalloutCache((...given) => ((clock.asked += 1), callout(...given)), () => clock.now)
+  return { clock, ask: (mailbox = fred) => cache.ask(domain, mailbox) }
+}
+
+test('an answer is remembered for 10 minutes and asked again after', async () => {
+  const { clock, ask } = cacheOf(() => Promise.resolve('no'))
+  for (let index = 0; index < 5; index++) assert.equal(await ask(), 'no')
+  assert.equal(clock.asked, 1)
+  clock.now += 10 * 60_000
+  await ask()
+  assert.equal(clock.asked, 2)
+})
+
+test('20 questions at once about one user are 1 question to the server behind', async () => {
+  const { clock, ask } = cacheOf(() => new Promise((resolve) => setTimeout(resolve, 20, 'yes')))
+  assert.deepEqual(new Set(await Promise.all(Array.from({ length: 20 }, () => ask()))), new Set(['yes']))
+  assert.equal(clock.asked, 1)
+})
+
+test('unknown is not remembered, and a callout that throws is unknown', async () => {
+  const answers = ['unknown', 'throw', 'yes'] as const
+  const { clock, ask } = cacheOf(() => {
+    const answer = answers[clock.asked - 1]!
+    return answer === 'throw' ? Promise.reject(new Error('socket')) : Promise.resolve(answer)
+  })
+  assert.deepEqual([await ask(), await ask(), await ask(), await ask()], ['unknown', 'unknown', 'yes', 'yes'])
+})
+
+test('while the server behind is away, a user known within the day is taken, a refused or older one is not', async () => {
+  const state: { answer: 'yes' | 'no' | 'unknown' } = { answer: 'yes' }
+  const { clock, ask } = cacheOf(() => Promise.resolve(state.answer))
+  await ask()
+  state.answer = 'no'
+  await ask({ local: 'gone', domain: 'h.example' })
+  state.answer = 'unknown'
+  clock.now += 3_600_000
+  assert.equal(await ask(), 'yes')
+  assert.equal(await ask({ local: 'gone', domain: 'h.example' }), 'unknown')
+  clock.now += 24 * 3_600_000
+  assert.equal(await ask(), 'unknown')
+})
