@@ -4,7 +4,6 @@ import type { ObjectRef } from './input.ts'
 export const reasons = {
   Accepted: 'the object is in force',
   SelfSigned: 'the listener is in force; its certificate is signed by a CA of our own',
-  Pending: 'something is still being made for it',
   NotImplemented: 'a field is used that this release does not do yet',
   InvalidName: 'a text is no domain name',
   RelayNotFound: 'the MailRelay it names does not exist',
@@ -26,6 +25,7 @@ export const reasons = {
   SenderNotFound: 'a MailSender that a match names does not exist',
   SourcesTooWide: 'an Allow rule names a range wider than may be trusted',
   SourcesMakeTheWorld: 'the Allow rules of the relay together trust too much of the Internet',
+  SnapshotTooBig: 'the snapshot of the MailRelay would be too big with it',
   AllowNotPermitted: 'only a policy in the namespace of the MailRelay may let addresses relay',
 } as const
 export type Reason = keyof typeof reasons

@@ -1,7 +1,8 @@
 // The plan: what is declared in, what should be out. No I/O, no clock, no chance.
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Condition } from './condition.ts'
-import { keyOf, type Input, type Need } from './input.ts'
+import { fit, type Fitted } from './fit.ts'
+import { keyOf, refOf, titleOf, type Input, type Need } from './input.ts'
 import { judge } from './judge.ts'
 import { needsOf } from './needs.ts'
 import { snapshotOf } from './snapshot/index.ts'
@@ -17,9 +18,17 @@ export type Plan = {
 export const plan = (input: Input): Plan => {
   const world = worldOf(input)
   const { views, conditions } = judge(world)
+  const fitted = views.map((view) => ({ relay: keyOf(view.relay), ...fit(snapshotOf(view, world), view) }))
   return {
-    snapshots: views.map((view) => ({ relay: keyOf(view.relay), snapshot: snapshotOf(view, world) })),
-    conditions,
+    snapshots: fitted.map(({ relay, snapshot }) => ({ relay, snapshot })),
+    conditions: fitted.reduce(withTooBig, conditions),
     needs: needsOf(views, world),
   }
+}
+
+/** What did not fit is no longer accepted. */
+const withTooBig = (conditions: readonly Condition[], { relay, tooBig }: Fitted & { readonly relay: string }): readonly Condition[] => {
+  const out = new Set(tooBig.map(({ object }) => titleOf(object)))
+  const kept = conditions.filter(({ object, type, status, relay: on }) => !(type === 'Accepted' && status === 'True' && (on ?? relay) === relay && out.has(titleOf({ kind: object.kind, metadata: object }))))
+  return [...kept, ...tooBig.map(({ object, violation }) => ({ object: refOf(object), relay, type: 'Accepted', status: 'False', ...violation }) as const)]
 }

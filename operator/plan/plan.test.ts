@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { documentsOf, gather } from '../gather/internal.ts'
+import { parseSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
+import { nothingMade, plan, reasons, waitingFields, type Condition, type Declared, type Input, type Made } from './index.ts'
+import { bindPortOf, fit, refuseDomain, refuseDomainOnRelay, refuseListener, refusePolicy, refusePolicyOnRelay, refuseRelay, refuseRoute, refuseSender, refuseTarget } from './internal.ts'
+
+/** Manifests by kind, name and spec; namespace mail unless `namespace/name` is given. */
+type Given = readonly (readonly [kind: string, name: string, spec: unknown, extra?: { created?: string; status?: unknown }])[]
+
+const manifest = ([kind, key, spec, extra]: Given[number]): string => {
+  const [namespace, name] = key.includes('/') ? (key.split('/') as [string, string]) : ['mail', key]
+  const metadata = { name, ...(kind !== 'RetrySchedule' && kind !== 'Namespace' && { namespace }), ...(extra?.created && { creationTimestamp: extra.created }) }
+  if (kind === 'Secret') return JSON.stringify({ apiVersion: 'v1', kind, metadata, stringData: spec })
+  if (kind === 'Namespace') return JSON.stringify({ apiVersion: 'v1', kind, metadata: { name, labels: spec } })
+  return JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata, spec, ...(extra?.status !== undefined && { status: extra.status }) })
+}
+
+const declare = (given: Given): Declared => {
+  const { documents, problems } = documentsOf('given.yaml', given.map(manifest).join('\n---\n'))
+  const gathered = gather(documents)
+  assert.deepEqual([...problems, ...gathered.problems], [])
+  return gathered.declared
+}
+
+const planned = (given: Given, made: Made = nothingMade, more: Partial<Input> = {}) => plan({ declared: declare(given), made, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true, ...more })
+
+const only = (given: Given, made?: Made): Snapshot => {
+  const { snapshots } = planned(given, made)
+  assert.equal(snapshots.length, 1)
+  return parseSnapshot(snapshots[0]!.snapshot)
+}
+
+const main: Given[number] = ['MailRelay', 'main', { hostname: 'mx.example' }]
+const sink = { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '127.0.0.1' }] } }
+const ours: Given[number] = ['MailDomain', 'ours', { domain: 'ours.example', inbound: sink }]
+const sender: Given[number] = ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['app@ours.example'] }]
+const open = (names: unknown) => ({ name: 'mx', protocol: 'SMTP', port: 25, allowedDomains: { namespaces: { from: 'All' }, names } })
+const submission = (more: object) => ({ name: 'submission', protocol: 'Submission', port: 587, ...more })
+
+type Fault = { readonly title: string; readonly given: Given; readonly on: string; readonly reason: Condition['reason']; readonly words: RegExp; readonly path?: string; readonly type?: Condition['type'] }
+
+const faults: readonly Fault[] = [
+  { title: 'a MailRelay whose RetrySchedule is not there', given: [['MailRelay', 'main', { hostname: 'a.b', retryScheduleName: 'gone' }]], on: 'main', reason: 'RetryScheduleNotFound', words: /RetrySchedule gone/, path: 'spec.retryScheduleName' },
+  { title: 'ports 587 and 2587, which would open the same', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({}), { name: 'b', protocol: 'SMTP', port: 2587 }] }]], on: 'main', reason: 'PortConflict', words: /submission \(587\) and b \(2587\)/, path: 'spec.listeners.1.port' },
+  { title: 'a listener whose certificate is not there', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ tls: { secretRef: { name: 'tls' } } }), { name: 'b', protocol: 'SMTP', port: 25 }] }]], on: 'main', reason: 'CertificateNotFound', words: /Secret mail\/tls does not exist/, path: 'spec.listeners.0.tls.secretRef.name' },
+  { title: 'a certificate that cannot be read', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ tls: { secretRef: { name: 'tls' } } })] }], ['Secret', 'tls', { 'tls.crt': 'x', 'tls.key': 'y' }]], on: 'main', reason: 'CertificateInvalid', words: /Secret mail\/tls: /, path: 'spec.listeners.0.tls.secretRef.name' },
+  { title: 'a MailRelay none of whose listeners can open', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ tls: { secretRef: { name: 'tls' } } })] }]], on: 'main', reason: 'NoListener', words: /none/, path: 'spec.listeners' },
+  { title: 'a MailDomain for a relay that is not there', given: [['MailDomain', 'ours', { domain: 'a.b', relayRefs: [{ name: 'mian' }] }]], on: 'ours', reason: 'RelayNotFound', words: /MailRelay mail\/mian does not exist/, path: 'spec.relayRefs' },
+  { title: 'a MailDomain in a namespace without relays that names none', given: [['MailDomain', 'far/ours', { domain: 'a.b' }], main], on: 'ours', reason: 'RelayNotFound', words: /namespace far has none/ },
+  { title: 'a MailDomain on a relay that is refused itself', given: [['MailRelay', 'main', { hostname: 'a.b', retryScheduleName: 'gone' }], ours], on: 'ours', reason: 'RelayNotAccepted', words: /MailRelay mail\/main is not in force/ },
+  { title: 'a domain name that is none', given: [main, ['MailDomain', 'ours', { domain: `${'ü'.repeat(60)}.example` }]], on: 'ours', reason: 'InvalidName', words: /is no domain name/, path: 'spec.domain' },
+  { title: 'a MailDomain that lends out addresses of another', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { from: ['*@theirs.example'] } }]], on: 'ours', reason: 'InvalidName', words: /\*@theirs.example is no address of ours.example/, path: 'spec.allowedSenders.from.0' },
+  { title: 'a listed recipient of another domain', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { ...sink, recipients: { mode: 'List', list: ['joe', 'ann@theirs.example'] } } }]], on: 'ours', reason: 'InvalidName', words: /ann@theirs.example/, path: 'spec.inbound.recipients.list.1' },
+  { title: 'a MailDomain of a namespace that no listener admits', given: [main, ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]], on: 'ours', reason: 'NotAdmitted', words: /no listener of MailRelay mail\/main admits domain ours.example of namespace shop/ },
+  { title: 'a MailDomain of an admitted namespace, but of a name that is not', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*.shop.example'])] }], ['MailDomain', 'shop/ours', { domain: 'bank.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]], on: 'ours', reason: 'NotAdmitted', words: /bank.example/ },
+  { title: 'the second of two that claim one domain', given: [main, ours, ['MailDomain', 'zwei', { domain: 'OURS.example', inbound: sink }]], on: 'zwei', reason: 'DomainConflict', words: /MailDomain mail\/ours holds/, path: 'spec.domain' },
+  { title: 'a tenant that delivers to a private address', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }], inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '10.0.0.5' }] } } }]], on: 'ours', reason: 'HostNotAllowed', words: /10.0.0.5/, path: 'spec.inbound.deliverTo.hosts.0.host' },
+  { title: 'anybody who delivers to the metadata service', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '169.254.169.254' }] } } }]], on: 'ours', reason: 'HostNotAllowed', words: /169.254.169.254/ },
+  { title: 'DKIM keys that are not there', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', outbound: { dkim: { algorithms: ['rsa'], keySecretRef: { name: 'keys' } } } }], ['Secret', 'keys', { 'rsa.key': 'x' }]], on: 'ours', reason: 'KeyNotFound', words: /Secret mail\/keys lacks rsa.selector/, path: 'spec.outbound.dkim.keySecretRef.name' },
+  { title: 'a DKIM key that is none', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', outbound: { dkim: { algorithms: ['rsa'], keySecretRef: { name: 'keys' } } } }], ['Secret', 'keys', { 'rsa.key': 'x', 'rsa.selector': 's1' }]], on: 'ours', reason: 'KeyInvalid', words: /rsa.key is no rsa private key/ },
+  { title: 'a MailSender of a namespace that no listener admits', given: [main, ours, ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }]], on: 'app', reason: 'NotAdmitted', words: /namespace shop/, path: 'spec.relayRef' },
+  { title: 'an address whose domain nobody declared', given: [main, ours, ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@ours.example', 'a@bank.example'] }]], on: 'app', reason: 'FromNotAllowed', words: /a@bank.example: no MailDomain for bank.example/, path: 'spec.from.1' },
+  { title: 'an address of a domain that does not admit the namespace', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'All' } } })] }], ours, ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }]], on: 'app', reason: 'FromNotAllowed', words: /MailDomain mail\/ours does not admit namespace shop/ },
+  { title: 'an address that the domain does not lend', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { from: ['orders@ours.example'] } }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['boss@ours.example'] }]], on: 'app', reason: 'FromNotAllowed', words: /lends only orders@ours.example/ },
+  { title: 'a MailSender that wants every address there is', given: [main, ours, ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['*'] }]], on: 'app', reason: 'FromNotAllowed', words: /\*/ },
+  { title: 'a MailSender without from in a namespace without domains', given: [main, ['MailSender', 'app', { relayRef: { name: 'main' } }]], on: 'app', reason: 'FromNotAllowed', words: /namespace mail has no MailDomain/ },
+  { title: 'a RelayPolicy for nothing', given: [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'gone' }], rules: [{ name: 'r', action: 'Deny' }] }]], on: 'p', reason: 'TargetNotFound', words: /MailDomain mail\/gone/, path: 'spec.targetRefs.0.name' },
+  { title: 'a RelayPolicy for a listener that is not there', given: [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'mxx' }], rules: [{ name: 'r', action: 'Deny' }] }]], on: 'p', reason: 'TargetNotFound', words: /no listener mxx/, path: 'spec.targetRefs.0.sectionName' },
+  { title: 'a RelayPolicy for a domain that is refused', given: [main, ours, ['MailDomain', 'zwei', { domain: 'ours.example' }], ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'zwei' }], rules: [{ name: 'r', action: 'Deny' }] }]], on: 'p', reason: 'TargetNotAccepted', words: /MailDomain mail\/zwei is not in force/ },
+  { title: 'an Allow for the whole Internet', given: [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { sources: ['0.0.0.0/0', '::/0', '10.0.0.0/8'] }, action: 'Allow' }] }]], on: 'p', reason: 'SourcesTooWide', words: /0.0.0.0\/0 is wider than \/24.*::\/0 is wider than \/48/, path: 'spec.rules.0.match.sources' },
+  { title: 'the last of the policies that together allow too much', given: [main, ...Array.from({ length: 5 }, (_, i): Given[number] => ['RelayPolicy', `p${i}`, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { sources: Array.from({ length: 64 }, (_, n) => `198.${i}.${n}.0/24`) }, action: 'Allow' }] }])], on: 'p4', reason: 'SourcesMakeTheWorld', words: /MailRelay mail\/main would trust more/ },
+  { title: 'an Allow by address from another namespace', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }], ['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }], rules: [{ name: 'r', match: { sources: ['203.0.113.0/24'] }, action: 'Allow' }] }]], on: 'p', reason: 'AllowNotPermitted', words: /only a policy in namespace mail may let addresses use MailRelay mail\/main/ },
+  { title: 'a rule that names a sender who is not there, which changes nothing', given: [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { senders: ['app'] }, action: 'Deny' }] }]], on: 'p', reason: 'SenderNotFound', words: /MailSender mail\/app/, type: 'ResolvedRefs' },
+  { title: 'a DeliveryRoute whose credentials are not there', given: [main, ['DeliveryRoute', 'r', { nextHops: [{ smarthost: { host: 'a.example', credentialsSecretRef: { name: 'login' } }, tls: { mode: 'Verify' } }] }], ['Secret', 'login', { username: 'u' }]], on: 'r', reason: 'CredentialsNotFound', words: /Secret mail\/login lacks password/, path: 'spec.nextHops.0.smarthost.credentialsSecretRef.name' },
+  { title: 'a DeliveryRoute with a client certificate that is not there', given: [main, ['DeliveryRoute', 'r', { nextHops: [{ mx: {}, tls: { mode: 'Verify', clientCertificateSecretRef: { name: 'c' } } }] }]], on: 'r', reason: 'CertificateNotFound', words: /mail\/c/ },
+  { title: 'a list of recipients that fills a Secret by itself', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { ...sink, recipients: { mode: 'List', list: Array.from({ length: 9000 }, (_, n) => `${n}-${'x'.repeat(70)}`) } } }]], on: 'ours', reason: 'SnapshotTooBig', words: /one object has at most 524224/ },
+  { title: 'a DeliveryRoute whose RetrySchedule is not there', given: [main, ['DeliveryRoute', 'r', { retryScheduleName: 'gone' }]], on: 'r', reason: 'RetryScheduleNotFound', words: /gone/ },
+]
+
+const refusals = (conditions: readonly Condition[]) => conditions.filter(({ status }) => status === 'False')
+
+for (const { title, given, on, reason, words, path, type = 'Accepted' } of faults) {
+  test(`${reason}: ${title}`, () => {
+    const told = refusals(planned(given).conditions).filter(({ object }) => object.name === on)
+    assert.deepEqual(told.filter((one) => one.reason === reason).map((one) => [one.type, one.path?.join('.') ?? path]), [[type, path ?? told[0]!.path?.join('.')]])
+    assert.match(told.find((one) => one.reason === reason)!.message, words)
+  })
+}
+
+const waiting: Readonly<Record<string, Given>> = {
+  'inbound.trust': [['MailDomain', 'x', { domain: 'a.b', inbound: { ...sink, trust: { spf: 'Enforce' } } }]],
+  'inbound.filterRef': [['MailDomain', 'x', { domain: 'a.b', inbound: { ...sink, filterRef: { name: 'f' } } }]],
+  'outbound.returnPath': [['MailDomain', 'x', { domain: 'a.b', outbound: { returnPath: 'bounce.a.b' } }]],
+  'identity.serviceAccountName': [['MailSender', 'x', { relayRef: { name: 'main' }, identity: { serviceAccountName: 'app' }, from: ['a@ours.example'] }]],
+  'identity.podSelector': [['MailSender', 'x', { relayRef: { name: 'main' }, identity: { podSelector: { matchLabels: { app: 'x' } } }, from: ['a@ours.example'] }]],
+  'action: Redirect': [['RelayPolicy', 'x', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'a', action: 'Deny' }, { name: 'r', action: 'Redirect' }] }]],
+  'tls.mode: DANE|MTASTS': [
+    ['DeliveryRoute', 'x', { nextHops: [{ mx: {}, tls: { mode: 'DANE' } }, { mx: {}, tls: { mode: 'MTASTS' } }] }],
+    ['MailDomain', 'x', { domain: 'a.b', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'a.b', tls: { mode: 'DANE' } }] } } }],
+  ],
+}
+
+test('these 7 fields wait for a later release, and no others', () => {
+  assert.deepEqual([...new Set(waitingFields.map(({ field }) => field))].sort(), Object.keys(waiting).sort())
+})
+
+for (const [field, given] of Object.entries(waiting)) {
+  test(`${field} is refused as NotImplemented where it stands, and stays out of the snapshot`, () => {
+    const { conditions, snapshots } = planned([main, ours, ...given])
+    for (const [kind] of given) {
+      const told = refusals(conditions).filter(({ object }) => object.kind === kind && object.name === 'x')
+      assert.ok(told.length > 0 && told.every(({ reason, message, path }) => reason === 'NotImplemented' && message.startsWith(field) && path!.length > 1), JSON.stringify(told))
+    }
+    const { domains, senders, policies, routes } = parseSnapshot(snapshots[0]!.snapshot)
+    assert.deepEqual([domains.length, senders.length, policies.length, routes.length], [1, 0, 0, 0])
+  })
+}
+
+test('every reason of the table is given by a test here', () => {
+  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'NotImplemented'])
+  assert.deepEqual(Object.keys(reasons).filter((reason) => !given.has(reason)), [])
+})
+
+test('checks are asked in this order: what makes others meaningless first', () => {
+  const names = [refuseRelay, refuseListener, refuseDomain, refuseDomainOnRelay, refuseSender, refusePolicy, refuseTarget, refusePolicyOnRelay, refuseRoute].map((checks) => (checks as readonly { name: string }[]).map(({ name }) => name))
+  assert.deepEqual(names, [
+    ['scheduleOfRelayIsMissing', 'listenersShareAPort'],
+    ['certificateIsMissing', 'certificateIsUnusable'],
+    ['domainIsNoName', 'allowedAddressIsOfAnotherDomain', 'listedRecipientIsOfAnotherDomain', 'dkimKeyIsMissing', 'certificateForHostIsMissing'],
+    ['hostIsOutOfReach', 'noListenerAdmitsIt'],
+    ['addressIsNoPattern', 'noListenerTakesIt', 'addressIsNotAllowed', 'thereIsNoAddress'],
+    ['patternOfRuleIsNoName', 'sourceIsTooWide'],
+    ['targetIsMissing', 'listenerIsMissing'],
+    ['allowedFromAnotherNamespace', 'togetherTheyMakeTheWorld'],
+    ['domainOfMatchIsNoName', 'scheduleOfRouteIsMissing', 'credentialsAreMissing', 'certificateForNextHopIsMissing'],
+  ])
+})
+
+test('the smallest MailRelay listens on 25 without AUTH and 587 with it, keeps 10Gi on 3 servers, and has the built-in schedule', () => {
+  const { relay, listeners, schedules } = only([main])
+  assert.deepEqual(listeners.map(({ name, protocol, port, bindPort, auth }) => [name, protocol, port, bindPort, auth]), [
+    ['mx', 'SMTP', 25, 2525, []],
+    ['submission', 'Submission', 587, 2587, ['PLAIN', 'LOGIN']],
+  ])
+  assert.deepEqual([relay.queue, relay.queueReplicas, relay.queueBytes], ['mail_main', 3, 10 * 2 ** 30])
+  assert.deepEqual(schedules.map(({ name, attempts, giveUpAfter, delayNoticeAfter }) => [name, attempts, giveUpAfter, delayNoticeAfter]), [[relay.retrySchedule, [120, 300, 900, 1800, 3600, 7200, 14_400], 432_000, 14_400]])
+})
+
+test('the smallest MailSender may use every address of the MailDomains of its namespace, and gets a credential', () => {
+  const given: Given = [main, ours, ['MailDomain', 'second', { domain: 'second.example' }], ['MailSender', 'app', { relayRef: { name: 'main' } }]]
+  assert.deepEqual(only(given).senders.map(({ from, listeners }) => [from, listeners]), [[['*@ours.example', '*@second.example'], ['submission']]])
+  const need = planned(given).needs.find(({ kind }) => kind === 'credential')
+  assert.deepEqual(need, { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false })
+})
+
+test('recipients are asked for at the hosts by default, and taken as they are for a backup MX', () => {
+  const modes = only([main, ['MailDomain', 'a', { domain: 'a.b', inbound: { deliverTo: { hosts: [{ host: 'h.example' }] } } }], ['MailDomain', 'b', { domain: 'b.b', inbound: { deliverTo: { mx: {} } } }]]).domains.map(({ inbound }) => [inbound!.recipients.mode, inbound!.hosts?.length])
+  assert.deepEqual(modes, [['Callout', 1], ['Any', undefined]])
+})
+
+test('ports 25, 465 and 587 become 2525, 2465 and 2587; 1024 and above stay', () => assert.deepEqual([25, 465, 587, 1023, 1024, 2525].map(bindPortOf), [2525, 2465, 2587, 3023, 1024, 2525]))
+
+test('what is refused stays out and the rest goes on', () => {
+  const { snapshots } = planned([main, ours, sender, ['MailSender', 'bad', { relayRef: { name: 'main' }, from: ['a@bank.example'] }], ['DeliveryRoute', 'bad', { retryScheduleName: 'gone' }]])
+  const { senders, routes, domains } = parseSnapshot(snapshots[0]!.snapshot)
+  assert.deepEqual([senders.map(({ name }) => name), routes.length, domains.length], [['app'], 0, 1])
+})
+
+test('of 3 that claim a domain the one recorded as holder keeps it, though it is the youngest', () => {
+  const held = { relays: [{ namespace: 'mail', name: 'main', controllerName: 'x', conditions: [{ type: 'Accepted', status: 'True' }] }] }
+  const claim = (name: string, created: string, status?: unknown): Given[number] => ['MailDomain', name, { domain: 'ours.example' }, { created, ...(status !== undefined && { status }) }]
+  const three: Given = [main, claim('a', '2026-01-02T00:00:00Z'), claim('b', '2026-01-01T00:00:00Z'), claim('c', '2026-01-03T00:00:00Z', held)]
+  assert.deepEqual(only(three).domains.map(({ name }) => name), ['c'])
+  assert.deepEqual(only(three.slice(0, 3)).domains.map(({ name }) => name), ['b'], 'without a holder the oldest')
+})
+
+test('consent from both sides: a labelled namespace sends as the domain that admits it, an unlabelled one does not', () => {
+  const label = { from: 'Selector', selector: { matchLabels: { mail: 'allowed' } } }
+  const given = (labels: object): Given => [
+    ['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: label } })] }],
+    ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { namespaces: label, from: ['orders@ours.example'] } }],
+    ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['orders@ours.example'] }],
+    ['Namespace', 'shop', labels],
+  ]
+  assert.deepEqual(only(given({ mail: 'allowed' })).senders.map(({ namespace, from }) => [namespace, from]), [['shop', ['orders@ours.example']]])
+  assert.deepEqual(only(given({ mail: 'no' })).senders, [])
+})
+
+test('a foreign domain counts on the listener that lists it, and on no other', () => {
+  const listeners = [submission({ allowedSenders: { foreignDomains: ['*.partner.example'] } }), { name: 'other', protocol: 'Submissions', port: 465 }]
+  const app = (from: string): Given[number] => ['MailSender', 'app', { relayRef: { name: 'main' }, from: [from] }]
+  const relay: Given[number] = ['MailRelay', 'main', { hostname: 'a.b', listeners }]
+  assert.deepEqual(only([relay, app('news@mail.partner.example')]).senders[0]!.listeners, ['submission'])
+  assert.deepEqual(only([relay, ours, app('a@ours.example')]).senders[0]!.listeners, ['submission', 'other'])
+  assert.deepEqual(only([relay, app('news@partner.example')]).senders, [])
+})
+
+test('a tenant may deliver to its own Service, and no other private host', () => {
+  const domain = (host: string): Given => [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }], inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host }] } } }]]
+  assert.deepEqual(only(domain('store.shop.svc')).domains.map(({ inbound }) => [inbound!.hosts![0]!.host, inbound!.privateHostsAllowed]), [['store.shop.svc.cluster.local', true]])
+  assert.deepEqual(only(domain('mx.provider.example')).domains.map(({ inbound }) => inbound!.privateHostsAllowed), [false])
+  assert.deepEqual(only(domain('store.mail.svc')).domains, [])
+})
+
+test('names come out as lower-case A-labels everywhere', () => {
+  const { domains, senders, policies, routes } = only([
+    main,
+    ['MailDomain', 'b', { domain: 'Bücher.Example' }],
+    ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['Max@BÜCHER.example'] }],
+    ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'b' }], rules: [{ name: 'r', match: { rcptTo: ['*@BÜCHER.example'] }, action: 'Hold' }] }],
+    ['DeliveryRoute', 'r', { match: { recipientDomains: ['*.BÜCHER.example'] } }],
+  ])
+  assert.equal(domains[0]!.domain, 'xn--bcher-kva.example')
+  assert.deepEqual(senders[0]!.from, ['Max@xn--bcher-kva.example'])
+  assert.deepEqual([policies[0]!.targets, policies[0]!.rules[0]!.match.rcptTo], [[{ kind: 'MailDomain', domain: 'xn--bcher-kva.example' }], ['*@xn--bcher-kva.example']])
+  assert.deepEqual(routes[0]!.match.recipientDomains, ['*.xn--bcher-kva.example'])
+})
+
+test('a policy holds only at the relays its targets attach to, in order of age, and may allow sources only in their namespace', () => {
+  const policy = (name: string, created: string): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Allow' }] }, { created }]
+  const { snapshots } = planned([main, ['MailRelay', 'other', { hostname: 'o.example' }], policy('young', '2026-02-01T00:00:00Z'), policy('old', '2026-01-01T00:00:00Z')])
+  const held = snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot(snapshot).policies.map(({ name, mayAllowSources }) => [name, mayAllowSources])])
+  assert.deepEqual(held, [['mail/main', [['old', true], ['young', true]]], ['mail/other', []]])
+})
+
+test('the password never reaches the snapshot, the salted hash does; without what was made the plan says what it needs', () => {
+  const made: Made = { certificates: { 'mail/main': { certificate: 'C', key: 'K' } }, credentials: { 'mail/app': { username: 'mail.app', salt: '00', hash: 'ff' } }, dkim: {} }
+  const whole = only([main, ours, sender], made)
+  assert.deepEqual([whole.senders[0]!.auth, whole.certificates, whole.listeners.map(({ tls }) => tls?.certificate)], [{ username: 'mail.app', salt: '00', hash: 'ff' }, [{ name: 'self-signed', certificate: 'C', key: 'K' }], ['self-signed', 'self-signed']])
+  const bare = planned([main, ours, sender])
+  assert.deepEqual(bare.needs.map(({ kind }) => kind), ['certificate', 'credential'])
+  assert.equal(parseSnapshot(bare.snapshots[0]!.snapshot).listeners[0]!.tls, undefined)
+})
+
+test('the plan is a function: the same input gives the same plan, and leaves the input as it was', () => {
+  const declared = declare([main, ours, sender])
+  const before = JSON.stringify(declared)
+  const input: Input = { declared, made: nothingMade, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true }
+  assert.deepEqual(plan(input), plan(input))
+  assert.equal(JSON.stringify(declared), before)
+})
+
+test('past the room of a snapshot the oldest objects stay, the younger are told, and nothing else is accepted of them', () => {
+  const view = { relay: declare([main]).relays[0]!, listeners: [], domains: [], senders: [], policies: [], routes: declare([main, ['DeliveryRoute', 'old', {}, { created: '2026-01-01T00:00:00Z' }], ['DeliveryRoute', 'new', {}, { created: '2026-02-01T00:00:00Z' }]]).routes }
+  const { snapshots } = planned([main, ['DeliveryRoute', 'old', {}, { created: '2026-01-01T00:00:00Z' }], ['DeliveryRoute', 'new', {}, { created: '2026-02-01T00:00:00Z' }]])
+  const whole = fit(snapshots[0]!.snapshot, view)
+  assert.deepEqual([whole.tooBig, whole.snapshot.routes!.length], [[], 2])
+  const bytes = Buffer.byteLength(JSON.stringify(snapshots[0]!.snapshot))
+  const tight = fit(snapshots[0]!.snapshot, view, { whole: bytes - 100, part: 100_000 })
+  assert.deepEqual([tight.tooBig.map(({ object, violation }) => [object.metadata.name, violation.reason]), tight.snapshot.routes!.map(({ name }) => name)], [[['new', 'SnapshotTooBig']], ['old']])
+})
