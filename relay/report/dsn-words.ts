@@ -20,7 +20,8 @@ const worst = (notices: readonly Notice[]): Kind => order.find((kind) => notices
 export const humanText = (hostname: string, delivery: Delivery, notices: readonly Notice[]): string => {
   const blocks = order.flatMap((kind) => section(kind, notices.filter((notice) => notice.kind === kind)))
   const arrived = `We took the message on ${dateInHeader(delivery.arrivedAt)} under the number ${delivery.message}.`
-  return wrapped([...blocks, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
+  const double = delivery.envelope.mailFrom === null ? ['A message without a sender (such as a notice) failed, and nobody else is left to tell.', ''] : []
+  return wrapped([...double, ...blocks, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
 }
 
 const section = (kind: Kind, notices: readonly Notice[]): string[] =>

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { mailbox, testDeliverer, testSnapshot } from '../../test/tools/delivery.ts'
+import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
+import type { SnapshotInput } from '../snapshot/index.ts'
+import type { RunningDeliverer } from './deliverer.ts'
+
+describe('the callout', () => {
+  const ends: (() => Promise<void>)[] = []
+  after(() => Promise.all(ends.map((end) => end())))
+  const build = async (options: SinkOptions, now?: () => number, second?: SinkOptions): Promise<{ sink: RunningSink; ask: (text: string) => ReturnType<RunningDeliverer['callout']>; deliverer: RunningDeliverer }> => {
+    const sink = await startSink(options)
+    const other = second && (await startSink(second))
+    const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...(other ? [{ host: '127.0.0.1', port: other.port, preference: 20 }] : [])]
+    const domains: SnapshotInput['domains'] = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Callout' }, hosts } }]
+    const snapshot = testSnapshot({ domains })
+    const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: 300, greeting: 300 }, ...(now && { now }) })
+    ends.push(() => deliverer.close(), () => sink.close(), async () => other?.close())
+    return { sink, deliverer, ask: (text) => deliverer.callout(snapshot.domains[0]!, mailbox(text)) }
+  }
+
+  it('says yes, no and unknown as the host does', async () => {
+    const { ask } = await build({ replies: { rcpt: (line) => (line.includes('gone') ? '550 5.1.1 no' : line.includes('later') ? '450 4.2.1 later' : undefined) } })
+    assert.deepEqual(await Promise.all([ask('user@home.example'), ask('gone@home.example'), ask('later@home.example')]), ['yes', 'no', 'unknown'])
+  })
+  it('asks with the null sender and never sends DATA', async () => {
+    const { sink, ask } = await build({})
+    await ask('user@home.example')
+    assert.deepEqual(sink.commands.map((line) => line.slice(2)).filter((line) => !line.startsWith('EHLO')), ['MAIL FROM:<>', 'RCPT TO:<user@home.example>', 'RSET'])
+  })
+  it('remembers yes and no for ten minutes, and asks once for 20 at a time', async () => {
+    let now = 0
+    const { sink, ask } = await build({}, () => now)
+    await Promise.all(Array.from({ length: 20 }, () => ask('user@home.example')))
+    now = 599_000
+    await ask('user@home.example')
+    assert.equal(sink.commands.filter((line) => line.includes('RCPT')).length, 1)
+    now = 601_000
+    await ask('user@home.example')
+    assert.equal(sink.commands.filter((line) => line.includes('RCPT')).length, 2)
+  })
+  it('does not remember "unknown"', async () => {
+    const { sink, ask } = await build({ replies: { rcpt: '450 4.2.1 later' } })
+    assert.equal(await ask('user@home.example'), 'unknown')
+    sink.behave({ replies: {} })
+    assert.equal(await ask('user@home.example'), 'yes')
+  })
+  it('is unknown where the null sender is refused: that says nothing about the user', async () => {
+    const { ask } = await build({ replies: { mail: '550 5.7.1 no bounces here' } })
+    assert.equal(await ask('user@home.example'), 'unknown')
+  })
+  it('is unknown where the host is silent, and where it is away', async () => {
+    const { sink, ask } = await build({ hang: 'rcpt' })
+    assert.equal(await ask('user@home.example'), 'unknown')
+    await sink.close()
+    assert.equal(await ask('other@home.example'), 'unknown')
+  })
+  it('asks the second host when the first is away', async () => {
+    const { ask } = await build({ drop: 'greeting' }, undefined, { replies: { rcpt: '550 5.1.1 no' } })
+    assert.equal(await ask('user@home.example'), 'no')
+  })
+  it('uses one connection for many questions in a row', async () => {
+    const { sink, ask } = await build({})
+    for (let count = 0; count < 5; count++) await ask(`u${count}@home.example`)
+    assert.equal(sink.connections(), 1)
+  })
+})

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { mailbox, testDelivery, type DeliveryChange } from '../../test/tools/delivery.ts'
+import type { Notice, NewMessage, Recipient } from '../queue/index.ts'
+import { createComposeNotice } from './compose-notice.ts'
+import { composeDsn, fromXtext, type NoticeSettings } from './dsn.ts'
+import { silentLog } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { testSnapshot } from '../../test/tools/delivery.ts'
+
+const original = Buffer.from('From: orders@shop.example\r\nSubject: hello\r\n\r\nthe body\r\n')
+const failed = (address: string, change: Partial<Notice> = {}, recipient: Partial<Recipient> = {}): Notice => ({
+  kind: 'failed', recipient: { mailbox: mailbox(address), ...recipient }, status: '5.1.1', diagnostic: 'smtp; 550 5.1.1 no such user', remote: 'mx.dest.example', plain: 'There is no such address there.', lastAttemptAt: 1_700_000_100_000, ...change,
+})
+const settings: NoticeSettings = { hostname: 'mx1.relay.example' }
+const compose = (notices: readonly Notice[], change: DeliveryChange & { original?: Buffer; whole?: boolean } = {}, set: NoticeSettings = settings): NewMessage | undefined => {
+  const { original: bytes = original, whole = true, ...rest } = change
+  return composeDsn(set, { delivery: testDelivery({ arrivedAt: 1_700_000_000_000, ...rest }), notices, original: bytes, originalIsWhole: whole, id: 'n1', now: 1_700_000_200_000 })
+}
+const bytesOf = (message: NewMessage | undefined): Buffer => (message!.body as { inline: Buffer }).inline
+const textOf = (message: NewMessage | undefined): string => bytesOf(message).toString('utf8')
+
+/** A small reader of multipart/report, to see what a mail program sees. */
+const read = (message: NewMessage | undefined) => {
+  const text = textOf(message)
+  const boundary = /boundary="([^"]+)"/.exec(text)![1]!
+  const [head = '', ...rest] = text.split(`\r\n--${boundary}`)
+  const parts = rest.slice(0, -1).map((part) => {
+    const at = part.indexOf('\r\n\r\n')
+    return { type: /Content-Type: ([^\r\n;]+)/.exec(part)![1]!, content: part.slice(at + 4) }
+  })
+  assert.equal(rest.at(-1), '--\r\n')
+  return { head, parts }
+}
+
+describe('a delivery status notification', () => {
+  it('goes to the sender, from the null sender, and nobody is told of its own fate', () => {
+    const { envelope, deliveries } = compose([failed('user@dest.example')])!
+    assert.deepEqual([envelope.mailFrom, envelope.source, deliveries.length, deliveries[0]!.domain, deliveries[0]!.recipients[0]], [null, 'local', 1, 'shop.example', { mailbox: mailbox('orders@shop.example'), notify: ['NEVER'] }])
+  })
+  it('has the header fields of RFC 3464 and RFC 3834', () => {
+    const { head } = read(compose([failed('user@dest.example')]))
+    for (const field of [/^From: .*<MAILER-DAEMON@mx1\.relay\.example>$/m, /^To: <orders@shop\.example>/m, /^Auto-Submitted: auto-replied/m, /^Date: Tue, 14 Nov 2023 22:16:40 \+0000/m, /^Message-ID: <n1@mx1\.relay\.example>/m, /^Content-Type: multipart\/report; report-type=delivery-status;/m]) assert.match(head.replaceAll('\r', ''), field)
+  })
+  it('says in its first line, in plain words, what happened to whom', () => {
+    const { parts } = read(compose([failed('user@dest.example')]))
+    assert.match(parts[0]!.content, /^Your message could not be delivered to user@dest\.example, and we will not\r\ntry again\./)
+    assert.match(parts[0]!.content, /There is no such address there\.\r\n {2}mx\.dest\.example said: 550 5\.1\.1 no such user/)
+  })
+  it('has one block for every recipient', () => {
+    const { parts } = read(compose([failed('a@dest.example'), failed('b@dest.example', { status: '5.2.2', remote: 'mx2.dest.example' }, { orcpt: 'rfc822;b+2Bold@dest.example' })], { envelope: { envid: 'Q+3D1' } }))
+    const blocks = parts[1]!.content.trimEnd().split('\r\n\r\n')
+    assert.equal(parts[1]!.type, 'message/delivery-status')
+    assert.match(blocks[0]!, /^Original-Envelope-Id: Q=1\r\nReporting-MTA: dns; mx1\.relay\.example\r\nArrival-Date: Tue, 14 Nov 2023 22:13:20 \+0000/)
+    assert.match(blocks[1]!, /^Final-Recipient: rfc822; a@dest\.example\r\nAction: failed\r\nStatus: 5\.1\.1\r\nRemote-MTA: dns; mx\.dest\.example\r\nDiagnostic-Code: smtp; 550 5\.1\.1 no such user\r\nLast-Attempt-Date: /)
+    assert.match(blocks[2]!, /^Original-Recipient: rfc822; b\+old@dest\.example\r\nFinal-Recipient: rfc822; b@dest\.example/)
+    assert.equal(blocks.length, 3)
+  })
+  it('is one for 1,000 recipients', () => {
+    const { parts } = read(compose(Array.from({ length: 1000 }, (_, index) => failed(`u${index}@dest.example`))))
+    assert.equal(parts[1]!.content.match(/Final-Recipient/g)!.length, 1000)
+  })
+
+  const returns: readonly ['FULL' | 'HDRS' | undefined, boolean, Notice['kind'], string][] = [
+    ['FULL', true, 'failed', 'message/rfc822'], ['FULL', false, 'failed', 'text/rfc822-headers'], ['FULL', true, 'delayed', 'text/rfc822-headers'],
+    ['HDRS', true, 'failed', 'text/rfc822-headers'], [undefined, true, 'failed', 'text/rfc822-headers'],
+  ]
+  for (const [ret, whole, kind, type] of returns) {
+    it(`returns ${type} for ${kind}, RET=${ret ?? 'absent'}, ${whole ? 'the message at hand' : 'only its head at hand'}`, () => {
+      const { parts } = read(compose([failed('a@dest.example', { kind })], { whole, envelope: ret === undefined ? {} : { ret } }))
+      assert.equal(parts[2]!.type, type)
+      assert.equal(parts[2]!.content.includes('the body'), type === 'message/rfc822')
+      assert.match(parts[2]!.content, /Subject: hello/)
+    })
+  }
+
+  const table: readonly [Notice['kind'], Recipient['notify'], boolean][] = [
+    ['failed', undefined, true], ['failed', ['NEVER'], false], ['failed', ['FAILURE'], true], ['failed', ['SUCCESS'], false], ['failed', ['DELAY'], false],
+    ['delayed', undefined, true], ['delayed', ['NEVER'], false], ['delayed', ['FAILURE'], false], ['delayed', ['DELAY'], true], ['delayed', ['SUCCESS', 'DELAY'], true],
+    ['relayed', undefined, false], ['relayed', ['SUCCESS'], true], ['relayed', ['FAILURE'], false], ['relayed', ['NEVER'], false],
+  ]
+  for (const [kind, notify, told] of table) it(`${kind} with NOTIFY ${notify?.join() ?? 'absent'}: ${told ? 'told' : 'nothing'}`, () => assert.equal(compose([failed('a@dest.example', { kind }, notify ? { notify } : {})]) !== undefined, told))
+
+  it('tells only of those who want it, in one message', () => {
+    const { parts } = read(compose([failed('a@dest.example', {}, { notify: ['NEVER'] }), failed('b@dest.example')]))
+    assert.doesNotMatch(parts[1]!.content, /a@dest/)
+  })
+  it('says until when a delayed message is tried, and asks for nothing', () => {
+    const { head, parts } = read(compose([failed('a@dest.example', { kind: 'delayed', status: '4.4.1', willRetryUntil: 1_700_400_000_000 })]))
+    assert.match(head, /Subject: Your message is delayed/)
+    assert.match(parts[0]!.content, /has not been delivered yet; you need not do\r\nanything/)
+    assert.match(parts[1]!.content, /Action: delayed[\s\S]*Will-Retry-Until: Sun, 19 Nov 2023/)
+  })
+  it('is not written for the null sender', () => assert.equal(compose([failed('a@dest.example')], { from: null }), undefined))
+  it('goes to the postmaster for a failed notice, and then no further', () => {
+    const postmaster = { ...settings, postmaster: 'postmaster@relay.example' }
+    assert.equal(compose([failed('a@dest.example')], { from: null }, postmaster)!.deliveries[0]!.domain, 'relay.example')
+    assert.equal(compose([failed('postmaster@relay.example')], { from: null, to: ['postmaster@relay.example'] }, postmaster), undefined)
+    assert.equal(compose([failed('a@dest.example', { kind: 'delayed' })], { from: null }, postmaster), undefined)
+  })
+  it('is 7 bits for a message of 7 bits, and 8BITMIME where the original has 8', () => {
+    assert.equal(compose([failed('a@dest.example')])!.envelope.body, '7BIT')
+    const message = compose([failed('a@dest.example')], { original: Buffer.from('Subject: x\r\n\r\nü\r\n'), envelope: { ret: 'FULL' } })!
+    assert.deepEqual([message.envelope.body, message.envelope.smtputf8], ['8BITMIME', false])
+  })
+  it('is a global one (RFC 6533) where an address needs it, and only then', () => {
+    const message = compose([failed('müller@dest.example')], { to: ['müller@dest.example'], envelope: { smtputf8: true } })
+    const { parts } = read(message)
+    assert.deepEqual([message!.envelope.smtputf8, parts[1]!.type, parts[2]!.type], [true, 'message/global-delivery-status', 'message/global-headers'])
+    assert.match(parts[1]!.content, /Final-Recipient: utf-8; müller@dest\.example/)
+    assert.equal(compose([failed('a@dest.example')], { envelope: { smtputf8: true } })!.envelope.smtputf8, false)
+  })
+  it('stays one well-formed message whatever the remote, the client or the original said (property)', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 300 })
+    fc.assert(fc.property(text, text, text, fc.uint8Array({ maxLength: 200 }), (said, remote, orcpt, bytes) => {
+      const message = compose([failed('a@dest.example', { diagnostic: `smtp; ${said}`, remote, plain: said }, { orcpt: `rfc822;${orcpt}` })], { original: Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), Buffer.from(bytes)]) })
+      const { parts } = read(message)
+      assert.equal(parts.length, 3)
+      const blocks = parts[1]!.content.trimEnd().split('\r\n\r\n')
+      assert.equal(blocks.length, 2)
+      for (const line of parts[1]!.content.trimEnd().split('\r\n')) assert.match(line, /^([A-Z][A-Za-z-]+: .*| .*|)$/u)
+      for (const line of bytesOf(message).toString('latin1').split('\r\n')) assert.ok(Buffer.byteLength(line, 'latin1') <= 998)
+    }), { numRuns: 300 })
+  })
+  it('takes a boundary that the original does not contain', () => {
+    assert.equal(read(compose([failed('a@dest.example')], { original: Buffer.from('Subject: =_n1_0 =_n1_1\r\n\r\n'), envelope: { ret: 'FULL' } })).parts.length, 3)
+  })
+  it('reads xtext', () => assert.equal(fromXtext('a+2Bb+3Dc'), 'a+b=c'))
+})
+
+describe('composing for the queue', () => {
+  it('counts a double bounce, and every notice by its kind', async () => {
+    const metrics = createMetrics()
+    const compose = createComposeNotice({ relay: () => testSnapshot().relay, schedule: () => testSnapshot().schedules[0]!, metrics, log: silentLog })
+    const given = { notices: [failed('a@dest.example')], original, originalIsWhole: true, id: 'n1', now: 0 }
+    assert.equal(compose({ ...given, delivery: testDelivery({ from: null }) }), undefined)
+    assert.notEqual(compose({ ...given, delivery: testDelivery() }), undefined)
+    assert.deepEqual([(await metrics.doubleBounces.get()).values[0]!.value, (await metrics.bounces.get()).values], [1, [{ value: 1, labels: { kind: 'failed' } }]])
+  })
+})
