@@ -1,13 +1,13 @@
-// One measured run: Debian's smtp-source into a relay, Debian's smtp-sink behind it. The same two for every relay.
+// One measured run: Debian's smtp-source into a relay, and a next host behind it that counts. The same two for every relay.
 import { runChild } from '../tools/child.ts'
 import { until } from '../tools/until.ts'
 
 /** A relay under load, whoever made it. */
-export type Side = { readonly name: string; readonly port: number; /** Arrived at the next host so far. */ readonly arrived: () => number }
+export type Side = { readonly name: 'Posthouse' | 'Postfix'; readonly port: number; /** Arrived at the next host so far. */ readonly arrived: () => number }
 
 export type LoadRun = { readonly side: string; readonly clients: number; readonly messages: number; readonly acceptSeconds: number; readonly endToEndSeconds: number; readonly perSecond: number }
 
-/** From the first connect to the last arrival at the sink. Connections are kept (-d), as a busy client keeps them. */
+/** From the first connect to the last arrival at the next host. Connections are kept (-d), as a busy client keeps them. */
 export const loadOnce = async (side: Side, load: { clients: number; messages: number; bytes: number; patienceMs?: number }): Promise<LoadRun> => {
   const before = side.arrived()
   const patience = load.patienceMs ?? 180_000

@@ -1,6 +1,6 @@
-// The side we compare with: Debian's Postfix, relaying to a sink, tuned as its TUNING_README says. Fsyncs before 250, as it always does.
+// The side we compare with: Debian's Postfix, relaying to a next host, tuned as its TUNING_README says. Fsyncs before 250, as it always does.
 import { join } from 'node:path'
-import { startPostfix, type SmtpSink } from '../tools/postfix.ts'
+import { startPostfix } from '../tools/postfix.ts'
 import type { Side } from './load.ts'
 
 /** Every setting that differs from the default, with the reason; printed with the results. */
@@ -13,8 +13,8 @@ export const tuned: Readonly<Record<string, { readonly value: string; readonly w
   maillog_file: { value: '', why: 'no log: a log line per step would cost it time' },
 }
 
-export const startPostfixSide = async (folder: string, sink: SmtpSink): Promise<Side & { stop(): Promise<void> }> => {
+export const startPostfixSide = async (folder: string, hop: { readonly port: number }, arrived: () => number, more: Record<string, string> = {}): Promise<Side & { stop(): Promise<void> }> => {
   const settings = Object.fromEntries(Object.entries(tuned).map(([name, { value }]) => [name, value]))
-  const postfix = await startPostfix({ folder: join(folder, 'postfix'), relayTo: sink.port, settings })
-  return { name: 'Postfix', port: postfix.port, arrived: () => sink.messages(), stop: () => postfix.stop() }
+  const postfix = await startPostfix({ folder: join(folder, 'postfix'), relayTo: hop.port, settings: { ...settings, ...more } })
+  return { name: 'Postfix', port: postfix.port, arrived, stop: () => postfix.stop() }
 }
