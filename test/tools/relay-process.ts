@@ -11,7 +11,7 @@ import { runChild, startChild, type Child } from './child.ts'
 import { until } from './until.ts'
 
 const root = join(import.meta.dirname, '../..')
-const cli = join(root, 'cli/main.ts')
+const cli = join(root, 'bin/posthouse.mjs')
 
 /** One running relay, whichever way it was started. */
 export type Relay = {
