@@ -54,15 +54,21 @@ test('a process that leaves gives its share to the others', () => {
   assert.equal(count(), undefined)
 })
 
-test('a policy counts by source, sender or domain, each its own unit, and a Warn policy counts nobody out', () => {
+test('a policy counts by source, sender or domain, each its own unit', () => {
   const policy = policyOf([{ by: 'source', connectionsPerMinute: 1, messagesPerMinute: 2 }, { by: 'domain', recipientsPerHour: 1 }])
   const limits = alone(() => 1e12)
   const count = (unit: 'connections' | 'messages' | 'recipients', source: string, domain?: string) => limits.count(unit, { source, ...(domain !== undefined && { domain }) }, [policy])?.what
   assert.deepEqual([count('connections', 'x'), count('connections', 'x'), count('connections', 'y')], [undefined, 'connections per minute by source x', undefined])
   assert.deepEqual([count('messages', 'x'), count('messages', 'x'), count('messages', 'x')], [undefined, undefined, 'messages per minute by source x'])
   assert.deepEqual([count('recipients', 'x', 'd'), count('recipients', 'y', 'd'), count('recipients', 'y', 'e')], [undefined, 'recipients per hour by domain d', undefined])
-  const warning = { ...policy, mode: 'Warn' as const }
+})
+
+test('a policy in Warn mode counts nobody out, and tells each of the 2 that Enforce would have refused', () => {
+  const warned: string[] = []
+  const limits = createFleetLimits({ pod: 'a', peers: () => [{ pod: 'a' }], now: () => 1e12, warn: ({ manifest }) => void warned.push(manifest) })
+  const warning = { ...policyOf([{ by: 'source', connectionsPerMinute: 1 }]), mode: 'Warn' as const }
   assert.deepEqual([1, 2, 3].map(() => limits.count('connections', { source: 'z' }, [warning])), [undefined, undefined, undefined])
+  assert.deepEqual(warned, ['RelayPolicy mail/house', 'RelayPolicy mail/house'])
 })
 
 test('over the limit is 450 4.7.1 with the name of the manifest: MailSender at MAIL, RelayPolicy at RCPT', async (t) => {

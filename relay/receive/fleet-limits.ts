@@ -7,7 +7,7 @@ export type Unit = 'connections' | 'messages' | 'recipients'
 /** Whom an event belongs to. */
 export type Party = { readonly source: string; readonly sender?: string; readonly domain?: string }
 
-type Rule = { readonly key: string; readonly manifest: string; readonly limit: number; readonly windowMs: number; readonly what: string }
+type Rule = { readonly key: string; readonly manifest: string; readonly limit: number; readonly windowMs: number; readonly what: string; readonly warnOnly: boolean }
 
 const minute = 60_000
 const hour = 3_600_000
@@ -18,7 +18,7 @@ export type FleetLimits = {
   count(unit: Unit, party: Party, policies: readonly Policy[], sender?: Sender): Over | undefined
 }
 
-export const createFleetLimits = (given: { pod: string; peers: () => readonly { readonly pod: string }[]; now: () => number }): FleetLimits => {
+export const createFleetLimits = (given: { pod: string; peers: () => readonly { readonly pod: string }[]; now: () => number; warn?: (over: Over) => void }): FleetLimits => {
   const windows = new Map<string, Window>()
   const find = (key: string): Window => {
     const window = windows.get(key) ?? newWindow()
@@ -34,7 +34,9 @@ export const createFleetLimits = (given: { pod: string; peers: () => readonly { 
   return {
     count: (unit, party, policies, sender) => {
       const rules = rulesFor(unit, party, policies, sender)
-      return rules.find(({ key, limit, windowMs }) => !take(find(key), given.now(), windowMs, share(limit)))
+      const over = rules.filter(({ key, limit, windowMs }) => !take(find(key), given.now(), windowMs, share(limit)))
+      for (const rule of over) if (rule.warnOnly) given.warn?.(rule)
+      return over.find(({ warnOnly }) => !warnOnly)
     },
   }
 }
@@ -43,10 +45,9 @@ const rulesFor = (unit: Unit, party: Party, policies: readonly Policy[], sender:
   const rules: Rule[] = []
   const perHour = sender?.limits.messagesPerHour
   if (unit === 'messages' && sender && perHour !== undefined && party.domain === undefined) {
-    rules.push({ key: `s/${party.sender}`, manifest: sender.manifest, limit: perHour, windowMs: hour, what: 'messages per hour' })
+    rules.push({ key: `s/${party.sender}`, manifest: sender.manifest, limit: perHour, windowMs: hour, what: 'messages per hour', warnOnly: false })
   }
   for (const policy of policies) {
-    if (policy.mode !== 'Enforce') continue
     for (const [index, entry] of policy.limits.entries()) rules.push(...ruleOf(unit, party, policy, entry, index))
   }
   return rules
@@ -56,5 +57,5 @@ const ruleOf = (unit: Unit, party: Party, policy: Policy, entry: Policy['limits'
   const who = party[entry.by]
   const [limit, windowMs, what] = { connections: [entry.connectionsPerMinute, minute, 'connections per minute'], messages: [entry.messagesPerMinute, minute, 'messages per minute'], recipients: [entry.recipientsPerHour, hour, 'recipients per hour'] }[unit] as [number | undefined, number, string]
   if (who === undefined || limit === undefined) return []
-  return [{ key: `p/${policy.manifest}/${index}/${unit}/${who}`, manifest: policy.manifest, limit, windowMs, what: `${what} by ${entry.by} ${who}` }]
+  return [{ key: `p/${policy.manifest}/${index}/${unit}/${who}`, manifest: policy.manifest, limit, windowMs, what: `${what} by ${entry.by} ${who}`, warnOnly: policy.mode === 'Warn' }]
 }

@@ -5,7 +5,7 @@ import type { Log, Metrics } from '../report/index.ts'
 import type { Listener, Snapshot } from '../snapshot/index.ts'
 import { createCalloutCache, type Callout } from './callout-cache.ts'
 import type { Leaving } from './deliveries.ts'
-import { createFleetLimits } from './fleet-limits.ts'
+import { createFleetLimits, type Over } from './fleet-limits.ts'
 import { Receiver, type Door } from './receiver.ts'
 import type { World } from './state.ts'
 import { tlsOf } from './tls.ts'
@@ -51,8 +51,13 @@ const worldOf = (options: ReceiveOptions, snapshot: () => Snapshot): World => ({
   ...options,
   snapshot,
   callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown'))),
-  limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: Date.now }),
+  limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: Date.now, warn: (over) => warnOf(options, over) }),
 })
+
+const warnOf = ({ metrics, log }: ReceiveOptions, { manifest, limit, what }: Over): void => {
+  metrics.policyWarnings.inc({ policy: manifest, rule: 'limits' })
+  log.warn('POLICY_WARN', { manifest, rule: 'limits', reason: `over ${limit} ${what}` })
+}
 
 /** What can fail comes first: certificates, then new listeners; only then is anything in force changed. */
 const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {

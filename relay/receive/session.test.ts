@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { envelope, greetedBy as greeted, openTo as open, sendMail, simpleMail as simple, startReceiver as start, waitUntil as until } from '../../test/tools/session.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
@@ -202,4 +203,70 @@ test('a client that never reads its replies is stopped: 1,000,000 pipelined NOOP
     replies += 1
   }
   assert.ok(replies <= 110, String(replies))
+})
+
+test('bareNewlines Normalise mends CR and LF alone, and what looks like an end of DATA becomes text', async (t) => {
+  const receiver = await start(t, (input) => {
+    input.listeners[0]!.bareNewlines = 'Normalise'
+  })
+  const line = await greeted(t, receiver)
+  await envelope(line)
+  await line.ask('DATA')
+  line.send(Buffer.from('Subject: x\r\n\r\none\n.\r\nMAIL FROM:<evil@client.example>\rtwo\r\n.\r\n'))
+  assert.match((await line.reply(30_000))?.[0] ?? '', /^250 /)
+  assert.ok(receiver.queue.kept[0]!.text.endsWith('\r\n\r\none\r\n.\r\nMAIL FROM:<evil@client.example> two\r\n'))
+  assert.match(await line.ask('NOOP'), /^250 /)
+})
+
+test('a client that goes on sending after a bare LF is read to its end and then told, not cut off after 5 s of sending', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver)
+  await envelope(line)
+  await line.ask('DATA')
+  line.send(Buffer.from('Subject: x\n\n'))
+  for (let index = 0; index < 14; index++) {
+    line.send(Buffer.from('more\r\n'))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  assert.match(await line.ask('.'), /^554 5\.6\.0 /)
+  assert.match(await line.ask('NOOP'), /^250 /)
+})
+
+test('while the queue holds 1 piece of a body back, no 2nd piece is read to it: memory per session is bounded', async (t) => {
+  const receiver = await start(t)
+  const state = { waiting: 0, most: 0, pieces: 0, bytes: 0 }
+  const gate: { open: () => void } = { open: () => {} }
+  const opened = new Promise<void>((resolve) => (gate.open = resolve))
+  const newBody = receiver.queue.newBody
+  receiver.queue.newBody = (id) => ({
+    ...newBody(id),
+    write: async (piece) => {
+      state.waiting += 1
+      state.pieces += 1
+      state.bytes += piece.length
+      state.most = Math.max(state.most, state.waiting)
+      await opened
+      state.waiting -= 1
+    },
+  })
+  const line = await greeted(t, receiver)
+  await envelope(line)
+  await line.ask('DATA')
+  line.send(Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), Buffer.alloc(20_000_000, 'x'), Buffer.from('\r\n.\r\n')]))
+  await until(() => state.pieces > 0)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.deepEqual([state.pieces, state.most], [1, 1])
+  gate.open()
+  assert.match((await line.reply(30_000))?.[0] ?? '', /^250 /)
+  assert.deepEqual([state.most, state.bytes], [1, 20_000_016])
+})
+
+test('a client that never reads 30 MB of replies is let go after the time for a command', async (t) => {
+  const receiver = await start(t, withLimits({ errors: 1_000_000, commandSeconds: 1 }))
+  const socket = connect(receiver.port('mx'), '127.0.0.1').on('error', () => {})
+  t.after(() => socket.destroy())
+  await new Promise<void>((resolve) => socket.once('data', () => resolve()))
+  socket.pause()
+  socket.write('EHLO client.example\r\n'.repeat(200_000))
+  await until(async () => (await receiver.metrics.openConnections.get()).values.every(({ value }) => value === 0))
 })

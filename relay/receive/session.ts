@@ -7,6 +7,7 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { reply, type Because, type Reply } from '../decide/index.ts'
 import { acceptMessage, type Offered } from './accept-message.ts'
 import { commands, forgetPlaintext } from './commands.ts'
+import type { BareOctet } from './data-scanner.ts'
 import type { Leaving } from './deliveries.ts'
 import { Incoming } from './incoming.ts'
 import { printReply } from './reply-wire.ts'
@@ -64,7 +65,7 @@ export class Session extends SMTPConnection {
       line: (line) => this.#line(line),
       lineTooLong: () => this.#act(say(reply('line-too-long', { limit: this.state.listener.limits.lineBytes })), ''),
       data: (piece) => this.#data(piece),
-      bareOctet: (octet) => void this.#offered?.incoming.bare(octet),
+      bareOctet: (octet) => this.#bare(octet),
       dataEnd: () => this.#dataEnd(),
       early: () => this.#early(),
       gather: () => this._socket.cork(),
@@ -172,6 +173,12 @@ export class Session extends SMTPConnection {
     if (!written) return this.#awaitData()
     this.#disarm() // while the queue holds us back, the client is not the slow one
     return written.then(() => this.#awaitData())
+  }
+
+  /** Told again with every packet, so that a client still sending is not cut off. */
+  #bare(octet: BareOctet): void {
+    void this.#offered?.incoming.bare(octet)
+    this.#awaitData()
   }
 
   async #dataEnd(): Promise<void> {
