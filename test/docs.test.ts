@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { disagreements } from './tools/rfc.ts'
 import { createMetrics, logCodes } from '../relay/report/index.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -14,6 +15,10 @@ describe('the manual', () => {
     const named = [...page('map.md').matchAll(/`([a-z-]+\/[a-z0-9/-]+\.ts)`/g)].map(([, file]) => file!)
     assert.ok(named.length >= 10)
     assert.deepEqual(named.filter((file) => !existsSync(join(root, file))), [])
+  })
+
+  it('names each RFC that the code cites, and 0 that it does not', () => {
+    assert.deepEqual(disagreements(), [])
   })
 
   it('has 1 row for each log code, and no other', () => {
