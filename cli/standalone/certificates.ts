@@ -1,6 +1,7 @@
 // A small certificate authority of our own: ten years for the CA, one for what it signs. Touches nothing.
 import { X509Certificate, createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { bits, boolean, context, integer, octets, oid, sequence, set, time, utf8 } from './der.ts'
 
 export type KeyPair = { readonly certificate: string; readonly key: string } // PEM; key PKCS#8
@@ -74,16 +75,7 @@ const commonNameOf = ({ subject }: X509Certificate): string => subject.replace(/
 
 const extension = (id: string, value: Buffer, critical = false): Buffer => sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value))
 
-const alternativeName = (name: string): Buffer => (isIP(name) === 0 ? context(2, Buffer.from(name, 'ascii'), false) : context(7, addressBytes(name), false))
-
-const addressBytes = (address: string): Buffer => {
-  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number))
-  const [head = '', tail] = address.split('::')
-  const groups = (text: string | undefined) => (text === undefined || text === '' ? [] : text.split(':').map((group) => parseInt(group, 16)))
-  const [front, back] = [groups(head), groups(tail)]
-  const all = tail === undefined ? front : [...front, ...Array<number>(8 - front.length - back.length).fill(0), ...back]
-  return Buffer.from(all.flatMap((group) => [group >> 8, group & 255]))
-}
+const alternativeName = (name: string): Buffer => (isIP(name) === 0 ? context(2, Buffer.from(name, 'ascii'), false) : context(7, Buffer.from(ipaddr.parse(name).toByteArray()), false))
 
 /** RFC 5280 4.2.1.2 (1): SHA-1 of the public point, which ends the SubjectPublicKeyInfo of a P-256 key. */
 const keyIdOf = (publicKey: KeyObject): Buffer => {

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { builtIn } from '../operator/index.ts'
+import { compile } from './compile-manifests.ts'
+import { inWords } from './schedule.ts'
+
+const root = join(import.meta.dirname, '..')
+
+type Said = { readonly code: number; readonly out: string; readonly err: string }
+const posthouse = (...args: readonly string[]): Promise<Said> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [join(root, 'bin/posthouse.mjs'), ...args], { cwd: root, timeout: 60_000 }, (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }))
+  })
+
+const folder = (t: TestContext, files: Record<string, string> = {}): string => {
+  const path = mkdtempSync(join(tmpdir(), 'posthouse-cli-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text)
+  return path
+}
+
+for (const example of ['quickstart', 'cluster']) {
+  test(`examples/${example} passes posthouse check with exit code 0 and without colour in a pipe`, async () => {
+    const { code, out } = await posthouse('check', '-f', join('examples', example))
+    assert.deepEqual([code, out.trim().split('\n').at(-1)], [0, 'no mistakes'])
+    assert.ok(!out.includes('\u001b'))
+  })
+}
+
+test('check makes nothing: no file appears anywhere beside the manifests', async (t) => {
+  const path = folder(t, { 'relay.yaml': 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main, namespace: mail}\nspec: {hostname: mx.example}\n' })
+  const before = existsSync(join(root, '.posthouse'))
+  assert.equal((await posthouse('check', '-f', path)).code, 0)
+  assert.deepEqual([readdirSync(path), existsSync(join(root, '.posthouse'))], [['relay.yaml'], before])
+})
+
+test('check ends with 1 and names file, line, document, object, path and the nearest word', async (t) => {
+  const path = folder(t, { 'relay.yaml': 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main, namespace: mail}\nspec:\n  hostname: mx.example\n  retryScheduleNme: slow\n' })
+  const { code, out } = await posthouse('check', '-f', path)
+  assert.equal(code, 1)
+  assert.equal(out, `${path}/relay.yaml:6: error: document 1, MailRelay mail/main, spec.retryScheduleNme: unknown field; did you mean retryScheduleName?\n1 mistake\n`)
+})
+
+test('check --json says the same for machines, with the reason of what does not fit', async (t) => {
+  const path = folder(t, { 'a.yaml': 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main, namespace: mail}\nspec:\n  hostname: mx.example\n  retryScheduleName: gone\n  queue: {external: {servers: ["nats://n:4222"]}}\n' })
+  const { code, out } = await posthouse('check', '-f', path, '--json')
+  const { ok, problems, relays } = JSON.parse(out) as { ok: boolean; problems: { level: string; code: string; reason?: string; line: number; path: string }[]; relays: unknown[] }
+  assert.deepEqual([code, ok, relays], [1, false, []])
+  assert.deepEqual(problems.map(({ level, code, reason, line, path }) => [level, code, reason, line, path]), [
+    ['error', 'REFUSED', 'RetryScheduleNotFound', 6, 'spec.retryScheduleName'],
+    ['warning', 'NOTED', undefined, 7, 'spec.queue.external'],
+  ])
+})
+
+test('check ends with 2 where there is nothing to read', async (t) => {
+  assert.equal((await posthouse('check', '-f', join(folder(t), 'gone'))).code, 2)
+  assert.equal((await posthouse('check', '-f', folder(t))).code, 2)
+})
+
+test('without a cluster the queue has 1 server, whatever the manifest asks a cluster for', async () => {
+  const { snapshots } = await compile({ manifests: join(root, 'examples/cluster'), now: new Date() })
+  assert.equal(snapshots.get('mail/main')!.relay.queueReplicas, 1)
+})
+
+test('the quickstart compiled with made things needs nothing more: TLS on 2 listeners, 1 credential, 2 DKIM keys', async (t) => {
+  const { snapshots, problems } = await compile({ manifests: join(root, 'examples/quickstart'), made: folder(t), now: new Date() })
+  const snapshot = snapshots.get('mail/main')!
+  assert.deepEqual(problems, [])
+  assert.deepEqual(snapshot.listeners.map(({ tls }) => tls?.certificate), ['self-signed', 'self-signed'])
+  assert.deepEqual(snapshot.senders.map(({ auth }) => auth?.username), ['mail.demo'])
+  assert.deepEqual(snapshot.domains.map(({ dkim }) => dkim.map(({ algorithm }) => algorithm)), [['ed25519', 'rsa']])
+})
+
+test('nothing of the quickstart leaves the machine: every next hop is 127.0.0.1, and one of them takes every domain', async () => {
+  const { routes, domains } = (await compile({ manifests: join(root, 'examples/quickstart'), now: new Date() })).snapshots.get('mail/main')!
+  const hosts = [...routes.flatMap(({ nextHops }) => nextHops.map((hop) => (hop.kind === 'smarthost' ? hop.host : hop.kind))), ...domains.flatMap(({ inbound }) => inbound!.hosts!.map(({ host }) => host))]
+  assert.deepEqual([new Set(hosts), routes.map(({ match }) => match.recipientDomains)], [new Set(['127.0.0.1']), [['*']]])
+})
+
+test('can-send: a stranger gets 550 5.7.1 for a foreign recipient and exit code 1, and 0 for a hosted one', async () => {
+  const stranger = ['can-send', '-f', 'examples/quickstart', '--as', 'stranger', '--from', 'joe@somespammer.com']
+  const [denied, passed] = await Promise.all([posthouse(...stranger, '--to', 'fred@spam-recipient.com'), posthouse(...stranger, '--to', 'hello@sink.example')])
+  assert.deepEqual([denied.code, passed.code], [1, 0])
+  assert.match(denied.out, /^fred@spam-recipient\.com: no: 550 5\.7\.1 Relaying denied.*\(listener mx\)$/m)
+  assert.match(passed.out, /^hello@sink\.example: yes \(rule hosted-domain of MailDomain mail\/sink, listener mx\)$/m)
+})
+
+test('can-send: a MailSender may use its own address and no other, and the answer names rule and manifest', async () => {
+  const sender = ['can-send', '-f', 'examples/quickstart', '--as', 'mail/demo', '--to', 'ann@far.example', '--json', '--from']
+  const [own, other] = await Promise.all([posthouse(...sender, 'news@sink.example'), posthouse(...sender, 'boss@bank.example')])
+  assert.deepEqual([JSON.parse(own.out), own.code], [[{ to: 'ann@far.example', listener: 'submission', because: { rule: 'identified-sender', manifest: 'MailSender mail/demo' }, warnings: [], verdict: 'yes' }], 0])
+  const [answer] = JSON.parse(other.out) as { verdict: string; reply: string; because: object }[]
+  assert.deepEqual([other.code, answer!.verdict, answer!.because], [1, 'no', { rule: 'from', manifest: 'MailSender mail/demo' }])
+  assert.match(answer!.reply, /^550 5\.7\.1 .*boss@bank\.example/)
+})
+
+test('can-send: a forged local sender is refused by the rule of the house, a held mail says so', async (t) => {
+  const hold = 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main}\nspec: {hostname: mx.example}\n---\napiVersion: posthouse.dev/v1alpha1\nkind: MailDomain\nmetadata: {name: a}\nspec: {domain: a.example, inbound: {deliverTo: {mx: {}}}}\n---\napiVersion: posthouse.dev/v1alpha1\nkind: RelayPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{kind: MailDomain, name: a}], rules: [{name: legal, match: {rcptTo: ["*@a.example"]}, action: Hold}]}\n'
+  const forged = await posthouse('can-send', '-f', 'examples/quickstart', '--as', '203.0.113.9', '--from', 'boss@sink.example', '--to', 'hello@sink.example')
+  assert.match(forged.out, /550 5\.7\.1 mail from sink\.example comes from its own senders \(RelayPolicy mail\/house-rules, rule no-spoofing\)/)
+  const held = await posthouse('can-send', '-f', folder(t, { 'a.yaml': hold }), '--as', 'stranger', '--from', '<>', '--to', 'x@a.example')
+  assert.deepEqual([held.code, /held until a person decides \(rule legal of RelayPolicy default\/p/.test(held.out)], [0, true])
+})
+
+test('can-send ends with 2 and names what there is where the sender is unknown', async () => {
+  const { code, err } = await posthouse('can-send', '-f', 'examples/quickstart', '--as', 'mail/dmeo', '--from', 'a@b.c', '--to', 'd@e.f')
+  assert.deepEqual([code, /it has mail\/demo/.test(err)], [2, true])
+})
+
+test('schedule prints 12 attempts, the notice after 10 minutes and the end of the quickstart’s schedule', async () => {
+  const { code, out } = await posthouse('schedule', 'quick', '-f', 'examples/quickstart')
+  const lines = out.trim().split('\n')
+  assert.deepEqual([code, lines.filter((line) => /^ ?\d+\. /.test(line)).length], [0, 12])
+  assert.deepEqual([lines[2], lines[6]], [' 2. 5s later, 5s after arrival', ' 6. 5m later, 6m50s after arrival'])
+  assert.match(out, /11m50s: the sender is told that the message is late/)
+})
+
+test('in words the built-in schedule gives up at 5d exactly, told to the end', () => {
+  const lines = inWords(builtIn, 100)
+  assert.deepEqual(lines.slice(-2).map((line) => line.trim().replace(/^\d+\. /, '')), ['8m later, 5d after arrival', '5d: given up; the sender is told that it could not be delivered'])
+})
+
+test('schedule names those there are where there is none of that name', async () => {
+  const { code, err } = await posthouse('schedule', 'slow', '-f', 'examples/quickstart')
+  assert.deepEqual([code, /no RetrySchedule slow in examples\/quickstart; it has quick/.test(err)], [2, true])
+})

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { createHash, createPublicKey, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { connect, createServer } from 'node:tls'
+import type { Need } from '../../operator/index.ts'
+import { make, type MadeOptions } from './made.ts'
+
+const needs: readonly Need[] = [
+  { kind: 'certificate', relay: 'mail/main', names: ['mx.example', 'main.mail.svc'] },
+  { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false },
+  { kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph' },
+  { kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'rsa', selectorPrefix: 'ph' },
+]
+const now = new Date()
+const day = 86_400_000
+
+const options = (t: TestContext): MadeOptions => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-made-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return { folder: join(folder, 'made'), now, host: '127.0.0.1' }
+}
+
+const filesIn = (folder: string): Record<string, string> =>
+  Object.fromEntries(globSync('**', { cwd: folder }).filter((name) => statSync(join(folder, name)).isFile()).sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+
+/** True where a real handshake trusts the certificate for this name. */
+const isTrusted = async (pair: { certificate: string; key: string }, ca: string, servername: string): Promise<boolean> => {
+  const server = createServer({ cert: pair.certificate, key: pair.key }, (socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+  server.on('tlsClientError', () => {})
+  await once(server, 'listening')
+  const client = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port, ca, ...(servername !== '' && { servername }) })
+  try {
+    await once(client, 'secureConnect')
+    return client.authorized
+  } catch {
+    return false
+  } finally {
+    client.destroy()
+    server.close()
+  }
+}
+
+test('a client that knows ca.crt trusts the listener by host name and by 127.0.0.1, and by no other name', async (t) => {
+  const given = options(t)
+  const { certificates } = make(needs, given)
+  const ca = readFileSync(join(given.folder, 'senders/mail.app/ca.crt'), 'utf8')
+  const pair = certificates['mail/main']!
+  assert.equal(await isTrusted(pair, ca, 'mx.example'), true)
+  assert.equal(await isTrusted(pair, ca, 'main.mail.svc'), true)
+  assert.equal(await isTrusted(pair, ca, ''), true, '127.0.0.1, without a server name')
+  assert.equal(await isTrusted(pair, ca, 'other.example'), false)
+  assert.equal(await isTrusted(pair, make(needs, options(t)).certificates['mail/main']!.certificate, 'mx.example'), false, 'another CA')
+})
+
+test('the CA is one for 10 years, the certificate is none and is for 1 year', (t) => {
+  const given = options(t)
+  const leaf = new X509Certificate(make(needs, given).certificates['mail/main']!.certificate)
+  const ca = new X509Certificate(readFileSync(join(given.folder, 'ca/ca.crt')))
+  assert.deepEqual([ca.ca, leaf.ca, leaf.checkIssued(ca), leaf.verify(ca.publicKey), ca.verify(ca.publicKey)], [true, false, true, true, true])
+  const days = (certificate: X509Certificate) => Math.round((certificate.validToDate.getTime() - now.getTime()) / day)
+  assert.deepEqual([days(ca), days(leaf)], [3653, 365])
+  assert.match(leaf.subjectAltName ?? '', /DNS:mx\.example, DNS:main\.mail\.svc, IP Address:127\.0\.0\.1, DNS:localhost, IP Address:0:0:0:0:0:0:0:1/)
+})
+
+test('every file is readable by its owner only, also where somebody opened it since', (t) => {
+  const given = options(t)
+  make(needs, given)
+  chmodSync(join(given.folder, 'senders/mail.app/password'), 0o644)
+  make(needs, given)
+  for (const name of Object.keys(filesIn(given.folder))) assert.equal(statSync(join(given.folder, name)).mode & 0o777, 0o600, name)
+  for (const name of ['', 'ca', 'senders', 'senders/mail.app', 'dkim/mail.ours']) assert.equal(statSync(join(given.folder, name)).mode & 0o777, 0o700, name)
+})
+
+test('a second time nothing changes: 1 CA, 1 certificate, the same password and keys', (t) => {
+  const given = options(t)
+  const [first, before] = [make(needs, given), filesIn(given.folder)]
+  assert.deepEqual(make(needs, { ...given, now: new Date(now.getTime() + 300 * day) }), first)
+  assert.deepEqual(filesIn(given.folder), before)
+})
+
+test('with 29 days left, or for another name, a certificate is made anew; the CA stays', (t) => {
+  const given = options(t)
+  const first = make(needs, given).certificates['mail/main']!
+  const later = make(needs, { ...given, now: new Date(now.getTime() + 336 * day) }).certificates['mail/main']!
+  assert.notEqual(later.certificate, first.certificate)
+  const renamed = make([{ kind: 'certificate', relay: 'mail/main', names: ['mx2.example'] }], given).certificates['mail/main']!
+  assert.equal(new X509Certificate(renamed.certificate).checkHost('mx2.example'), 'mx2.example')
+  assert.ok(new X509Certificate(renamed.certificate).verify(new X509Certificate(readFileSync(join(given.folder, 'ca/ca.crt'))).publicKey))
+})
+
+test('a certificate file that was damaged is made anew instead of being served', (t) => {
+  const given = options(t)
+  make(needs, given)
+  writeFileSync(join(given.folder, 'certificates/mail.main/tls.crt'), 'damaged')
+  assert.doesNotThrow(() => new X509Certificate(make(needs, given).certificates['mail/main']!.certificate))
+})
+
+test('the folder of a sender says where, who and 256 random bits; what is handed on is a salted hash of them', (t) => {
+  const given = options(t)
+  const { username, salt, hash } = make(needs, given).credentials['mail/app']!
+  const files = filesIn(join(given.folder, 'senders/mail.app'))
+  assert.deepEqual([files.username, files.host, files.port], ['mail.app', '127.0.0.1', '2587'])
+  assert.equal(files.uri, `smtp://mail.app:${files.password}@127.0.0.1:2587`)
+  assert.equal(Buffer.from(files.password!, 'base64url').length, 32)
+  assert.equal(createHash('sha256').update(Buffer.concat([Buffer.from(salt, 'hex'), Buffer.from(files.password!)])).digest('hex'), hash)
+  assert.equal(username, files.username)
+  assert.ok(!JSON.stringify(make(needs, given)).includes(files.password!))
+})
+
+test('the DNS record beside a DKIM key verifies what the key signs, for rsa and ed25519, and has strings of at most 255 bytes', (t) => {
+  const given = options(t)
+  const keys = make(needs, given).dkim['mail/ours']!
+  const month = now.toISOString().slice(0, 7).replace('-', '')
+  assert.deepEqual(keys.map(({ selector, algorithm }) => [selector, algorithm]), [[`ph-ed25519-${month}`, 'ed25519'], [`ph-rsa-${month}`, 'rsa']])
+  for (const { selector, algorithm, privateKey } of keys) {
+    const record = readFileSync(join(given.folder, `dkim/mail.ours/${selector}.txt`), 'utf8')
+    const strings = [...record.matchAll(/"([^"]*)"/g)].map(([, text]) => text!)
+    assert.ok(record.startsWith(`${selector}._domainkey.ours.example. IN TXT "v=DKIM1; k=${algorithm}; p=`) && strings.every(({ length }) => length <= 255))
+    const raw = Buffer.from(/p=(.*)$/.exec(strings.join(''))![1]!, 'base64')
+    const spki = algorithm === 'rsa' ? raw : Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), raw]) // RFC 8410 4
+    const [text, digest] = [randomBytes(100), algorithm === 'rsa' ? 'sha256' : undefined]
+    assert.ok(verify(digest, text, createPublicKey({ key: spki, format: 'der', type: 'spki' }), sign(digest, text, privateKey)), algorithm)
+  }
+})
+
+test('a key keeps its selector in the next month, and another prefix gets a key of its own', (t) => {
+  const given = options(t)
+  const first = make(needs, given).dkim['mail/ours']![0]!
+  assert.deepEqual(make(needs, { ...given, now: new Date(now.getTime() + 40 * day) }).dkim['mail/ours']![0], first)
+  const other = make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'mta' }], given).dkim['mail/ours']![0]!
+  assert.ok(other.selector.startsWith('mta-ed25519-') && other.privateKey !== first.privateKey)
+})
