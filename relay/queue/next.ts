@@ -29,7 +29,7 @@ export type NextParts = {
 }
 
 type Lane = { readonly tenure: Tenure; readonly notes: LaneNotes; readonly abort: AbortController; passedEpoch: boolean; inFlight: number; reader?: Shared }
-type Shared = { readonly reader: Reader; lanes: number }
+type Shared = { readonly reader: Reader; lanes: number; asked: number } // asked: records asked for and not come yet
 
 const blockMs = 100
 const tickMs = 100
@@ -47,7 +47,6 @@ export class Next {
   readonly #undecided = new Map<string, Promise<void>>()
   #inFlight = 0
   #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
-  #credits = 0 // records asked of readers and not come yet
   #pumping = false
   #stuckSince = 0
   #stopped = false
@@ -126,28 +125,32 @@ export class Next {
   #read(lanes: Lane[]): void {
     const { stream, subjects } = this.#context
     const filters = lanes.length === laneCount ? [subjects.all('ready'), subjects.all('epoch')] : lanes.flatMap(({ tenure: { lane } }) => [subjects.readyOf(lane), subjects.epoch(lane)])
-    const shared = { lanes: lanes.length, reader: stream.read({ filters, from: 1, onRecord: (record) => this.#onRecord(record, byLane.get(subjects.lane(record.subject))) }) }
+    const onRecord = (record: StoredRecord) => {
+      shared.asked--
+      this.#onRecord(record, byLane.get(subjects.lane(record.subject)))
+    }
+    const shared: Shared = { lanes: lanes.length, asked: 0, reader: stream.read({ filters, from: 1, onRecord }) }
     const byLane = new Map(lanes.map((lane) => [lane.tenure.lane, lane]))
     for (const lane of lanes) lane.reader = shared
     this.#readers.add(shared)
     this.#fill()
   }
 
-  /** Lets as many records come as the window has room for. */
+  /** Lets as many records come as the window has room for: an equal share to each reader, whatever another has asked for and not got. */
   #fill(): void {
     const { windowCount, windowBytes } = this.#context.limits
     const average = Math.max(4_096, this.#held.count > 0 ? this.#held.bytes / this.#held.count : 0)
-    const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average)) - this.#credits
+    const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average))
     const share = Math.floor(room / Math.max(1, this.#readers.size))
-    if (share < 1) return
-    for (const { reader } of this.#readers) {
-      this.#credits += share
-      reader.want(share)
+    for (const shared of this.#readers) {
+      const more = share - shared.asked
+      if (more < 1) continue
+      shared.asked += more
+      shared.reader.want(more)
     }
   }
 
   #onRecord(record: StoredRecord, lane: Lane | undefined): void {
-    this.#credits--
     if (!lane || this.#lanes.get(lane.tenure.lane) !== lane) return this.#fill()
     if (!lane.passedEpoch && record.seq >= lane.tenure.epoch) {
       lane.passedEpoch = true
