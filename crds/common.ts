@@ -20,7 +20,7 @@ export const hostName = (description: string): z.ZodString =>
 export const hostOrAddress = (description: string): z.ZodString =>
   proven(z.string().min(1).max(253), description, [
     {
-      cel: `isIP(self) || self.matches('${hostNameForm.source.replaceAll('\\', '\\\\')}')`,
+      cel: `isIP(self) || (self.matches('${hostNameForm.source.replaceAll('\\', '\\\\')}') && !self.matches('^[0-9.]+$'))`,
       message: 'a host name in lower case, or an IP address without brackets',
       holds: (text) => isIP(text) !== 0 || (hostNameForm.test(text) && !/^[0-9.]+$/.test(text)),
     },

@@ -1,4 +1,5 @@
 // MailRelay: a fleet of relay pods. The schema is the manual's source and the generated CRD's.
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { cidr, hostName, labelName, namespaces, objectName, port, secretRef } from './common.ts'
 import { duration } from './duration.ts'
@@ -154,7 +155,7 @@ const spec = z
       .strictObject({
         nameservers: ordered(
           proven(z.string().max(64), 'Address, or address:port.', [
-            { cel: "self.matches('^([0-9.]+|[0-9a-fA-F:]+)$') ? isIP(self) : self.matches('^([0-9.]+|\\\\[[0-9a-fA-F:]+\\\\]):[0-9]{1,5}$')", message: 'an IP address, or address:port ([address]:port for IPv6)', holds: (text) => isNameserver(text) },
+            { cel: "isIP(self) || self.matches('^([0-9.]+|[[][0-9a-fA-F:]+[]]):[0-9]{1,5}$')", message: 'an IP address, or address:port ([address]:port for IPv6)', holds: (text) => isNameserver(text) },
           ]),
           8,
           'Name servers to ask. Absent: those of the pod.',
@@ -170,11 +171,7 @@ const spec = z
   })
   .describe('What the relay is to be.')
 
-const isNameserver = (text: string): boolean => {
-  const bare = /^\[([0-9a-fA-F:]+)\](?::[0-9]{1,5})?$/.exec(text)?.[1] ?? /^([0-9.]+)(?::[0-9]{1,5})?$/.exec(text)?.[1] ?? text
-  return isCidrAddress(bare)
-}
-const isCidrAddress = (text: string): boolean => /^[0-9.]+$/.test(text) ? text.split('.').length === 4 && text.split('.').every((part) => /^[0-9]{1,3}$/.test(part) && Number(part) < 256) : /^[0-9a-fA-F:]*:[0-9a-fA-F:]*$/.test(text)
+const isNameserver = (text: string): boolean => isIP(/^\[([^\]]*)\]:[0-9]{1,5}$/.exec(text)?.[1] ?? /^([0-9.]+):[0-9]{1,5}$/.exec(text)?.[1] ?? text) !== 0
 
 const status = z
   .strictObject({

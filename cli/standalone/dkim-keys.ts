@@ -1,26 +1,56 @@
-// DKIM keys, made once and kept, with the DNS record to publish beside each. Touches its own folder only.
+// DKIM keys, made and kept, with the DNS record to publish beside each, and rotated where the manifest says so. Touches its own folder only.
+// A new key is made `overlap` before it signs, so that its record can be published; the old ones stay on disk.
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { dkimRecord, type MadeDkimKey, type Need } from '../../operator/index.ts'
-import { writeSecretly } from './secret-files.ts'
+import { readIn, writeSecretly } from './secret-files.ts'
 
 type DkimNeed = Extract<Need, { kind: 'dkim' }>
+type KeptKey = { readonly selector: string; readonly signsFrom: number }
 
-/** The newest key of this prefix and algorithm; one is made where there is none. Selector: prefix, algorithm, month. */
-export const dkimKeyFor = ({ domain, algorithm, selectorPrefix }: DkimNeed, folder: string, now: Date): MadeDkimKey => {
+/** The key that signs now. */
+export const dkimKeyFor = (need: DkimNeed, folder: string, now: Date): MadeDkimKey => {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const mine = new RegExp(`^${selectorPrefix}-${algorithm}-[0-9]{6}\\.key$`) // the prefix is letters, digits and -
-  const newest = readdirSync(folder).filter((name) => mine.test(name)).sort().at(-1)
-  const selector = newest?.replace(/\.key$/, '') ?? `${selectorPrefix}-${algorithm}-${now.toISOString().slice(0, 7).replace('-', '')}`
-  const path = join(folder, `${selector}.key`)
-  if (newest === undefined) writeSecretly(path, generate(algorithm))
-  const privateKey = readFileSync(path, 'utf8')
+  const kept = keptIn(folder, need)
+  const due = signsFromOfNext(kept, need, now.getTime())
+  const keys = due === undefined ? kept : [...kept, makeKey(folder, need, kept, due, now)]
+  const { selector } = signing(keys, now.getTime())!
+  return { selector, algorithm: need.algorithm, privateKey: readIn(folder, `${selector}.key`)! }
+}
+
+const keptIn = (folder: string, { algorithm, selectorPrefix }: DkimNeed): KeptKey[] => {
+  const mine = new RegExp(`^(${selectorPrefix}-${algorithm}-[0-9]{6}(-[0-9]+)?)\\.key$`) // the prefix is letters, digits and -
+  const selectors = readdirSync(folder).flatMap((name) => mine.exec(name)?.[1] ?? [])
+  return selectors.map((selector) => ({ selector, signsFrom: Date.parse(readIn(folder, `${selector}.signs-from`)?.trim() ?? '') || 0 }))
+}
+
+/** The youngest of those that may sign; where none may yet, the first that will. */
+const signing = (keys: readonly KeptKey[], now: number): KeptKey | undefined => {
+  const inOrder = [...keys].sort((a, b) => a.signsFrom - b.signsFrom)
+  return inOrder.findLast(({ signsFrom }) => signsFrom <= now) ?? inOrder[0]
+}
+
+/** When a key to be made now would sign; undefined where none is to be made. */
+const signsFromOfNext = (kept: readonly KeptKey[], { rotation }: DkimNeed, now: number): number | undefined => {
+  const current = signing(kept, now)
+  if (current === undefined) return now
+  if (rotation === undefined || kept.some(({ signsFrom }) => signsFrom > now)) return undefined
+  const overlap = rotation.overlapSeconds * 1000
+  return now >= current.signsFrom + rotation.everySeconds * 1000 - overlap ? now + overlap : undefined
+}
+
+/** Selector: prefix, algorithm, month; a number after it where the month has one already. */
+const makeKey = (folder: string, { domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly KeptKey[], signsFrom: number, now: Date): KeptKey => {
+  const month = `${selectorPrefix}-${algorithm}-${now.toISOString().slice(0, 7).replace('-', '')}`
+  const inMonth = kept.filter(({ selector }) => selector === month || selector.startsWith(`${month}-`)).length
+  const selector = inMonth === 0 ? month : `${month}-${inMonth + 1}`
+  const privateKey = generate(algorithm)
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
-  const text = `${record.name}. IN TXT ${quoted(record.value)}\n`
-  const note = join(folder, `${selector}.txt`)
-  if (!existsSync(note) || readFileSync(note, 'utf8') !== text) writeSecretly(note, text)
-  return { selector, algorithm, privateKey }
+  writeSecretly(join(folder, `${selector}.txt`), `${record.name}. IN TXT ${quoted(record.value)}\n`)
+  writeSecretly(join(folder, `${selector}.signs-from`), `${new Date(signsFrom).toISOString()}\n`)
+  writeSecretly(join(folder, `${selector}.key`), privateKey) // last: a key without its record would never be published
+  return { selector, signsFrom }
 }
 
 const generate = (algorithm: 'ed25519' | 'rsa'): string => {
@@ -29,7 +59,7 @@ const generate = (algorithm: 'ed25519' | 'rsa'): string => {
 }
 
 /** p= of the record: SubjectPublicKeyInfo for RSA (RFC 6376 3.6.1), the bare 32 bytes for Ed25519 (RFC 8463 4.2). */
-export const publicPartOf = (privateKey: string, algorithm: 'ed25519' | 'rsa'): string => {
+const publicPartOf = (privateKey: string, algorithm: 'ed25519' | 'rsa'): string => {
   const spki = createPublicKey(createPrivateKey(privateKey)).export({ type: 'spki', format: 'der' })
   return (algorithm === 'rsa' ? spki : spki.subarray(-32)).toString('base64')
 }

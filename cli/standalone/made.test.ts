@@ -135,3 +135,22 @@ test('a key keeps its selector in the next month, and another prefix gets a key 
   const other = make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'mta' }], given).dkim['mail/ours']![0]!
   assert.ok(other.selector.startsWith('mta-ed25519-') && other.privateKey !== first.privateKey)
 })
+
+test('with rotation every 90 days and 7 days of overlap, the next key is made on day 83, signs from day 90, and so on', (t) => {
+  const given = options(t)
+  const rotation = { everySeconds: 90 * 86_400, overlapSeconds: 7 * 86_400 }
+  const at = (days: number) => make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph', rotation }], { ...given, now: new Date(now.getTime() + days * day) }).dkim['mail/ours']![0]!.selector
+  const records = () => globSync('*.txt', { cwd: join(given.folder, 'dkim/mail.ours') }).length
+  const seen = [0, 82, 83, 89, 91, 172, 173, 179, 181].map((days) => ({ days, selector: at(days), records: records() }))
+  assert.deepEqual(seen.map(({ days, records }) => [days, records]), [[0, 1], [82, 1], [83, 2], [89, 2], [91, 2], [172, 2], [173, 3], [179, 3], [181, 3]])
+  const [first, second, third] = [seen[0]!.selector, seen[4]!.selector, seen[8]!.selector]
+  assert.deepEqual(seen.map(({ selector }) => selector), [first, first, first, first, second, second, second, second, third])
+  assert.equal(new Set([first, second, third]).size, 3)
+})
+
+test('2 keys of one month have selectors of their own', (t) => {
+  const given = { ...options(t), now: new Date('2026-11-02T00:00:00Z') }
+  const rotation = { everySeconds: 2 * 86_400, overlapSeconds: 86_400 }
+  const at = (date: string) => make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph', rotation }], { ...given, now: new Date(date) }).dkim['mail/ours']![0]!.selector
+  assert.deepEqual(['2026-11-02T00:00:00Z', '2026-11-03T00:00:00Z', '2026-11-04T00:00:00Z'].map(at), ['ph-ed25519-202611', 'ph-ed25519-202611', 'ph-ed25519-202611-2'])
+})

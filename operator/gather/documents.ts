@@ -19,9 +19,16 @@ export const documentsOf = (file: string, text: string): { readonly documents: r
     const result = read(doc)
     problems.push(...result.errors.map((error) => notYaml(file, index + 1, lines, error)))
     if (result.errors.length > 0 || result.value === null) continue // an empty document is what is left of a trailing ---
-    documents.push({ file, document: index + 1, value: result.value, lineOf: (path) => lineOf(doc, lines, path) })
+    documents.push(...unlisted({ file, document: index + 1, value: result.value, lineOf: (path) => lineOf(doc, lines, path) }))
   }
   return { documents, problems }
+}
+
+/** What `kubectl get -o yaml` prints is one List: each of its items is a document of its own. */
+const unlisted = (document: FileDocument): FileDocument[] => {
+  const { apiVersion, kind, items } = (document.value ?? {}) as { apiVersion?: unknown; kind?: unknown; items?: unknown }
+  if (apiVersion !== 'v1' || kind !== 'List' || !Array.isArray(items)) return [document]
+  return items.map((value: unknown, index) => ({ ...document, value, lineOf: (path) => document.lineOf(['items', index, ...path]) }))
 }
 
 type ReadError = { readonly message: string; readonly at: number }

@@ -77,6 +77,12 @@ test('one broken document of 3 does not hide the other 2, and lines count from t
   assert.deepEqual(problems.filter(({ code }) => code === 'UNKNOWN_FIELD').map(({ document, line }) => [document, line]), [[3, 12]])
 })
 
+test('the items of a List, as kubectl prints them, are read one by one with their own lines', () => {
+  const { problems, found } = read('apiVersion: v1\nkind: List\nitems:\n- apiVersion: posthouse.dev/v1alpha1\n  kind: MailRelay\n  metadata: {name: main}\n  spec: {hostname: a.example}\n- apiVersion: posthouse.dev/v1alpha1\n  kind: MailRelay\n  metadata: {name: b}\n  spec:\n    hostnam: b.example\n')
+  assert.equal(found.declared.relays.length, 1)
+  assert.deepEqual(problems.map(({ code, line, path }) => [code, line, path]).sort(byText), [['MISSING', 11, 'spec.hostname'], ['UNKNOWN_FIELD', 12, 'spec.hostnam']])
+})
+
 test('a Secret gives data decoded and stringData over it; a Namespace its labels', () => {
   const { problems, found } = read('apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: mail}\ndata: {a: YQ==, b: Yg==}\nstringData: {b: B}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {mail: allowed}}')
   assert.deepEqual(problems, [])

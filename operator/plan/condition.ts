@@ -23,7 +23,7 @@ export const reasons = {
   TargetNotFound: 'the target of the policy does not exist',
   TargetNotAccepted: 'the target of the policy is not in force itself',
   SenderNotFound: 'a MailSender that a match names does not exist',
-  SourcesTooWide: 'an Allow rule names a range wider than may be trusted',
+  SourcesTooWide: 'an Allow rule, or the peers of the PROXY protocol, name a range wider than may be trusted',
   SourcesMakeTheWorld: 'the Allow rules of the relay together trust too much of the Internet',
   SnapshotTooBig: 'the snapshot of the MailRelay would be too big with it',
   AllowNotPermitted: 'only a policy in the namespace of the MailRelay may let addresses relay',

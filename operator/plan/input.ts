@@ -36,7 +36,7 @@ export type Input = {
 export type Need =
   | { readonly kind: 'certificate'; readonly relay: string; readonly names: readonly string[] }
   | { readonly kind: 'credential'; readonly sender: string; readonly relay: string; readonly username: string; readonly host: string; readonly port: number; readonly bindPort: number; readonly implicitTls: boolean }
-  | { readonly kind: 'dkim'; readonly domain: string; readonly for: string; readonly algorithm: 'ed25519' | 'rsa'; readonly selectorPrefix: string }
+  | { readonly kind: 'dkim'; readonly domain: string; readonly for: string; readonly algorithm: 'ed25519' | 'rsa'; readonly selectorPrefix: string; readonly rotation?: { readonly everySeconds: number; readonly overlapSeconds: number } }
 
 export type ObjectRef = { readonly kind: KindName; readonly namespace: string; readonly name: string }
 

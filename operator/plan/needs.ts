@@ -1,4 +1,5 @@
 // What has to be made before the snapshot is whole: certificates, credentials, DKIM keys. Pure.
+import { secondsOf } from '../../crds/index.ts'
 import { normalDomain } from '../../relay/snapshot/index.ts'
 import { keyOf, type Need } from './input.ts'
 import type { RelayView } from './judge.ts'
@@ -30,5 +31,6 @@ const dkimKeys = ({ domains }: RelayView): Extract<Need, { kind: 'dkim' }>[] =>
     const dkim = domain.spec.outbound?.dkim
     if (dkim === undefined || dkim.keySecretRef !== undefined) return []
     const name = normalDomain(domain.spec.domain) ?? domain.spec.domain
-    return dkim.algorithms.map((algorithm) => ({ kind: 'dkim', for: keyOf(domain), domain: name, algorithm, selectorPrefix: dkim.selectorPrefix }) as const)
+    const rotation = dkim.rotation && { everySeconds: secondsOf(dkim.rotation.every), overlapSeconds: secondsOf(dkim.rotation.overlap) }
+    return dkim.algorithms.map((algorithm) => ({ kind: 'dkim', for: keyOf(domain), domain: name, algorithm, selectorPrefix: dkim.selectorPrefix, ...(rotation && { rotation }) }) as const)
   })

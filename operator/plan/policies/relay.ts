@@ -3,6 +3,7 @@ import type { ListenerSpec, MailRelay } from '../../../crds/index.ts'
 import type { Check } from '../condition.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
 import type { World } from '../world.ts'
+import { widthFault } from './allow-sources.ts'
 import { pairFault } from './key-pair.ts'
 import { scheduleIsMissing } from './references.ts'
 
@@ -43,7 +44,13 @@ const certificateIsUnusable: Check<SeenListener> = ({ relay, listener, index, wo
   return { reason: 'CertificateInvalid', message: `Secret ${relay.metadata.namespace}/${ref!.name}: ${fault}`, path: ['spec', 'listeners', index, 'tls', 'secretRef', 'name'] }
 }
 
+const anyPeerMayClaimAnAddress: Check<SeenListener> = ({ listener, index }) => {
+  const faults = (listener.proxyProtocol?.trustedCIDRs ?? []).flatMap((source) => widthFault(source) ?? [])
+  return faults.length === 0 ? undefined : { reason: 'SourcesTooWide', message: faults.join('; '), path: ['spec', 'listeners', index, 'proxyProtocol', 'trustedCIDRs'] }
+}
+
 export const refuseListener: readonly Check<SeenListener>[] = [
   certificateIsMissing, // without TLS a listener would take passwords in the clear, or none
   certificateIsUnusable, // every handshake would fail
+  anyPeerMayClaimAnAddress, // whoever may send a PROXY header may be any address that an Allow rule names
 ]
