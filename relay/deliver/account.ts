@@ -2,10 +2,10 @@
 import type { Delivery } from '../queue/index.ts'
 import type { Log, Metrics } from '../report/index.ts'
 import { printMailbox } from '../snapshot/index.ts'
-import type { AttemptResult } from './attempt.ts'
+import type { Ended } from './attempt.ts'
 import type { Outcome } from './outcome.ts'
 
-export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delivery: Delivery, { ended }: AttemptResult): void => {
+export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delivery: Delivery, ended: readonly Ended[]): void => {
   const counts = new Map<Outcome['kind'], number>()
   for (const { outcome } of ended) {
     counts.set(outcome.kind, (counts.get(outcome.kind) ?? 0) + 1)
@@ -17,6 +17,6 @@ export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delive
   log.info('ATTEMPT', {
     delivery: delivery.id, domain: delivery.domain, attempt: delivery.attempt, outcomes: Object.fromEntries(counts), ...(said && { host: said.host, said: said.lines.join(' / ') }),
   })
-  const failed = ended.filter(({ outcome }) => outcome.kind === 'refused' || outcome.kind === 'unroutable')
+  const failed = ended.filter(({ outcome }) => outcome.kind === 'refused' || outcome.kind === 'unroutable' || outcome.kind === 'expired')
   if (failed.length > 0) log.info('BOUNCED', { delivery: delivery.id, recipients: failed.slice(0, 20).map(({ recipient }) => printMailbox(recipient.mailbox)), count: failed.length })
 }

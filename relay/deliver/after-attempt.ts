@@ -8,8 +8,16 @@ import { givesUpAt, isDelayNoticeDue, nextAttempt } from './retry.ts'
 
 export type After = { readonly delivery: Delivery; readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly now: number; readonly random: number; readonly pod: string }
 
+/** Only here, and only by the schedule, a deferral becomes final. */
+export const expireDue = (after: After): Ended[] =>
+  after.ended.map((one) => {
+    if (!isDeferred(one) || ask(one, after).kind === 'again') return one
+    const { why, said } = one.outcome
+    return { recipient: one.recipient, outcome: { kind: 'expired', last: why, ...(said && { said }) } }
+  })
+
 export const afterAttempt = (after: After): Settlement => {
-  const judged = after.ended.map((one) => expireIfDue(one, after))
+  const judged = expireDue(after)
   const waiting = judged.filter(isDeferred)
   const held = judged.filter(({ outcome }) => outcome.kind === 'held')
   const later = waiting.length === 0 ? undefined : waitOf(waiting, after)
@@ -26,13 +34,6 @@ const isDeferred = (one: Ended): one is Deferred => one.outcome.kind === 'deferr
 
 const ask = ({ outcome }: Deferred, { delivery, now, random }: After) =>
   nextAttempt({ schedule: delivery.schedule, class: outcome.why.class, attempt: delivery.attempt, arrivedAt: delivery.arrivedAt, now, random })
-
-/** Only here, and only by the schedule, a deferral becomes final. */
-const expireIfDue = (one: Ended, after: After): Ended => {
-  if (!isDeferred(one) || ask(one, after).kind === 'again') return one
-  const { why, said } = one.outcome
-  return { recipient: one.recipient, outcome: { kind: 'expired', last: why, ...(said && { said }) } }
-}
 
 /** Recipients of one delivery wait together: the earliest of their times. */
 const waitOf = (waiting: readonly Deferred[], after: After): NonNullable<Settlement['later']> => {

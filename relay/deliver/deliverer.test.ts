@@ -8,6 +8,7 @@ import { until } from '../../test/tools/until.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import { createResolver } from '../dns/index.ts'
 import type { Settlement } from '../queue/index.ts'
+import { createMetrics } from '../report/index.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 import type { RunningDeliverer } from './deliverer.ts'
 import type { DelivererOptions } from './shared.ts'
@@ -136,6 +137,32 @@ describe('an attempt by MX', () => {
     const [a] = await mxHosts({})
     await attempt(deliverer(a!.port), { to: ['user@bare.example'] })
     assert.equal(a!.count(), 1)
+  })
+
+  it('does not wait for the look-up of a second host whose name server hangs', async () => {
+    dns.set('half.example', { mx: [[10, 'mx1.dest.example'], [20, 'hung.example']] })
+    dns.set('hung.example', { does: 'hang' })
+    const [a] = await mxHosts({})
+    const resolver = createResolver({ nameservers: () => [dns.nameserver], timeoutMs: 60_000, rounds: 1 })
+    const settlement = await attempt(deliverer(a!.port, { resolver }), { to: ['user@half.example'] }) // else this takes a minute
+    resolver.close()
+    assert.deepEqual([a!.count(), settlement.later], [1, undefined])
+  })
+  it('is called off while it waits for a greeting', async () => {
+    const [a] = await mxHosts({ hang: 'greeting' })
+    const controller = new AbortController()
+    const running = attempt(deliverer(a!.port), { signal: controller.signal })
+    await until('the connection', () => a!.connections() === 1, 10_000, 5)
+    controller.abort()
+    assert.equal((await running).later!.countsAsAttempt, false)
+  })
+  it('counts what expired as expired, and writes it to the log as a bounce', async () => {
+    const [a] = await mxHosts({ replies: { rcpt: '450 4.2.1 later' } })
+    const codes: string[] = []
+    const log = { info: (code: string) => void codes.push(code), warn: () => {}, error: () => {} }
+    const metrics = createMetrics()
+    const settlement = await attempt(deliverer(a!.port, { log, metrics }), { arrivedAt: Date.now() - 433_000_000 })
+    assert.deepEqual([settlement.notices[0]!.status, codes, (await metrics.attempts.get()).values], ['4.4.7', ['ATTEMPT', 'BOUNCED'], [{ value: 1, labels: { outcome: 'expired' } }]])
   })
 
   const dnsRows: readonly [string, string, string][] = [

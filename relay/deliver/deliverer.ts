@@ -2,7 +2,7 @@
 import type { BodySource, Delivery, Deliverer, Settlement } from '../queue/index.ts'
 import type { HostedDomain, Mailbox } from '../snapshot/index.ts'
 import { account } from './account.ts'
-import { afterAttempt } from './after-attempt.ts'
+import { afterAttempt, expireDue } from './after-attempt.ts'
 import { runAttempt, type AttemptResult } from './attempt.ts'
 import { createCallout, type CalloutAnswer } from './callout.ts'
 import { contentOf } from './content.ts'
@@ -78,8 +78,10 @@ const onHold = (delivery: Delivery, manifest: string): AttemptResult['ended'] =>
   delivery.recipients.map((recipient) => ({ recipient, outcome: { kind: 'held', text: `${manifest} holds mail on this way` } }))
 
 const settle = ({ options, now, random }: Shared, delivery: Delivery, result: AttemptResult): Settlement => {
-  const settlement = afterAttempt({ delivery, ended: result.ended, notes: result.notes, now: now(), random: random(), pod: options.pod })
-  account(options, delivery, result)
+  const given = { delivery, ended: result.ended, notes: result.notes, now: now(), random: random(), pod: options.pod }
+  const ended = expireDue(given)
+  const settlement = afterAttempt({ ...given, ended })
+  account(options, delivery, ended)
   // called off by us, not by the other side: it costs the message nothing
   return result.aborted && settlement.later ? { ...settlement, later: { ...settlement.later, at: now(), countsAsAttempt: false } } : settlement
 }

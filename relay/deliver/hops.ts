@@ -61,11 +61,32 @@ export const planMx = async (domain: string, rules: PlanRules, { resolver, rando
   const mx = await resolver.mx(domain)
   const wanted = hostsToAsk(domain, mx)
   if (wanted.kind !== 'ask') return wanted
-  const hosts = await Promise.all(wanted.hosts.map(async ({ name, preference }) => ({ name, preference, ...(await addressesOf(resolver, name)) })))
+  const hosts = await allButTheSlow(wanted.hosts.map(({ name, preference }) => ({ name, preference, found: addressesOf(resolver, name) })))
   return mxPlan({ domain, mx, hosts }, rules, random)
 }
 
 type Addresses = Pick<HostSeen, 'v4' | 'v6'>
+type Looking = { readonly name: string; readonly preference: number; readonly found: Promise<Addresses> }
+
+/** Once a host has an address, the others have a second more: a dead zone of the third MX must not hold mail for the first. */
+const graceMs = 1000
+
+const allButTheSlow = async (looking: readonly Looking[]): Promise<HostSeen[]> => {
+  const seen = new Map<Looking, Addresses>()
+  const all = Promise.all(looking.map(async (one) => void seen.set(one, await one.found)))
+  let timer: NodeJS.Timeout | undefined
+  const grace = new Promise<void>((resolve) => {
+    const onFirst = ({ v4, v6 }: Addresses): void => {
+      if (v4.kind === 'records' || v6.kind === 'records') timer ??= setTimeout(resolve, graceMs)
+    }
+    for (const { found } of looking) found.then(onFirst, resolve)
+  })
+  await (looking.length === 1 ? all : Promise.race([all, grace]))
+  clearTimeout(timer)
+  return looking.map((one) => ({ name: one.name, preference: one.preference, ...(seen.get(one) ?? tooSlow) }))
+}
+
+const tooSlow: Addresses = { v4: { kind: 'failed', why: 'no answer yet' }, v6: { kind: 'failed', why: 'no answer yet' } }
 
 const addressesOf = async (resolver: Resolver, name: string): Promise<Addresses> => {
   if (isIP(name) !== 0) return literalAnswers(name)

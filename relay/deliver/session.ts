@@ -1,7 +1,7 @@
 // Opens a session with one address of a next hop: connect, greeting, EHLO (or HELO), STARTTLS, AUTH.
 // Says what came of it as data; what follows from a failure is failover.ts' to say. Touches sockets only.
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls'
+import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from 'node:tls'
 import type { TlsPolicy } from '../snapshot/index.ts'
 import type { HostEvent, Place, Silent, TlsFault } from './failover.ts'
 import type { RemoteReply } from './outcome.ts'
@@ -60,7 +60,7 @@ export const openSession = async (target: Target, opening: Opening): Promise<Ope
   if ('kind' in socket) return { kind: 'failed', event: socket }
   const wire = new Wire(socket, opening.watch, opening.settings.replyLimits, opening.transcript)
   const session: Session = { target, wire, extensions: noExtensions, greeting: '', messages: 0, idleSince: 0 }
-  const event = await introduce(session, opening)
+  const event = await unlessCalledOff(session, opening)
   if (event === undefined) {
     opening.onOpen?.(session.tls === undefined ? 'none' : session.tls.verified ? 'verified' : 'unverified')
     return { kind: 'open', session }
@@ -79,7 +79,17 @@ export const closeSession = (session: Session): void => {
   socket.on('error', () => {})
   socket.resume()
   socket.end()
+  socket.unref() // a process that is done does not wait for the other side's goodbye
   setTimeout(() => socket.destroy(), 5000).unref()
+}
+
+/** A drain must not wait five minutes for a greeting. */
+const unlessCalledOff = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
+  const onAbort = (): void => session.wire.break({ kind: 'broken', how: 'aborted', text: 'the attempt was called off' })
+  opening.signal?.addEventListener('abort', onAbort, { once: true })
+  const event = await introduce(session, opening)
+  opening.signal?.removeEventListener('abort', onAbort)
+  return event
 }
 
 const noExtensions: Extensions = { pipelining: false, eightBitMime: false, smtputf8: false, dsn: false, starttls: false, auth: [] }
@@ -164,15 +174,14 @@ const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | 
 
 const handshake = (socket: Socket, target: Target, settings: Settings): Promise<TLSSocket | Error> =>
   new Promise((resolve) => {
-    const { clientCertificate: own } = target
+    const context = contextFor(target, settings)
     const tls = connectTls({
       socket,
       host: target.host, // the name that checkServerIdentity compares
       ...(isIP(target.host) === 0 && { servername: target.host }),
       rejectUnauthorized: false, // judged afterwards, by the policy: opportunistic TLS takes any certificate (RFC 7435)
       minVersion: 'TLSv1.2',
-      ...(settings.extraCa.length > 0 && { ca: [...rootCertificates, ...settings.extraCa] }),
-      ...(own && { cert: own.certificate, key: own.key }),
+      ...(context && { secureContext: context }),
     })
     const timer = setTimeout(() => tls.destroy(new Error('no TLS handshake in time')), settings.timeouts.tls)
     const end = (result: TLSSocket | Error): void => {
@@ -190,6 +199,23 @@ const handshake = (socket: Socket, target: Target, settings: Settings): Promise<
     tls.once('close', onClose)
     tls.once('secureConnect', () => end(tls))
   })
+
+/** Making a context reads a hundred root certificates: once for each set of them, and for each client certificate. */
+const contexts = new WeakMap<object, SecureContext>()
+
+const contextFor = ({ clientCertificate: own }: Target, { extraCa }: Settings): SecureContext | undefined => {
+  const key = own ?? (extraCa.length > 0 ? extraCa : undefined)
+  if (key === undefined) return undefined // Node's own, made once
+  const known = contexts.get(key)
+  if (known !== undefined) return known
+  const made = createSecureContext({
+    minVersion: 'TLSv1.2',
+    ...(extraCa.length > 0 && { ca: [...getCACertificates('default'), ...extraCa] }),
+    ...(own && { cert: own.certificate, key: own.key }),
+  })
+  contexts.set(key, made)
+  return made
+}
 
 const seen = (socket: TLSSocket): TlsSeen => {
   const certificate = socket.getPeerCertificate()

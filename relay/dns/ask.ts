@@ -7,11 +7,14 @@ import { encodeQuestion, readPacket, type Question, type Reading } from './dns-w
 export type NameServer = { readonly address: string; readonly port: number }
 export type Asked = Extract<Reading, { kind: 'answer' | 'failed' }>
 
-/** Never throws, and ends within `ms` for UDP plus `ms` for TCP. */
-export const ask = async (server: NameServer, question: Question, ms: number): Promise<Asked> => {
-  let reading = await askUdp(server, question, ms, true)
-  if (reading.kind === 'no-edns') reading = await askUdp(server, question, ms, false)
-  if (reading.kind === 'truncated') reading = await askTcp(server, question, ms)
+export type Patience = { readonly ms: number; readonly signal: AbortSignal }
+
+/** Never throws, and ends within `ms` for UDP plus `ms` for TCP, or when the signal says so. */
+export const ask = async (server: NameServer, question: Question, patience: Patience): Promise<Asked> => {
+  if (patience.signal.aborted) return calledOff
+  let reading = await askUdp(server, question, patience, true)
+  if (reading.kind === 'no-edns') reading = await askUdp(server, question, patience, false)
+  if (reading.kind === 'truncated') reading = await askTcp(server, question, patience)
   switch (reading.kind) {
     case 'answer':
     case 'failed':
@@ -27,16 +30,18 @@ export const ask = async (server: NameServer, question: Question, ms: number): P
 }
 
 /** A socket, and so a random port, of its own for every question (RFC 5452 9.2); connected, so that only the server is heard. */
-const askUdp = (server: NameServer, question: Question, ms: number, edns: boolean): Promise<Reading> =>
+const askUdp = (server: NameServer, question: Question, { ms, signal }: Patience, edns: boolean): Promise<Reading> =>
   new Promise((resolve) => {
     const id = randomInt(65_536)
     const socket: Socket = createSocket(isIPv6(server.address) ? 'udp6' : 'udp4')
     const end = (reading: Reading): void => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
       socket.removeAllListeners('error').on('error', () => {})
       socket.close()
       resolve(reading)
     }
+    const onAbort = (): void => end(calledOff)
     let strangers = 0
     const timer = setTimeout(() => end({ kind: 'failed', why: strangers > 0 ? `no answer in time, but ${strangers} to other questions` : 'no answer in time' }), ms)
     socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'failed', why: error.code ?? error.message }))
@@ -46,18 +51,24 @@ const askUdp = (server: NameServer, question: Question, ms: number, edns: boolea
       else if (++strangers >= 20) end({ kind: 'failed', why: 'too many answers to other questions' }) // somebody is guessing
     })
     socket.connect(server.port, server.address, () => socket.send(encodeQuestion(id, question, edns)))
+    signal.addEventListener('abort', onAbort)
   })
 
-const askTcp = (server: NameServer, question: Question, ms: number): Promise<Reading> =>
+const calledOff: Asked = { kind: 'failed', why: 'the resolver was closed' }
+
+const askTcp = (server: NameServer, question: Question, { ms, signal }: Patience): Promise<Reading> =>
   new Promise((resolve) => {
     const id = randomInt(65_536)
     let received = Buffer.alloc(0)
     const socket = connect({ host: server.address, port: server.port })
     const end = (reading: Reading): void => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
       socket.destroy()
       resolve(reading)
     }
+    const onAbort = (): void => end(calledOff)
+    signal.addEventListener('abort', onAbort)
     const timer = setTimeout(() => end({ kind: 'failed', why: 'truncated, and no answer over TCP in time' }), ms)
     socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'failed', why: `truncated, and no TCP: ${error.code ?? error.message}` }))
     socket.on('close', () => end({ kind: 'failed', why: 'truncated, and closed over TCP' }))

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { startTestDns, type Misbehaviour, type TestDns } from '../../test/tools/dns-server.ts'
+import { until } from '../../test/tools/until.ts'
 import type { Answer, Resolver } from './answer.ts'
 import { createResolver } from './resolver.ts'
 
@@ -101,6 +102,15 @@ describe('the resolver', () => {
   })
   it('calls a name that DNS cannot hold a failure without asking', async () => {
     assert.match(failure(await resolver().mx(`${'x'.repeat(64)}.example`)), /no name/)
+  })
+
+  it('lets go of what it waits for when it is closed', async () => {
+    server.set('forever.example', { does: 'hang' })
+    const closed = resolver({ timeoutMs: 60_000 })
+    const waiting = closed.mx('forever.example')
+    await until('the question', () => timesAsked('forever.example') > 0, 10_000, 5)
+    closed.close()
+    assert.match(failure(await waiting), /closed/)
   })
 
   const timesAsked = (name: string): number => server.questions.filter((question) => question.includes(name)).length

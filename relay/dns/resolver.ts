@@ -18,11 +18,12 @@ export type ResolverOptions = {
 export const createResolver = (options: ResolverOptions): Resolver => {
   const cache = new AnswerCache(options.cache ?? {}, options.now ?? Date.now)
   const pending = new Map<string, Promise<Answer<unknown>>>()
+  const closing = new AbortController()
   const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {
     const key = `${type} ${name.toLowerCase()}`
     const known = cache.get(key) ?? pending.get(key)
     if (known !== undefined) return Promise.resolve(known) as Promise<Answer<T>>
-    const asked = measured(options, () => chase(options, name, type))
+    const asked = measured(options, () => chase(options, name, type, closing.signal))
     const kept = asked.then((answer) => {
       cache.put(key, answer)
       pending.delete(key)
@@ -34,7 +35,10 @@ export const createResolver = (options: ResolverOptions): Resolver => {
   return {
     mx: (name) => look<MxRecord>(name, 'MX'),
     addresses: (name, family) => look<string>(name, family === 4 ? 'A' : 'AAAA'),
-    close: () => cache.clear(),
+    close: () => {
+      closing.abort()
+      cache.clear()
+    },
   }
 }
 
@@ -46,11 +50,11 @@ const measured = async (options: ResolverOptions, run: () => Promise<Answer<unkn
 }
 
 /** Across packets: a chain that leaves one answer is asked about again, at most eight names long. */
-const chase = async (options: ResolverOptions, name: string, type: RecordType): Promise<Answer<unknown>> => {
+const chase = async (options: ResolverOptions, name: string, type: RecordType, signal: AbortSignal): Promise<Answer<unknown>> => {
   const seen = new Set([name.toLowerCase()])
   let at = name
   for (let hops = 0; hops < longestChain; hops++) {
-    const answer = await askAll(options, at, type)
+    const answer = await askAll(options, at, type, signal)
     if (answer.kind === 'failed') return answer
     const followed = follow<unknown>(answer.packet, { name: at, type }, seen)
     if (followed.kind === 'done') return followed.answer
@@ -59,14 +63,14 @@ const chase = async (options: ResolverOptions, name: string, type: RecordType): 
   return { kind: 'failed', why: `more than ${longestChain} CNAMEs in a row` }
 }
 
-const askAll = async (options: ResolverOptions, name: string, type: RecordType): ReturnType<typeof ask> => {
+const askAll = async (options: ResolverOptions, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
   const servers = nameServers(options.nameservers())
   const faults = new Set<string>()
   if (labelsAreTooLong(name)) return { kind: 'failed', why: `${name} is no name that DNS can hold` }
   for (let round = 0; round < (options.rounds ?? 2); round++) {
     for (const server of servers) {
-      const answer = await ask(server, { name, type }, options.timeoutMs ?? 2500)
-      if (answer.kind === 'answer') return answer
+      const answer = await ask(server, { name, type }, { ms: options.timeoutMs ?? 2500, signal })
+      if (answer.kind === 'answer' || signal.aborted) return answer
       faults.add(`${server.address}: ${answer.why}`)
     }
   }
