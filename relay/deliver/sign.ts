@@ -13,7 +13,7 @@ export type Signer = { readonly domain: string; readonly keys: readonly DkimKey[
  * None for what a stranger sent us: a signature says that we vouch for the sender.
  */
 export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): Signer | undefined => {
-  if (!isVouchedFor(snapshot, delivery)) return undefined
+  if (!snapshot.domains.some(({ dkim }) => dkim.length > 0) || !isVouchedFor(snapshot, delivery)) return undefined
   const domains = [fromDomain(head), delivery.envelope.mailFrom?.domain].filter((domain) => domain !== undefined)
   for (const domain of domains) {
     const found = snapshot.domains.filter((one) => one.dkim.length > 0 && isAtOrBelow(domain, one.domain)).toSorted((a, b) => b.domain.length - a.domain.length)[0]
