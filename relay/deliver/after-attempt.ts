@@ -98,7 +98,7 @@ const traceOf = (ended: readonly Ended[], nextAt: number | undefined, { delivery
     const until = outcome.kind === 'deferred' && nextAt !== undefined ? `; next attempt at ${new Date(nextAt).toISOString()}` : ''
     return { ...base, kind: kindOf[outcome.kind], text: `attempt ${delivery.attempt}: ${wordsOf(outcome)}${until}`, recipients: group.map(({ recipient }) => printMailbox(recipient.mailbox)), ...(said && { host: said.host, said: said.lines.join('\n') }) }
   })
-  return notes.length === 0 ? events : [{ ...base, kind: 'attempt', text: `attempt ${delivery.attempt}: ${notes.join('; ')}` }, ...events]
+  return notes.length === 0 ? events : [{ ...base, kind: 'attempt', text: `attempt ${delivery.attempt}: ${notes.join('; ').slice(0, 4000)}` }, ...events]
 }
 
 const wordsOf = (outcome: Outcome): string => {

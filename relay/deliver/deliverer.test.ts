@@ -251,6 +251,23 @@ describe('an attempt by MX', () => {
     const settlement = await deliverer(a!.port).attempt(testDelivery({ bytes: body.length }), broken, never())
     assert.deepEqual([a!.count(), settlement.later!.countsAsAttempt, settlement.notices], [0, false, []])
   })
+  it('puts on hold what cannot be read even at the end of its time, and bounces nothing', async () => {
+    const [a] = await mxHosts({})
+    const body = { ...bodyOf(testMessage), head: () => Promise.reject(new Error('a chunk cannot be read')) }
+    const settlement = await deliverer(a!.port).attempt(testDelivery({ arrivedAt: Date.now() - 433_000_000 }), body, never())
+    assert.deepEqual([settlement.notices, settlement.later, settlement.held!.recipients.length], [[], undefined, 1])
+  })
+  it('puts on hold an envelope that would be two commands, and sends neither', async () => {
+    const [a] = await mxHosts({})
+    const settlement = await attempt(deliverer(a!.port), { envelope: { envid: 'a b', mailFrom: { local: 'a', domain: 'b>\r\nRSET' } } })
+    assert.match(settlement.held!.why, /CR, LF or NUL|one word/)
+    assert.ok(!a!.commands.some((line) => /MAIL|RSET/.test(line)))
+  })
+  it('keeps no more than ten lines of 512 characters of a long reply', async () => {
+    const [a] = await mxHosts({ replies: { rcpt: `${`450-${'x'.repeat(900)}\n`.repeat(30)}450 end` } })
+    const settlement = await attempt(deliverer(a!.port))
+    assert.ok(settlement.later!.last.said!.length <= 10 * 513)
+  })
   it('sends a message in pieces as it was', async () => {
     const [a] = await mxHosts({})
     const body = Buffer.concat([testMessage, Buffer.from('.\r\n..\r\nline\r\n'.repeat(30_000))])

@@ -8,8 +8,10 @@ import { createCallout, type CalloutAnswer } from './callout.ts'
 import { contentOf } from './content.ts'
 import { hasEightBit } from './fit.ts'
 import { createPreparation } from './prepare.ts'
+import { givesUpAt } from './retry.ts'
 import type { Leaving } from './route.ts'
 import { share, siteOf, type DelivererOptions, type Shared, type Site } from './shared.ts'
+import { WireError } from './smtp-wire.ts'
 import { whyWaiting } from './why-waiting.ts'
 
 export type RunningDeliverer = Deliverer & {
@@ -35,7 +37,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
       try {
         return await attemptNow(shared, prepare, site, delivery, body, signal)
       } catch (error) {
-        return unreadable(shared, delivery, error)
+        return brokenOff(shared, delivery, error)
       } finally {
         shared.throttle.end(site.name, shared.now())
       }
@@ -86,14 +88,16 @@ const settle = ({ options, now, random }: Shared, delivery: Delivery, result: At
   return result.aborted && settlement.later ? { ...settlement, later: { ...settlement.later, at: now(), countsAsAttempt: false } } : settlement
 }
 
-/** The message could not be read from the queue, or we have a bug: nothing is known about the other side, so it is asked again soon. */
-const unreadable = ({ options, now }: Shared, delivery: Delivery, error: unknown): Settlement => {
-  const text = error instanceof Error ? error.message : String(error)
+/**
+ * The message could not be read from the queue, cannot be put on the wire, or we have a bug: nothing is known about the other side.
+ * So nobody is told anything: it is asked again soon, and at its end, or where asking again cannot help, a person must look.
+ */
+const brokenOff = ({ options, now }: Shared, delivery: Delivery, error: unknown): Settlement => {
+  const text = `the attempt broke off here: ${error instanceof Error ? error.message : String(error)}`
   options.log.error('BUG', { delivery: delivery.id, error: error instanceof Error ? error.stack : text })
   const at = now()
-  return {
-    later: { recipients: delivery.recipients, at: at + 60_000, delayNoticed: delivery.delayNoticed, last: { at, why: `the attempt broke off here: ${text}`, class: 'Other' }, countsAsAttempt: false },
-    notices: [],
-    trace: [{ at, message: delivery.message, delivery: delivery.id, kind: 'deferred', pod: options.pod, text: `the attempt broke off here: ${text}` }],
-  }
+  const trace = { at, message: delivery.message, delivery: delivery.id, pod: options.pod, text }
+  if (error instanceof WireError || at >= givesUpAt(delivery)) return { held: { recipients: delivery.recipients, why: text }, notices: [], trace: [{ ...trace, kind: 'held' }] }
+  const last = { at, why: text, class: 'Other' }
+  return { later: { recipients: delivery.recipients, at: at + 60_000, delayNoticed: delivery.delayNoticed, last, countsAsAttempt: false }, notices: [], trace: [{ ...trace, kind: 'deferred' }] }
 }

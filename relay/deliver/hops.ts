@@ -10,18 +10,18 @@ import type { Target } from './session.ts'
 import type { Settings } from './settings.ts'
 
 export type Hop =
-  | { readonly kind: 'mx'; readonly tls: TlsPolicy; readonly backup: boolean }
+  | { readonly kind: 'mx'; readonly tls: TlsPolicy }
   | { readonly kind: 'host'; readonly host: NextHopHost | Smarthost; readonly namespaceBound?: string } // namespaceBound: may name no private host but its own Services
 
 /** By preference; among equals by weight and chance. */
 export const hopsOf = (way: Way, random: () => number): Hop[] => {
-  if (way.kind === 'mx') return [{ kind: 'mx', tls: { mode: 'Opportunistic' }, backup: way.backupOf !== undefined }]
+  if (way.kind === 'mx') return [{ kind: 'mx', tls: { mode: 'Opportunistic' } }]
   if (way.kind === 'hosts') {
     const { inbound, namespace } = way.hosted
     const bound = inbound.privateHostsAllowed ? {} : { namespaceBound: namespace }
     return inOrder(inbound.hosts, random).map((host) => ({ kind: 'host', host, ...bound }))
   }
-  return inOrder(way.route.nextHops, random).map((hop) => (hop.kind === 'mx' ? { kind: 'mx', tls: hop.tls, backup: false } : { kind: 'host', host: hop }))
+  return inOrder(way.route.nextHops, random).map((hop) => (hop.kind === 'mx' ? { kind: 'mx', tls: hop.tls } : { kind: 'host', host: hop }))
 }
 
 /** Weighted chance: the smallest of -ln(u)/w comes first (exponential clocks). */
@@ -40,19 +40,18 @@ export type Finding = { readonly snapshot: Snapshot; readonly resolver: Resolver
 export const findTargets = (hop: Hop, domain: string, finding: Finding): Promise<Found> | Found =>
   hop.kind === 'mx' ? findMx(hop, domain, finding) : findNamed(hop, finding)
 
-const findMx = async ({ tls, backup }: Extract<Hop, { kind: 'mx' }>, domain: string, finding: Finding): Promise<Found> => {
-  const plan = await planMx(domain, rulesOf(finding, backup), finding)
+const findMx = async ({ tls }: Extract<Hop, { kind: 'mx' }>, domain: string, finding: Finding): Promise<Found> => {
+  const plan = await planMx(domain, rulesOf(finding), finding)
   if (plan.kind !== 'hosts') return plan
   const targets = plan.hosts.flatMap(({ name, addresses }) =>
     addresses.map((address) => ({ host: name, address, port: finding.settings.mxPort, tls: tls.mode, implicitTls: false, ...certificateOf(tls, finding.snapshot) })))
   return { kind: 'targets', targets, mxHosts: plan.hosts.map(({ name }) => name).sort(), notes: plan.notes }
 }
 
-export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'settings'>, backup: boolean): PlanRules => ({
+export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'settings'>): PlanRules => ({
   blocked: snapshot.relay.blockedRanges,
   allowLoopback: settings.allowLoopback,
   ourselves: { names: [snapshot.relay.hostname, ...snapshot.relay.ownNames], addresses: snapshot.relay.ownAddresses },
-  backup,
 })
 
 export const planMx = async (domain: string, rules: PlanRules, { resolver, random }: Pick<Finding, 'resolver' | 'random'>): Promise<MxPlan> => {
@@ -106,7 +105,7 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
   const { addresses, failure } = await namedAddresses(named.host, finding.resolver)
   const notes: string[] = []
   const usable = addresses.filter((address) => {
-    const why = namespaceBound === undefined ? undefined : forbiddenByDeliverTo(address, named.host, namespaceBound, rulesOf(finding, false))
+    const why = namespaceBound === undefined ? undefined : forbiddenByDeliverTo(address, named.host, namespaceBound, rulesOf(finding))
     if (why) notes.push(`${named.host} [${address}] is ${why}: not tried`)
     return why === undefined
   })

@@ -9,7 +9,7 @@ const found = <T>(...records: T[]): Answer<T> => ({ kind: 'records', records, tt
 const nodata: Answer<never> = { kind: 'nodata', ttl: 60 }
 const nxdomain: Answer<never> = { kind: 'nxdomain', ttl: 60 }
 const failed: Answer<never> = { kind: 'failed', why: 'SERVFAIL' }
-const rules: PlanRules = { blocked: ['198.18.7.0/24', '8.8.4.0/24'], allowLoopback: false, backup: false, ourselves: { names: ['mx1.relay.example'], addresses: ['93.184.216.34'] } }
+const rules: PlanRules = { blocked: ['198.18.7.0/24', '8.8.4.0/24'], allowLoopback: false, ourselves: { names: ['mx1.relay.example'], addresses: ['93.184.216.34'] } }
 const host = (name: string, preference: number, v4: Answer<string> = found('8.8.8.8'), v6: Answer<string> = nodata): HostSeen => ({ name, preference, v4, v6 })
 const mx = (...hosts: HostSeen[]): Answer<MxRecord> => found(...hosts.map(({ name, preference }) => ({ preference, exchange: name })))
 const plan = (hosts: HostSeen[], change: Partial<PlanRules> = {}, answer = mx(...hosts), random = () => 0.5): MxPlan =>

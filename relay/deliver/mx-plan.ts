@@ -10,7 +10,7 @@ export type HostSeen = { readonly name: string; readonly preference: number; rea
 export type MxSeen = { readonly domain: string; readonly mx: Answer<MxRecord>; readonly hosts: readonly HostSeen[]; readonly notes?: readonly string[] }
 
 export type Ourselves = { readonly names: readonly string[]; readonly addresses: readonly string[] }
-export type PlanRules = AddressRules & { readonly ourselves: Ourselves; readonly backup: boolean } // backup: the domain is hosted here, ourselves in the list is expected
+export type PlanRules = AddressRules & { readonly ourselves: Ourselves }
 
 export type PlannedHost = { readonly name: string; readonly preference: number; readonly addresses: readonly string[] }
 export type MxPlan =

@@ -270,8 +270,9 @@ const silenceText = (at: Silent['at'], { how, text }: Broken): string => {
   return how === 'timeout' ? `no answer ${place} in time` : `${how === 'lost' ? 'connection lost' : `unusable answer (${how})`} ${place}: ${text}`
 }
 
-export const remoteReply = ({ target }: Session, command: Place, reply: Reply): RemoteReply => ({
-  host: target.host, address: target.address, command, code: reply.code, ...(reply.enhanced !== undefined && { enhanced: reply.enhanced }), lines: reply.lines,
+/** The exact lines, but no more of them than a queue record, a trace line and a notice can carry. */
+export const remoteReply = ({ target }: Session, command: Place, { code, enhanced, lines }: Reply): RemoteReply => ({
+  host: target.host, address: target.address, command, code, ...(enhanced !== undefined && { enhanced }), lines: lines.slice(0, 10).map((line) => line.slice(0, 512)),
 })
 
 const refused = (session: Session, command: Place, reply: Reply): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply) })
