@@ -12,7 +12,7 @@ export const reasons = {
   DomainConflict: 'another MailDomain holds the domain',
   HostNotAllowed: 'a host lies where its namespace may not deliver',
   FromNotAllowed: 'an address is none that the sender may use',
-  NoListener: 'no listener is left that it could use',
+  NoListener: 'none of its listeners can be opened',
   PortConflict: 'two listeners would open the same port',
   RetryScheduleNotFound: 'the RetrySchedule it names does not exist',
   CertificateNotFound: 'the Secret with the certificate does not exist',

@@ -188,6 +188,12 @@ test('consent from both sides: a labelled namespace sends as the domain that adm
   assert.deepEqual(only(given({ mail: 'no' })).senders, [])
 })
 
+test('who is not admitted hears that no Namespace manifest says which labels it has, and only then', () => {
+  const given: Given = [main, ours, ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }]]
+  const told = (more: Given) => refusals(planned([...given, ...more]).conditions).map(({ message }) => message.includes('Namespace shop is not declared'))
+  assert.deepEqual([told([]), told([['Namespace', 'shop', {}]])], [[true], [false]])
+})
+
 test('a foreign domain counts on the listener that lists it, and on no other', () => {
   const listeners = [submission({ allowedSenders: { foreignDomains: ['*.partner.example'] } }), { name: 'other', protocol: 'Submissions', port: 465 }]
   const app = (from: string): Given[number] => ['MailSender', 'app', { relayRef: { name: 'main' }, from: [from] }]

@@ -12,6 +12,8 @@ export type World = {
   readonly relaysIn: (namespace: string) => readonly MailRelay[]
   /** Whether an object in `own` that says `whom` admits objects of `other`. */
   readonly admits: (whom: Namespaces, own: string, other: string) => boolean
+  /** What a person should know who wonders why a selector does not pick this namespace; else nothing. */
+  readonly aboutLabels: (namespace: string) => string
 }
 
 export const worldOf = (input: Input): World => {
@@ -28,6 +30,7 @@ export const worldOf = (input: Input): World => {
     secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
     relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
     admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),
+    aboutLabels: (namespace) => (labels.has(namespace) ? '' : `; Namespace ${namespace} is not declared, so no selector sees its labels`),
   }
 }
 

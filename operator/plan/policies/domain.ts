@@ -71,9 +71,9 @@ const hostIsOutOfReach: Check<SeenAttachment> = ({ domain, relay }) => {
 }
 
 const noListenerAdmitsIt: Check<SeenAttachment> = (seen) => {
-  const { domain, relay } = seen
+  const { domain, relay, world } = seen
   if (listenersForDomain(seen).length > 0) return undefined
-  const outside = domain.metadata.namespace === relay.metadata.namespace ? '' : '; for other namespaces allowedDomains needs both namespaces and names'
+  const outside = domain.metadata.namespace === relay.metadata.namespace ? '' : `; for other namespaces allowedDomains needs both namespaces and names${world.aboutLabels(domain.metadata.namespace)}`
   return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} admits domain ${domain.spec.domain} of namespace ${domain.metadata.namespace}${outside}` }
 }
 

@@ -13,9 +13,9 @@ export type SeenSender = { readonly sender: MailSender; readonly relay: MailRela
 const addressIsNoPattern: Check<SeenSender> = ({ sender }) => patternIsNoName(sender.spec.from, ['spec', 'from'])
 
 const noListenerTakesIt: Check<SeenSender> = (seen) => {
-  const { sender, relay } = seen
+  const { sender, relay, world } = seen
   if (admittingListeners(seen).length > 0) return undefined
-  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)`, path: ['spec', 'relayRef'] }
+  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, relay.metadata.namespace, world)}`, path: ['spec', 'relayRef'] }
 }
 
 const addressIsNotAllowed: Check<SeenSender> = (seen) => {
@@ -74,6 +74,8 @@ const whyNot = (pattern: string, { sender, hosted, world }: SeenSender): string 
   const wanted = partsOf(normalPattern(pattern) ?? pattern)
   const holder = hosted.find(({ spec }) => normalPatterns([spec.domain])[0] === wanted.domain)
   if (holder === undefined) return `no MailDomain for ${wanted.domain} is accepted, and no foreignDomains names it`
-  if (!admitsSender(holder, sender, world)) return `MailDomain ${keyOf(holder)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)`
+  if (!admitsSender(holder, sender, world)) return `MailDomain ${keyOf(holder)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, holder.metadata.namespace, world)}`
   return `MailDomain ${keyOf(holder)} lends only ${lentBy(holder).join(', ')}`
 }
+
+const outside = (sender: MailSender, own: string, world: World): string => (sender.metadata.namespace === own ? '' : world.aboutLabels(sender.metadata.namespace))
