@@ -28,8 +28,8 @@ export const jsonSchemaOf = ({ description, spec, status, nameRules }: Kind): Js
     apiVersion: { type: 'string', description: 'Group and version of the kind.' },
     kind: { type: 'string', description: 'Name of the kind.' },
     metadata: { type: 'object' },
-    spec: structural(z.toJSONSchema(spec, { target: 'openapi-3.0', io: 'input' }) as Loose),
-    status: structural(z.toJSONSchema(status, { target: 'openapi-3.0', io: 'input' }) as Loose),
+    spec: structural(z.toJSONSchema(spec, { target: 'openapi-3.0', io: 'input' })),
+    status: structural(z.toJSONSchema(status, { target: 'openapi-3.0', io: 'input' })),
   },
   ...(nameRules.length > 0 && { 'x-kubernetes-validations': nameRules.map(({ cel, message }) => ({ rule: cel, message })) }),
 })
@@ -39,7 +39,7 @@ type Loose = Record<string, unknown>
 /** What the API server refuses goes: closed objects (it prunes by itself), empty lists of rules, bounds that are no bounds. */
 const structural = (schema: Loose): JsonSchema => {
   const kept = Object.entries(schema).filter(([key, value]) => !isNoise(key, value))
-  return Object.fromEntries(kept.map(([key, value]) => [key, inner(key, value)])) as JsonSchema
+  return Object.fromEntries(kept.map(([key, value]) => [key, inner(key, value)]))
 }
 
 const isNoise = (key: string, value: unknown): boolean =>

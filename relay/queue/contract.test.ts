@@ -131,7 +131,7 @@ const contract = (name: string, open: () => Promise<Stream>, close: () => Promis
     })
   })
 
-contract('simulated', () => Promise.resolve(new SimulatedStream(systemClock).view()), () => Promise.resolve())
+void contract('simulated', () => Promise.resolve(new SimulatedStream(systemClock).view()), () => Promise.resolve())
 
 for (const count of [1, 3] as const) {
   let nats: TestNats
@@ -146,5 +146,5 @@ for (const count of [1, 3] as const) {
     await stream.close()
     await nats.stop()
   }
-  contract(`nats-server, ${count}`, open, close)
+  void contract(`nats-server, ${count}`, open, close)
 }
