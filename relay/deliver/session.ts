@@ -1,13 +1,15 @@
 // Opens a session with one address of a next hop: connect, greeting, EHLO (or HELO), STARTTLS, AUTH.
 // Says what came of it as data; what follows from a failure is failover.ts' to say. Touches sockets only.
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext, type TLSSocket } from 'node:tls'
-import type { TlsPolicy } from '../snapshot/index.ts'
+import { dial } from './dial.ts'
 import type { HostEvent, Place, Silent, TlsFault } from './failover.ts'
+import { handshake, seen } from './handshake.ts'
 import type { RemoteReply } from './outcome.ts'
 import type { Settings } from './settings.ts'
 import { commandLine, type Reply } from './smtp-wire.ts'
-import { Watch, Wire, type Broken, type Heard, type Transcript } from './wire.ts'
+import type { Target, TlsSeen } from './target.ts'
+import { Wire, type Broken, type Heard, type Transcript, type Watch } from './wire.ts'
+
+export type { Target, TlsSeen } from './target.ts'
 
 export type Extensions = {
   readonly pipelining: boolean
@@ -18,19 +20,6 @@ export type Extensions = {
   readonly size?: number // 0: no fixed limit
   readonly auth: readonly string[]
 }
-
-/** Where to connect, and under which conditions. Two equal keys may share a connection. */
-export type Target = {
-  readonly host: string // as named by MX, route or literal; the name a certificate must have
-  readonly address: string
-  readonly port: number
-  readonly tls: TlsPolicy['mode']
-  readonly implicitTls: boolean
-  readonly clientCertificate?: { readonly name: string; readonly certificate: string; readonly key: string }
-  readonly credentials?: { readonly username: string; readonly password: string }
-}
-
-export type TlsSeen = { readonly version: string; readonly cipher: string; readonly verified: boolean; readonly fault?: string; readonly names: readonly string[]; readonly validTo?: string }
 
 export type Session = {
   readonly target: Target
@@ -172,64 +161,6 @@ const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | 
   return undefined
 }
 
-const handshake = (socket: Socket, target: Target, settings: Settings): Promise<TLSSocket | Error> =>
-  new Promise((resolve) => {
-    const context = contextFor(target, settings)
-    const tls = connectTls({
-      socket,
-      host: target.host, // the name that checkServerIdentity compares
-      ...(isIP(target.host) === 0 && { servername: target.host }),
-      rejectUnauthorized: false, // judged afterwards, by the policy: opportunistic TLS takes any certificate (RFC 7435)
-      minVersion: 'TLSv1.2',
-      ...(context && { secureContext: context }),
-    })
-    const timer = setTimeout(() => tls.destroy(new Error('no TLS handshake in time')), settings.timeouts.tls)
-    const end = (result: TLSSocket | Error): void => {
-      clearTimeout(timer)
-      tls.off('error', end)
-      tls.off('close', onClose)
-      if (result instanceof Error) {
-        tls.on('error', () => {})
-        tls.destroy()
-      }
-      resolve(result)
-    }
-    const onClose = (): void => end(new Error('closed during the TLS handshake'))
-    tls.once('error', end)
-    tls.once('close', onClose)
-    tls.once('secureConnect', () => end(tls))
-  })
-
-/** Making a context reads a hundred root certificates: once for each set of them, and for each client certificate. */
-const contexts = new WeakMap<object, SecureContext>()
-
-const contextFor = ({ clientCertificate: own }: Target, { extraCa }: Settings): SecureContext | undefined => {
-  const key = own ?? (extraCa.length > 0 ? extraCa : undefined)
-  if (key === undefined) return undefined // Node's own, made once
-  const known = contexts.get(key)
-  if (known !== undefined) return known
-  const made = createSecureContext({
-    minVersion: 'TLSv1.2',
-    ...(extraCa.length > 0 && { ca: [...getCACertificates('default'), ...extraCa] }),
-    ...(own && { cert: own.certificate, key: own.key }),
-  })
-  contexts.set(key, made)
-  return made
-}
-
-const seen = (socket: TLSSocket): TlsSeen => {
-  const certificate = socket.getPeerCertificate()
-  const names = (certificate.subjectaltname ?? '').split(', ').filter((name) => name !== '').map((name) => name.replace(/^(DNS|IP Address):/, ''))
-  return {
-    version: socket.getProtocol() ?? 'unknown',
-    cipher: socket.getCipher()?.name ?? 'unknown',
-    verified: socket.authorized,
-    ...(socket.authorizationError && { fault: String((socket.authorizationError as NodeJS.ErrnoException).code ?? socket.authorizationError) }),
-    names,
-    ...(certificate.valid_to && { validTo: certificate.valid_to }),
-  }
-}
-
 /** RFC 4954, over TLS whose certificate was verified only: a password goes to no stranger. */
 const login = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
   const { credentials } = session.target
@@ -280,26 +211,3 @@ const refused = (session: Session, command: Place, reply: Reply): HostEvent => (
 const tlsFault = ({ target }: Session, how: TlsFault['how'], text: string): TlsFault => ({
   kind: 'tls', how, policy: target.tls, host: target.host, address: target.address, text,
 })
-
-const dial = (target: Target, { settings, signal }: Opening): Promise<Socket | Silent> =>
-  new Promise((resolve) => {
-    const socket = connectTcp({ host: target.address, port: target.port, noDelay: true })
-    const fail = (how: Silent['how'], text: string): void => {
-      socket.on('error', () => {})
-      socket.destroy()
-      settle({ kind: 'silent', at: 'CONNECT', how, host: target.host, address: target.address, text, reused: false, dotWritten: false })
-    }
-    const timer = setTimeout(() => fail('timeout', 'no connection in time'), settings.timeouts.connect)
-    const onAbort = (): void => fail('aborted', 'the attempt was called off')
-    const onError = (error: NodeJS.ErrnoException): void => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', error.code === 'ECONNREFUSED' ? 'connection refused' : (error.code ?? error.message))
-    const settle = (result: Socket | Silent): void => {
-      clearTimeout(timer)
-      socket.off('error', onError)
-      signal?.removeEventListener('abort', onAbort)
-      resolve(result)
-    }
-    socket.once('error', onError)
-    socket.once('connect', () => settle(socket))
-    if (signal?.aborted === true) onAbort()
-    else signal?.addEventListener('abort', onAbort, { once: true })
-  })
