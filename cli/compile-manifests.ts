@@ -34,7 +34,7 @@ export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1'
 const inputOf = ({ declared }: Gathered, made: Made): Input => ({ declared, made, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true })
 
 const problemOf = ({ object, type, status, reason, message, path = [], relay, section }: Condition, gathered: Gathered): Problem[] => {
-  if (status !== 'False') return []
+  if (status !== 'False' || isConsequence({ reason, message, object }, gathered)) return []
   const title = titleOf({ kind: object.kind, metadata: object })
   const about = [section, relay === undefined || message.includes(relay) ? undefined : `on MailRelay ${relay}`].filter((part) => part !== undefined).join(' ')
   return [
@@ -48,6 +48,15 @@ const problemOf = ({ object, type, status, reason, message, path = [], relay, se
       message: about === '' ? message : `${about}: ${message}`,
     },
   ]
+}
+
+/** Told already by a mistake of another object: saying it again would hide what is to be mended. */
+const isConsequence = ({ reason, message, object }: Pick<Condition, 'reason' | 'message' | 'object'>, { mistaken }: Gathered): boolean => {
+  const isMistaken = (kind: string, namespace = '') => [...mistaken].some((title) => title.startsWith(`${kind} ${namespace}`))
+  if (reason === 'RelayNotAccepted' || reason === 'TargetNotAccepted') return true
+  if (reason === 'RelayNotFound' && isMistaken('MailRelay', `${object.namespace}/`)) return true
+  if (reason === 'FromNotAllowed' && isMistaken('MailDomain')) return true
+  return [...mistaken].some((title) => message.startsWith(`${title} `))
 }
 
 const ownQueue = ({ declared, place }: Gathered): Problem[] =>

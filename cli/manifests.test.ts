@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -43,6 +43,19 @@ test('check ends with 1 and names file, line, document, object, path and the nea
   const { code, out } = await posthouse('check', '-f', path)
   assert.equal(code, 1)
   assert.equal(out, `${path}/relay.yaml:6: error: document 1, MailRelay mail/main, spec.retryScheduleNme: unknown field; did you mean retryScheduleName?\n1 mistake\n`)
+})
+
+test('one slip in a MailRelay is 1 mistake, not one more for everything that attaches to it', async (t) => {
+  const texts = readdirSync(join(root, 'examples/quickstart')).map((name) => [name, readFileSync(join(root, 'examples/quickstart', name), 'utf8').replace('  hostname:', '  hostnme: x\n  hostname:')])
+  const { problems } = await compile({ manifests: folder(t, Object.fromEntries(texts) as Record<string, string>), now: new Date() })
+  assert.deepEqual(problems.map(({ code, path }) => [code, path]), [['UNKNOWN_FIELD', 'spec.hostnme']])
+})
+
+test('a MailRelay without its RetrySchedule is 1 mistake, and so is a MailDomain that is wrong for its sender', async (t) => {
+  const quickstart = (from: string, to: string) => Object.fromEntries(readdirSync(join(root, 'examples/quickstart')).map((name) => [name, readFileSync(join(root, 'examples/quickstart', name), 'utf8').replace(from, to)]))
+  const told = async (files: Record<string, string>) => (await compile({ manifests: folder(t, files), now: new Date() })).problems.map(({ code, reason, path }) => [code, reason, path])
+  assert.deepEqual(await told(quickstart('retryScheduleName: quick', 'retryScheduleName: quik')), [['REFUSED', 'RetryScheduleNotFound', 'spec.retryScheduleName']])
+  assert.deepEqual(await told(quickstart('mode: Any', 'mode: All')), [['WRONG_VALUE', undefined, 'spec.inbound.recipients.mode']])
 })
 
 test('check --json says the same for machines, with the reason of what does not fit', async (t) => {

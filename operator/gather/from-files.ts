@@ -11,6 +11,8 @@ import { readObject } from './read-object.ts'
 export type Gathered = {
   readonly declared: Declared
   readonly problems: readonly Problem[]
+  /** Objects that are there and wrong: "MailRelay mail/main". */
+  readonly mistaken: ReadonlySet<string>
   /** Where an object stands: "MailRelay mail/main", ['spec', 'hostname']. */
   readonly place: (title: string, path: readonly PropertyKey[]) => Pick<Problem, 'file' | 'document' | 'line'> | undefined
 }
@@ -43,17 +45,19 @@ export const inOrder = (problems: readonly Problem[]): Problem[] =>
 export const gather = (documents: readonly FileDocument[]): Gathered => {
   const objects = new Map<string, { readonly document: FileDocument; readonly read: ReturnType<typeof readObject> }>()
   const problems: Problem[] = []
+  const mistaken = new Set<string>()
   for (const document of documents) {
     const read = readObject(document.value)
     const title = nameOf(document.value)
     const first = title === undefined ? undefined : objects.get(title)
+    if (read.kind === 'mistaken' && title !== undefined) mistaken.add(title)
     if (read.kind === 'mistaken') problems.push(...read.mistakes.map((mistake) => problem('error', document, title, mistake)))
     else if (read.kind === 'ignored') problems.push(problem('warning', document, title, read.mistake))
     else if (first) problems.push(problem('error', document, title, twice(first.document)))
     else objects.set(title!, { document, read })
   }
   const reads = [...objects.values()].map(({ read }) => read)
-  return { declared: declaredBy(reads), problems, place: (title, path) => placeIn(objects.get(title)?.document, path) }
+  return { declared: declaredBy(reads), problems, mistaken, place: (title, path) => placeIn(objects.get(title)?.document, path) }
 }
 
 const placeIn = (document: FileDocument | undefined, path: readonly PropertyKey[]) =>
