@@ -83,7 +83,7 @@ const keyOf = ({ name, protocol, bindPort }: Listener): string => `${name} ${pro
 
 /** All of them or none. */
 const openAll = async ({ door, bind }: Held, snapshot: Snapshot, listeners: readonly Listener[]): Promise<Receiver[]> => {
-  const results = await Promise.allSettled(listeners.map((listener) => openListener(new Receiver(door, snapshot, listener), bind(listener))))
+  const results = await Promise.allSettled(listeners.map(async (listener) => openListener(new Receiver(door, snapshot, listener), bind(listener))))
   const opened = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failed = results.find((result) => result.status === 'rejected')
   if (!failed) return opened
