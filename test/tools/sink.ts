@@ -138,7 +138,7 @@ class Session {
     const own = await this.rules.command?.(verb, argument, this.number)
     await this.say(own ?? this.usual(verb, argument))
     if (own !== undefined && !/^[23]/.test(own)) return
-    this.apply(verb, argument)
+    this.apply(verb, argument, own)
   }
 
   private usual(verb: string, argument: string): string {
@@ -166,7 +166,7 @@ class Session {
     }
   }
 
-  private apply(verb: string, argument: string): void {
+  private apply(verb: string, argument: string, own: Answer): void {
     if (verb === 'EHLO' || verb === 'HELO') {
       this.helo = argument
       this.mail = undefined
@@ -177,7 +177,8 @@ class Session {
       this.mail.recipients.push(path(argument))
       this.mail.recipientParameters.push(afterPath(argument))
     }
-    if (verb === 'DATA' && this.mail && this.mail.recipients.length > 0) this.inData = { pieces: [], tail: '\r\n' }
+    const said354 = own === undefined ? this.mail !== undefined && this.mail.recipients.length > 0 : own.startsWith('354')
+    if (verb === 'DATA' && said354) this.inData = { pieces: [], tail: '\r\n' }
     if (verb === 'QUIT') this.socket.end()
     if (verb === 'STARTTLS' && this.rules.tls) this.upgrade(this.rules.tls)
   }
@@ -211,8 +212,9 @@ class Session {
   }
 
   private async arrived(stuffed: Buffer): Promise<void> {
-    const { from, parameters, recipients, recipientParameters } = this.mail!
+    const { from, parameters, recipients, recipientParameters } = this.mail ?? { from: '', parameters: '', recipients: [], recipientParameters: [] }
     this.mail = undefined
+    if (recipients.length === 0) return this.say('554 5.5.1 no valid recipients') // RFC 2920 3.1
     const text = stuffed.toString('latin1')
     if (/(^|[^\r])\n|\r([^\n]|$)/.test(text)) this.state.faults.push('bare CR or LF in a mail')
     if (text.includes('\0')) this.state.faults.push('NUL in a mail')
