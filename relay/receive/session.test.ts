@@ -80,7 +80,7 @@ test('a message over the size limit is read to its end, refused with 552 5.3.4, 
   const line = await greeted(t, receiver)
   assert.match(await line.ask('MAIL FROM:<a@client.example> SIZE=1001'), /^552 5\.3\.4 .*1000 octets \(MailRelay mail\/main\)/)
   assert.match(await sendMail(line, `Subject: x\r\n\r\n${'x'.repeat(100_000)}`), /^552 5\.3\.4 /)
-  assert.deepEqual(receiver.queue.bodies, { begun: 1, abandoned: 1 })
+  assert.deepEqual(receiver.queue.bodies, { begun: 1, ended: 0, abandoned: 1 })
   assert.match(await sendMail(line, simple), /^250 /)
 })
 
@@ -122,6 +122,24 @@ test('a client that leaves in the middle of DATA leaves nothing behind', async (
   line.destroy()
   await until(() => receiver.queue.bodies.abandoned === 1)
   assert.equal(receiver.queue.kept.length, 0)
+})
+
+test('a client that leaves while the queue stores its message takes nothing back, and leaves no clock running', async (t) => {
+  const receiver = await start(t, withLimits({ commandSeconds: 0.3 }))
+  const gate: { open: () => void } = { open: () => {} }
+  receiver.queue.gate = new Promise<void>((resolve) => (gate.open = resolve))
+  const line = await greeted(t, receiver)
+  await envelope(line)
+  await line.ask('DATA')
+  line.send(Buffer.from(`${simple}\r\n.\r\n`))
+  await until(() => receiver.queue.bodies.ended === 1)
+  line.destroy()
+  await until(async () => (await receiver.metrics.openConnections.get()).values.every(({ value }) => value === 0))
+  gate.open()
+  await until(() => receiver.queue.kept.length === 1)
+  assert.equal(receiver.queue.bodies.abandoned, 0)
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  assert.deepEqual((await receiver.metrics.messagesRefused.get()).values, [])
 })
 
 test('a line of 12,288 octets is read, one more is 500 5.5.6, and an endless one costs one reply', async (t) => {

@@ -185,10 +185,10 @@ export class Session extends SMTPConnection {
     this.#disarm()
     const { transaction } = this.state
     const offered = this.#offered!
+    this.#offered = undefined // from here on the queue has it: a client that leaves now takes nothing back
     this.#working = true
     const answer = await acceptMessage(this.state, transaction!, offered).catch((error: unknown) => this.#bug(error, 'DATA'))
     this.#working = false
-    this.#offered = undefined
     this.state.transaction = undefined
     if (answer.code < 300) {
       this.state.messages += 1
@@ -226,7 +226,7 @@ export class Session extends SMTPConnection {
 
   #arm(ms: number, then: () => void): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(then, ms)
+    if (!this.#ended) this.#timer = setTimeout(then, ms)
   }
 
   #disarm(): void {

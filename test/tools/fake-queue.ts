@@ -6,7 +6,7 @@ export type Kept = { readonly message: NewMessage; readonly text: string }
 export type FakeQueue = Queue & {
   readonly kept: Kept[]
   readonly emitted: TraceEvent[]
-  readonly bodies: { begun: number; abandoned: number }
+  readonly bodies: { begun: number; ended: number; abandoned: number }
   answer: Accepted
   /** Resolves when every accept until then may be answered. */
   gate: Promise<void> | undefined
@@ -24,7 +24,7 @@ export const createFakeQueue = (): FakeQueue => {
   const queue: FakeQueue = {
     kept: [],
     emitted: [],
-    bodies: { begun: 0, abandoned: 0 },
+    bodies: { begun: 0, ended: 0, abandoned: 0 },
     answer: { kind: 'stored' },
     gate: undefined,
     durability: { ok: true, reason: 'Held', text: 'kept' },
@@ -56,7 +56,10 @@ const newBody = (queue: FakeQueue): BodyWriter => {
       if (queue.writeError) throw queue.writeError
       pieces.push(piece)
     },
-    end: async (): Promise<NewBody> => ({ inline: Buffer.concat(pieces) }),
+    end: async (): Promise<NewBody> => {
+      queue.bodies.ended += 1
+      return { inline: Buffer.concat(pieces) }
+    },
     abandon: async () => {
       queue.bodies.abandoned += 1
       pieces.length = 0
