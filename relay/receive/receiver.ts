@@ -52,7 +52,7 @@ export class Receiver extends SMTPServer {
     this.sessions.add(session)
     this.#proxied.set(session, options?.trustedProxy === true)
     session.on('error', (error) => this._onError(error as Error))
-    this.#count(session.state.address, 1)
+    this.#count(session.state.source, 1)
     this.door.world.metrics.openConnections.inc({ listener: this.listener.name })
     session.init()
   }
@@ -62,29 +62,29 @@ export class Receiver extends SMTPServer {
     return this.listener.protocol === 'SMTP' && this.#proxied.get(session) !== true
   }
 
-  refuseConnection({ world, address }: State): Reply | undefined {
+  refuseConnection({ world, address, source }: State): Reply | undefined {
     const { name } = this.listener
-    const refused = this.#overCount(address) ?? this.#overRate(world, address)
+    const refused = this.#overCount(address, source) ?? this.#overRate(world, source)
     world.metrics.connections.inc({ listener: name, result: refused ? 'refused' : 'taken' })
     return refused
   }
 
-  #overCount(address: string): Reply | undefined {
+  #overCount(address: string, source: string): Reply | undefined {
     const { name, limits } = this.listener
     if (this.sessions.size > limits.connections) return reply('too-many-connections', { limit: limits.connections, listener: name })
-    const mine = this.door.sources.get(this.#key(address)) ?? 0
+    const mine = this.door.sources.get(this.#key(source)) ?? 0
     return mine > limits.connectionsPerSource ? reply('too-many-from-you', { address, limit: limits.connectionsPerSource, listener: name }) : undefined
   }
 
-  #overRate(world: World, address: string): Reply | undefined {
+  #overRate(world: World, source: string): Reply | undefined {
     const policies = (indexOf(world.snapshot()).ofListener.get(this.listener.name) ?? []).map(({ policy }) => policy)
-    const over = world.limits.count('connections', { source: address }, policies)
+    const over = world.limits.count('connections', { source }, policies)
     return over && reply('connecting-too-fast', { manifest: over.manifest })
   }
 
   left(session: Session): void {
     if (!this.sessions.delete(session)) return
-    this.#count(session.state.address, -1)
+    this.#count(session.state.source, -1)
     this.door.world.metrics.openConnections.dec({ listener: this.listener.name })
     if (this.sessions.size === 0) for (const tell of this.#whenEmpty.splice(0)) tell()
   }
@@ -100,12 +100,12 @@ export class Receiver extends SMTPServer {
     for (const waiting of this._pendingSockets.values()) waiting.destroy()
   }
 
-  #key(address: string): string {
-    return `${this.listener.name} ${address}`
+  #key(source: string): string {
+    return `${this.listener.name} ${source}`
   }
 
-  #count(address: string, step: 1 | -1): void {
-    const key = this.#key(address)
+  #count(source: string, step: 1 | -1): void {
+    const key = this.#key(source)
     const count = (this.door.sources.get(key) ?? 0) + step
     if (count > 0) this.door.sources.set(key, count)
     else this.door.sources.delete(key)

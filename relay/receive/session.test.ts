@@ -39,6 +39,20 @@ test('groups 5 recipients in 2 domains into 2 deliveries, names a recipient give
   assert.deepEqual(receiver.queue.emitted.map(({ kind, message: id }) => [kind, id]), [['accepted', 'm1']])
 })
 
+test('1 mail to 1,000 recipients in 300 domains is 300 deliveries, and the next recipient is one too many', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver, 'submissions')
+  await line.ask('MAIL FROM:<a@shop.example>')
+  line.send(Buffer.from(Array.from({ length: 1001 }, (_, index) => `RCPT TO:<u${index}@d${index % 300}.example>\r\n`).join('')))
+  const codes: string[] = []
+  for (let index = 0; index < 1001; index++) codes.push((await line.reply(30_000))?.[0]?.slice(0, 3) ?? 'closed')
+  assert.deepEqual([codes.filter((code) => code === '250').length, codes.at(-1)], [1000, '452'])
+  await line.ask('DATA')
+  assert.match(await line.ask(`From: a@shop.example\r\n\r\nx\r\n.`), /^250 /)
+  const { deliveries } = receiver.queue.kept[0]!.message
+  assert.deepEqual([deliveries.length, deliveries.flatMap(({ recipients }) => recipients).length], [300, 1000])
+})
+
 test('what a policy holds goes to held with the reason, the rest on its way', async (t) => {
   const receiver = await start(t, (input) => {
     input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, rules: [{ name: 'legal', match: { rcptTo: ['legal@hosted.example'] }, action: 'Hold' }] }]

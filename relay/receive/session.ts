@@ -13,6 +13,7 @@ import { Incoming } from './incoming.ts'
 import { printReply } from './reply-wire.ts'
 import type { Receiver } from './receiver.ts'
 import { say, type Answer, type State, type World } from './state.ts'
+import { sourceOf } from './source.ts'
 import { refreshSender, sizeLimit } from './transaction.ts'
 import { Wire } from './wire.ts'
 
@@ -39,7 +40,7 @@ export class Session extends SMTPConnection {
     this.#world = receiver.door.world
     this.#leaving = receiver.door.leaving
     this.state = {
-      world: this.#world, id: this.id, address: this.remoteAddress, port: this.remotePort, listener: receiver.listener,
+      world: this.#world, id: this.id, address: this.remoteAddress, source: sourceOf(this.remoteAddress), listener: receiver.listener,
       tls: tlsOf(socket), hello: undefined, sender: undefined, transaction: undefined, errors: 0, idle: 0, messages: 0,
     }
   }

@@ -34,7 +34,7 @@ export type State = {
   readonly world: World
   readonly id: string
   readonly address: string
-  readonly port: number
+  readonly source: string // what limits by source count (source.ts)
   listener: Listener
   tls: { readonly protocol: string; readonly cipher: string } | undefined
   hello: { readonly esmtp: boolean; readonly name: string } | undefined

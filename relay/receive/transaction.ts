@@ -55,7 +55,7 @@ const relevantPolicies = (state: State, mailFrom: Mailbox | null, rcptTo: Mailbo
 /** At MAIL the source and the sender are counted, at RCPT all three for recipients and the domain for messages. */
 const overLimit = (state: State, unit: Unit, policies: readonly Policy[], domain: string | undefined): Reply | undefined => {
   const sender = clientOf(state).sender
-  const party = { source: state.address, ...(sender !== undefined && { sender }), ...(domain !== undefined && { domain }) }
+  const party = { source: state.source, ...(sender !== undefined && { sender }), ...(domain !== undefined && { domain }) }
   const over = state.world.limits.count(unit, party, policies, state.sender)
   return over && reply('over-limit', over)
 }
