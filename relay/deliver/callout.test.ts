@@ -14,7 +14,7 @@ describe('the callout', () => {
     const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...(other ? [{ host: '127.0.0.1', port: other.port, preference: 20 }] : [])]
     const domains: SnapshotInput['domains'] = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Callout' }, hosts } }]
     const snapshot = testSnapshot({ domains })
-    const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: 300, greeting: 300 }, ...(now && { now }) })
+    const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: options.hang ? 300 : 30_000 }, ...(now && { now }) })
     ends.push(() => deliverer.close(), () => sink.close(), async () => other?.close())
     return { sink, deliverer, ask: (text) => deliverer.callout(snapshot.domains[0]!, mailbox(text)) }
   }

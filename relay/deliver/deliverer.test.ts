@@ -57,7 +57,7 @@ describe('an attempt by MX', () => {
     }
   }
   const deliverer = (port: number, options: Partial<DelivererOptions> = {}, snapshot: Partial<SnapshotInput> = {}, relay: Partial<SnapshotInput['relay']> = {}): RunningDeliverer => {
-    const resolver = createResolver({ nameservers: () => [dns.nameserver], timeoutMs: 300, rounds: 1 })
+    const resolver = createResolver({ nameservers: () => [dns.nameserver], timeoutMs: 10_000, rounds: 1 })
     const made = testDeliverer(testSnapshot(snapshot, relay), { resolver, mxPort: port, allowLoopback: true, random: () => 0.5, ...options })
     deliverers.push(made)
     return made
@@ -88,7 +88,7 @@ describe('an attempt by MX', () => {
   for (const [what, options] of primaryFaults) {
     it(`${what} at the first host: the second takes it`, async () => {
       const all = await mxHosts(options, {}, {})
-      const settlement = await attempt(deliverer(all[1]!.port, { timeouts: { greeting: 300 } }))
+      const settlement = await attempt(deliverer(all[1]!.port, { timeouts: { greeting: options?.hang ? 1000 : 30_000 } }))
       assert.equal(settlement.later, undefined)
       assert.deepEqual(took(all).slice(1), [1, 0])
       assert.equal(settlement.trace.at(-1)!.host, 'mx2.dest.example')
@@ -103,7 +103,7 @@ describe('an attempt by MX', () => {
   for (const [what, options, why] of laters) {
     it(`${what} at the first host: later (${why}), and no other host is asked`, async () => {
       const all = await mxHosts(options, {})
-      const settlement = await attempt(deliverer(all[0]!.port, { timeouts: { dot: 300 } }))
+      const settlement = await attempt(deliverer(all[0]!.port, { timeouts: { dot: options.hang ? 500 : 30_000 } }))
       assert.equal(settlement.later!.last.class, why)
       assert.deepEqual([settlement.notices, took([all[1]]), settlement.later!.countsAsAttempt], [[], [0], true])
     })
@@ -128,7 +128,7 @@ describe('an attempt by MX', () => {
   })
   it('asks a host that hung last when it comes by again within a minute', async () => {
     const all = await mxHosts({ hang: 'greeting' }, {})
-    const made = deliverer(all[0]!.port, { timeouts: { greeting: 200 } })
+    const made = deliverer(all[0]!.port, { timeouts: { greeting: 1000 } })
     await attempt(made)
     await attempt(made)
     assert.equal(all[0]!.connections(), 1)
