@@ -86,7 +86,7 @@ export const namespaces = (description: string) =>
     description,
     [
       {
-        cel: "self.from == 'Selector' ? has(self.selector) : !has(self.selector)",
+        cel: "(has(self.from) && self.from == 'Selector') == has(self.selector)",
         message: 'selector goes with from: Selector, and only with it',
         holds: ({ from, selector }) => (from === 'Selector') === (selector !== undefined),
         at: ['selector'],

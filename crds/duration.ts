@@ -47,5 +47,5 @@ export const duration = (description: string, longestDays = 30): z.ZodString =>
         holds: (text) => parseDuration(text, longestDays) !== undefined,
       },
     ],
-    { format: 'duration' },
+    { format: 'duration', pattern: durationPattern.source }, // the format alone would take 1.5h and 2 days
   )

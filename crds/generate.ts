@@ -1,4 +1,4 @@
-// Writes what follows from the kinds: the CRDs beside them, and their manual pages. `--check` writes nothing and fails on a difference.
+// Writes what follows from the kinds: the CRDs beside them (YAML 1.1, as Kubernetes reads it), and their manual pages. `--check` writes nothing and fails on a difference.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
@@ -13,7 +13,7 @@ const kebab = (name: string): string => name.replace(/(?<=[a-z])[A-Z]/g, (letter
 export const generated = (): ReadonlyMap<string, string> =>
   new Map(
     kinds.flatMap((kind) => [
-      [join(root, 'crds', `${kebab(kind.kind)}.yaml`), `# Generated from ${kebab(kind.kind)}.ts by npm run crds; do not edit.\n${stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false })}`] as const,
+      [join(root, 'crds', `${kebab(kind.kind)}.yaml`), `# Generated from ${kebab(kind.kind)}.ts by npm run crds; do not edit.\n${stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false, version: '1.1' })}`] as const,
       [join(root, 'docs', 'kinds', `${kebab(kind.kind)}.md`), manualOf(kind)] as const,
     ]),
   )

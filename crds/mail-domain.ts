@@ -45,7 +45,7 @@ const deliverTo = proven(
   [exactlyOneOf('hosts', 'mx')],
 )
 
-const waits = (field: string) => z.enum(['Off', 'Report', 'Enforce']).describe(`${field} of mail that arrives. Not implemented yet.`).optional()
+const waits = (field: string) => z.enum(['Off', 'Report', 'Enforce']).describe(`${field} of mail that arrives; "Off" in quotes. Not implemented yet.`).optional()
 
 const inbound = proven(
   z.strictObject({

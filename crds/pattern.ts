@@ -9,6 +9,7 @@ const atom = "[^\\s@<>()\\[\\],;:\\\\\"*]+" // a local part as people write it; 
 export const domainForm = new RegExp(`^${name}$`, 'u')
 export const domainPatternForm = new RegExp(`^(\\*|(\\*\\.)?${name})$`, 'u')
 export const addressPatternForm = new RegExp(`^(\\*|\\*\\.${name}|(\\*|${atom})@${name})$`, 'u')
+export const addressOrNullForm = new RegExp(`^(<>|\\*|\\*\\.${name}|(\\*|${atom})@${name})$`, 'u')
 export const addressForm = new RegExp(`^${atom}@${name}$`, 'u')
 
 export const domainName = (description: string): z.ZodString =>
@@ -45,3 +46,7 @@ export const coversAddress = (outer: string, inner: string): boolean => {
 }
 
 const isPostmaster = (local: string): boolean => local.toLowerCase() === 'postmaster' // RFC 5321 4.5.1
+
+/** As addressPattern, and `<>` for the null sender. */
+export const addressOrNullPattern = (description: string): z.ZodString =>
+  z.string().min(1).max(320).regex(addressOrNullForm, 'an address pattern: *, *@example.org, *.example.org, name@example.org or <>').describe(description)

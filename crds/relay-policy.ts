@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { cidr, labelName, objectName } from './common.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
-import { addressPatternForm, domainPattern } from './pattern.ts'
+import { addressOrNullPattern, addressPattern, domainPattern } from './pattern.ts'
 import { keyed, ordered, proven, type Rule } from './schema.ts'
 import { conditions, observedGeneration } from './status.ts'
 
@@ -24,15 +24,6 @@ const targetRef = proven(
 )
 
 const senderName = z.string().min(1).max(317).regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\/)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a MailSender, or namespace/name')
-const addressOrNull = (description: string) =>
-  proven(z.string().min(1).max(320), description, [
-    {
-      cel: `self == '<>' || self.matches('${addressPatternForm.source.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}')`,
-      message: 'an address pattern: *, *@example.org, *.example.org or name@example.org',
-      holds: (text) => text === '<>' || addressPatternForm.test(text),
-    },
-  ])
-
 const match = z
   .strictObject({
     sources: ordered(cidr('An address range.'), 64, 'Client addresses.').min(1).optional(),
@@ -40,8 +31,8 @@ const match = z
     senders: ordered(senderName, 64, 'MailSenders: a name of this namespace, or namespace/name.').min(1).optional(),
     tls: z.boolean().describe('Whether the connection is encrypted.').optional(),
     helo: ordered(domainPattern('A domain pattern.'), 64, 'Name that the client gave in HELO or EHLO.').min(1).optional(),
-    mailFrom: ordered(addressOrNull('An address pattern; <> is the null sender.'), 256, 'Envelope sender.').min(1).optional(),
-    rcptTo: ordered(addressOrNull('An address pattern.'), 256, 'Recipient.').min(1).optional(),
+    mailFrom: ordered(addressOrNullPattern('An address pattern; <> is the null sender.'), 256, 'Envelope sender.').min(1).optional(),
+    rcptTo: ordered(addressPattern('An address pattern.'), 256, 'Recipient.').min(1).optional(),
   })
   .describe('What the rule looks at; all that is given must fit. Absent: everything fits.')
 

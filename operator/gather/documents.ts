@@ -8,6 +8,8 @@ export type FileDocument = {
   readonly value: unknown
   /** Line of the deepest member of `path` that is there. */
   readonly lineOf: (path: readonly PropertyKey[]) => number
+  /** Bare words that are text here and true or false in a cluster. */
+  readonly ambiguous: readonly { readonly word: string; readonly line: number }[]
 }
 
 export const documentsOf = (file: string, text: string): { readonly documents: readonly FileDocument[]; readonly problems: readonly Problem[] } => {
@@ -19,16 +21,28 @@ export const documentsOf = (file: string, text: string): { readonly documents: r
     const result = read(doc)
     problems.push(...result.errors.map((error) => notYaml(file, index + 1, lines, error)))
     if (result.errors.length > 0 || result.value === null) continue // an empty document is what is left of a trailing ---
-    documents.push(...unlisted({ file, document: index + 1, value: result.value, lineOf: (path) => lineOf(doc, lines, path) }))
+    documents.push(...unlisted({ file, document: index + 1, value: result.value, lineOf: (path) => lineOf(doc, lines, path), ambiguous: ambiguousIn(doc, lines) }))
   }
   return { documents, problems }
+}
+
+/** Kubernetes reads YAML 1.1, where these are booleans; YAML 1.2 knows only true and false. */
+const ambiguousIn = (doc: Document.Parsed, lines: LineCounter): FileDocument['ambiguous'] => {
+  const found: { word: string; line: number }[] = []
+  visit(doc, {
+    Scalar: (key, { type, value, range }) => {
+      const isBare = key !== 'key' && type === 'PLAIN' && typeof value === 'string'
+      if (isBare && /^(y|n|yes|no|on|off)$/i.test(value)) found.push({ word: value, line: lines.linePos(range?.[0] ?? 0).line })
+    },
+  })
+  return found
 }
 
 /** What `kubectl get -o yaml` prints is one List: each of its items is a document of its own. */
 const unlisted = (document: FileDocument): FileDocument[] => {
   const { apiVersion, kind, items } = (document.value ?? {}) as { apiVersion?: unknown; kind?: unknown; items?: unknown }
   if (apiVersion !== 'v1' || kind !== 'List' || !Array.isArray(items)) return [document]
-  return items.map((value: unknown, index) => ({ ...document, value, lineOf: (path) => document.lineOf(['items', index, ...path]) }))
+  return items.map((value: unknown, index) => ({ ...document, value, lineOf: (path) => document.lineOf(['items', index, ...path]), ambiguous: index === 0 ? document.ambiguous : [] }))
 }
 
 type ReadError = { readonly message: string; readonly at: number }

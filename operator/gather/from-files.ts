@@ -55,10 +55,14 @@ export const gather = (documents: readonly FileDocument[]): Gathered => {
     else if (read.kind === 'ignored') problems.push(problem('warning', document, title, read.mistake))
     else if (first) problems.push(problem('error', document, title, twice(first.document)))
     else objects.set(title!, { document, read })
+    if (read.kind === 'manifest') problems.push(...ambiguousIn(document, title))
   }
   const reads = [...objects.values()].map(({ read }) => read)
   return { declared: declaredBy(reads), problems, mistaken, place: (title, path) => placeIn(objects.get(title)?.document, path) }
 }
+
+const ambiguousIn = ({ file, document, ambiguous }: FileDocument, object: string | undefined): Problem[] =>
+  ambiguous.map(({ word, line }) => ({ level: 'error', code: 'AMBIGUOUS', file, document, line, ...(object !== undefined && { object }), message: `a cluster reads the bare word ${word} as true or false`, suggestion: `write "${word}" in quotes` }))
 
 const placeIn = (document: FileDocument | undefined, path: readonly PropertyKey[]) =>
   document && { file: document.file, document: document.document, line: document.lineOf(path) }

@@ -46,6 +46,7 @@ const cases: readonly Case[] = [
   { title: 'a list where an object belongs', text: '- 1\n- 2', expect: [['NOT_AN_OBJECT', 1, undefined, /expected a map/]] },
   { title: 'an object without a kind', text: 'apiVersion: v1\nmetadata: {name: x}', expect: [['NOT_AN_OBJECT', 1, 'kind', /kind is missing/]] },
   { title: 'a Secret that is not base64', text: 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: YQ==\n  b: "!"', expect: [['BAD_SECRET', 6, 'data.b', /stringData/]] },
+  { title: 'a bare Off, which a cluster would read as false', text: relay('  hostname: a.example\n  resolver: {dnssec: Off}'), expect: [['AMBIGUOUS', 6, undefined, /write "Off" in quotes/]] },
   { title: 'an object that stands twice', text: `${relay('  hostname: a.example')}---\n${relay('  hostname: b.example')}`, expect: [['DUPLICATE', 7, undefined, /already in a.yaml, document 1, line 1/]] },
   { title: 'a field twice in one map', text: relay('  hostname: a.example\n  hostname: b.example'), expect: [['NOT_YAML', 6, undefined, /unique/]] },
   { title: 'a pattern without its quotes', text: kind('MailSender', '{relayRef: {name: main}, from: [*@a.example]}'), expect: [['NOT_YAML', 4, undefined, /must stand in quotes/]] },
@@ -81,6 +82,10 @@ test('the items of a List, as kubectl prints them, are read one by one with thei
   const { problems, found } = read('apiVersion: v1\nkind: List\nitems:\n- apiVersion: posthouse.dev/v1alpha1\n  kind: MailRelay\n  metadata: {name: main}\n  spec: {hostname: a.example}\n- apiVersion: posthouse.dev/v1alpha1\n  kind: MailRelay\n  metadata: {name: b}\n  spec:\n    hostnam: b.example\n')
   assert.equal(found.declared.relays.length, 1)
   assert.deepEqual(problems.map(({ code, line, path }) => [code, line, path]).sort(byText), [['MISSING', 11, 'spec.hostname'], ['UNKNOWN_FIELD', 12, 'spec.hostnam']])
+})
+
+test('what stands in quotes, and true and false, are not ambiguous', () => {
+  assert.deepEqual(read(relay('  hostname: a.example\n  paused: true\n  resolver: {dnssec: "Off"}')).problems, [])
 })
 
 test('a Secret gives data decoded and stringData over it; a Namespace its labels', () => {

@@ -13,6 +13,7 @@ export const problemCodes = {
   WRONG_TYPE: 'the value is of another type',
   WRONG_VALUE: 'the value is not one of those allowed',
   INVALID: 'the value breaks a rule of its field',
+  AMBIGUOUS: 'a bare word is text here and something else in a cluster',
   DUPLICATE: 'the object stands in the manifests twice',
   BAD_SECRET: 'the Secret cannot be decoded',
   REFUSED: 'the object does not fit the others; the reason is given',
