@@ -67,7 +67,7 @@ const domainOf = (text: string): string => {
   const literal = text.replace(/^\[(?:IPv6:)?|\]$/gi, '')
   if (isIP(literal) !== 0) return `[${literal}]`
   const domain = normalDomain(text.includes('@') ? text.slice(text.lastIndexOf('@') + 1) : text)
-  if (domain === undefined) throw new Failure(`${text} is no domain; such as example.org, or an address`)
+  if (domain === undefined) throw new Failure(`${JSON.stringify(text)} is no domain; such as example.org, or an address`)
   return domain
 }
 

@@ -25,15 +25,23 @@ export const humanText = (hostname: string, delivery: Delivery, notices: readonl
 }
 
 const section = (kind: Kind, notices: readonly Notice[]): string[] =>
-  notices.length === 0 ? [] : [opening(kind, notices), '', ...notices.flatMap((notice) => [...recipientLines(notice), ''])]
+  notices.length === 0 ? [] : [opening(kind, notices), ...next[kind], '', ...notices.flatMap((notice) => [...recipientLines(notice), ''])]
+
+/** What the reader has to do, or not. */
+const next: Readonly<Record<Kind, readonly string[]>> = {
+  failed: ['We will not try again.'],
+  delayed: ['You need not do anything: we keep trying.'],
+  relayed: [],
+  delivered: [],
+}
 
 const opening = (kind: Kind, notices: readonly Notice[]): string => {
   const many = notices.length === 1 ? printMailbox(notices[0]!.recipient.mailbox) : `these ${notices.length} recipients`
   switch (kind) {
     case 'failed':
-      return `Your message could not be delivered to ${many}, and we will not try again.`
+      return `Your message could not be delivered to ${many}.`
     case 'delayed':
-      return `Your message to ${many} has not been delivered yet; you need not do anything, we keep trying.`
+      return `Your message to ${many} is delayed.`
     case 'relayed':
       return `Your message to ${many} was handed to the next mail server.`
     case 'delivered':

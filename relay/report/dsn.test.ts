@@ -45,7 +45,7 @@ describe('a delivery status notification', () => {
   })
   it('says in its first line, in plain words, what happened to whom', () => {
     const { parts } = read(compose([failed('user@dest.example')]))
-    assert.match(parts[0]!.content, /^Your message could not be delivered to user@dest\.example, and we will not\r\ntry again\./)
+    assert.match(parts[0]!.content, /^Your message could not be delivered to user@dest\.example\.\r\nWe will not try again\.\r\n/)
     assert.match(parts[0]!.content, /There is no such address there\.\r\n {2}mx\.dest\.example said: 550 5\.1\.1 no such user/)
   })
   it('has one block for every recipient', () => {
@@ -89,7 +89,7 @@ describe('a delivery status notification', () => {
   it('says until when a delayed message is tried, and asks for nothing', () => {
     const { head, parts } = read(compose([failed('a@dest.example', { kind: 'delayed', status: '4.4.1', willRetryUntil: 1_700_400_000_000 })]))
     assert.match(head, /Subject: Your message is delayed/)
-    assert.match(parts[0]!.content, /has not been delivered yet; you need not do\r\nanything/)
+    assert.match(parts[0]!.content, /^Your message to a@dest\.example is delayed\.\r\nYou need not do anything: we keep trying\./)
     assert.match(parts[1]!.content, /Action: delayed[\s\S]*Will-Retry-Until: Sun, 19 Nov 2023/)
   })
   it('is not written for the null sender', () => assert.equal(compose([failed('a@dest.example')], { from: null }), undefined))
