@@ -57,16 +57,24 @@ const metadata = z.strictObject(metadataFields)
 const metadataSchema: JsonSchema = { properties: Object.fromEntries(Object.keys(metadataFields).map((field) => [field, {}])) }
 
 const readManifest = (kind: Kind, value: object): ReadObject => {
-  const whole = z.strictObject({ apiVersion: z.string(), kind: z.string(), metadata: metadataOf(kind), spec: kind.spec, status: z.unknown().optional() })
-  const parsed = whole.safeParse(value)
-  const schema = jsonSchemaOf(kind)
-  if (!parsed.success) return mistaken(...mistakesOf(parsed.error, [], { ...schema, properties: { ...schema.properties, metadata: metadataSchema } }, value))
+  const parsed = wholeOf(kind).safeParse(value)
+  if (!parsed.success) {
+    const schema = jsonSchemaOf(kind)
+    return mistaken(...mistakesOf(parsed.error, [], { ...schema, properties: { ...schema.properties, metadata: metadataSchema } }, value))
+  }
   const { metadata: given, spec, status } = parsed.data
   const namespace = kind.scope === 'Cluster' ? '' : (given.namespace ?? 'default')
   const { name, labels = {}, annotations = {}, generation, creationTimestamp } = given
   const manifest = { kind: kind.kind, metadata: { name, namespace, labels, annotations, generation, creationTimestamp: creationTimestamp ?? undefined }, spec, status }
   return { kind: 'manifest', manifest: manifest as AnyManifest }
 }
+
+const wholeOf = (kind: Kind) => {
+  const known = wholes.get(kind) ?? z.strictObject({ apiVersion: z.string(), kind: z.string(), metadata: metadataOf(kind), spec: kind.spec, status: z.unknown().optional() })
+  wholes.set(kind, known)
+  return known
+}
+const wholes = new Map<Kind, z.ZodObject<{ apiVersion: z.ZodString; kind: z.ZodString; metadata: typeof metadata; spec: Kind['spec']; status: z.ZodOptional<z.ZodUnknown> }, z.core.$strict>>()
 
 const metadataOf = (kind: Kind): typeof metadata => {
   const named = kind.nameRules.reduce((schema, { holds, message }) => (holds ? schema.refine(({ name }) => holds(name), { message, path: ['name'] }) : schema), metadata)

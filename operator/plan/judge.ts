@@ -9,7 +9,7 @@ import { fieldIsNotImplemented } from './policies/not-implemented.ts'
 import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarget, senderOfRuleIsMissing } from './policies/policy.ts'
 import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
-import { fromOf, listenersForSender, refuseSender } from './policies/sender.ts'
+import { fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
 import { relayKeysOf, type World } from './world.ts'
 
 export type AttachedDomain = { readonly domain: MailDomain; readonly listeners: readonly string[] }
@@ -123,9 +123,11 @@ const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[
 const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly MailDomain[]): AttachedDomain[] => {
   const { relay, listeners } = relays.get(key)!
   const open = new Set(listeners.map(({ name }) => name))
+  const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
+  const holders = new Set([...byName.values()].map((rivals) => holderOf(rivals, key)))
   return claimed.flatMap((domain) => {
-    const rivals = claimed.filter(({ spec }) => normalDomain(spec.domain) === normalDomain(domain.spec.domain))
-    const violation = domainIsHeldByAnother(domain, holderOf(rivals, key))
+    const holder = holders.has(domain) ? domain : byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
+    const violation = domainIsHeldByAnother(domain, holder)
     if (refuse(bench, domain, violation ? [violation] : [], { relay: key })) return []
     accept(bench, domain, { relay: key })
     return [{ domain, listeners: listenersForDomain({ domain, relay, world: bench.world }).filter((name) => open.has(name)) }]
@@ -143,11 +145,11 @@ const holds = ({ status }: MailDomain, relay: string): boolean => {
 
 const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
   const attached = new Map<string, AttachedSender[]>()
+  const lenders = new Map([...relays.keys()].map((key) => [key, lendersOf((domains.get(key) ?? []).map(({ domain }) => domain))]))
   for (const sender of bench.world.input.declared.senders) {
     const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
     if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) continue
-    const hosted = (domains.get(key) ?? []).map(({ domain }) => domain)
-    const seen = { sender, ...relays.get(key)!, hosted, world: bench.world }
+    const seen = { sender, ...relays.get(key)!, lenders: lenders.get(key)!, world: bench.world }
     if (refuse(bench, sender, violationsOf(refuseSender, seen), { relay: key })) continue
     accept(bench, sender, { relay: key })
     append(attached, key, { sender, listeners: listenersForSender(seen), from: fromOf(seen) })

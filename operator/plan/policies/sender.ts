@@ -7,8 +7,14 @@ import { authOf } from '../snapshot/listener-auth.ts'
 import type { World } from '../world.ts'
 import { patternIsNoName } from './domain.ts'
 
-/** `hosted`: the MailDomains accepted on the relay, inbound or not. */
-export type SeenSender = { readonly sender: MailSender; readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[]; readonly hosted: readonly MailDomain[]; readonly world: World }
+/** A MailDomain accepted on the relay, inbound or not, and the addresses it lends to those it admits. */
+export type Lender = { readonly domain: MailDomain; readonly lent: readonly string[] }
+
+/** `lenders`: by domain name in normal form; a relay accepts one MailDomain of a name. */
+export type SeenSender = { readonly sender: MailSender; readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[]; readonly lenders: ReadonlyMap<string, Lender>; readonly world: World }
+
+export const lendersOf = (domains: readonly MailDomain[]): ReadonlyMap<string, Lender> =>
+  new Map(domains.flatMap((domain) => normalPatterns([domain.spec.domain]).map((name) => [name, { domain, lent: normalPatterns(domain.spec.allowedSenders.from ?? [`*@${name}`]) }] as const)))
 
 const addressIsNoPattern: Check<SeenSender> = ({ sender }) => patternIsNoName(sender.spec.from, ['spec', 'from'])
 
@@ -51,31 +57,30 @@ export const listenersForSender = (seen: SeenSender): string[] =>
     .map(({ name }) => name)
 
 /** Its addresses in normal form; without `from` those of the MailDomains of its own namespace. */
-export const fromOf = ({ sender, hosted, world }: SeenSender): string[] => {
+export const fromOf = ({ sender, lenders, world }: SeenSender): string[] => {
   if (sender.spec.from !== undefined) return normalPatterns(sender.spec.from)
-  const own = hosted.filter((domain) => domain.metadata.namespace === sender.metadata.namespace && admitsSender(domain, sender, world))
-  return own.flatMap(lentBy)
+  const own = [...lenders.values()].filter(({ domain }) => domain.metadata.namespace === sender.metadata.namespace && admitsSender(domain, sender, world))
+  return own.flatMap(({ lent }) => lent)
 }
 
-const mayUse = (pattern: string, listener: ListenerSpec, { sender, hosted, world }: SeenSender): boolean => {
+const mayUse = (pattern: string, listener: ListenerSpec, { sender, lenders, world }: SeenSender): boolean => {
   const wanted = normalPattern(pattern)
   if (wanted === undefined) return false
-  if (hosted.some((domain) => admitsSender(domain, sender, world) && lentBy(domain).some((lent) => coversAddress(lent, wanted)))) return true
+  const lender = lenders.get(partsOf(wanted).domain) // what a MailDomain lends is always at its own name
+  if (lender && admitsSender(lender.domain, sender, world) && lender.lent.some((lent) => coversAddress(lent, wanted))) return true
   return normalPatterns(listener.allowedSenders.foreignDomains).some((foreign) => coversDomain(foreign, partsOf(wanted).domain))
 }
 
 const admitsSender = (domain: MailDomain, sender: MailSender, world: World): boolean =>
   world.admits(domain.spec.allowedSenders.namespaces, domain.metadata.namespace, sender.metadata.namespace)
 
-/** The addresses that a MailDomain lends to those it admits. */
-const lentBy = ({ spec }: MailDomain): string[] => normalPatterns(spec.allowedSenders.from ?? [`*@${spec.domain}`])
-
-const whyNot = (pattern: string, { sender, hosted, world }: SeenSender): string => {
+const whyNot = (pattern: string, { sender, lenders, world }: SeenSender): string => {
   const wanted = partsOf(normalPattern(pattern) ?? pattern)
-  const holder = hosted.find(({ spec }) => normalPatterns([spec.domain])[0] === wanted.domain)
-  if (holder === undefined) return `no MailDomain for ${wanted.domain} is accepted, and no foreignDomains names it`
-  if (!admitsSender(holder, sender, world)) return `MailDomain ${keyOf(holder)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, holder.metadata.namespace, world)}`
-  return `MailDomain ${keyOf(holder)} lends only ${lentBy(holder).join(', ')}`
+  const lender = lenders.get(wanted.domain)
+  if (lender === undefined) return `no MailDomain for ${wanted.domain} is accepted, and no foreignDomains names it`
+  const { domain, lent } = lender
+  if (!admitsSender(domain, sender, world)) return `MailDomain ${keyOf(domain)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, domain.metadata.namespace, world)}`
+  return `MailDomain ${keyOf(domain)} lends only ${lent.join(', ')}`
 }
 
 const outside = (sender: MailSender, own: string, world: World): string => (sender.metadata.namespace === own ? '' : world.aboutLabels(sender.metadata.namespace))
