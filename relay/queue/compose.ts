@@ -77,7 +77,7 @@ const waiting = ({ subjects, now }: Composing, entry: Entry, head: DeliveryHead,
   const token = deliveryToken(head.message, head.n)
   const target = subjects.ready(lane, head.envelope.class, token, head.turn)
   if (at <= now) return [{ subject: target, payload: encodeDelivery(alone, head, inlineOf(entry)) }]
-  const pointer = head.body ?? ownBody(entry, token)
+  const pointer = head.body ?? ownBody(entry, token, shareEnded(head.n))
   const later = { subject: subjects.later(lane, head.domain, token, head.turn), payload: encodeDelivery(alone, { ...head, body: pointer, nextAt: at }), schedule: { at, target } }
   if (head.body) return [later]
   return [later, { subject: subjects.body(pointer.id, 0), payload: encodeBodyStart({ pointer, first: inlineOf(entry) }) }]
@@ -91,7 +91,7 @@ const onHold = ({ subjects }: Composing, entry: Entry, head: DeliveryHead): NewR
 const inlineOf = ({ inline }: Entry): Buffer[] => (inline ? [inline] : [])
 
 /** A body that travelled with its delivery and now gets a place of its own. */
-const ownBody = ({ inline = Buffer.alloc(0) }: Entry, token: string): BodyPointer => ({ id: token, chunks: 0, bytes: inline.length, sha256: createHash('sha256').update(inline).digest('hex'), shared: 1 })
+const ownBody = ({ inline = Buffer.alloc(0) }: Entry, token: string, shared: number): BodyPointer => ({ id: token, chunks: 0, bytes: inline.length, sha256: createHash('sha256').update(inline).digest('hex'), shared })
 
 /** Notices of one message and kind become one message, whatever number of deliveries they come from. */
 const composeNotices = (composing: Composing, settled: readonly Settled[]) => {

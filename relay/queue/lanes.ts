@@ -1,5 +1,5 @@
 // Which lane a site has, and which pod should serve a lane. Pure.
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
 export const laneCount = 64
 
@@ -10,7 +10,14 @@ export const laneOf = (site: string): number => fnv1a(site) % laneCount
 export const ranking = (lane: number, pods: readonly string[]): string[] =>
   pods.map((pod) => ({ pod, weight: weightOf(lane, pod) })).sort((a, b) => b.weight - a.weight || (a.pod < b.pod ? -1 : 1)).map(({ pod }) => pod)
 
-const weightOf = (lane: number, pod: string): number => createHash('sha256').update(`${lane} ${pod}`).digest().readUInt32BE(0)
+const weightOf = (lane: number, pod: string): number => mixed(fnv1a(`${lane} ${pod}`))
+
+/** Spreads the few bits in which two names differ over all (the finaliser of MurmurHash3). */
+const mixed = (hash: number): number => {
+  let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) >>> 0
+}
 
 export const fnv1a = (text: string): number => {
   let hash = 0x811c9dc5

@@ -141,7 +141,8 @@ export class Next {
     const { windowCount, windowBytes } = this.#context.limits
     const average = Math.max(4_096, this.#held.count > 0 ? this.#held.bytes / this.#held.count : 0)
     const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average))
-    const share = Math.floor(room / Math.max(1, this.#readers.size))
+    if (room < 1) return
+    const share = Math.max(1, Math.floor(room / this.#readers.size))
     for (const shared of this.#readers) {
       const more = share - shared.asked
       if (more < 1) continue

@@ -141,7 +141,7 @@ export class SimulatedStream {
       planned = false
       if (stopped || wanted === 0) return
       const now = this.#clock.now() - this.#chance.lagMs()
-      const record = [...this.#records.values()].find(({ seq, subject, visibleAt }) => seq >= next && visibleAt <= now && filters.some((filter) => matches(filter, subject)))
+      const record = this.#after(next, now, filters)
       if (!record) return void (this.#lastSeqAhead(next) && plan(50))
       next = record.seq + 1
       wanted--
@@ -166,6 +166,10 @@ export class SimulatedStream {
         this.#readers.delete(wake)
       },
     }
+  }
+  #after(from: number, asOf: number, filters: readonly string[]): Kept | undefined {
+    for (const record of this.#records.values()) if (record.seq >= from && record.visibleAt <= asOf && filters.some((filter) => matches(filter, record.subject))) return record
+    return undefined
   }
   #lastSeqAhead(next: number): boolean {
     return this.#seq >= next && this.#chance.lagMs !== noFaults.lagMs
@@ -203,10 +207,14 @@ export class SimulatedStream {
 
 /** Subject filters as NATS has them. */
 export const matches = (filter: string, subject: string): boolean => {
-  const [wanted, tokens] = [filter.split('.'), subject.split('.')]
-  const open = wanted.at(-1) === '>'
-  if (open ? tokens.length < wanted.length : tokens.length !== wanted.length) return false
-  return wanted.every((token, index) => token === '*' || (open && index === wanted.length - 1) || token === tokens[index])
+  const pattern = patterns.get(filter) ?? patternOf(filter)
+  patterns.set(filter, pattern)
+  return pattern.test(subject)
+}
+const patterns = new Map<string, RegExp>()
+const patternOf = (filter: string): RegExp => {
+  const tokens = filter.split('.').map((token) => (token === '*' ? '[^.]+' : token === '>' ? '.+' : token.replace(/[[\]=/$+?^(){}|\\]/g, '\\$&')))
+  return new RegExp(`^${tokens.join('\\.')}$`)
 }
 
 const countBySubject = (records: readonly StoredRecord[]): Map<string, number> => {

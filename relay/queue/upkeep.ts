@@ -15,14 +15,12 @@ export const overdueMs = 60_000
 export const mayFireForMs = 120_000
 
 /** Purges a body when every delivery that shares it has ended; the ends go after it, so that a crash between loses no trace of them. */
-export const removeEnded = async ({ stream, subjects }: Context, removal: Removal, body: string, shared: number, upTo: number): Promise<boolean> => {
-  if (shared > 1 || upTo === Infinity) {
-    const ends = await stream.subjects(subjects.endsOf(body))
-    if (!ends || sharesIn(ends.keys()) < shared) return false
+export const removeEnded = async ({ stream, subjects }: Context, removal: Removal, { id, shared }: { id: string; shared: number }, share: number, upTo: number): Promise<void> => {
+  if (share < shared) {
+    const ends = await stream.subjects(subjects.endsOf(id))
+    if (!ends || sharesIn(ends.keys()) < shared) return
   }
-  const below = Math.min(upTo + 1, Number.MAX_SAFE_INTEGER)
-  removal.all(subjects.bodyOf(body), below, () => removal.all(subjects.endsOf(body), below))
-  return true
+  removal.all(subjects.bodyOf(id), upTo + 1, () => removal.all(subjects.endsOf(id), upTo + 1))
 }
 
 const sharesIn = (ends: Iterable<string>): number => [...ends].reduce((sum, subject) => sum + shareEnded(subject.slice(subject.lastIndexOf('.') + 1)), 0)
@@ -35,7 +33,7 @@ export const sweepEnds = async (context: Context, removal: Removal): Promise<voi
   for (const [body, ofBody] of Map.groupBy(ends.keys(), (subject) => subject.split('.')[2]!)) {
     const start = await stream.last(subjects.body(body, 0), 'leader')
     if (start.kind === 'missing') removal.all(subjects.endsOf(body), state.lastSeq + 1)
-    else if (start.kind === 'found' && sharesIn(ofBody) >= decodeBodyStart(start.record.payload).pointer.shared) await removeEnded(context, removal, body, 1, state.lastSeq)
+    else if (start.kind === 'found' && sharesIn(ofBody) >= decodeBodyStart(start.record.payload).pointer.shared) await removeEnded(context, removal, { id: body, shared: 1 }, 1, state.lastSeq)
   }
 }
 
