@@ -32,7 +32,7 @@ const describe = (snapshot: Snapshot, name: string): string => {
   return [`${listener.protocol} for port ${listener.port}`, tls, listener.auth.length > 0 ? `AUTH ${listener.auth.join(' ')}` : 'no AUTH'].join(', ')
 }
 
-const tries = ({ snapshot, relay, sink }: Given): string[] => {
+const tries = ({ snapshot, relay, sink, options }: Given): string[] => {
   const mx = relay.listeners().find(({ listener }) => snapshot.listeners.some((one) => one.name === listener && one.protocol === 'SMTP'))
   const domain = snapshot.domains.find(({ inbound }) => inbound !== undefined)?.domain
   if (!mx) return ['No listener of protocol SMTP: nothing to try by hand without TLS.']
@@ -45,6 +45,6 @@ const tries = ({ snapshot, relay, sink }: Given): string[] => {
     `   ${stranger}`,
     ...(domain === undefined ? [] : [`2. A mail is accepted${sink === undefined ? '' : ', and arrives here'}:`, `   ${mail}`]),
     '3. What happened to it:',
-    '   $ npx posthouse trace --latest',
+    `   $ npx posthouse trace --latest${options.data === '.posthouse' ? '' : ` --socket ${join(options.data, 'admin.sock')}`}`,
   ]
 }
