@@ -38,15 +38,20 @@ export const createGroups = (): Groups => {
     if (group.members.has(index)) return []
     group.members.set(index, finished)
     batch.done++
+    if (batch.done >= batch.size || isOver(batch)) batches.delete(batch.name)
     if (group.dissolved) return [single(finished)]
     if (batch.done < batch.size) return []
-    batches.delete(batch.name)
     const trusted = [...batch.groups.values()].every(({ lane, dissolved }) => !dissolved && !distrusted.has(lane))
     return trusted ? [wholeBatch(batch)] : [...batch.groups].flatMap(([prefix, group]) => rest(prefix, group, distrusted))
   }
   return {
     finish,
-    dissolve: (now) => [...batches.values()].flatMap((batch) => dissolveBatch(batch, now, distrusted)),
+    dissolve: (now) =>
+      [...batches.values()].flatMap((batch) => {
+        const purges = dissolveBatch(batch, now, distrusted)
+        if (isOver(batch)) batches.delete(batch.name)
+        return purges
+      }),
     distrust: (lane) => void distrusted.add(lane),
     forgetLane: (lane) => {
       for (const batch of batches.values()) {
@@ -73,6 +78,9 @@ const groupIn = (batch: Batch, prefix: string, { lane, sizes }: Finished): Group
   batch.groups.set(prefix, group)
   return group
 }
+
+/** Nothing of it that this process has is still to be removed; the rest is in lanes of others. */
+const isOver = ({ groups }: Batch): boolean => [...groups.values()].every(({ dissolved, members, size }) => dissolved && members.size === size)
 
 const dissolveBatch = (batch: Batch, now: number, distrusted: ReadonlySet<number>): Purge[] => {
   if (now - batch.since < batchOpenForMs) return []

@@ -1,0 +1,187 @@
+// Bodies, orders, looks, trace and what is set aside: one process against one real server.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
+import { aMessage, deferred, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
+import { openJetStream, type JetStream } from './jetstream.ts'
+import { encodeDelivery } from './record-wire.ts'
+import { createSubjects } from './subjects.ts'
+import { sweepChunks } from './upkeep.ts'
+import { silentLog } from '../report/index.ts'
+import type { Context } from './context.ts'
+import type { Queue, ComposeNotice } from './types.ts'
+import type { QueueOptions } from './open.ts'
+
+let nats: TestNats
+const open: { close(): Promise<void> }[] = []
+before(async () => {
+  nats = await startTestNats()
+})
+after(async () => {
+  for (const one of open) await one.close()
+  await nats.stop()
+})
+const aQueue = async (name: string, more: Partial<QueueOptions> = {}): Promise<Queue> => {
+  const queue = await openTestQueue(nats, { name, ...more })
+  open.push(queue)
+  await until('durable', () => queue.durable().ok)
+  return queue
+}
+const aStream = async (name: string): Promise<JetStream> => {
+  const stream = openJetStream({ servers: nats.urls, name })
+  open.push(stream)
+  await until('connected', () => stream.connected())
+  return stream
+}
+const nothingLeft = async (stream: JetStream, name: string) =>
+  until('nothing left', async () => [...(await stream.subjects(`${name}.>`))!.keys()].every((subject) => /\.(own|epoch)\./.test(subject)))
+
+test('a body of 3 MB goes in chunks, reaches 2 domains byte for byte, and is gone when both have it', async () => {
+  const queue = await aQueue('chunks')
+  const bytes = randomBytes(3_000_000)
+  const seen: Buffer[] = []
+  await queue.start(
+    deliverer(async (_, body) => {
+      const pieces: Buffer[] = []
+      for await (const piece of body.open()) pieces.push(piece as Buffer)
+      seen.push(Buffer.concat(pieces))
+      return delivered
+    }),
+  )
+  const message = aMessage({ domains: ['a.example', 'b.example'] })
+  const writer = queue.newBody(message.id)
+  for (let at = 0; at < bytes.length; at += 100_000) await writer.write(bytes.subarray(at, at + 100_000))
+  const body = await writer.end()
+  assert.ok('chunked' in body)
+  assert.equal((await queue.accept({ ...message, body })).kind, 'stored')
+  await until('both', () => seen.length === 2)
+  for (const one of seen) assert.ok(one.equals(Buffer.concat([message.headers, bytes])))
+  await nothingLeft(await aStream('chunks'), 'chunks')
+})
+
+test('chunks without a message: an abandoned body is purged at once, a forgotten one is swept when it is old, not before', async () => {
+  const queue = await aQueue('sweep')
+  const stream = await aStream('sweep')
+  const write = async (id: string) => {
+    const writer = queue.newBody(id)
+    await writer.write(Buffer.alloc(1_200_000))
+    return writer
+  }
+  const bodies = async () => new Set([...(await stream.subjects('sweep.body.>'))!.keys()].map((subject) => subject.split('.')[2]))
+  const forgotten = await write('forgotten')
+  await forgotten.end()
+  await (await write('abandoned')).abandon()
+  assert.deepEqual(await bodies(), new Set(['forgotten']))
+  const context = { stream, subjects: createSubjects('sweep'), log: silentLog } as unknown as Context
+  assert.equal(await sweepChunks(context, Date.now()), 0)
+  assert.equal(await sweepChunks(context, Date.now() + 3_700_000), 1)
+  assert.deepEqual(await bodies(), new Set())
+})
+
+test('hold, release, retry, delete and bounce do what they say, and say what they cannot do', async () => {
+  const told: string[] = []
+  const composeNotice: ComposeNotice = ({ delivery, notices, id }) => {
+    told.push(`${delivery.id} ${notices[0]!.kind}`)
+    return aMessage({ id, domains: ['sender.example'] })
+  }
+  const queue = await aQueue('orders', { composeNotice })
+  const tried: string[] = []
+  await queue.start(
+    deliverer((delivery) => {
+      tried.push(`${delivery.domain} ${delivery.attempt}`)
+      return delivery.attempt === 1 && delivery.domain !== 'sender.example' ? deferred(delivery, Date.now() + 3_600_000) : delivered
+    }),
+  )
+  const ids: Record<string, string> = {}
+  for (const name of ['hold', 'retry', 'delete', 'bounce']) {
+    const message = aMessage({ domains: [`${name}.example`] })
+    await queue.accept(message)
+    ids[name] = `${message.id}.0`
+  }
+  await until('all four wait', async () => (await queue.list({ state: 'deferred' })).length === 4)
+  const order = async (what: Parameters<Queue['order']>[0], id: string) => (await queue.order(what, [id]))[0]!
+  for (const what of ['hold', 'retry', 'delete', 'bounce'] as const) assert.deepEqual(await order(what, ids[what]!), { id: ids[what], done: true })
+  await until('the retry has come', () => tried.includes('retry.example 2'))
+  await until('the bounce was told and delivered', () => tried.includes('sender.example 1'))
+  assert.deepEqual(told, [`${ids.bounce} failed`])
+  assert.deepEqual((await queue.list({})).map(({ id, state, why }) => [id, state, why]), [[ids.hold, 'held', 'put on hold by a person']])
+  assert.equal((await order('hold', ids.hold!)).why, 'it is on hold already')
+  assert.equal((await order('delete', ids.delete!)).done, false)
+  assert.equal((await order('release', ids.hold!)).done, true)
+  await until('the released one has come', () => tried.includes('hold.example 2'))
+  assert.equal(tried.length, 4 + 3)
+})
+
+test('summary, list and show tell what waits for whom and why', async () => {
+  const queue = await aQueue('look')
+  await queue.start(deliverer((delivery) => deferred(delivery, Date.now() + 3_600_000)))
+  for (let n = 0; n < 10; n++) await queue.accept(aMessage({ domains: ['a.example', ...(n < 4 ? ['b.example'] : [])] }))
+  await queue.accept(aMessage({ domains: ['c.example'], hold: 'legal-hold' }))
+  const summary = [{ domain: 'a.example', ready: 0, deferred: 10, held: 0 }, { domain: 'b.example', ready: 0, deferred: 4, held: 0 }, { domain: 'c.example', ready: 0, deferred: 0, held: 1 }]
+  await until('the summary', async () => JSON.stringify(await queue.summary()) === JSON.stringify(summary))
+  const [entry] = await queue.list({ domain: 'b.example', limit: 1 })
+  assert.equal(entry!.state, 'deferred')
+  assert.equal(entry!.why, 'try later')
+  assert.equal(entry!.mailFrom, 'joe@sender.example')
+  assert.deepEqual(entry!.recipients, ['fred@b.example'])
+  assert.equal(entry!.owner, 'pod-1')
+  assert.match((await queue.show(entry!.message))!.headers, /Subject: hello/)
+  assert.equal(await queue.show('nothing.0'), undefined)
+})
+
+test('the timeline of a message has its lines in order, and the newest line tells which message was last', async () => {
+  const queue = await aQueue('traced')
+  const event = (message: string, at: number, text: string) => ({ at, message, kind: 'attempt' as const, pod: 'p', text })
+  await until('the trace stream', async () => {
+    queue.emit(event('m0', 1, 'first'))
+    return (await queue.trace('m0')).length > 0
+  })
+  queue.emit(event('m1', Date.now() + 5, 'two'))
+  queue.emit(event('m1', Date.now(), 'one'))
+  assert.deepEqual((await queue.trace('m1')).map(({ text }) => text), ['one', 'two'])
+  assert.equal(await queue.latest(), 'm1')
+})
+
+test('a record that cannot be read is put on hold with its bytes, one of a newer format is left alone, the lane goes on', async () => {
+  const stream = await aStream('odd')
+  const queue = await aQueue('odd')
+  const seen: string[] = []
+  const newer = encodeDelivery({ group: 1, batch: 1 }, {} as never)
+  newer[0] = 9
+  await stream.publish({ subject: 'odd.ready.7.bulk.x.0', payload: Buffer.from('rubbish\r\n') })
+  await stream.publish({ subject: 'odd.ready.7.bulk.y.0', payload: Buffer.concat([Buffer.from([1]), Buffer.alloc(30)]) })
+  await stream.publish({ subject: 'odd.ready.7.bulk.z.0', payload: newer })
+  await queue.start(deliverer((delivery) => (seen.push(delivery.domain), delivered)))
+  await until('held', async () => (await queue.list({ state: 'held' })).length === 1)
+  assert.match((await queue.list({ state: 'held' }))[0]!.why!, /could not be understood/)
+  await queue.accept(aMessage())
+  await until('the next one', () => seen.length === 1)
+  assert.deepEqual([...(await stream.subjects('odd.ready.7.>'))!.keys()].sort(), ['odd.ready.7.bulk.x.0', 'odd.ready.7.bulk.z.0'])
+})
+
+test('over 80 % of its volume the queue says full, and accepts again when there is room', async () => {
+  const queue = await aQueue('full', { bytesLimit: 200_000 })
+  let go = false
+  await queue.start({ ...deliverer(() => delivered), admit: () => (go ? { kind: 'now' } : { kind: 'wait' }) })
+  await until('full', async () => (await queue.accept(aMessage({ body: Buffer.alloc(20_000) }))).kind === 'refused')
+  assert.deepEqual(await queue.accept(aMessage()), { kind: 'refused', why: 'full' })
+  go = true
+  await until('room again', async () => (await queue.accept(aMessage())).kind === 'stored')
+})
+
+test('servers whose syncing cannot be checked are not durable unless trusted, and nothing is accepted', async () => {
+  const queue = await openTestQueue(nats, { name: 'sync', monitorUrls: undefined })
+  open.push(queue)
+  await until('checked', () => queue.durable().reason === 'SyncUnknown')
+  assert.deepEqual(await queue.accept(aMessage()), { kind: 'refused', why: 'not-durable' })
+  const trusting = await aQueue('sync2', { monitorUrls: undefined, trustSync: true })
+  assert.equal((await trusting.accept(aMessage())).kind, 'stored')
+})
+
+test('while no server answers a message is unknown, and the queue opens all the same', async () => {
+  const queue = await openTestQueue(nats, { name: 'away', servers: ['nats://127.0.0.1:9'] })
+  open.push(queue)
+  assert.equal((await queue.accept(aMessage(), 500)).kind, 'unknown')
+  assert.ok(queue.outageSince() !== undefined)
+})
