@@ -25,12 +25,12 @@ const chosen = ({ snapshots }: Compiled, manifests: string, relay?: string): Sna
   return found
 }
 
-/** Looks every second. A broken folder is complained of once, and what runs stays. */
+/** Looks every second, and once a day anew: certificates are renewed and keys rotated by that. A broken folder is complained of once, and what runs stays. */
 export const watchFolder = (manifests: string, data: string, relay: string | undefined, changed: (snapshot: Snapshot) => void): { stop(): void } => {
-  let seen = stamp(manifests)
+  let seen = stampToday(manifests)
   let busy = false
   const look = async () => {
-    const now = stamp(manifests)
+    const now = stampToday(manifests)
     if (busy || now === seen) return
     busy = true
     seen = now
@@ -45,6 +45,8 @@ export const watchFolder = (manifests: string, data: string, relay: string | und
   const timer = setInterval(() => void look(), 1000)
   return { stop: () => clearInterval(timer) }
 }
+
+const stampToday = (manifests: string): string => `${Math.floor(Date.now() / 86_400_000)}|${stamp(manifests)}`
 
 /** Names, sizes and times of the files: differs when anything was written. */
 const stamp = (manifests: string): string => {
