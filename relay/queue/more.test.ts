@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
 import { aMessage, deferred, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
 import { openJetStream, type JetStream } from './jetstream.ts'
+import { laneOf } from './lanes.ts'
 import { encodeDelivery } from './record-wire.ts'
 import { createSubjects } from './subjects.ts'
 import { sweepChunks } from './upkeep.ts'
@@ -158,6 +159,21 @@ test('a record that cannot be read is put on hold with its bytes, one of a newer
   await queue.accept(aMessage())
   await until('the next one', () => seen.length === 1)
   assert.deepEqual([...(await stream.subjects('odd.ready.7.>'))!.keys()].sort(), ['odd.ready.7.bulk.x.0', 'odd.ready.7.bulk.z.0'])
+})
+
+test('a lane with a note of a newer format is not served: what is finished there is not known; the other 63 are', async () => {
+  const stream = await aStream('odd2')
+  const queue = await aQueue('odd2')
+  const lane = laneOf('one.example')
+  await stream.publish({ subject: `odd2.done.${lane}.other.0`, payload: Buffer.from([9, 0, 0]) })
+  const seen: string[] = []
+  await queue.start(deliverer((delivery) => (seen.push(delivery.domain), delivered)))
+  await queue.accept(aMessage({ domains: ['one.example', 'two.example'] }))
+  await until('passed on', () => queue.counts().lanesOwned === 63)
+  await until('the other lane', () => seen.length === 1)
+  assert.notEqual(laneOf('two.example'), lane)
+  assert.deepEqual(seen, ['two.example'])
+  assert.equal((await stream.subjects(`odd2.ready.${lane}.>`))!.size, 1)
 })
 
 test('over 80 % of its volume the queue says full, and accepts again when there is room', async () => {

@@ -25,6 +25,7 @@ export type NextParts = {
   onFinishedBefore(tenure: Tenure, record: StoredRecord): void
   /** Everything written before our epoch has been seen. */
   onPassedEpoch(tenure: Tenure, notes: LaneNotes): void
+  onUnknownNotes(tenure: Tenure): void
   onUnreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void
 }
 
@@ -60,6 +61,7 @@ export class Next {
 
   async gained(tenures: readonly Tenure[]): Promise<void> {
     const notes = await readLaneNotes(this.#context, tenures)
+    for (const tenure of tenures) if (tenure.state === 'kept' && !notes.has(tenure.lane)) this.#parts.onUnknownNotes(tenure)
     const lanes = tenures.filter(({ state, lane }) => state !== 'gone' && notes.has(lane)).map((tenure) => ({ tenure, notes: notes.get(tenure.lane)!, abort: new AbortController(), passedEpoch: false, inFlight: 0 }))
     if (lanes.length === 0 || this.#stopped) return
     for (const lane of lanes) this.#lanes.set(lane.tenure.lane, lane)

@@ -35,7 +35,7 @@ export class LaneNotes {
   }
 }
 
-/** The notes of each lane that is still ours when they are read. */
+/** The notes of each lane that is still ours when they are read; a lane with a note that cannot be read is left out: what is finished there is not known. */
 export const readLaneNotes = ({ stream, subjects, clock, log }: Context, tenures: readonly Tenure[]): Promise<Map<number, LaneNotes>> =>
   new Promise((resolve) => {
     const open = new Map(tenures.map((tenure) => [tenure.lane, tenure]))
@@ -53,14 +53,16 @@ export const readLaneNotes = ({ stream, subjects, clock, log }: Context, tenures
       const tenure = open.get(lane)
       if (!tenure) return
       if (record.seq >= tenure.epoch) open.delete(lane)
-      else if (record.subject.startsWith(`${subjects.relay}.done.`)) addNote(notes.get(lane)!, record)
+      else if (record.subject.startsWith(`${subjects.relay}.done.`)) addNote(lane, record)
       if (open.size === 0) finish()
     }
-    const addNote = (to: LaneNotes, record: StoredRecord) => {
+    const addNote = (lane: number, record: StoredRecord) => {
       try {
-        to.add(record)
+        notes.get(lane)!.add(record)
       } catch (error) {
-        log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
+        log.error('RECORD_VERSION', { subject: record.subject, seq: record.seq, error: (error as Error).message })
+        open.delete(lane)
+        notes.delete(lane)
       }
     }
     const look = () => {

@@ -58,6 +58,7 @@ export class Owner {
       serverNow,
       onFinishedBefore: (tenure, record) => this.#finishedBefore(tenure, record),
       onPassedEpoch: (tenure, notes) => this.#passedEpoch(tenure, notes),
+      onUnknownNotes: (tenure) => void this.own.passOn(tenure, passOnMs),
       onUnreadable: (tenure, record, error) => this.#unreadable(tenure, record, error),
     })
     this.steer = new Steer(context, { own: this.own, next: this.next, serverNow })
