@@ -1,0 +1,61 @@
+// The queue's volume fills up: new mail is asked to wait before anything breaks, what is stored stays, and room comes back by itself.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { copyManifests, queueLength, startStandalone } from '../../tools/relay-process.ts'
+import { startSink } from '../../tools/sink.ts'
+import { openSmtp, sendMail, type Reply, type SmtpClient } from '../../tools/smtp-client.ts'
+import { until } from '../../tools/until.ts'
+import type { Story } from '../story.ts'
+
+const megabyte = `${'x'.repeat(70)}\r\n`.repeat(14_564)
+
+export const story: Story = {
+  title: 'The queue full: 452 before anything is lost; freed: accepted again, everything delivered',
+  needs: [],
+  limitSeconds: 300,
+  run: async (ctx) => {
+    let open = false
+    const sink = await startSink({ keepData: false, command: (verb) => (verb === 'MAIL' && !open ? '451 4.3.0 not yet' : undefined) })
+    ctx.cleanup(() => sink.close())
+    const relay = await startStandalone({ folder: ctx.folder, manifests: copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: sink.port }) })
+    ctx.cleanup(() => relay.stop())
+
+    ctx.step('mails of 1 MB until the relay says it is full')
+    const client = await greet(relay.ports.mx!)
+    const accepted: string[] = []
+    let full: Reply | undefined
+    for (let n = 0; n < 200 && !full; n++) {
+      const to = `r${n}@browncow.example`
+      const reply = await send(client, to)
+      if (reply.code === 250) accepted.push(to)
+      else full = reply
+    }
+    ctx.note('accepted before it was full', `${accepted.length} MB of 64`)
+    assert.match(full?.text ?? 'never full', /^452 4\.3\.1 /)
+    assert.ok(accepted.length > 30 && accepted.length < 64, `${accepted.length} accepted`)
+
+    ctx.step('full it stays up: it answers, it lists, a small mail is refused too')
+    assert.match((await send(await greet(relay.ports.mx!), 'small@browncow.example', 'small\r\n')).text, /^452 4\.3\.1 /)
+    assert.ok((await queueLength(relay)) >= accepted.length - 1)
+    assert.ok(relay.log().some(({ code }) => code === 'QUEUE_FULL'), 'the log says so')
+
+    ctx.step('the next host opens: everything goes, and there is room again')
+    open = true
+    await until('everything accepted to be delivered', () => accepted.every((to) => sink.recipients().includes(to)), 120_000, 250)
+    await until('mail to be accepted again', async () => (await send(await greet(relay.ports.mx!), 'again@browncow.example', 'small\r\n')).code === 250, 60_000, 500)
+    await until('an empty queue', async () => (await queueLength(relay)) === 0, 60_000)
+    assert.equal(new Set(sink.recipients().filter((to) => /^r\d/.test(to))).size, accepted.length)
+  },
+}
+
+const greet = async (port: number): Promise<SmtpClient> => {
+  const client = await openSmtp(port)
+  await client.say('EHLO client.example')
+  return client
+}
+
+/** The first reply that says no, or the one to the dot. */
+const send = async (client: SmtpClient, to: string, body = megabyte): Promise<Reply> => {
+  const said = await sendMail(client, { from: 'joe@client.example', to: [to], data: `Subject: big\r\n\r\n${body}` })
+  return [said.mail, ...said.recipients].find(({ code }) => code >= 400) ?? said.data!
+}
