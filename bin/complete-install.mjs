@@ -13,7 +13,7 @@ const node = packagedNode()
 const [major, minor] = process.versions.node.split('.').map(Number)
 const old = major < 20 || (major === 20 && minor < 19)
 
-if (node && old && process.env.npm_execpath && /npm-cli\.js$/.test(process.env.npm_execpath)) {
+if (node && old && process.env.npm_execpath && process.env.npm_execpath.endsWith('npm-cli.js')) {
   const again = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   const { status } = spawnSync(node, [process.env.npm_execpath, ...again], { cwd: root, stdio: 'inherit' })
   if (status !== 0) console.error('npm could not be run under the packaged Node: the linter may be missing')
