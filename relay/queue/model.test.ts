@@ -47,6 +47,8 @@ class World {
   readonly told = new Set<string>()
   readonly deleted = new Set<string>()
   readonly noted = new Set<string>()
+  readonly finished = new Set<string>()
+  readonly holders = new Map<string, string>() // lane → incarnation of its last epoch
   readonly ended = new Map<string, number>()
   readonly shared = new Map<string, number>()
   readonly faults: string[] = []
@@ -82,8 +84,15 @@ class World {
 
   /** Where the records themselves must never be wrong, whatever the processes believe. */
   #onStored({ subject, payload }: StoredRecord): void {
-    const kind = subject.split('.')[1]
-    if (kind === 'done') for (const finished of [...decodeNote(payload).finished, ...(decodeNote(payload).inAdvance ?? []).map((one) => one.subject)]) this.noted.add(`m.${finished}`)
+    const [, kind, lane, incarnation] = subject.split('.')
+    if (kind === 'epoch') this.holders.set(lane!, (JSON.parse(payload.toString()) as { incarnation: string }).incarnation)
+    if (kind === 'done') {
+      if (this.holders.get(lane!) !== incarnation) this.faults.push(`${subject} was stored though ${this.holders.get(lane!)} has the lane`)
+      const { finished, inAdvance = [] } = decodeNote(payload)
+      for (const one of finished) if (this.finished.has(one)) this.faults.push(`${one} was finished twice`)
+      for (const one of finished) this.finished.add(one)
+      for (const one of [...finished, ...inAdvance.map(({ subject }) => subject)]) this.noted.add(`m.${one}`)
+    }
     if (kind === 'end') this.ended.set(subject.split('.')[2]!, (this.ended.get(subject.split('.')[2]!) ?? 0) + shareEnded(subject.split('.')[3]!))
     if (kind === 'body' && subject.endsWith('.0')) this.shared.set(subject.split('.')[2]!, decodeBodyStart(payload).pointer.shared)
   }
@@ -111,7 +120,7 @@ class World {
       this.replace(event.process)
     } else if (event.kind === 'pause') {
       process.gate.pause()
-      this.clock.after(this.#random() * 30_000, () => process.gate.resume())
+      this.clock.after(this.#random() * 60_000, () => process.gate.resume())
     } else if (event.kind === 'drain') {
       void process.owner.drain(5_000).then(() => process.gate.kill())
       this.replace(event.process)
@@ -254,7 +263,7 @@ const live = async (seed: number, fates: readonly Fate[], faultRate: number, eve
 }
 
 test(`loses nothing and removes nothing unfinished in ${runs} random schedules of mail, faults, orders, pauses, drains and crashes`, async () => {
-  const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }, { weight: 1, arbitrary: trouble }, { weight: 2, arbitrary: order }), { minLength: 5, maxLength: 60 })
+  const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }, { weight: 2, arbitrary: trouble }, { weight: 2, arbitrary: order }), { minLength: 5, maxLength: 60 })
   await fc.assert(
     fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05, 0.2), events, async (seed, fates, faultRate, events) => {
       const world = await live(seed, fates, faultRate, events)

@@ -37,6 +37,7 @@ const tickMs = 100
 const stuckMs = 2_000
 const keepPerSite = 50
 const putOffMs = 30_000
+const claimedForMs = 3_600_000 // longer than its removal can take
 
 export class Next {
   readonly #context: Context
@@ -45,6 +46,7 @@ export class Next {
   readonly #turns = new Turns()
   readonly #readers = new Set<Shared>()
   readonly #flying = new Set<string>() // ids of deliveries
+  readonly #claimed = new Set<string>()
   readonly #undecided = new Map<string, Promise<void>>()
   #inFlight = 0
   #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
@@ -95,6 +97,14 @@ export class Next {
   takeOut(delivery: string): Entry | 'in-flight' | undefined {
     const [entry] = this.#turns.remove(({ delivery: { id } }) => id === delivery)
     return entry ?? (this.#flying.has(delivery) ? 'in-flight' : undefined)
+  }
+  /** A waiting or held record may be acted on once, by whoever comes first: false when it was, or when its lane's notes are not read yet. */
+  claim(tenure: Tenure, subject: string, seq: number): boolean {
+    const lane = this.#lanes.get(tenure.lane)
+    if (lane?.tenure !== tenure || this.#claimed.has(subject) || lane.notes.isFinished(shortSubject(this.#context.subjects, subject), seq)) return false
+    this.#claimed.add(subject)
+    this.#context.clock.after(claimedForMs, () => this.#claimed.delete(subject))
+    return true
   }
   forgetExpected(tenure: Tenure, now: number): void {
     this.#lanes.get(tenure.lane)?.notes.forgetExpected(now)

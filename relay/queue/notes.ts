@@ -26,9 +26,9 @@ export class LaneNotes {
   isFinished(subject: string, seq: number): boolean {
     return (this.#finished.get(subject) ?? 0) > seq || this.#inAdvance.has(subject)
   }
-  /** Our cursor is past all they speak of. */
-  forgetFinished(): void {
-    this.#finished.clear()
+  /** Our cursor is past all the ready records they speak of. */
+  forgetReady(): void {
+    for (const subject of this.#finished.keys()) if (subject.startsWith('ready.')) this.#finished.delete(subject)
   }
   forgetExpected(now: number): void {
     for (const [subject, until] of this.#inAdvance) if (until < now) this.#inAdvance.delete(subject)

@@ -130,6 +130,7 @@ export class Owner {
       this.next.forgetExpected(tenure, now)
       const overdue = await overdueOf(this.#context, tenure, now)
       for (const one of overdue) {
+        if (!this.next.claim(tenure, one.entry.subject, one.entry.seq)) continue
         const settled = this.settle.add(one)
         this.next.expect(tenure, shortSubject(this.#context.subjects, one.inAdvance!.subject), one.inAdvance!.until, settled)
       }
@@ -151,7 +152,7 @@ export class Owner {
       for (const subject of others) this.removal.single(tenure.lane, longSubject(subjects, subject), old.seq)
       this.removal.single(tenure.lane, old.subject, old.seq)
     }
-    notes.forgetFinished()
+    notes.forgetReady()
   }
   #unreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void {
     const { log, metrics } = this.#context

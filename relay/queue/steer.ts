@@ -83,6 +83,7 @@ export class Steer {
     const settlement = settlementOf(order, entry, serverNow(), this.#context.pod)
     const inAdvance: Settled['inAdvance'] = state === 'deferred' ? { subject: targetOf(subjects, entry), until: Math.max(entry.head.nextAt ?? 0, serverNow()) + mayFireForMs } : undefined
     if (inAdvance && (entry.head.nextAt ?? 0) < serverNow() + tooCloseMs) return { id, done: false, why: 'its next attempt is due just now; look again in some seconds' }
+    if (state !== 'ready' && !next.claim(entry.tenure, subject, entry.seq)) return { id, done: false, why: 'it has just moved on; look again' }
     const settled = next.settle(entry, settlement, inAdvance)
     if (inAdvance) next.expect(entry.tenure, shortSubject(subjects, inAdvance.subject), inAdvance.until, settled)
     const as = await settled
