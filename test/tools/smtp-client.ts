@@ -1,6 +1,6 @@
 // An SMTP client for tests: says exactly what it is told, waits for whole replies. Shares no code with the relay.
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 
 export type Reply = { readonly code: number; readonly lines: readonly string[]; readonly text: string }
 
@@ -17,6 +17,8 @@ export type SmtpClient = {
   write(bytes: Buffer | string): void
   reply(): Promise<Reply>
   startTls(): Promise<void>
+  /** Common name in the server's certificate, once there is TLS. */
+  serverName(): string | undefined
   drained(): Promise<void>
   readonly closed: Promise<void>
   close(): void
@@ -51,6 +53,7 @@ export const openSmtp = async (port: number, options: { host?: string; tls?: boo
       await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
       replies = new Replies(socket, options.patienceMs ?? 120_000)
     },
+    serverName: () => (socket instanceof TLSSocket ? [socket.getPeerCertificate().subject.CN].flat()[0] : undefined),
     drained: () => new Promise((resolve) => (socket.writableNeedDrain ? socket.once('drain', resolve) : resolve())),
     closed,
     close: () => socket.destroy(),
