@@ -17,6 +17,8 @@ export type JetStream = Stream & {
   /** A question to the JetStream API; undefined: no answer, or none that is JSON. */
   api(subject: string, body?: object): Promise<ApiAnswer | undefined>
   connected(): boolean
+  /** Bytes of records sent since the start, stored or not. */
+  written(): number
   /** Another stream over the same connection. */
   sibling(name: string): Stream
   close(): Promise<void>
@@ -33,6 +35,7 @@ export const openJetStream = (options: JetStreamOptions): JetStream => {
 }
 
 const streamOn = (link: Link, name: string, timeout: number) => {
+  let written = 0
   const api = async (subject: string, body?: object): Promise<ApiAnswer | undefined> => {
     const answer = await link.request(`$JS.API.${subject}`, body ? Buffer.from(JSON.stringify(body)) : Buffer.alloc(0), timeout)
     if (typeof answer === 'string') return undefined
@@ -50,8 +53,13 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     ...link.core,
     api,
     connected: () => link.connection() !== undefined && !link.connection()!.isClosed(),
-    publish: (record: NewRecord) => write(record, encodeHeaders(record)),
+    written: () => written,
+    publish: (record: NewRecord) => {
+      written += record.payload.length
+      return write(record, encodeHeaders(record))
+    },
     batch: (records: readonly NewRecord[]) => {
+      for (const { payload } of records) written += payload.length
       const connection = link.connection()
       if (!connection) return Promise.resolve(silence('not connected'))
       const id = randomBytes(12).toString('base64url')

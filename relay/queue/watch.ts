@@ -31,6 +31,7 @@ export class Watch {
   #traceMade = false
   #outage: number | undefined
   #bytes = 0
+  #writtenThen = 0 // sent when the bytes were asked for; what was sent since is not in them
   #full = false
   #offset = 0
   #stopped = false
@@ -46,7 +47,7 @@ export class Watch {
   refusal(): Accepted | undefined {
     if (!this.#durable) return { kind: 'unknown', why: 'the queue does not answer' }
     if (!this.#durable.ok) return { kind: 'refused', why: 'not-durable' }
-    return this.#full ? { kind: 'refused', why: 'full' } : undefined
+    return this.#isFull() ? { kind: 'refused', why: 'full' } : undefined
   }
   durable(): DurableAccept {
     return this.#durable ?? { ok: false, reason: 'Unreachable', text: 'the queue has not answered yet' }
@@ -75,13 +76,14 @@ export class Watch {
     const { clock, metrics, onOffset } = this.#options
     await this.#check()
     const before = clock.now()
+    const written = this.#stream.written()
     const state = await this.#stream.state()
     const after = clock.now()
     if (this.#stopped) return
     this.#reached(state !== undefined && this.#durable !== undefined)
     metrics.queueUp.set(this.#outage === undefined && this.#durable?.ok === true ? 1 : 0)
     if (!state) return
-    this.#measure(state.bytes)
+    this.#measure(state.bytes, written)
     if (after - before < quickMs) this.#offset = state.at - (before + after) / 2
     onOffset(this.#offset, Math.abs(this.#offset) > skewMs)
   }
@@ -110,12 +112,19 @@ export class Watch {
     }
   }
 
-  #measure(bytes: number): void {
-    const { metrics, log, bytesLimit } = this.#options
+  #measure(bytes: number, writtenThen: number): void {
     this.#bytes = bytes
-    metrics.queueBytes.set(bytes)
+    this.#writtenThen = writtenThen
+    this.#options.metrics.queueBytes.set(bytes)
+    this.#isFull()
+  }
+  /** Between two looks a fast client could fill the rest: what we have sent since counts as if it were stored. */
+  #isFull(): boolean {
+    const { log, bytesLimit } = this.#options
+    const bytes = this.#bytes + this.#stream.written() - this.#writtenThen
     const full = bytes >= bytesLimit * fullAt
     if (full && !this.#full) log.warn('QUEUE_FULL', { bytes, limit: bytesLimit })
     this.#full = full
+    return full
   }
 }
