@@ -47,7 +47,8 @@ export const createAccept = (context: Context, room: Room, refusal: () => Accept
     accept: async (message, patienceMs = usualPatienceMs) => {
       const refused = refusal()
       if (refused) return refused
-      const placed = place(message, context.siteOf, context.limits.inlineBytes)
+      const placed = placeSafely(context, message)
+      if (!placed) return { kind: 'unknown', why: 'an internal error' }
       if (placed.records > batchRecords) return { kind: 'refused', why: 'too-many-domains' }
       if (!(await room.take(placed.bytes, patienceMs))) return { kind: 'refused', why: 'full' }
       try {
@@ -56,6 +57,16 @@ export const createAccept = (context: Context, room: Room, refusal: () => Accept
         room.give(placed.bytes)
       }
     },
+  }
+}
+
+const placeSafely = (context: Context, message: NewMessage): Placed | undefined => {
+  try {
+    if (message.deliveries.length === 0) throw new TypeError('a message without deliveries')
+    return place(message, context.siteOf, context.limits.inlineBytes)
+  } catch (error) {
+    context.log.error('BUG', { part: 'accept', message: message.id, error: String((error as Error).stack) })
+    return undefined
   }
 }
 

@@ -291,3 +291,14 @@ test(`delivers exactly once in ${runs} random schedules without crashes and paus
     parameters,
   )
 })
+
+test('a process that sleeps past its leases with deliveries in flight settles nothing of lanes that others have, 3 seeds', async () => {
+  for (let seed = 0; seed < 3; seed++) {
+    const accept: Event = { kind: 'accept', process: 0, domains: [0, 1, 2, 3, 4, 5, 6, 7], large: false }
+    const events: Event[] = [accept, { kind: 'pass', ms: 2_000 }, { kind: 'pause', process: 0 }, { kind: 'pass', ms: 50_000 }, accept, { kind: 'pass', ms: 20_000 }]
+    const world = await live(seed, Array.from({ length: 40 }, () => 'hangs' as const), 0, events)
+    assert.deepEqual(world.faults, [])
+    assert.deepEqual(world.missing(), [])
+    assert.ok([...world.delivered.values()].some((times) => times > 1), 'the other process has tried what slept')
+  }
+})
