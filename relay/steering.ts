@@ -37,7 +37,7 @@ const idsOf = async (queue: Queue, filter: QueueFilter): Promise<string[]> => {
 }
 
 const why = async (queue: Queue, waiting: Waiting, about: string): Promise<object> => {
-  const entry = /^[0-9A-Za-z_-]+(\.\d+)?$/.test(about) ? await queue.show(about) : undefined
+  const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: waiting(entry.entry.domain), durable: queue.durable() }
   const entries = await queue.list({ domain: about, limit: 1000 })
   if (entries.length > 0) return { kind: 'domain', domain: about, entries, limits: waiting(about), durable: queue.durable() }
