@@ -21,7 +21,7 @@ export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; read
   // its master and its queue want an owner of their own, so root has to start it
   postfix: { isHere: () => isRoot() && postfixIsHere(), install: 'apt-get install --no-install-recommends postfix, and run it as root' },
   exim: { isHere: () => isRoot() && eximIsHere(), install: 'bash .ci/run packages, as root (exim4-daemon-light beside postfix)' },
-  swaks: { isHere: () => succeeds('swaks', '--version'), install: 'apt-get install swaks' },
+  swaks: { isHere: () => succeeds('swaks', '--version') && succeeds('perl', '-MNet::SSLeay', '-e', '1'), install: 'apt-get install swaks libnet-ssleay-perl' },
   dkimpy: { isHere: () => succeeds('/usr/bin/python3', '-c', 'import dkim, nacl'), install: 'apt-get install python3-dkim python3-nacl' },
   openssl: { isHere: () => succeeds('openssl', 'version'), install: 'apt-get install openssl' },
   netns: { isHere: () => isRoot() && succeeds('unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'), install: 'apt-get install util-linux iproute2, and run it as root (a network namespace of its own)' },

@@ -67,5 +67,5 @@ all:
 begin transports
 keep:
   driver = appendfile
-  file = ${folder}/mail/m.$message_exim_id.$local_part
+  file = ${folder}/mail/m.$message_exim_id
 `
