@@ -122,6 +122,9 @@ const gauge = (metrics: Metrics, queue: Queue, revision: string): void => {
   metrics.inFlight.set(inFlight)
   metrics.queueLanes.set(lanesOwned)
   metrics.queueBytes.set(bytes)
+  // no figure is better than an old one that looks like a quiet queue
+  metrics.queueDeliveries.reset()
+  for (const [state, count] of Object.entries(queue.totals() ?? {})) metrics.queueDeliveries.set({ state }, count)
   metrics.queueUp.set(queue.durable().ok && queue.outageSince() === undefined ? 1 : 0)
   metrics.revisionInfo.reset()
   metrics.revisionInfo.set({ revision }, 1)

@@ -17,6 +17,8 @@ export type JetStream = Stream & {
   /** A question to the JetStream API; undefined: no answer, or none that is JSON. */
   api(subject: string, body?: object): Promise<ApiAnswer | undefined>
   connected(): boolean
+  /** How many records a filter matches, at the cost of one question; from any replica, so it may lag. undefined: no answer. */
+  count(filter: string): Promise<number | undefined>
   /** Bytes of records sent since the start, stored or not. */
   written(): number
   /** Another stream over the same connection. */
@@ -52,6 +54,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
   return {
     ...link.core,
     api,
+    count: (filter: string) => countOf(link, name, filter, timeout),
     connected: () => link.connection() !== undefined && !link.connection()!.isClosed(),
     written: () => written,
     publish: (record: NewRecord) => {
@@ -196,6 +199,22 @@ const onePage = async (connection: NatsConnection, name: string, ask: object, ma
     return undefined
   }
   return undefined // the time was over before the end came
+}
+
+/** One record with what is behind it: its server counts from its index, reads nothing, and makes no consumer. */
+const countOf = async (link: Link, name: string, filter: string, maxWait: number): Promise<number | undefined> => {
+  try {
+    const answers = await link.connection()?.requestMany(`$JS.API.DIRECT.GET.${name}`, JSON.stringify({ next_by_subj: filter, seq: 1, batch: 1 }), { strategy: 'sentinel', maxWait, maxMessages: -1 })
+    if (!answers) return undefined
+    for await (const { headers } of answers) {
+      if (headers?.code === 404) return 0
+      const pending = Number(headers?.get('Nats-Num-Pending') || NaN)
+      if (headers?.get('Nats-Sequence')) return Number.isNaN(pending) ? undefined : pending + 1
+    }
+  } catch {
+    return undefined
+  }
+  return undefined
 }
 
 const allSubjects = async (api: JetStream['api'], name: string, filter: string): Promise<Map<string, number> | undefined> => {

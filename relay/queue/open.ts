@@ -12,6 +12,7 @@ import { Owner } from './owner.ts'
 import { createRoom, type Room } from './room.ts'
 import { giveOrders } from './steer.ts'
 import { createSubjects } from './subjects.ts'
+import { createTotals } from './totals.ts'
 import { TraceStream } from './trace-stream.ts'
 import type { BodyWriter, ComposeNotice, Deliverer, Order, OrderResult, Queue, QueueFilter, TraceEvent } from './types.ts'
 import { Watch } from './watch.ts'
@@ -48,6 +49,7 @@ class ProcessQueue implements Queue {
   readonly #traces: TraceStream
   readonly #look: Look
   readonly #watch: Watch
+  readonly totals: Queue['totals']
   #deliverer: Deliverer | undefined
   #owner: Owner | undefined
   #paused = false
@@ -61,6 +63,7 @@ class ProcessQueue implements Queue {
     this.#room = createRoom(this.#context.limits.unstoredBytes, systemClock)
     this.#watch = new Watch(this.#stream, { ...options, clock: systemClock, onOffset: (offset, skewed) => this.#owner?.own.setSkewed(skewed, offset) })
     this.#accept = createAccept(this.#context, this.#room, () => this.#watch.refusal())
+    this.totals = createTotals(this.#stream, this.#context.subjects, systemClock)
     this.#look = new Look(this.#context, { ownerOf: (lane) => this.#ownerOf(lane) })
   }
   #makeContext(): Context {

@@ -161,6 +161,7 @@ export type QueueEntry = {
   readonly owner?: string
 }
 export type DomainSummary = { readonly domain: string; readonly ready: number; readonly deferred: number; readonly held: number }
+export type QueueTotals = { readonly ready: number; readonly deferred: number; readonly held: number }
 export type Order = 'hold' | 'release' | 'retry' | 'bounce' | 'delete'
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
 
@@ -191,5 +192,7 @@ export type Queue = {
   outageSince(): number | undefined
   /** Live relay processes by heartbeat, ourselves included: who shares a fleet-wide limit. */
   peers(): readonly { readonly pod: string; readonly revision: string }[]
+  /** Deliveries in the whole queue as they were at most three minutes ago; undefined: not known. Asks in the background, never waits. */
+  totals(): QueueTotals | undefined
   counts(): { readonly ready: number; readonly inFlight: number; readonly lanesOwned: number; readonly bytes: number }
 }
