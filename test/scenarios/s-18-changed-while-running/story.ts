@@ -91,8 +91,9 @@ const secured = async (client: SmtpClient): Promise<void> => {
 const certificateNow = async (relay: Standalone, listener: 'mx' | 'submissions'): Promise<string | undefined> => {
   const client = await openSmtp(relay.ports[listener]!, { tls: listener === 'submissions' })
   if (listener === 'mx') await secured(client)
+  const name = client.serverName() // gone once it is closed
   client.close()
-  return client.serverName()
+  return name
 }
 
 const firstReply = async (client: SmtpClient, to: string) => {
