@@ -22,7 +22,7 @@ test('counts 2 deferred, 3 held and then 1 ready delivery of the whole queue, wi
     await queue.accept(aMessage({ domains: ['c.example', 'd.example', 'e.example'], hold: 'a test' }))
     const all = () => Promise.all(['later', 'held', 'ready'].map((kind) => stream.count(`totals.${kind}.>`)))
     await until('all are in their places', async () => (await all()).join() === '2,3,0')
-    const consumers = async () => ((await stream.api('STREAM.INFO.totals'))?.state as { consumer_count: number }).consumer_count
+    const consumers = async () => ((await stream.api('STREAM.INFO.totals'))!.state as { consumer_count: number }).consumer_count
     const before = await consumers()
     const totals = createTotals(stream, createSubjects('totals'), { monotonic: () => performance.now() })
     assert.equal(totals(), undefined) // it does not wait
