@@ -38,23 +38,12 @@ const filterOf = ({ domain, sender, state, limit }: Filter): Record<string, unkn
 }
 
 const summary = async (options: Asking & Filter): Promise<void> => {
-  const all = options.sender === undefined && options.state === undefined ? ((await ask(options, 'summary')) as DomainSummary[]) : summed((await ask(options, 'list', filterOf(options))) as QueueEntry[])
-  const rows = all.filter(({ domain }) => options.domain === undefined || domain === options.domain.toLowerCase())
+  const rows = (await ask(options, 'summary', filterOf(options))) as DomainSummary[]
   if (options.json) return printJson(rows)
-  if (rows.length === 0) return print('The queue is empty.')
+  if (rows.length === 0) return print(Object.keys(filterOf(options)).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')
   const total = (pick: (row: DomainSummary) => number) => String(rows.reduce((sum, row) => sum + pick(row), 0))
   const cells = rows.map((row) => [String(row.ready), String(row.deferred), String(row.held), row.domain])
-  print(table(['READY', 'DEFERRED', 'HELD', 'DOMAIN'], [...cells, [total((row) => row.ready), total((row) => row.deferred), total((row) => row.held), `(${rows.length} domains)`]]))
-}
-
-const summed = (entries: readonly QueueEntry[]): DomainSummary[] => {
-  const sums = new Map<string, { domain: string; ready: number; deferred: number; held: number }>()
-  for (const { domain, state } of entries) {
-    const sum = sums.get(domain) ?? { domain, ready: 0, deferred: 0, held: 0 }
-    sum[state] += 1
-    sums.set(domain, sum)
-  }
-  return [...sums.values()]
+  print(table(['READY', 'DEFERRED', 'HELD', 'DOMAIN'], [...cells, [total((row) => row.ready), total((row) => row.deferred), total((row) => row.held), `(${rows.length} ${rows.length === 1 ? 'domain' : 'domains'})`]]))
 }
 
 const list = async (options: Asking & Filter): Promise<void> => {
@@ -63,6 +52,7 @@ const list = async (options: Asking & Filter): Promise<void> => {
   if (entries.length === 0) return print('Nothing in the queue fits.')
   const now = Date.now()
   print(table(['ID', 'STATE', 'ARRIVED', 'TRY', 'NEXT', 'FROM', 'TO', 'WHY'], entries.map((entry) => row(entry, now))))
+  if (entries.length === Number(options.limit)) print(`These are the first ${options.limit}; there may be more: --limit takes another number.`)
 }
 
 const row = (entry: QueueEntry, now: number): string[] => [
@@ -92,7 +82,7 @@ export const printEntry = (entry: QueueEntry): void => {
     ['sender', entry.sender],
     ['to', entry.recipients.join(', ')],
     ['arrived', ago(entry.arrivedAt, now)],
-    ['attempts', String(entry.attempt)],
+    ['tried', `${entry.attempt - 1} ${entry.attempt === 2 ? 'time' : 'times'}`],
     ['next', entry.state === 'held' ? 'when released' : when(entry.nextAt ?? now, now)],
     ['why', entry.why],
     ['host', entry.host],

@@ -1,16 +1,17 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
-import type { Order, Queue, QueueFilter } from './queue/index.ts'
+import type { DomainSummary, Order, OrderResult, Queue, QueueFilter } from './queue/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'bounce', 'delete']
-/** Orders by filter work in rounds of this many, so that one call never holds the queue. */
+/** Orders are given in rounds of this many, so that one call never holds the queue. */
 const ordersAtOnce = 500
+const all = Number.MAX_SAFE_INTEGER
 
 export type Waiting = (domain: string) => readonly string[] // what throttles say of a domain
 
 export const adminCalls = (queue: Queue, waiting: Waiting, status: () => object): AdminCalls => ({
   status: async () => status(),
-  summary: () => queue.summary(),
+  summary: (args) => summary(queue, filterOf(args)),
   list: (args) => queue.list(filterOf(args)),
   show: async ({ id }) => (await queue.show(text(id, 'id'))) ?? missing(text(id, 'id')),
   trace: ({ id }) => queue.trace(text(id, 'id').split('.')[0]!),
@@ -18,31 +19,53 @@ export const adminCalls = (queue: Queue, waiting: Waiting, status: () => object)
   why: ({ about }) => why(queue, waiting, text(about, 'about')),
   order: async ({ order, ids, filter }) => {
     if (!orders.includes(order as Order)) throw new AdminError('BAD_ORDER', `${String(order)} is no order; one of ${orders.join(', ')}`)
-    const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : await idsOf(queue, filterOf(filter as Record<string, unknown>))
-    return queue.order(order as Order, wanted)
+    const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : await idsOf(queue, order as Order, filterOf(filter as Record<string, unknown>))
+    return inRounds(queue, order as Order, wanted)
   },
 })
 
 /** A message's id stands for all its deliveries. */
 const deliveriesOf = async (queue: Queue, ids: readonly string[]): Promise<string[]> => {
-  const each = ids.map(async (id) => (id.includes('.') ? [id] : found((await queue.list({ message: id })).map((entry) => entry.id), id)))
+  const each = ids.map(async (id) => (id.includes('.') ? [id] : found((await queue.list({ message: id, limit: all })).map((entry) => entry.id), id)))
   return (await Promise.all(each)).flat()
 }
 
 const found = (ids: string[], message: string): string[] => (ids.length > 0 ? ids : missing(message))
 
-const idsOf = async (queue: Queue, filter: QueueFilter): Promise<string[]> => {
+/** A release means what is on hold, whatever else the filter fits. */
+const idsOf = async (queue: Queue, order: Order, filter: QueueFilter): Promise<string[]> => {
   if (filter.domain === undefined && filter.sender === undefined) throw new AdminError('TOO_WIDE', 'name ids, --domain or --sender: an order to the whole queue is not taken')
-  return (await queue.list({ ...filter, limit: filter.limit ?? ordersAtOnce })).map(({ id }) => id)
+  return (await queue.list({ ...(order === 'release' && { state: 'held' }), ...filter, limit: filter.limit ?? all })).map(({ id }) => id)
+}
+
+const inRounds = async (queue: Queue, order: Order, ids: readonly string[]): Promise<OrderResult[]> => {
+  const results: OrderResult[] = []
+  for (let from = 0; from < ids.length; from += ordersAtOnce) results.push(...(await queue.order(order, ids.slice(from, from + ordersAtOnce))))
+  return results
+}
+
+/** By domain; one sender's or one state's are counted from the records. */
+const summary = async (queue: Queue, filter: QueueFilter): Promise<DomainSummary[]> => {
+  const { domain, sender, state } = filter
+  if (sender === undefined && state === undefined) return (await queue.summary()).filter((row) => domain === undefined || row.domain === domain)
+  const sums = new Map<string, { domain: string; ready: number; deferred: number; held: number }>()
+  for (const entry of await queue.list({ ...filter, limit: all })) {
+    const sum = sums.get(entry.domain) ?? { domain: entry.domain, ready: 0, deferred: 0, held: 0 }
+    sums.set(entry.domain, sum)
+    sum[entry.state] += 1
+  }
+  return [...sums.values()]
 }
 
 const why = async (queue: Queue, waiting: Waiting, about: string): Promise<object> => {
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: waiting(entry.entry.domain), durable: queue.durable() }
-  const entries = await queue.list({ domain: about, limit: 1000 })
-  if (entries.length > 0) return { kind: 'domain', domain: about, entries, limits: waiting(about), durable: queue.durable() }
+  const domain = about.toLowerCase()
+  const entries = await queue.list({ domain, limit: 1000 })
+  if (entries.length > 0) return { kind: 'domain', domain, entries, limits: waiting(domain), durable: queue.durable() }
   const events = await queue.trace(about.split('.')[0]!)
   if (events.length > 0) return { kind: 'ended', events }
+  if (about.includes('.') && !/\.\d+[ab]*$/.test(about)) throw new AdminError('NOT_FOUND', `nothing waits for ${domain}: posthouse queue shows which domains have mail, posthouse trace what became of a message`)
   return missing(about)
 }
 

@@ -1,0 +1,49 @@
+// What people ask, against a queue in memory that keeps to the limits it is given, as the real one does.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Order, Queue, QueueEntry, QueueFilter } from './queue/index.ts'
+import { adminCalls } from './steering.ts'
+
+const entry = (n: number, state: QueueEntry['state'] = 'deferred'): QueueEntry => ({ id: `m1.${n}`, message: 'm1', state, domain: 'slow.example', mailFrom: 'a@b.example', recipients: [`r${n}@slow.example`], bytes: 1, arrivedAt: 0, attempt: 2, lane: 1 })
+
+const callsOn = (entries: readonly QueueEntry[]) => {
+  const rounds: string[][] = []
+  const list = async ({ state, message, domain, sender, limit = 100 }: QueueFilter) =>
+    entries.filter((one) => (state ?? one.state) === one.state && (message ?? one.message) === one.message && (domain ?? one.domain) === one.domain && (sender ?? one.mailFrom) === one.mailFrom).slice(0, limit)
+  const order = async (_: Order, ids: readonly string[]) => (rounds.push([...ids]), ids.map((id) => ({ id, done: true })))
+  const queue = { list, order, show: async () => undefined, trace: async () => [], durable: () => ({ ok: true, reason: '', text: '' }) }
+  return { rounds, calls: adminCalls(queue as unknown as Queue, () => [], () => ({})) }
+}
+
+describe('orders', () => {
+  it('by filter reach all 1,203 deliveries, in 3 rounds of at most 500', async () => {
+    const { calls, rounds } = callsOn(Array.from({ length: 1_203 }, (_, n) => entry(n)))
+    const results = (await calls.order!({ order: 'hold', filter: { domain: 'slow.example' } })) as unknown[]
+    assert.equal(results.length, 1_203)
+    assert.deepEqual(rounds.map(({ length }) => length), [500, 500, 203])
+  })
+
+  it("by a message's id reach all 300 of its deliveries", async () => {
+    const { calls } = callsOn(Array.from({ length: 300 }, (_, n) => entry(n)))
+    assert.equal(((await calls.order!({ order: 'delete', ids: ['m1'] })) as unknown[]).length, 300)
+  })
+
+  it('of release by filter mean the 1 that is on hold, not the 2 others', async () => {
+    const { calls, rounds } = callsOn([entry(0), entry(1, 'held'), entry(2, 'ready')])
+    await calls.order!({ order: 'release', filter: { domain: 'slow.example' } })
+    assert.deepEqual(rounds, [['m1.1']])
+  })
+})
+
+describe('questions', () => {
+  it("a sender's summary counts all 250 of its deliveries", async () => {
+    const { calls } = callsOn(Array.from({ length: 250 }, (_, n) => entry(n)))
+    assert.deepEqual(await calls.summary!({ sender: 'a@b.example' }), [{ domain: 'slow.example', ready: 0, deferred: 250, held: 0 }])
+  })
+
+  it('why takes a domain in any case, and says of one without mail that 0 wait', async () => {
+    const { calls } = callsOn([entry(0)])
+    assert.equal(((await calls.why!({ about: 'SLOW.Example' })) as { domain: string }).domain, 'slow.example')
+    await assert.rejects(calls.why!({ about: 'none.example' }), { code: 'NOT_FOUND', message: /^nothing waits for none\.example/ })
+  })
+})
