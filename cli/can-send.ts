@@ -48,7 +48,7 @@ const run = async (options: Options): Promise<void> => {
 const snapshotFor = async ({ file, relay }: Options): Promise<Snapshot> => {
   const { snapshots, problems } = await compile({ manifests: file, now: new Date() })
   const errors = problems.filter(({ level }) => level === 'error').length
-  if (errors > 0) throw new Failure(`${errors} mistakes in ${file}: see posthouse check -f ${file}`)
+  if (errors > 0) throw new Failure(`${errors} ${errors === 1 ? 'mistake' : 'mistakes'} in ${file}: see posthouse check -f ${file}`)
   const names = [...snapshots.keys()]
   if (relay === undefined && names.length > 1) throw new Failure(`${file} declares several MailRelays: name one with --relay ${names.join(' or --relay ')}`)
   const found = snapshots.get(relay ?? names[0] ?? '')

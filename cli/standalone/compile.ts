@@ -12,7 +12,7 @@ export const compileFolder = async (manifests: string, data: string, relay?: str
   const compiled = await compile({ manifests, made: join(data, 'made'), now: new Date() })
   for (const problem of compiled.problems) if (problem.level === 'warning') complain(styled('yellow', printProblem(problem), process.stderr))
   const errors = compiled.problems.filter(({ level }) => level === 'error').map(printProblem)
-  if (errors.length > 0) throw new Failure(`${errors.join('\n')}\n${errors.length} mistakes in ${manifests}: nothing is started or changed`)
+  if (errors.length > 0) throw new Failure(`${errors.join('\n')}\n${errors.length} ${errors.length === 1 ? 'mistake' : 'mistakes'} in ${manifests}: nothing is started or changed`)
   return chosen(compiled, manifests, relay)
 }
 
