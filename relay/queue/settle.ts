@@ -88,7 +88,18 @@ export class Settle {
     this.#noteFinished(composed, firstSeq, batch)
     this.#onStored(batch.map(({ one }) => one), firstSeq + composed.records.length - 1)
     for (const { done } of batch) done('stored')
+    this.#traceNotices(composed)
     return true
+  }
+
+  /** On both timelines, so that each leads to the other. */
+  #traceNotices({ notices }: ComposedBatch): void {
+    const { emit, pod } = this.#context
+    const at = this.#serverNow()
+    for (const { message, kind, as } of notices) {
+      emit({ at, message, kind: 'notified', pod, text: `a notice (${kind}) was written as ${as}` })
+      emit({ at, message: as, kind: 'accepted', pod, text: `a notice (${kind}) about ${message}` })
+    }
   }
 
   async #ask({ records, notes }: ComposedBatch): Promise<Meaning> {
