@@ -2,8 +2,10 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
+import { Failure } from './failure.ts'
 import { collectListen, hostPort, type Listen } from './listen-option.ts'
 import { untilSignal } from './signals.ts'
+import { complain, styled } from './terminal.ts'
 
 type Options = {
   readonly snapshot: string
@@ -38,7 +40,7 @@ const run = async (options: Options): Promise<void> => {
   const { createLog } = await import('../relay/report/index.ts')
   const pod = options.pod ?? podName()
   const log = createLog({ pod })
-  mkdirSync(dirname(options.socket), { recursive: true })
+  makeFolderOf(options.socket)
   const relay = await startRelay({
     snapshotFolder: options.snapshot,
     natsUrls: options.nats.split(','),
@@ -49,7 +51,24 @@ const run = async (options: Options): Promise<void> => {
     adminSocket: options.socket,
     log,
     ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
-  })
+  }).catch(refuse)
   await untilSignal()
   await relay.stop()
+}
+
+const makeFolderOf = (socket: string): void => {
+  try {
+    mkdirSync(dirname(socket), { recursive: true })
+  } catch (error) {
+    throw new Failure(`--socket ${socket}: ${(error as Error).message}`)
+  }
+}
+
+const mendable = ['SNAPSHOT_INVALID', 'EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'ENOENT']
+
+/** What a person can mend is said in one line, and the process ends although the queue is open already. */
+const refuse = (error: Error & { code?: string }): never => {
+  if (!mendable.includes(error.code ?? '')) throw error
+  complain(styled('red', `not started: ${error.message}`, process.stderr))
+  process.exit(2)
 }
