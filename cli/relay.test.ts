@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { runChild } from '../test/tools/child.ts'
 
@@ -13,6 +14,25 @@ test('posthouse relay without a snapshot says so in 1 line and ends with 2', asy
     assert.equal(code, 2)
     assert.match(output.trim(), /^not started: .*index\.json is not there$/)
   } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('posthouse standalone on a port that is taken says which in 1 line, ends with 2, and leaves the folder free', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-taken-'))
+  const taken = createServer()
+  await new Promise<void>((resolve) => void taken.listen(0, '127.0.0.1', resolve))
+  try {
+    const { port } = taken.address() as AddressInfo
+    const listen = [`mx=127.0.0.1:${port}`, 'submission=127.0.0.1:0'].flatMap((one) => ['--listen', one])
+    const args = ['standalone', '-f', join(import.meta.dirname, '..', 'examples', 'quickstart'), '--data', join(folder, 'data'), '--http', '127.0.0.1:0', ...listen]
+    for (let time = 0; time < 2; time++) {
+      const { code, output } = await runChild(process.execPath, [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), ...args], { mayFail: true })
+      assert.equal(code, 2)
+      assert.match(output.trim(), new RegExp(`^not started: .*EADDRINUSE.*:${port}$`))
+    }
+  } finally {
+    taken.close()
     rmSync(folder, { recursive: true })
   }
 })

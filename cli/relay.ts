@@ -4,8 +4,8 @@ import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { Failure } from './failure.ts'
 import { collectListen, hostPort, type Listen } from './listen-option.ts'
+import { endNotStarted } from './not-started.ts'
 import { untilSignal } from './signals.ts'
-import { complain, styled } from './terminal.ts'
 
 type Options = {
   readonly snapshot: string
@@ -51,7 +51,7 @@ const run = async (options: Options): Promise<void> => {
     adminSocket: options.socket,
     log,
     ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
-  }).catch(refuse)
+  }).catch(endNotStarted)
   await untilSignal()
   await relay.stop()
 }
@@ -62,13 +62,4 @@ const makeFolderOf = (socket: string): void => {
   } catch (error) {
     throw new Failure(`--socket ${socket}: ${(error as Error).message}`)
   }
-}
-
-const mendable = ['SNAPSHOT_INVALID', 'EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'ENOENT']
-
-/** What a person can mend is said in one line, and the process ends although the queue is open already. */
-const refuse = (error: Error & { code?: string }): never => {
-  if (!mendable.includes(error.code ?? '')) throw error
-  complain(styled('red', `not started: ${error.message}`, process.stderr))
-  process.exit(2)
 }

@@ -5,6 +5,7 @@ import { podName, startRelay, type RunningRelay } from '../../relay/main.ts'
 import { createLog } from '../../relay/report/index.ts'
 import { type Snapshot, writeSnapshot } from '../../relay/snapshot/index.ts'
 import { Failure } from '../failure.ts'
+import { endNotStarted } from '../not-started.ts'
 import { hostPort } from '../listen-option.ts'
 import { untilSignal } from '../signals.ts'
 import { complain, print, styled } from '../terminal.ts'
@@ -34,11 +35,10 @@ export const runStandalone = async (options: StandaloneOptions): Promise<void> =
   const compiled = await compileFolder(options.file, options.data, options.relay)
   mkdirSync(options.data, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(options.data)
-  try {
-    await serve(options, compiled, stopping)
-  } finally {
-    unlock()
-  }
+  const failure = await serve(options, compiled, stopping).then(() => undefined, (error: Error) => error)
+  unlock()
+  if (failure instanceof Failure) throw failure
+  if (failure) endNotStarted(failure)
 }
 
 const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: Promise<NodeJS.Signals>): Promise<void> => {
