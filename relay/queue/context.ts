@@ -26,7 +26,7 @@ export type Limits = {
   readonly windowCount: number
   readonly windowBytes: number
 }
-export const usualLimits: Limits = { inlineBytes: 65_536, unstoredBytes: 48_000_000, windowCount: 2_000, windowBytes: 48_000_000 }
+export const usualLimits: Limits = { inlineBytes: 65_536, unstoredBytes: 24_000_000, windowCount: 2_000, windowBytes: 48_000_000 }
 
 /** The most records and bytes of one atomic batch: below the server's 1,000, and small enough to be staged in memory. */
 export const batchRecords = 900
