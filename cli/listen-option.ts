@@ -1,9 +1,13 @@
 // `--listen name=host:port` and `host:port`, as several commands take them.
+import { Option } from 'commander'
 import { Failure } from './failure.ts'
 
 export type Listen = Readonly<Record<string, string>>
 
-export const collectListen = (value: string, all: Listen): Listen => {
+export const listenOption = (text: string): Option =>
+  new Option('--listen <name=host:port>', text).argParser(collectListen).default({}, 'as declared')
+
+const collectListen = (value: string, all: Listen): Listen => {
   const at = value.indexOf('=')
   if (at < 1) throw new Failure(`--listen ${value}: name=host:port, such as mx=127.0.0.1:2525`)
   hostPort(value.slice(at + 1))

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { Failure } from './failure.ts'
-import { collectListen, hostPort, type Listen } from './listen-option.ts'
+import { hostPort, type Listen, listenOption } from './listen-option.ts'
 import { endNotStarted } from './not-started.ts'
 import { untilSignal } from './signals.ts'
 
@@ -27,7 +27,7 @@ export const relayCommand = (program: Command): void => {
     .requiredOption('--nats <urls>', 'NATS servers, separated by commas')
     .option('--nats-monitor <urls>', 'their monitoring addresses, to see that they fsync; without, nothing is accepted')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--listen <name=host:port>', 'where one listener opens, instead of the snapshot\'s port; repeatable', collectListen, {})
+    .addOption(listenOption('where one listener opens, instead of the snapshot\'s port; repeatable'))
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
     .option('--socket <path>', 'admin socket', '/run/posthouse/admin.sock')
     .option('--pod <name>', 'name in leases, logs and traces (default: POD_NAME, else host and process)')

@@ -1,6 +1,6 @@
 // `posthouse standalone`: manifests in, a real nats-server and one relay out, no cluster.
 import type { Command } from 'commander'
-import { collectListen } from './listen-option.ts'
+import { listenOption } from './listen-option.ts'
 import type { StandaloneOptions } from './standalone/run.ts'
 
 export const standaloneCommand = (program: Command): void => {
@@ -11,7 +11,7 @@ export const standaloneCommand = (program: Command): void => {
     .option('--relay <namespace/name>', 'which MailRelay, where the folder has several')
     .option('--data <dir>', 'where queue, keys and logs are kept', '.posthouse')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--listen <name=host:port>', 'where one listener opens; repeatable', collectListen, {})
+    .addOption(listenOption('where one listener opens; repeatable'))
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
     .option('--sink <host:port>', 'also run a receiving server there that prints what arrives')
     .option('--nats-server <path>', 'a nats-server 2.15 or newer (default: on PATH, in the cache, or fetched once)')

@@ -1,6 +1,6 @@
 // Takes the bytes of a body while DATA is still coming: small ones stay in memory, larger ones go to the stream in chunks,
 // each acknowledged, few in flight. Nothing of it is a message before the accept batch stores chunk 0.
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { readAnswer } from './answers.ts'
 import { sleep } from './clock.ts'
 import type { Context } from './context.ts'
@@ -17,7 +17,7 @@ export class ChunkedWriter implements BodyWriter {
   readonly #context: Context
   readonly #room: Room
   readonly #id: string
-  readonly #hash = createHash('sha256')
+  #hash: Hash | undefined // only of what goes in chunks; most mail does not
   #head: Buffer | undefined // the first bytes, once there are more
   #pieces: Buffer[] = []
   #pending = 0 // bytes in pieces
@@ -40,11 +40,11 @@ export class ChunkedWriter implements BodyWriter {
     if (this.#broken) throw this.#broken
     if (!(await this.#room.take(piece.length, roomPatienceMs))) throw new QueueError('QUEUE_FULL', 'no room in memory for more unstored mail')
     this.#taken += piece.length
-    this.#hash.update(piece)
+    this.#hash?.update(piece)
     this.#bytes += piece.length
     this.#pieces.push(piece)
     this.#pending += piece.length
-    if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#head = this.#cut(this.#context.limits.inlineBytes)
+    if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#goInChunks()
     while (this.#head && this.#pending >= chunkBytes) await this.#send(this.#cut(chunkBytes))
   }
 
@@ -55,7 +55,7 @@ export class ChunkedWriter implements BodyWriter {
     if (this.#broken) throw this.#broken
     const inline = this.#head ?? Buffer.concat(this.#pieces)
     this.#giveAll()
-    if (this.#chunks === 0) return { inline }
+    if (!this.#hash || this.#chunks === 0) return { inline }
     return { chunked: { id: this.#id, chunks: this.#chunks, bytes: this.#bytes, sha256: this.#hash.digest('hex'), head: inline } }
   }
 
@@ -66,6 +66,12 @@ export class ChunkedWriter implements BodyWriter {
     this.#giveAll()
     this.#pieces = []
     if (this.#chunks > 0) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
+  }
+
+  #goInChunks(): void {
+    this.#hash = createHash('sha256')
+    for (const piece of this.#pieces) this.#hash.update(piece)
+    this.#head = this.#cut(this.#context.limits.inlineBytes)
   }
 
   #cut(bytes: number): Buffer {

@@ -27,11 +27,19 @@ export const fnv1a = (text: string): number => {
 
 /** Sortable by time, 48 bits of milliseconds and 50 of chance; no dot, no dash. */
 export const newMessageId = (now = Date.now()): string => {
-  const chance = randomBytes(10)
   let tail = ''
-  for (const byte of chance) tail += alphabet[byte & 31]
+  for (const byte of tenBytes()) tail += alphabet[byte & 31]
   return encodeTime(now) + tail
 }
+
+/** Chance by the page: asking the system for each id costs more than the id. */
+const tenBytes = (): Buffer => {
+  if (chance.length < 10) chance = randomBytes(4_000)
+  const taken = chance.subarray(0, 10)
+  chance = chance.subarray(10)
+  return taken
+}
+let chance: Buffer = Buffer.alloc(0)
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 

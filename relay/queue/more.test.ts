@@ -1,4 +1,5 @@
 // Bodies, orders, looks, trace and what is set aside: one process against one real server.
+import { createHash } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
@@ -55,6 +56,7 @@ test('a body of 3 MB goes in chunks, reaches 2 domains byte for byte, and is gon
   for (let at = 0; at < bytes.length; at += 100_000) await writer.write(bytes.subarray(at, at + 100_000))
   const body = await writer.end()
   assert.ok('chunked' in body)
+  assert.equal(body.chunked.sha256, createHash('sha256').update(bytes).digest('hex'))
   assert.equal((await queue.accept({ ...message, body })).kind, 'stored')
   await until('both', () => seen.length === 2)
   for (const one of seen) assert.ok(one.equals(Buffer.concat([message.headers, bytes])))
