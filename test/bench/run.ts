@@ -18,6 +18,12 @@ const { values: flags } = parseArgs({
   options: { smoke: { type: 'boolean' }, json: { type: 'string', default: '.posthouse/bench.json' }, rounds: { type: 'string' }, only: { type: 'string', multiple: true }, help: { type: 'boolean', short: 'h' } },
 })
 
+for (const only of flags.only ?? []) {
+  if ((parts as readonly string[]).includes(only)) continue
+  console.error(`--only ${only}: one of ${parts.join(', ')}`)
+  process.exit(2)
+}
+
 const smoke = flags.smoke === true
 const wanted = (part: Part): boolean => flags.only === undefined || flags.only.includes(part)
 const say = (line: string): void => console.log(line)
