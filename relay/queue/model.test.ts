@@ -247,9 +247,9 @@ const order = fc.record({ kind: fc.constant('order' as const), process, order: f
 const fates = fc.array(fc.constantFrom<Fate>('delivered', 'deferred', 'deferred', 'bounced', 'held', 'split', 'hangs'), { maxLength: 40 })
 const runs = Number(globalThis.process.env.MODEL_RUNS ?? 12)
 
-// MODEL_SEED and MODEL_PATH, as a failure prints them, run that one schedule again; MODEL_SHRINK looks for a smaller one
-const { MODEL_SEED: seed, MODEL_PATH: path, MODEL_SHRINK: shrink } = globalThis.process.env
-const parameters = { numRuns: runs, endOnFailure: shrink === undefined, ...(seed !== undefined && { seed: Number(seed) }), ...(path !== undefined && { path }) }
+// The same schedules each time unless MODEL_SEED says otherwise. MODEL_SEED and MODEL_PATH, as a failure prints them, run that one schedule again; MODEL_SHRINK looks for a smaller one
+const { MODEL_SEED: seed = '1', MODEL_PATH: path, MODEL_SHRINK: shrink } = globalThis.process.env
+const parameters = { numRuns: runs, endOnFailure: shrink === undefined, seed: Number(seed), ...(path !== undefined && { path }) }
 
 const live = async (seed: number, fates: readonly Fate[], faultRate: number, events: readonly Event[]): Promise<World> => {
   const world = new World(seed, fates, faultRate)
