@@ -20,3 +20,9 @@ export const hostPort = (text: string): { host: string; port: number } => {
   if (!found || Number(found[3]) > 65_535) throw new Failure(`${text}: host:port, such as 127.0.0.1:2525 or [::1]:2525`)
   return { host: found[1] ?? found[2]!, port: Number(found[3]) }
 }
+
+/** Where a listener opens: as `--listen` says for it, else on `--host` and the port of the snapshot. */
+export const bindBy =
+  ({ host, listen }: { readonly host: string; readonly listen: Listen }) =>
+  ({ name, bindPort }: { readonly name: string; readonly bindPort: number }): { host: string; port: number } =>
+    listen[name] === undefined ? { host, port: bindPort } : hostPort(listen[name])

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { Failure } from './failure.ts'
-import { hostPort, type Listen, listenOption } from './listen-option.ts'
+import { bindBy, hostPort, type Listen, listenOption } from './listen-option.ts'
 import { endNotStarted } from './not-started.ts'
 import { untilSignal } from './signals.ts'
 
@@ -46,7 +46,7 @@ const run = async (options: Options): Promise<void> => {
     natsUrls: options.nats.split(','),
     monitorUrls: options.natsMonitor?.split(',') ?? [],
     pod,
-    bind: (listener) => (options.listen[listener.name] === undefined ? { host: options.host, port: listener.bindPort } : hostPort(options.listen[listener.name]!)),
+    bind: bindBy(options),
     http: hostPort(options.http),
     adminSocket: options.socket,
     log,

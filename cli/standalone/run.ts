@@ -6,7 +6,7 @@ import { createLog } from '../../relay/report/index.ts'
 import { type Snapshot, writeSnapshot } from '../../relay/snapshot/index.ts'
 import { Failure } from '../failure.ts'
 import { endNotStarted } from '../not-started.ts'
-import { hostPort } from '../listen-option.ts'
+import { bindBy, hostPort } from '../listen-option.ts'
 import { untilSignal } from '../signals.ts'
 import { complain, print, styled } from '../terminal.ts'
 import { banner } from './banner.ts'
@@ -87,7 +87,7 @@ const startOnQueue = (options: StandaloneOptions, snapshotFolder: string, nats: 
     natsUrls: [nats.url],
     monitorUrls: [monitorUrl],
     pod,
-    bind: (listener) => (options.listen[listener.name] === undefined ? { host: options.host, port: listener.bindPort } : hostPort(options.listen[listener.name]!)),
+    bind: bindBy(options),
     http: hostPort(options.http),
     adminSocket: join(relative(process.cwd(), options.data), 'admin.sock'), // short: a socket's path has 107 bytes at most
     log,
