@@ -140,6 +140,8 @@ for (const count of [1, 3] as const) {
     nats = await startTestNats(count)
     stream = openJetStream({ servers: nats.urls, name: 'c' })
     await until('the stream', async () => (await makeStream(stream, streamConfig('c', count)))?.config !== undefined)
+    // The server that made it answers before the others know who listens to its subjects: until then nobody does
+    await until('a record taken', async () => (await stream.publish({ subject: 'c.epoch.0', payload: bytes('e') })).kind === 'ack')
     return stream
   }
   const close = async () => {
