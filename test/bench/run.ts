@@ -43,7 +43,7 @@ const measure = async (folder: string): Promise<Results> => {
   }
   if (wanted('slow-hop')) {
     const messages = (side: string): number => (smoke ? 1000 : side === 'Posthouse' ? 8000 : 4000)
-    const postfixSettings = { default_destination_concurrency_limit: '200', default_process_limit: '450' }
+    const postfixSettings = { default_destination_concurrency_limit: '1000', default_process_limit: '1200' }
     results.compared.push(...(await compare({ folder: sub(folder, 'slow'), what: 'next host takes 5-500 ms', clients: smoke ? [100] : [100, 200], rounds: smoke ? 1 : Math.min(rounds, 2), messages, startHop: startSlowHop, postfixSettings, say })))
   }
   if (wanted('kill')) results.killed = await killOne(sub(folder, 'kill'), smoke ? 1000 : 4000)
