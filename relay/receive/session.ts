@@ -28,10 +28,15 @@ export class Session extends SMTPConnection {
   readonly #world: World
   readonly #leaving: Leaving
   #timer: NodeJS.Timeout | undefined
+  #timerAt = 0
+  #deadline = Infinity
+  #whenLate = (): void => {}
   #ask: ((line: string) => Answer) | undefined
   #offered: Offered | undefined
   #dataDeadline = 0
   #working = false
+  #gathering = false
+  #unsaid = ''
   #ended = false
 
   constructor(receiver: Receiver, socket: Socket, options: SessionOptions) {
@@ -69,8 +74,8 @@ export class Session extends SMTPConnection {
       bareOctet: (octet) => this.#bare(octet),
       dataEnd: () => this.#dataEnd(),
       early: () => this.#early(),
-      gather: () => this._socket.cork(),
-      release: () => this._socket.uncork(),
+      gather: () => void (this.#gathering = true),
+      release: () => this.#release(),
     }, (this._server as Receiver).listener.limits.lineBytes)
   }
 
@@ -148,7 +153,7 @@ export class Session extends SMTPConnection {
 
   #startTls(): void {
     this.#arm(this.state.listener.limits.greetingSeconds * 1000, () => this._socket.destroy())
-    this._socket.uncork()
+    this.#release()
     this.upgrade(() => {}, () => {
       forgetPlaintext(this.state)
       this.state.tls = tlsOf(this._socket)
@@ -225,25 +230,47 @@ export class Session extends SMTPConnection {
     this.#arm(Math.min(seconds * 1000, left), () => this.#hangUp(fault ?? reply('too-slow', { seconds, what: 'the message' })))
   }
 
+  /** One timer that looks again when it was too early: a command costs none of its own. */
   #arm(ms: number, then: () => void): void {
+    if (this.#ended) return
+    this.#deadline = performance.now() + ms
+    this.#whenLate = then
+    if (this.#timer === undefined || this.#timerAt > this.#deadline) this.#lookIn(ms)
+  }
+
+  #lookIn(ms: number): void {
     clearTimeout(this.#timer)
-    if (!this.#ended) this.#timer = setTimeout(then, ms)
+    this.#timerAt = performance.now() + ms
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      const left = this.#deadline - performance.now()
+      if (left <= 0) this.#whenLate()
+      else if (left < Infinity) this.#lookIn(left)
+    }, ms)
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer)
+    this.#deadline = Infinity
   }
 
   #hangUp(last: Reply): void {
     this.#disarm()
     if (last.code >= 400) this.#noteRefused(last, '')
     this.#say(last)
-    this._socket.uncork()
+    this.#release()
     this.close()
   }
 
   #say(words: Reply, more?: readonly string[]): void {
-    if (!this._upgrading && this._socket.writable) this._socket.write(printReply(words, more))
+    if (this._upgrading) return
+    this.#unsaid += printReply(words, more)
+    if (!this.#gathering) this.#release()
+  }
+
+  #release(): void {
+    this.#gathering = false
+    if (this.#unsaid !== '' && this._socket.writable) this._socket.write(this.#unsaid)
+    this.#unsaid = ''
   }
 
   /** A client that sends commands and never reads must not fill our memory with replies. */
@@ -269,7 +296,7 @@ export class Session extends SMTPConnection {
     super._onClose()
     if (this.#ended) return
     this.#ended = true
-    this.#disarm()
+    clearTimeout(this.#timer)
     void this.#offered?.incoming.refuse(reply('bug')) // half a message is no message
     this.#receiver.left(this)
   }

@@ -29,6 +29,7 @@ export class Wire extends SMTPStream {
   #partial: Buffer[] = []
   #partialBytes = 0
   #skipping = false
+  #rest: Buffer = Buffer.alloc(0)
   #scanner: DataScanner | undefined
 
   constructor(hooks: WireHooks, longestLine: number) {
@@ -51,59 +52,68 @@ export class Wire extends SMTPStream {
       this.#hooks.early()
       return next()
     }
-    this.#take(chunk).then(() => next(), next)
+    try {
+      const work = this.#take(chunk)
+      if (work) work.then(() => next(), next)
+      else next()
+    } catch (error) {
+      next(error as Error)
+    }
   }
 
   /** A line that the connection's end cut short is no command. */
   override _flushData(): void {}
 
-  async #take(chunk: Buffer): Promise<void> {
-    let rest = chunk
-    let lines = 0
+  /** Nothing is waited for that is there: a command costs no promise. */
+  #take(chunk: Buffer): Promise<void> | void {
+    this.#rest = chunk
     this.#hooks.gather()
-    while (rest.length > 0 && !this.isClosed) {
-      rest = this.#scanner ? await this.#takeData(this.#scanner, rest) : await this.#takeLine(rest)
-      if (++lines % linesPerTurn === 0) await this.#waitFor(nextTurn())
+    for (let lines = 1; this.#rest.length > 0 && !this.isClosed; lines++) {
+      const work = this.#scanner ? this.#takeData(this.#scanner) : this.#takeLine()
+      if (work ?? lines === linesPerTurn) return this.#goOnAfter(work ?? nextTurn())
     }
     this.#hooks.release()
   }
 
   /** While we wait, what is already said goes out. */
-  async #waitFor(work: Promise<unknown> | void): Promise<void> {
-    if (work === undefined) return
+  async #goOnAfter(work: Promise<unknown>): Promise<void> {
     this.#hooks.release()
     await work
-    this.#hooks.gather()
+    await this.#take(this.#rest)
   }
 
-  async #takeData(scanner: DataScanner, chunk: Buffer): Promise<Buffer> {
-    const { pieces, used, ended } = scanner.take(chunk)
+  #takeData(scanner: DataScanner): Promise<void> | void {
+    const { pieces, used, ended } = scanner.take(this.#rest)
+    this.#rest = this.#rest.subarray(used)
     if (scanner.bare) this.#hooks.bareOctet(scanner.bare)
-    for (const piece of pieces) await this.#waitFor(this.#hooks.data(piece))
-    if (ended) {
-      this.#scanner = undefined
-      await this.#waitFor(this.#hooks.dataEnd())
-    }
-    return chunk.subarray(used)
+    return this.#givePieces(pieces, ended)
   }
 
-  async #takeLine(chunk: Buffer): Promise<Buffer> {
-    const end = chunk.indexOf(LF)
-    if (end < 0) {
-      await this.#keep(chunk)
-      return chunk.subarray(chunk.length)
+  #givePieces([first, ...others]: readonly Buffer[], ended: boolean): Promise<void> | void {
+    if (first) {
+      const work = this.#hooks.data(first)
+      return work ? work.then(() => this.#givePieces(others, ended)) : this.#givePieces(others, ended)
     }
+    if (!ended) return
+    this.#scanner = undefined
+    return this.#hooks.dataEnd()
+  }
+
+  #takeLine(): Promise<void> | void {
+    const chunk = this.#rest
+    const end = chunk.indexOf(LF)
+    this.#rest = chunk.subarray(end < 0 ? chunk.length : end + 1)
+    if (end < 0) return this.#keep(chunk)
     const whole = this.#partial.length === 0 ? chunk.subarray(0, end) : Buffer.concat([...this.#partial, chunk.subarray(0, end)])
     const line = whole.at(-1) === CR ? whole.subarray(0, -1) : whole
     const skipped = this.#skipping
     this.#forget()
-    if (line.length > this.#longest && !skipped) await this.#waitFor(this.#hooks.lineTooLong())
-    else if (!skipped) await this.#waitFor(this.#hooks.line(line))
-    return chunk.subarray(end + 1)
+    if (skipped) return
+    return line.length > this.#longest ? this.#hooks.lineTooLong() : this.#hooks.line(line)
   }
 
   /** An endless line costs its sender a reply and us nothing: past the limit it is read over. */
-  async #keep(chunk: Buffer): Promise<void> {
+  #keep(chunk: Buffer): Promise<void> | void {
     if (this.#skipping) return
     this.#partial.push(chunk)
     this.#partialBytes += chunk.length
@@ -111,7 +121,7 @@ export class Wire extends SMTPStream {
     if (this.#partialBytes <= this.#longest + 1) return // its CR is not counted
     this.#forget()
     this.#skipping = true
-    await this.#waitFor(this.#hooks.lineTooLong())
+    return this.#hooks.lineTooLong()
   }
 
   #forget(): void {

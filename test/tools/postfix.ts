@@ -62,7 +62,7 @@ export type SmtpSink = { readonly port: number; messages(): number; stop(): Prom
 export const startSmtpSink = async (extra: readonly string[] = []): Promise<SmtpSink> => {
   const port = await freePort()
   const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const child: Child = startChild('/usr/sbin/smtp-sink', ['-c', ...asUser, ...extra, `127.0.0.1:${port}`, '1000'])
+  const child: Child = startChild('/usr/sbin/smtp-sink', ['-c', '-m', '2000', ...asUser, ...extra, `127.0.0.1:${port}`, '1000'] /* -m: without it the 257th connection is not greeted */)
   let messages = 0
   child.process.stdout!.on('data', (text: string) => {
     const counts = [...text.matchAll(/mesg=(\d+)\r/g)]
