@@ -42,7 +42,7 @@ const summary = async (options: Asking & Filter): Promise<void> => {
   if (options.json) return printJson(rows)
   if (rows.length === 0) return print(Object.keys(filterOf(options)).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')
   const total = (pick: (row: DomainSummary) => number) => String(rows.reduce((sum, row) => sum + pick(row), 0))
-  const cells = rows.map((row) => [String(row.ready), String(row.deferred), String(row.held), row.domain])
+  const cells = rows.map((row) => [String(row.ready), String(row.deferred), String(row.held), row.domain || '(unreadable)'])
   print(table(['READY', 'DEFERRED', 'HELD', 'DOMAIN'], [...cells, [total((row) => row.ready), total((row) => row.deferred), total((row) => row.held), `(${rows.length} ${rows.length === 1 ? 'domain' : 'domains'})`]]))
 }
 

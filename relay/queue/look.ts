@@ -4,7 +4,7 @@ import { originalOf, bodyOf } from './bodies.ts'
 import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
 import { decodeDelivery, decodeNote } from './record-wire.ts'
-import { asDelivery, type DeliveryHead } from './record.ts'
+import { asDelivery, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
 import { decodeToken, encodeToken, splitDeliveryToken } from './subjects.ts'
 import { QueueError } from './errors.ts'
@@ -114,8 +114,7 @@ export class Look {
       const records = await stream.records(filter, page, from)
       if (!records) throw new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')
       for (const record of records) {
-        const sighting = finished.has(shortSubject(subjects, record.subject)) ? undefined : sightingOf(state, record, subjects.lane(record.subject))
-        if (sighting) yield sighting
+        if (!finished.has(shortSubject(subjects, record.subject))) yield sightingOf(state, record, subjects.lane(record.subject))
       }
       if (records.length < page) return
       from = records.at(-1)!.seq + 1
@@ -154,12 +153,12 @@ const total = ({ ready, deferred, held }: DomainSummary): number => ready + defe
 const domainOf = (subject: string): string => decodeToken(subject.split('.')[3] ?? '')
 const byDomain = (all: string, domain: string | undefined): string => (domain === undefined ? all : all.replace(/>$/, `*.${encodeToken(domain)}.>`))
 
-const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting | undefined => {
+const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting => {
   try {
     const { head, inline } = decodeDelivery(record.payload)
     return { state, record, head, inline, lane }
-  } catch {
-    return undefined // set aside and reported by the lane's owner
+  } catch (error) {
+    return { state, record, head: unreadableHead(record, (error as Error).message), inline: record.payload, lane }
   }
 }
 

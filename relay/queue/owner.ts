@@ -7,7 +7,7 @@ import type { QueueError } from './errors.ts'
 import { entryOf, Next } from './next.ts'
 import type { LaneNotes } from './notes.ts'
 import { Own, type Tenure } from './own.ts'
-import { asDelivery, type DeliveryHead } from './record.ts'
+import { asDelivery, unreadableHead } from './record.ts'
 import { Removal } from './removal.ts'
 import { Settle } from './settle.ts'
 import { Steer } from './steer.ts'
@@ -177,13 +177,10 @@ export class Owner {
   }
 }
 
-/** A delivery that could not be understood: no recipients, its bytes as they are, and the reason. */
+/** On hold with its bytes as they are. */
 const asUnreadable = (tenure: Tenure, record: StoredRecord, error: Error): Settled => {
-  const head: DeliveryHead = {
-    message: `unreadable${record.seq}`, n: '0', domain: '', recipients: [], attempt: 0, turn: 0, bytes: record.payload.length, delayNoticed: false, arrivedAt: record.at,
-    envelope: { mailFrom: null, body: '8BITMIME', smtputf8: false, source: 'local', listener: '', class: 'bulk', because: 'a record that could not be understood' },
-    schedule: { name: 'none', manifest: 'none', attempts: [3_600], giveUpAfter: 86_400, overrides: [] },
-  }
+  const why = `it could not be understood: ${error.message}`
+  const head = unreadableHead(record, why)
   const entry = { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes: { group: 1, batch: 1 }, head, inline: record.payload, delivery: asDelivery(head, record.at, tenure.lane) }
-  return { entry, settlement: { held: { recipients: [], why: `it could not be understood: ${error.message}` }, notices: [], trace: [] } }
+  return { entry, settlement: { held: { recipients: [], why }, notices: [], trace: [] } }
 }

@@ -46,3 +46,13 @@ export const asDelivery = (head: DeliveryHead, recordAt: number, lane: number): 
   lane,
   ...(head.last && { last: head.last }),
 })
+
+const unreadable = 'unreadable'
+
+/** Stands for a record that could not be understood, so that a person sees it: no recipients, its size, and the reason. */
+export const unreadableHead = ({ seq, at, payload }: { readonly seq: number; readonly at: number; readonly payload: Buffer }, why: string): DeliveryHead => ({
+  message: `${unreadable}${seq}`, n: '0', domain: '', recipients: [], attempt: 0, turn: 0, bytes: payload.length, delayNoticed: false, arrivedAt: at, why,
+  envelope: { mailFrom: null, body: '8BITMIME', smtputf8: false, source: 'local', listener: '', class: 'bulk', because: 'a record that could not be understood' },
+  schedule: { name: 'none', manifest: 'none', attempts: [3_600], giveUpAfter: 86_400, overrides: [] },
+})
+export const isUnreadable = (id: string): boolean => id.startsWith(unreadable)

@@ -5,6 +5,7 @@ import type { Entry, Settled } from './entry.ts'
 import type { Look } from './look.ts'
 import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
+import { isUnreadable } from './record.ts'
 import type { Notice, Order, OrderResult, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
@@ -27,6 +28,7 @@ export const giveOrders = async (context: Context, look: Look, order: Order, ids
 
 const askOwner = async ({ stream, subjects }: Context, order: Order, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
   if (!place) return { id, done: false, why: 'it is not in the queue (any more)' }
+  if (isUnreadable(id) && place.state !== 'held') return { id, done: false, why: 'this release cannot read it and leaves it alone; the release that wrote it can' }
   const ask: Ask = { order, id, state: place.state, subject: place.subject }
   const answer = await stream.ask(subjects.ctl(place.lane), Buffer.from(JSON.stringify(ask)), askMs)
   if (answer === 'nobody') return { id, done: false, why: 'no process serves its lane at the moment; try again in some seconds' }
