@@ -20,7 +20,8 @@ describe('the log', () => {
     inFolder(async (folder) => {
       const file = join(folder, 'relay.log')
       createLog({ pod: 'p1', file }).info('REFUSED', { reply: '550 5.7.1 no\r\nforged line', rule: 'r' })
-      for (let tries = 0; tries < 500 && statSync(file, { throwIfNoEntry: false })?.size === 0; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+      // the file is opened and written beside the caller: at first it may not even be there
+      for (let tries = 0; tries < 500 && !statSync(file, { throwIfNoEntry: false })?.size; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
       const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
       assert.equal(lines.length, 1)
       const { code, pod, reply, rule, level } = JSON.parse(lines[0]!) as Record<string, unknown>
