@@ -1,6 +1,7 @@
 // DeliveryRoute: how mail for a set of domains leaves.
 import { z } from 'zod'
 import { hostOrAddress, objectName, port, secretRef, tlsPolicy } from './common.ts'
+import { duration } from './duration.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { domainPattern } from './pattern.ts'
 import { exactlyOneOf, ordered, proven } from './schema.ts'
@@ -43,6 +44,24 @@ const nextHop = proven(
   ],
 )
 
+const wait = (of: string, usual: string) => duration(`${of} ${usual} if absent.`, 1).optional()
+
+const timeouts = z
+  .strictObject({
+    connect: wait('The TCP connection.', '30s'),
+    greeting: wait('The first 220.', '5m'),
+    tls: wait('STARTTLS, and the TLS handshake.', '1m'),
+    ehlo: wait('The answer to EHLO or HELO.', '5m'),
+    auth: wait('Each answer to AUTH.', '1m'),
+    mail: wait('The answer to MAIL.', '5m'),
+    rcpt: wait('The answer to each RCPT.', '5m'),
+    data: wait('The 354 to DATA.', '2m'),
+    block: wait('Each piece of the message to be taken.', '3m'),
+    dot: wait('The answer after the message. Shorter means mail delivered twice where a host is slow (RFC 1047).', '10m'),
+    idle: wait('How long a connection without mail is kept.', '10s'),
+  })
+  .describe('How long to wait for the other side, phase by phase (RFC 5321 4.5.3.2).')
+
 const spec = z
   .strictObject({
     relayRefs: ordered(z.strictObject({ name: objectName('Name of the MailRelay.') }).describe('One MailRelay.'), 16, 'The MailRelays it holds for, of its own namespace. Absent: all of them.').optional(),
@@ -50,12 +69,14 @@ const spec = z
     nextHops: ordered(nextHop, 16, 'Where the mail goes, by preference.').min(1).default([{ mx: {}, preference: 10, weight: 1, tls: { mode: 'Opportunistic' } }]),
     limits: z
       .strictObject({
-        connections: z.int().min(1).max(10_000).describe('Connections at once to one site, over all relay pods together.').optional(),
-        messagesPerConnection: z.int().min(1).max(1_000_000).describe('Messages in one connection.').optional(),
-        ratePerMinute: z.int().min(1).max(10_000_000).describe('Messages a minute to one site, over all relay pods together.').optional(),
+        connections: z.int().min(1).max(10_000).describe('Connections at once to one site, over all relay pods together. 20 if absent.').optional(),
+        messagesPerConnection: z.int().min(1).max(1_000_000).describe('Messages in one connection. 100 if absent.').optional(),
+        ratePerMinute: z.int().min(1).max(10_000_000).describe('Messages a minute to one site, over all relay pods together. No limit if absent.').optional(),
+        addressesPerAttempt: z.int().min(1).max(20).describe('Addresses asked in one attempt before the mail waits for its next. 5 if absent.').optional(),
       })
       .describe('How hard to knock.')
       .optional(),
+    timeouts: timeouts.optional(),
     retryScheduleName: objectName('RetrySchedule of this mail; that of the MailRelay if absent.').optional(),
     hold: z.boolean().default(false).describe('True: this mail is accepted and kept until a person decides.'),
   })
@@ -83,6 +104,7 @@ spec:
   - {smarthost: {host: smtp.partner.example}, preference: 10, tls: {mode: Verify}}
   - {mx: {}, preference: 20}
   limits: {connections: 5, ratePerMinute: 600}
+  timeouts: {connect: 10s, greeting: 1m}
 `,
 } as const satisfies Kind
 

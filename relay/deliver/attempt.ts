@@ -23,7 +23,6 @@ export type Attempt = Finding & {
   readonly opening: Opening
   readonly message: Message
   readonly signal: AbortSignal
-  readonly messagesPerConnection: number
   readonly avoid: Avoid
   /** The content as this host gets it: converted where it must be, and signed. Undefined: it cannot be converted; the reason. */
   readonly contentFor: (fit: Fit, host: string) => Promise<{ readonly content: Content } | { readonly unfit: Extract<Outcome, { kind: 'unroutable' }> }>
@@ -104,14 +103,14 @@ const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Pr
 const mostRounds = 200
 
 const useSession = async (attempt: Attempt, progress: Progress, session: Session, here: readonly Recipient[]): Promise<Told[]> => {
-  const { signal, pool, messagesPerConnection } = attempt
+  const { signal, pool, settings } = attempt
   const onAbort = (): void => session.wire.break({ kind: 'broken', how: 'aborted', text: 'the attempt was called off' })
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     return await sendOn(attempt, progress, session, here)
   } finally {
     signal.removeEventListener('abort', onAbort)
-    pool.give(session, messagesPerConnection)
+    pool.give(session, settings)
   }
 }
 

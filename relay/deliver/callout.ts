@@ -74,7 +74,7 @@ const askSession = async (session: Session, mailbox: Mailbox, { pool, settings }
     codes.push(heard.reply.code)
   }
   signal.removeEventListener('abort', onAbort)
-  pool.give(session, settings.messagesPerConnection)
+  pool.give(session, settings)
   const [mail = 0, rcpt = 0] = codes
   if (mail >= 300 || rcpt < 200 || rcpt >= 600) return 'unknown' // a host that refuses the null sender says nothing about the user
   return rcpt < 300 ? 'yes' : rcpt >= 500 ? 'no' : 'unknown'

@@ -10,6 +10,7 @@ import { hasEightBit } from './fit.ts'
 import { createPreparation } from './prepare.ts'
 import { givesUpAt } from './retry.ts'
 import type { Leaving } from './route.ts'
+import { settingsOn } from './settings.ts'
 import { share, siteOf, type DelivererOptions, type Shared, type Site } from './shared.ts'
 import { WireError } from './smtp-wire.ts'
 import { whyWaiting } from './why-waiting.ts'
@@ -57,7 +58,8 @@ const leavingOf = ({ domain, envelope }: Delivery): Leaving => ({ domain, mailFr
 type Prepare = ReturnType<typeof createPreparation>
 
 const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement> => {
-  const { options, settings, now, random } = shared
+  const { options, now, random } = shared
+  const settings = settingsOn(site.way, shared.settings)
   const snapshot = options.snapshot()
   if (site.way.kind === 'route' && site.way.route.hold) return settle(shared, delivery, { ended: onHold(delivery, site.way.route.manifest), notes: [], aborted: false })
   const started = performance.now()
@@ -67,7 +69,6 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   const result = await runAttempt({
     snapshot, resolver: shared.resolver, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
     opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }), needsExtensions: delivery.envelope.smtputf8 },
-    messagesPerConnection: site.messagesPerConnection,
     avoid: { isSlow: (address) => shared.slow.has(address, now()), note: (event) => shared.slow.note(event, now()) },
     contentFor: prepare(snapshot, delivery, content),
   })

@@ -1,4 +1,5 @@
 // Kept connections, by everything that makes two of them interchangeable. Touches sockets only to let go of them.
+import type { Settings } from './settings.ts'
 import { closeSession, openSession, type Opened, type Opening, type Session, type Target } from './session.ts'
 
 const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, credentials }: Target): string =>
@@ -8,10 +9,11 @@ export class Pool {
   readonly #idle = new Map<string, Session[]>()
   readonly #open = new Set<Session>()
   #sweeper: NodeJS.Timeout | undefined
-  readonly #idleMs: number
+  readonly #lookMs: number
 
-  constructor(idleMs: number) {
-    this.#idleMs = idleMs
+  /** How often idle connections are looked at, in ms. */
+  constructor(lookMs: number) {
+    this.#lookMs = lookMs
   }
 
   get size(): number {
@@ -41,14 +43,14 @@ export class Pool {
   }
 
   /** Back for the next message, unless it broke or has served enough. */
-  give(session: Session, messagesPerConnection: number): void {
+  give(session: Session, { messagesPerConnection, timeouts }: Pick<Settings, 'messagesPerConnection' | 'timeouts'>): void {
     if (session.wire.broken !== undefined || session.messages >= messagesPerConnection) return this.#drop(session)
-    session.idleSince = performance.now()
+    session.idleUntil = performance.now() + timeouts.idle
     const key = keyOf(session.target)
     const sessions = this.#idle.get(key)
     if (sessions) sessions.push(session)
     else this.#idle.set(key, [session])
-    this.#sweeper ??= setInterval(() => this.#sweep(), Math.max(20, Math.min(1000, this.#idleMs / 2))).unref()
+    this.#sweeper ??= setInterval(() => this.#sweep(), this.#lookMs).unref()
   }
 
   #drop(session: Session): void {
@@ -57,9 +59,9 @@ export class Pool {
   }
 
   #sweep(): void {
-    const oldest = performance.now() - this.#idleMs
+    const now = performance.now()
     for (const [key, sessions] of this.#idle) {
-      const kept = sessions.filter((session) => session.idleSince > oldest && session.wire.broken === undefined)
+      const kept = sessions.filter((session) => session.idleUntil > now && session.wire.broken === undefined)
       for (const session of sessions) if (!kept.includes(session)) this.#drop(session)
       if (kept.length > 0) this.#idle.set(key, kept)
       else this.#idle.delete(key)

@@ -28,7 +28,7 @@ export type Session = {
   greeting: string
   tls?: TlsSeen
   messages: number // transactions begun
-  idleSince: number
+  idleUntil: number // by performance.now(), in ms
 }
 
 export type Opened = { readonly kind: 'open'; readonly session: Session } | { readonly kind: 'failed'; readonly event: HostEvent }
@@ -48,7 +48,7 @@ export const openSession = async (target: Target, opening: Opening): Promise<Ope
   const socket = await dial(target, opening)
   if ('kind' in socket) return { kind: 'failed', event: socket }
   const wire = new Wire(socket, opening.watch, opening.settings.replyLimits, opening.transcript)
-  const session: Session = { target, wire, extensions: noExtensions, greeting: '', messages: 0, idleSince: 0 }
+  const session: Session = { target, wire, extensions: noExtensions, greeting: '', messages: 0, idleUntil: 0 }
   const event = await unlessCalledOff(session, opening)
   if (event === undefined) {
     opening.onOpen?.(session.tls === undefined ? 'none' : session.tls.verified ? 'verified' : 'unverified')

@@ -1,6 +1,8 @@
-// What a deliverer may be told: time-outs of RFC 5321 4.5.3.2 per phase, limits, and what only tests change.
+// What a deliverer may be told: time-outs of RFC 5321 4.5.3.2 per phase, limits, and what only tests change. Pure.
+import type { Way } from './route.ts'
 import type { ReplyLimits } from './smtp-wire.ts'
 import { defaultReplyLimits } from './smtp-wire.ts'
+import type { SiteLimits } from './throttle.ts'
 
 export type Timeouts = {
   readonly connect: number // all in ms
@@ -43,5 +45,24 @@ export const settingsFrom = ({ timeouts, ...rest }: SettingsInput): Settings => 
   ...defined(rest),
   timeouts: { ...defaultTimeouts, ...defined(timeouts ?? {}) },
 })
+
+/** What is counted for all processes together. */
+export const limitsOn = (way: Way, { connectionsPerSite }: Settings): SiteLimits => {
+  const { connections, ratePerMinute } = way.kind === 'route' ? way.route.limits : {}
+  return { connections: connections ?? connectionsPerSite, ratePerMinute }
+}
+
+/** What the DeliveryRoute says, before what holds for all. */
+export const settingsOn = (way: Way, settings: Settings): Settings => {
+  if (way.kind !== 'route') return settings
+  const { limits, timeouts } = way.route
+  const inMs = Object.fromEntries(Object.entries(timeouts).map(([phase, seconds]) => [phase, seconds * 1000])) as Partial<Timeouts>
+  return {
+    ...settings,
+    messagesPerConnection: limits.messagesPerConnection ?? settings.messagesPerConnection,
+    addressesPerAttempt: limits.addressesPerAttempt ?? settings.addressesPerAttempt,
+    timeouts: { ...settings.timeouts, ...inMs },
+  }
+}
 
 const defined = <T extends object>(given: T): T => Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T

@@ -4,7 +4,7 @@ import type { Log, Metrics } from '../report/index.ts'
 import type { Snapshot } from '../snapshot/index.ts'
 import { Pool } from './pool.ts'
 import { wayOf, type Leaving, type Way } from './route.ts'
-import { settingsFrom, type Settings, type SettingsInput } from './settings.ts'
+import { limitsOn, settingsFrom, type Settings, type SettingsInput } from './settings.ts'
 import { Sites } from './sites.ts'
 import { SlowHosts } from './slow-hosts.ts'
 import { Throttle, type SiteLimits } from './throttle.ts'
@@ -44,7 +44,7 @@ export const share = (options: DelivererOptions): Shared => {
     resolver: options.resolver ?? own(),
     now: options.now ?? Date.now,
     random: options.random ?? Math.random,
-    pool: new Pool(settings.timeouts.idle),
+    pool: new Pool(settings.timeouts.look),
     watch: new Watch(settings.timeouts.look),
     throttle: new Throttle(),
     sites: new Sites(),
@@ -52,16 +52,14 @@ export const share = (options: DelivererOptions): Shared => {
   }
 }
 
-export type Site = { readonly name: string; readonly way: Way; readonly limits: SiteLimits; readonly messagesPerConnection: number }
+export type Site = { readonly name: string; readonly way: Way; readonly limits: SiteLimits }
 
 /** A route's smarthosts are one site, a domain's deliverTo hosts are one; else the set of MX hosts, or the domain while they are not known. */
 export const siteOf = ({ options, settings, sites }: Pick<Shared, 'options' | 'settings' | 'sites'>, leaving: Leaving): Site => {
   const way = wayOf(options.snapshot(), leaving)
-  const limits = way.kind === 'route' ? way.route.limits : {}
   return {
     way,
     name: sites.nameOf(way, leaving.domain),
-    limits: { connections: limits.connections ?? settings.connectionsPerSite, ratePerMinute: limits.ratePerMinute },
-    messagesPerConnection: limits.messagesPerConnection ?? settings.messagesPerConnection,
+    limits: limitsOn(way, settings),
   }
 }

@@ -1,4 +1,5 @@
 // What holds mail for a domain in this process: the way it goes, and what limits it. Reads; changes nothing.
+import { settingsOn } from './settings.ts'
 import type { Shared, Site } from './shared.ts'
 
 export const whyWaiting = ({ throttle, now, settings }: Pick<Shared, 'throttle' | 'now' | 'settings'>, site: Site, domain: string): readonly string[] => {
@@ -9,7 +10,7 @@ export const whyWaiting = ({ throttle, now, settings }: Pick<Shared, 'throttle' 
   if (way.kind === 'route' && way.route.hold) lines.push(`${way.route.manifest} holds mail on this way`)
   const admission = throttle.admit(name, limits, now())
   if (admission.kind === 'not-now') lines.push(`not before ${new Date(admission.at).toISOString()}: ${admission.why} (${way.kind === 'route' ? way.route.manifest : 'default'})`)
-  if (admission.kind === 'wait') lines.push(`all ${limits.connections} connections are busy: the next message starts when one of them is done; an idle one is kept for ${settings.timeouts.idle / 1000} s`)
+  if (admission.kind === 'wait') lines.push(`all ${limits.connections} connections are busy: the next message starts when one of them is done; an idle one is kept for ${settingsOn(site.way, settings).timeouts.idle / 1000} s`)
   return lines
 }
 

@@ -159,6 +159,9 @@ export const mxHopSchema = z.object({
   tls: tlsPolicySchema.prefault({}),
 })
 
+/** Of a session with a next hop. */
+export const timedPhases = ['connect', 'greeting', 'tls', 'ehlo', 'auth', 'mail', 'rcpt', 'data', 'block', 'dot', 'idle'] as const
+
 export const routeSchema = z.object({
   namespace: name,
   name,
@@ -175,8 +178,10 @@ export const routeSchema = z.object({
       connections: z.number().int().positive().optional(),
       messagesPerConnection: z.number().int().positive().optional(),
       ratePerMinute: z.number().int().positive().optional(),
+      addressesPerAttempt: z.number().int().positive().optional(),
     })
     .prefault({}),
+  timeouts: z.partialRecord(z.enum(timedPhases), seconds).default({}), // how long to wait for the other side
   retrySchedule: name.optional(),
   hold: z.boolean().default(false),
 })

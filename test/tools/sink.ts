@@ -22,11 +22,12 @@ export type Arrival = {
 /** A reply line (or several with \n); 'hang' is silence for ever, 'drop' closes the connection; undefined: the usual answer. */
 export type Answer = string | undefined
 type Maybe<T> = T | Promise<T>
+export type SinkTls = { readonly key: string; readonly cert: string; readonly maxVersion?: 'TLSv1.1' }
 export type SinkRules = {
   readonly host?: string
   readonly port?: number
   readonly extensions?: readonly string[] // default: all below; [] with noEhlo for HELO only
-  readonly tls?: { readonly key: string; readonly cert: string }
+  readonly tls?: SinkTls
   readonly greeting?: () => Maybe<Answer>
   readonly command?: (verb: string, argument: string, session: number) => Maybe<Answer> // undefined: the usual answer
   readonly dot?: (arrival: Arrival) => Maybe<Answer>
@@ -183,7 +184,7 @@ class Session {
     if (verb === 'STARTTLS' && this.rules.tls) this.upgrade(this.rules.tls)
   }
 
-  private upgrade(tls: { key: string; cert: string }): void {
+  private upgrade(tls: SinkTls): void {
     if (this.buffer.length > 0) this.state.faults.push('commands pipelined behind STARTTLS')
     this.buffer = Buffer.alloc(0)
     this.socket.removeAllListeners('data')

@@ -1,5 +1,5 @@
 // The DeliveryRoutes of a snapshot. Pure.
-import type { DeliveryRoute } from '../../../crds/index.ts'
+import { secondsOf, type DeliveryRoute } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { titleOf } from '../input.ts'
 import type { RelayView } from '../judge.ts'
@@ -25,6 +25,7 @@ export const routesOf = ({ routes }: RelayView, world: World): SnapshotRoute[] =
       },
       nextHops: spec.nextHops.map((hop) => nextHopOf(hop, metadata.namespace, world)),
       limits: present(spec.limits ?? {}),
+      timeouts: Object.fromEntries(Object.entries(present(spec.timeouts ?? {})).map(([phase, wait]) => [phase, secondsOf(wait)])),
       hold: spec.hold,
       ...present({ createdAt: metadata.creationTimestamp, retrySchedule: spec.retryScheduleName }),
     }

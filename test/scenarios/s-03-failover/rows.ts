@@ -1,8 +1,11 @@
 // The failover table, one row each: what the primary host does the first time, and where the mail must be in the end.
+import { makeCertificate } from '../../tools/certificate.ts'
 import type { SinkRules } from '../../tools/sink.ts'
 
 export type Row = {
   readonly name: string
+  /** Its DeliveryRoute: gives up after a second, or wants TLS. */
+  readonly route?: 'hurried' | 'encrypted'
   /** Undefined: nobody listens there. */
   readonly primary: SinkRules | undefined
   /** secondary: at once, by the next host. primary: by the primary, the secondary never asked. failed: a notice. */
@@ -42,9 +45,25 @@ const secondOfTwo = (answer: string, again = answer): SinkRules => {
   return { command: (verb) => (verb === 'RCPT' ? (++count === 2 ? answer : count > 2 && again !== '' ? again : undefined) : undefined) }
 }
 
+const made = makeCertificate('mx.example')
+export const certificate = { key: made.key, cert: made.certificate }
+/** What no sender of today agrees to. */
+const oldTls = { ...certificate, maxVersion: 'TLSv1.1' } as const
+
 export const rows: readonly Row[] = [
   { name: 'nobody listens', primary: undefined, ends: 'secondary' },
   { name: 'lost before the greeting', primary: { greeting: () => 'drop' }, ends: 'secondary' },
+  { name: 'hangs before the greeting', route: 'hurried', primary: { greeting: () => 'hang' }, ends: 'secondary' },
+  { name: 'hangs at EHLO', route: 'hurried', primary: always({ EHLO: 'hang' }), ends: 'secondary' },
+  { name: 'hangs at MAIL', route: 'hurried', primary: always({ MAIL: 'hang' }), ends: 'secondary' },
+  { name: 'hangs at RCPT', route: 'hurried', primary: always({ RCPT: 'hang' }), ends: 'secondary' },
+  { name: 'hangs at DATA', route: 'hurried', primary: always({ DATA: 'hang' }), ends: 'secondary' },
+  { name: 'hangs after the dot', route: 'hurried', primary: onceAtDot('hang'), ends: 'primary' },
+  { name: 'TLS needed, not offered', route: 'encrypted', primary: {}, ends: 'secondary' },
+  { name: 'TLS needed, 454 to STARTTLS', route: 'encrypted', primary: { tls: certificate, ...always({ STARTTLS: '454 4.7.0 not now' }) }, ends: 'secondary' },
+  { name: 'TLS needed, its handshake fails', route: 'encrypted', primary: { tls: oldTls }, ends: 'secondary' },
+  { name: 'TLS needed, and there', route: 'encrypted', primary: { tls: certificate }, ends: 'primary' },
+  { name: 'TLS not needed, its handshake fails', primary: { tls: oldTls }, ends: 'primary' },
   { name: '421 at the greeting', primary: { greeting: () => '421 4.3.2 closing' }, ends: 'secondary' },
   { name: '451 at the greeting', primary: { greeting: () => '451 4.3.2 busy' }, ends: 'secondary' },
   { name: '554 at the greeting', primary: { greeting: () => '554 5.3.2 no mail here' }, ends: 'secondary' },
