@@ -30,8 +30,7 @@ export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1'
   }
 }
 
-/** On one machine clients are seen as they are. */
-const inputOf = ({ declared }: Gathered, made: Made): Input => ({ declared, made, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true })
+const inputOf = ({ declared }: Gathered, made: Made): Input => ({ declared, made, clusterDomain: 'cluster.local' })
 
 const problemOf = ({ object, type, status, reason, message, path = [], relay, section }: Condition, gathered: Gathered): Problem[] => {
   if (status !== 'False' || isConsequence({ reason, message, object }, gathered)) return []

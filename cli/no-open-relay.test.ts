@@ -60,7 +60,7 @@ const snapshotOf = (manifests: readonly Loose[]) => {
   const { documents } = documentsOf('given.yaml', manifests.map((one) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', ...one })).join('\n---\n'))
   const { declared, problems } = gather(documents)
   assert.deepEqual(problems, [])
-  const { snapshots } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true })
+  const { snapshots } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   return parseSnapshot(snapshots[0]!.snapshot)
 }
 

@@ -4,6 +4,8 @@ import type { ObjectRef } from './input.ts'
 export const reasons = {
   Accepted: 'the object is in force',
   SelfSigned: 'the listener is in force; its certificate is signed by a CA of our own',
+  AddressPreserved: 'clients come to the listener with their own address',
+  AddressRewritten: 'clients come to the listener with the address of a node, and no rule may trust one there',
   NotImplemented: 'a field is used that this release does not do yet',
   InvalidName: 'a text is no domain name',
   RelayNotFound: 'the MailRelay it names does not exist',
@@ -43,7 +45,7 @@ export type Condition = {
   readonly object: ObjectRef
   readonly relay?: string
   readonly section?: string
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'CredentialsReady'
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'SourceAddressPreserved' | 'CredentialsReady'
   readonly status: 'True' | 'False' | 'Unknown'
   readonly reason: Reason
   readonly message: string

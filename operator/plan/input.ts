@@ -28,8 +28,6 @@ export type Input = {
   readonly declared: Declared
   readonly made: Made
   readonly clusterDomain: string // cluster.local
-  /** Whether clients are seen with their own address; where they are not, no rule may trust one. */
-  readonly sourceAddressPreserved: (relay: string, listener: string) => boolean
 }
 
 /** What has to be made before the snapshot is whole. */

@@ -23,7 +23,7 @@ const declare = (given: Given): Declared => {
   return gathered.declared
 }
 
-const planned = (given: Given, made: Made = nothingMade, more: Partial<Input> = {}) => plan({ declared: declare(given), made, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true, ...more })
+const planned = (given: Given, made: Made = nothingMade, more: Partial<Input> = {}) => plan({ declared: declare(given), made, clusterDomain: 'cluster.local', ...more })
 
 const only = (given: Given, made?: Made): Snapshot => {
   const { snapshots } = planned(given, made)
@@ -76,6 +76,7 @@ const faults: readonly Fault[] = [
   { title: 'a DeliveryRoute whose credentials are not there', given: [main, ['DeliveryRoute', 'r', { nextHops: [{ smarthost: { host: 'a.example', credentialsSecretRef: { name: 'login' } }, tls: { mode: 'Verify' } }] }], ['Secret', 'login', { username: 'u' }]], on: 'r', reason: 'CredentialsNotFound', words: /Secret mail\/login lacks password/, path: 'spec.nextHops.0.smarthost.credentialsSecretRef.name' },
   { title: 'a DeliveryRoute with a client certificate that is not there', given: [main, ['DeliveryRoute', 'r', { nextHops: [{ mx: {}, tls: { mode: 'Verify', clientCertificateSecretRef: { name: 'c' } } }] }]], on: 'r', reason: 'CertificateNotFound', words: /mail\/c/ },
   { title: 'a list of recipients that fills a Secret by itself', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { ...sink, recipients: { mode: 'List', list: Array.from({ length: 9000 }, (_, n) => `${n}-${'x'.repeat(70)}`) } } }]], on: 'ours', reason: 'SnapshotTooBig', words: /one object has at most 524224/ },
+  { title: 'a Service that hides who comes', given: [['MailRelay', 'main', { hostname: 'a.b', service: { type: 'LoadBalancer' }, listeners: [submission({})] }]], on: 'main', reason: 'AddressRewritten', words: /no rule may trust an address here/, path: 'spec.service.type', type: 'SourceAddressPreserved' },
   { title: 'a DeliveryRoute whose RetrySchedule is not there', given: [main, ['DeliveryRoute', 'r', { retryScheduleName: 'gone' }]], on: 'r', reason: 'RetryScheduleNotFound', words: /gone/ },
 ]
 
@@ -118,8 +119,26 @@ for (const [field, given] of Object.entries(waiting)) {
   })
 }
 
+const services: readonly (readonly [service: object | undefined, proxied: boolean, plain: boolean])[] = [
+  [undefined, true, true],
+  [{ type: 'ClusterIP' }, true, true],
+  [{ type: 'NodePort' }, true, false],
+  [{ type: 'LoadBalancer' }, true, false],
+  [{ type: 'LoadBalancer', externalTrafficPolicy: 'Cluster' }, true, false],
+  [{ type: 'LoadBalancer', externalTrafficPolicy: 'Local' }, true, true],
+]
+for (const [service, proxied, plain] of services) {
+  test(`behind a Service ${JSON.stringify(service)} a listener ${plain ? 'keeps' : 'loses'} the address of its clients, one with PROXY headers keeps it`, () => {
+    const listeners = [{ name: 'proxied', protocol: 'SMTP', port: 25, proxyProtocol: { trustedCIDRs: ['10.1.1.1/32'] } }, { name: 'plain', protocol: 'SMTP', port: 26 }]
+    const relay: Given[number] = ['MailRelay', 'main', { hostname: 'a.b', listeners, ...(service && { service }) }]
+    assert.deepEqual(only([relay]).listeners.map(({ sourceAddressPreserved }) => sourceAddressPreserved), [proxied, plain])
+    const told = planned([relay]).conditions.filter(({ type }) => type === 'SourceAddressPreserved')
+    assert.deepEqual(told.map(({ section, status }) => [section, status]), [['proxied', String(proxied).replace(/^./, (c) => c.toUpperCase())], ['plain', plain ? 'True' : 'False']])
+  })
+}
+
 test('every reason of the table is given by a test here', () => {
-  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'NotImplemented'])
+  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NotImplemented'])
   assert.deepEqual(Object.keys(reasons).filter((reason) => !given.has(reason)), [])
 })
 
@@ -243,7 +262,7 @@ test('the password never reaches the snapshot, the salted hash does; without wha
 test('the plan is a function: the same input gives the same plan, and leaves the input as it was', () => {
   const declared = declare([main, ours, sender])
   const before = JSON.stringify(declared)
-  const input: Input = { declared, made: nothingMade, clusterDomain: 'cluster.local', sourceAddressPreserved: () => true }
+  const input: Input = { declared, made: nothingMade, clusterDomain: 'cluster.local' }
   assert.deepEqual(plan(input), plan(input))
   assert.equal(JSON.stringify(declared), before)
 })

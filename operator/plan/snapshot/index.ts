@@ -18,7 +18,7 @@ export const snapshotOf = (view: RelayView, world: World): SnapshotInput => {
   return {
     version: 1,
     relay: relayOf(view.relay, world),
-    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name)), world),
+    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name))),
     senders: sendersOf(view, world),
     domains: domainsOf(view, world),
     policies: policiesOf(view, world),

@@ -1,16 +1,16 @@
 // The listeners of a snapshot: ports to open, certificates, limits with units resolved. Pure.
 import { secondsOf, type ListenerSpec } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
-import { keyOf, titleOf } from '../input.ts'
+import { titleOf } from '../input.ts'
 import type { RelayView } from '../judge.ts'
 import { normalPatterns } from '../names.ts'
-import type { World } from '../world.ts'
+import { addressIsRewritten } from '../source-address.ts'
 import { certificateNameOf } from './certificates.ts'
 import { authOf } from './listener-auth.ts'
 import { bindPortOf } from './ports.ts'
 import { present } from './present.ts'
 
-export const listenersOf = (view: RelayView, known: ReadonlySet<string>, world: World): SnapshotInput['listeners'] =>
+export const listenersOf = (view: RelayView, known: ReadonlySet<string>): SnapshotInput['listeners'] =>
   view.listeners.map((listener) => {
     const certificate = certificateNameOf(view, listener)
     return {
@@ -21,7 +21,7 @@ export const listenersOf = (view: RelayView, known: ReadonlySet<string>, world: 
       bindPort: bindPortOf(listener.port),
       auth: [...authOf(listener)],
       foreignDomains: normalPatterns(listener.allowedSenders.foreignDomains),
-      sourceAddressPreserved: world.input.sourceAddressPreserved(keyOf(view.relay), listener.name),
+      sourceAddressPreserved: !addressIsRewritten(view.relay, listener),
       bareNewlines: listener.bareNewlines,
       limits: limitsOf(listener.limits),
       ...(known.has(certificate) && { tls: { certificate, ...present({ minVersion: listener.tls?.minVersion }) } }),

@@ -1,5 +1,6 @@
 // Nobody relays who was not named: every form of recipient, from everybody who is not entitled, to the end of DATA.
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { copyManifests, queueLength, startStandalone, type Standalone } from '../../tools/relay-process.ts'
 import { startSink, type Sink } from '../../tools/sink.ts'
@@ -40,13 +41,20 @@ export const story: Story = {
     ctx.step('XCLIENT and PROXY headers from strangers count for nothing')
     tried += await pretendingStrangers(mx, balanced)
 
-    ctx.note('attempts refused', tried)
     ctx.step('nothing was queued and nothing left')
     assert.equal(await queueLength(relay), 0)
     assert.deepEqual(sink.recipients(), [])
 
     ctx.step('and those who are entitled do pass')
     await theEntitledPass(relay, sink)
+
+    ctx.step('behind a Service that hides who comes, the address of the office is that of anybody')
+    await hideAddresses(manifests, mx)
+    const office = await greet(mx, officeAddress)
+    for (const [form, to] of recipients) tried += await mustNotPass(office, '<joe@somespammer.com>', to, `behind SNAT, ${form}`)
+    office.close()
+    assert.equal(await queueLength(relay), 0)
+    ctx.note('attempts refused', tried)
   },
 }
 
@@ -117,8 +125,25 @@ const theEntitledPass = async (relay: Standalone, sink: Sink): Promise<void> => 
   assert.deepEqual(sink.recipients().sort(), ['customer@elsewhere.example', 'fred@browncow.example'])
 }
 
-const greet = async (port: number): Promise<SmtpClient> => {
-  const client = await openSmtp(port)
+const officeAddress = '127.0.0.3'
+
+/** As if nodes had stood between: the same manifests, with a Service that puts their address in place of the client's. */
+const hideAddresses = async (manifests: string, mx: number): Promise<void> => {
+  const file = join(manifests, 'relay.yaml')
+  const passes = async (): Promise<boolean> => {
+    const client = await greet(mx, officeAddress)
+    await client.say('MAIL FROM:<a@printer.example>')
+    const { code } = await client.say('RCPT TO:<fred@spam-recipient.com>')
+    client.close()
+    return code === 250
+  }
+  assert.equal(await passes(), true, 'the office is trusted while its address is seen')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('  queue: {managed', '  service: {type: LoadBalancer, externalTrafficPolicy: Cluster}\n  queue: {managed'))
+  await until('the rule for the office to count no longer', async () => !(await passes()))
+}
+
+const greet = async (port: number, localAddress?: string): Promise<SmtpClient> => {
+  const client = await openSmtp(port, { ...(localAddress !== undefined && { localAddress }) })
   await client.say('EHLO somespammer.com')
   return client
 }
