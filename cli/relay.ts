@@ -17,6 +17,7 @@ type Options = {
   readonly socket: string
   readonly pod?: string
   readonly testMxPort?: string
+  readonly testUpkeep?: string
 }
 
 export const relayCommand = (program: Command): void => {
@@ -32,6 +33,7 @@ export const relayCommand = (program: Command): void => {
     .option('--socket <path>', 'admin socket', '/run/posthouse/admin.sock')
     .option('--pod <name>', 'name in leases, logs and traces (default: POD_NAME, else host and process)')
     .option('--test-mx-port <port>', 'for tests on one machine: MX hosts answer on this port and may be loopback')
+    .option('--test-upkeep <seconds>', 'for tests: the queue is kept tidy that often, and half bodies go at that age')
     .action(run)
 }
 
@@ -51,6 +53,7 @@ const run = async (options: Options): Promise<void> => {
     adminSocket: options.socket,
     log,
     ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
+    ...(options.testUpkeep !== undefined && { testUpkeepMs: Number(options.testUpkeep) * 1000 }),
   }).catch(endNotStarted)
   await untilSignal()
   await relay.stop()

@@ -44,7 +44,7 @@ const nextHop = proven(
   ],
 )
 
-const wait = (of: string, usual: string) => duration(`${of} ${usual} if absent.`, 1).optional()
+const wait = (of: string, usual: string) => duration(`${of} ${usual} if absent.`, '1d').optional()
 
 const timeouts = z
   .strictObject({

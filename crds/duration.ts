@@ -5,12 +5,12 @@ import { proven } from './schema.ts'
 const units = { w: 604_800, d: 86_400, h: 3600, m: 60, s: 1 } as const
 export const durationPattern = /^([0-9]{1,7}w)?([0-9]{1,7}d)?([0-9]{1,7}h)?([0-9]{1,7}m)?([0-9]{1,7}s)?$/
 
-/** Seconds; undefined where the text is no duration from 1 s to `longestDays`. */
-export const parseDuration = (text: string, longestDays = 30): number | undefined => {
+/** Seconds; undefined where the text is no duration from 1 s to `longest` seconds. */
+export const parseDuration = (text: string, longest = 30 * units.d): number | undefined => {
   if (!durationPattern.test(text)) return undefined
   const parts = text.matchAll(/([0-9]+)([wdhms])/g)
   const seconds = [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * units[unit as keyof typeof units], 0)
-  return seconds >= 1 && seconds <= longestDays * units.d ? seconds : undefined
+  return seconds >= 1 && seconds <= longest ? seconds : undefined
 }
 
 /** Seconds of a duration that its schema has already accepted. */
@@ -35,17 +35,19 @@ export const printDuration = (seconds: number): string => {
   return text === '' ? '0s' : text
 }
 
-/** A duration field. CEL sees a duration; its literals know no days. */
-export const duration = (description: string, longestDays = 30): z.ZodString =>
-  proven(
+/** A duration field of at most `longest`, such as 45m. CEL sees a duration; its literals know no days. */
+export const duration = (description: string, longest = '30d'): z.ZodString => {
+  const seconds = secondsOf(longest)
+  return proven(
     z.string().max(40),
-    `${description} A duration from 1s to ${longestDays}d, such as 90s, 1h30m or 5d.`,
+    `${description} A duration from 1s to ${longest}, such as ${seconds > 5 * units.d ? '90s, 1h30m or 5d' : '30s or 1m30s'}.`,
     [
       {
-        cel: `self >= duration('1s') && self <= duration('${longestDays * 24}h')`,
-        message: `a duration from 1s to ${longestDays}d`,
-        holds: (text) => parseDuration(text, longestDays) !== undefined,
+        cel: `self >= duration('1s') && self <= duration('${seconds}s')`,
+        message: `a duration from 1s to ${longest}`,
+        holds: (text) => parseDuration(text, seconds) !== undefined,
       },
     ],
     { format: 'duration', pattern: durationPattern.source }, // the format alone would take 1.5h and 2 days
   )
+}

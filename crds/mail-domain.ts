@@ -67,8 +67,8 @@ const inbound = proven(
 
 const rotation = proven(
   z.strictObject({
-    every: duration('How often a new key signs.', 400),
-    overlap: duration('How long before it signs a new key is made, so that its record can be published, and how long the record of the old one is to stay after.', 400).default('7d'),
+    every: duration('How often a new key signs.', '400d'),
+    overlap: duration('How long before it signs a new key is made, so that its record can be published, and how long the record of the old one is to stay after.', '400d').default('7d'),
   }),
   'When keys change. Absent: only by hand.',
   [

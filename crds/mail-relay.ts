@@ -24,7 +24,7 @@ const listenerLimits = z
     errors: count('Refused commands in one connection before it is closed with 421. 10 if absent.', 1000).optional(),
     commandTimeout: duration('Longest wait for a command (RFC 5321 4.5.3.2.7). 5m if absent.').optional(),
     dataTimeout: duration('Longest wait between two pieces of a message. 3m if absent.').optional(),
-    messageTimeout: duration('Longest time for the whole of one message. 30m if absent.').optional(),
+    messageTimeout: duration('Longest time for the whole of one message. 30m if absent.', '45m').optional(),
     greetingTimeout: duration('Longest wait for the PROXY header and for a TLS handshake. 30s if absent.').optional(),
   })
   .describe('Limits of this listener; what is absent keeps its default.')

@@ -19,6 +19,8 @@ export type RelayOptions = {
   readonly log?: Log
   /** For tests on one machine: the port of MX hosts (default 25), and whether an MX may be loopback. */
   readonly testMx?: { readonly port: number; readonly allowLoopback: boolean }
+  /** For tests: how often the queue is kept tidy, and how old a half body is when it goes, in ms. */
+  readonly testUpkeepMs?: number
 }
 
 export type RunningRelay = {
@@ -73,6 +75,7 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
     revision: () => current.revision,
     log,
     metrics,
+    ...(options.testUpkeepMs !== undefined && { limits: { upkeepEveryMs: options.testUpkeepMs, halfBodyMs: options.testUpkeepMs } }),
     composeNotice: createComposeNotice({ relay: () => current.snapshot.relay, schedule: () => scheduleOf(current.snapshot), metrics, log }),
   })
 }

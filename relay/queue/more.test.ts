@@ -11,7 +11,7 @@ import { encodeDelivery } from './record-wire.ts'
 import { createSubjects } from './subjects.ts'
 import { sweepChunks } from './upkeep.ts'
 import { silentLog } from '../report/index.ts'
-import type { Context } from './context.ts'
+import { usualLimits, type Context } from './context.ts'
 import type { Queue, ComposeNotice } from './types.ts'
 import type { QueueOptions } from './open.ts'
 
@@ -76,7 +76,7 @@ test('chunks without a message: an abandoned body is purged at once, a forgotten
   await forgotten.end()
   await (await write('abandoned')).abandon()
   assert.deepEqual(await bodies(), new Set(['forgotten']))
-  const context = { stream, subjects: createSubjects('sweep'), log: silentLog } as unknown as Context
+  const context = { stream, subjects: createSubjects('sweep'), log: silentLog, limits: usualLimits } as unknown as Context
   assert.equal(await sweepChunks(context, Date.now()), 0)
   assert.equal(await sweepChunks(context, Date.now() + 3_700_000), 1)
   assert.deepEqual(await bodies(), new Set())

@@ -15,7 +15,6 @@ import type { StoredRecord } from './stream.ts'
 import type { Deliverer } from './types.ts'
 import { overdueOf, removeEnded, sweepChunks, sweepEnds } from './upkeep.ts'
 
-const upkeepEveryMs = 300_000
 const passOnMs = 60_000
 
 export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string }
@@ -112,7 +111,7 @@ export class Owner {
 
   /** Housekeeping: the owner of lane 0 sweeps for all; everybody looks after schedules of his own lanes. */
   #keep(): void {
-    this.#cancelUpkeep = this.#context.clock.after(upkeepEveryMs, () => {
+    this.#cancelUpkeep = this.#context.clock.after(this.#context.limits.upkeepEveryMs, () => {
       void this.upkeep()
         .catch((error: unknown) => this.#context.log.error('BUG', { part: 'upkeep', error: String((error as Error).stack) }))
         .then(() => this.#stopped || this.#keep())

@@ -10,7 +10,6 @@ import type { Removal } from './removal.ts'
 import { deliveryToken } from './subjects.ts'
 import type { StoredRecord } from './stream.ts'
 
-export const chunkAgeMs = 3_600_000 // longer than any DATA may last
 export const overdueMs = 60_000
 export const mayFireForMs = 120_000
 
@@ -37,8 +36,8 @@ export const sweepEnds = async (context: Context, removal: Removal): Promise<voi
   }
 }
 
-/** Chunks older than any DATA may last, whose chunk 0 the leader does not have. */
-export const sweepChunks = async ({ stream, subjects, log }: Context, serverNow: number, olderThanMs = chunkAgeMs): Promise<number> => {
+/** Chunks of half bodies: old enough, and their chunk 0 the leader does not have. */
+export const sweepChunks = async ({ stream, subjects, log, limits }: Context, serverNow: number): Promise<number> => {
   const all = await stream.subjects(subjects.all('body'))
   if (!all) return 0
   const real = new Set([...all.keys()].filter((subject) => subject.endsWith('.0')).map(bodyId))
@@ -47,7 +46,7 @@ export const sweepChunks = async ({ stream, subjects, log }: Context, serverNow:
   for (const id of orphans) {
     const names = [...all.keys()].filter((subject) => bodyId(subject) === id)
     const newest = await newestOf(stream, names)
-    if (!newest || serverNow - newest.at < olderThanMs || (await stream.last(subjects.body(id, 0), 'leader')).kind !== 'missing') continue
+    if (!newest || serverNow - newest.at < limits.halfBodyMs || (await stream.last(subjects.body(id, 0), 'leader')).kind !== 'missing') continue
     if ((await stream.purge(subjects.bodyOf(id), newest.seq + 1)) !== undefined) swept++
     log.info('SWEPT', { body: id, chunks: names.length })
   }

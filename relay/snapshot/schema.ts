@@ -29,7 +29,7 @@ export const listenerLimitsSchema = z.object({
   errors: z.number().int().positive().default(10), // refused commands per connection before 421
   commandSeconds: seconds.default(300), // RFC 5321 4.5.3.2.7
   dataSeconds: seconds.default(180), // between two pieces of DATA
-  messageSeconds: seconds.default(1800), // the whole of one DATA; shorter than the sweep of half bodies (1 h)
+  messageSeconds: seconds.max(2700).default(1800), // the whole of one DATA: half bodies are swept after an hour
   greetingSeconds: seconds.default(30), // TLS handshake, PROXY header
 })
 
