@@ -87,10 +87,13 @@ const readRecipient = (state: State, transaction: Transaction, text: string): An
   return passRecipient(state, transaction, { mailbox, ...parameters.value })
 }
 
-/** RFC 5321 4.5.1: postmaster without a domain is ours; judged like any other mailbox. */
+/** RFC 5321 4.5.1: postmaster without a domain is ours: the one the relay names, or that of the first domain hosted here. Judged like any other mailbox. */
 const postmaster = (state: State): Mailbox => {
-  const { relay } = state.world.snapshot()
-  return (relay.postmaster === undefined ? undefined : splitMailbox(relay.postmaster)) ?? { local: 'postmaster', domain: relay.hostname }
+  const { relay, domains } = state.world.snapshot()
+  const hosted = domains.filter(({ inbound, listeners }) => inbound !== undefined && listeners.includes(state.listener.name)).map(({ domain }) => domain)
+  const named = relay.postmaster === undefined ? undefined : splitMailbox(relay.postmaster)
+  if (named !== undefined && hosted.includes(named.domain)) return named
+  return { local: 'postmaster', domain: hosted.find((domain) => domain === relay.hostname) ?? hosted[0] ?? relay.hostname }
 }
 
 const passRecipient = (state: State, transaction: Transaction, recipient: Recipient): Answer | Promise<Answer> => {
