@@ -5,12 +5,14 @@ import { joinLedger } from '../../tools/ledger.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { chance, mailsTo } from '../../tools/mails.ts'
 import { startTestNats, type TestNats } from '../../tools/nats.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
+import { addDomains, copyManifests, queuedRecipients, startFleet, type Relay } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
+import { openSmtp, sendMail } from '../../tools/smtp-client.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
 
 const count = 1000
+const late = { from: 'late@client.example', to: ['late@d0.example'], data: 'Subject: late\r\n\r\nlate\r\n' }
 
 export const story: Story = {
   title: '1,000 mails while NATS servers are killed, one of three at a time and then all at once: nothing is lost',
@@ -52,6 +54,29 @@ export const story: Story = {
     ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
     assert.deepEqual(ledger.lost, [])
     for (const text of sent.trouble.keys()) assert.match(text, /^4\d\d 4\.|^lost/, `a client was told something else than "try again": ${text}`)
+
+    ctx.step('all three stay away: the client is told 451 and why, and keeps its mail; past a minute the relay is not ready')
+    const [relay] = fleet.relays as [Relay, ...Relay[]]
+    await Promise.all([0, 1, 2].map((index) => nats.kill(index)))
+    const away = Date.now()
+    const client = await openSmtp(relay.ports.mx!)
+    await client.say('EHLO client.example')
+    const refused = await sendMail(client, late)
+    ctx.note('what the client was told', refused.data?.text ?? refused.mail.text)
+    ctx.note('after seconds', ((Date.now() - away) / 1000).toFixed(1))
+    assert.match(refused.data?.text ?? refused.mail.text, /^451 4\.3\.0 Not stored \(.+\); keep the message/)
+    if (Date.now() - away < 45_000) assert.equal(await relay.ready(), true, 'not ready though the queue has been away for less than a minute')
+    await until('a relay that is not ready', async () => !(await relay.ready()), 600_000, 500)
+    ctx.note('not ready after seconds', ((Date.now() - away) / 1000).toFixed(0))
+    assert.ok(Date.now() - away > 55_000, 'not ready within the minute')
+
+    ctx.step('they come back: ready again, and the same session goes on')
+    await Promise.all([0, 1, 2].map((index) => nats.restart(index)))
+    await until('a relay that is ready', () => relay.ready(), 300_000, 250)
+    const taken = await sendMail(client, late)
+    assert.equal(taken.data?.code, 250, JSON.stringify(taken))
+    client.close()
+    await until('the late mail at the next host', () => sink.recipients().includes('late@d0.example'), 120_000)
   },
 }
 
