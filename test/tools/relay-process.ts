@@ -89,6 +89,8 @@ export type RelayFleet = {
   readonly relays: Relay[]
   readonly snapshot: Snapshot
   ports(listener?: string): number[]
+  /** User name and password of a MailSender (namespace/name). */
+  credential(sender: string): { username: string; password: string }
   /** Starts number `index` again on its ports. */
   restart(index: number): Promise<Relay>
   stop(): Promise<void>
@@ -130,6 +132,7 @@ export const startFleet = async (options: {
     relays,
     snapshot,
     ports: (listener = 'mx') => relays.map((relay) => relay.ports[listener]!),
+    credential: (sender) => credentialIn(join(options.folder, 'data', 'made'), sender),
     restart: async (index) => (relays[index] = await startOne(index)),
     stop: async () => void (await Promise.all(relays.map((relay) => relay.stop(20_000)))),
   }
