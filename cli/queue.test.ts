@@ -61,6 +61,10 @@ const posthouse = (...args: string[]): Promise<Ran> =>
   })
 
 describe('posthouse queue', () => {
+  it('with an unknown word names its 8 commands and exits with 2', async () => {
+    const { err, code } = await posthouse('queue', 'bogus', '--socket', socket)
+    assert.deepEqual([code, /unknown command 'bogus': one of summary, list, show, hold, release, retry, bounce, delete/.test(err)], [2, true], err)
+  })
   it('sums 2 domains up, and 1 with --domain', async () => {
     const all = await posthouse('queue', '--socket', socket)
     assert.match(all.out, /READY\s+DEFERRED\s+HELD\s+DOMAIN\n0\s+1\s+0\s+slow\.example\n0\s+0\s+1\s+other\.example\n0\s+1\s+1\s+\(2 domains\)/)

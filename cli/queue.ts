@@ -9,7 +9,7 @@ type Filter = { readonly domain?: string; readonly sender?: string; readonly sta
 
 export const queueCommand = (program: Command): void => {
   const queue = program.command('queue').description('show and steer what waits in the queue')
-  filtered(queue.command('summary', { isDefault: true }).description('deliveries by domain (the default)')).action(summary)
+  filtered(queue.command('summary', { isDefault: true }).description('deliveries by domain (the default)')).allowExcessArguments().action(summary)
   filtered(queue.command('list').description('one line per delivery')).option('--limit <n>', 'at most this many', '1000').action(list)
   askingOptions(queue.command('show <id>').description('one delivery whole, with the message\'s headers')).action(show)
   const orders: [Order, string][] = [
@@ -37,7 +37,8 @@ const filterOf = ({ domain, sender, state, limit }: Filter): Record<string, unkn
   return { ...(domain !== undefined && { domain: domain.toLowerCase() }), ...(sender !== undefined && { sender }), ...(state !== undefined && { state }), ...(limit !== undefined && { limit: Number(limit) }) }
 }
 
-const summary = async (options: Asking & Filter): Promise<void> => {
+const summary = async (options: Asking & Filter, command: Command): Promise<void> => {
+  if (command.args.length > 0) throw new Failure(`unknown command '${command.args[0]}': one of ${command.parent!.commands.map((one) => one.name()).join(', ')}`)
   const rows = (await ask(options, 'summary', filterOf(options))) as DomainSummary[]
   if (options.json) return printJson(rows)
   if (rows.length === 0) return print(Object.keys(filterOf(options)).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')

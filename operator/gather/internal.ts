@@ -1,3 +1,3 @@
 export { documentsOf } from './documents.ts'
 export { gather } from './from-files.ts'
-export { nearMiss } from './near-miss.ts'
+export { nearMiss } from '../near-miss.ts'

@@ -1,7 +1,7 @@
 // From what zod found to problems a person can act on: path, what was expected, what stands there, the nearest right word. Pure.
 import type { z } from 'zod'
 import type { JsonSchema } from '../../crds/index.ts'
-import { didYouMean } from './near-miss.ts'
+import { didYouMean } from '../near-miss.ts'
 import type { Problem, ProblemCode } from './problem.ts'
 
 export type Mistake = Pick<Problem, 'code' | 'message' | 'suggestion'> & { readonly path: readonly PropertyKey[] }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { apiVersion, group, jsonSchemaOf, kindNamed, kinds, type AnyManifest, type JsonSchema, type Kind } from '../../crds/index.ts'
 import type { Namespace, Secret } from '../plan/index.ts'
 import { mistakesOf, type Mistake } from './mistakes.ts'
-import { didYouMean } from './near-miss.ts'
+import { didYouMean } from '../near-miss.ts'
 
 export type ReadObject =
   | { readonly kind: 'manifest'; readonly manifest: AnyManifest }

@@ -109,7 +109,7 @@ const relaysFor = (bench: Bench, object: AnyManifest, keys: readonly string[], p
   keys.filter((key) => {
     if (relays.has(key)) return true
     const exists = bench.world.relay(key) !== undefined
-    refuse(bench, object, [{ reason: exists ? 'RelayNotAccepted' : 'RelayNotFound', message: `MailRelay ${key} ${exists ? 'is not in force itself' : 'does not exist'}`, path }], { relay: key })
+    refuse(bench, object, [{ reason: exists ? 'RelayNotAccepted' : 'RelayNotFound', message: exists ? `MailRelay ${key} is not in force itself` : bench.world.missing('MailRelay', key), path }], { relay: key })
     return false
   })
 

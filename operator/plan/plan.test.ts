@@ -119,6 +119,17 @@ for (const [field, given] of Object.entries(waiting)) {
   })
 }
 
+const slips: readonly (readonly [what: string, given: Given, hint: string])[] = [
+  ['a MailRelay', [main, ['MailDomain', 'ours', { domain: 'ours.example', relayRefs: [{ name: 'mian' }] }]], 'MailRelay mail/mian does not exist; did you mean main?'],
+  ['a MailSender', [main, ours, sender, ['DeliveryRoute', 'r', { match: { senders: ['ap'] } }]], 'MailSender mail/ap does not exist; did you mean app? (DeliveryRoute mail/r holds without)'],
+  ['a Secret of another namespace, of which nothing is told', [main, ['DeliveryRoute', 'r', { nextHops: [{ smarthost: { host: 'a.example', credentialsSecretRef: { name: 'logn' } }, tls: { mode: 'Verify' } }] }], ['Secret', 'shop/login', { username: 'u' }]], 'Secret mail/logn does not exist'],
+  ['the domain of an address', [main, ours, ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@our.example'] }]], 'a@our.example: no MailDomain for our.example (did you mean ours.example?) is accepted, and no foreignDomains names it on MailRelay mail/main'],
+  ['a listener', [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'mxx' }], rules: [{ name: 'r', action: 'Deny' }] }]], 'MailRelay mail/main has no listener mxx, only mx, submission'],
+]
+for (const [what, given, hint] of slips) {
+  test(`a slip in the name of ${what}: ${hint}`, () => assert.deepEqual(refusals(planned(given).conditions).map(({ message }) => message), [hint]))
+}
+
 const services: readonly (readonly [service: object | undefined, proxied: boolean, plain: boolean])[] = [
   [undefined, true, true],
   [{ type: 'ClusterIP' }, true, true],

@@ -1,6 +1,9 @@
 // The input with indexes over it, and the consent of one namespace towards another. Pure.
 import type { DeliveryRoute, MailDomain, MailRelay, MailSender, Namespaces, RetrySchedule } from '../../crds/index.ts'
+import { didYouMean } from '../near-miss.ts'
 import { keyOf, type Input, type Secret } from './input.ts'
+
+type Named = 'MailRelay' | 'MailDomain' | 'MailSender' | 'RetrySchedule' | 'Secret'
 
 export type World = {
   readonly input: Input
@@ -12,6 +15,8 @@ export type World = {
   readonly relaysIn: (namespace: string) => readonly MailRelay[]
   /** Whether an object in `own` that says `whom` admits objects of `other`. */
   readonly admits: (whom: Namespaces, own: string, other: string) => boolean
+  /** "MailRelay mail/mian does not exist; did you mean main?", of the names in that namespace. */
+  readonly missing: (kind: Named, key: string) => string
   /** What a person should know who wonders why a selector does not pick this namespace; else nothing. */
   readonly aboutLabels: (namespace: string) => string
 }
@@ -29,9 +34,17 @@ export const worldOf = (input: Input): World => {
     schedule: (name) => schedules.get(name),
     secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
     relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
+    missing: (kind, key) => missing(kind, key, { MailRelay: relays, MailDomain: domains, MailSender: senders, RetrySchedule: schedules, Secret: secrets }[kind].keys()),
     admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),
     aboutLabels: (namespace) => (labels.has(namespace) ? '' : `; Namespace ${namespace} is not declared, so no selector sees its labels`),
   }
+}
+
+const missing = (kind: string, key: string, known: Iterable<string>): string => {
+  const name = key.slice(key.indexOf('/') + 1)
+  const beside = key.slice(0, key.length - name.length)
+  const hint = didYouMean(name, [...known].filter((other) => other.startsWith(beside)).map((other) => other.slice(beside.length)))
+  return `${kind} ${key} does not exist${hint === undefined ? '' : `; ${hint}`}`
 }
 
 const byKey = <T extends { readonly metadata: { readonly namespace: string; readonly name: string } }>(objects: readonly T[]): Map<string, T> =>

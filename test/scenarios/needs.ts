@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { eximIsHere } from '../tools/exim.ts'
 import { postfixIsHere } from '../tools/postfix.ts'
 
-export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'netns'
+export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl'
 
 const succeeds = (command: string, ...args: string[]): boolean => {
   try {
@@ -24,7 +24,6 @@ export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; read
   swaks: { isHere: () => succeeds('swaks', '--version') && succeeds('perl', '-MNet::SSLeay', '-e', '1'), install: 'apt-get install swaks libnet-ssleay-perl' },
   dkimpy: { isHere: () => succeeds('/usr/bin/python3', '-c', 'import dkim, nacl'), install: 'apt-get install python3-dkim python3-nacl' },
   openssl: { isHere: () => succeeds('openssl', 'version'), install: 'apt-get install openssl' },
-  netns: { isHere: () => isRoot() && succeeds('unshare', '--net', 'ip', 'link', 'set', 'lo', 'up'), install: 'apt-get install util-linux iproute2, and run it as root (a network namespace of its own)' },
 }
 
 /** Of the needs named, those that are not met. */

@@ -37,7 +37,7 @@ const dkimKeyIsMissing: Check<SeenDomain> = ({ domain, world }) => {
   const title = `Secret ${namespace}/${dkim.keySecretRef.name}`
   const path = ['spec', 'outbound', 'dkim', 'keySecretRef', 'name']
   const data = world.secret(namespace, dkim.keySecretRef.name)?.data
-  if (data === undefined) return { reason: 'KeyNotFound', message: `${title} does not exist`, path }
+  if (data === undefined) return { reason: 'KeyNotFound', message: world.missing('Secret', `${namespace}/${dkim.keySecretRef.name}`), path }
   const lacking = dkim.algorithms.flatMap((algorithm) => [`${algorithm}.key`, `${algorithm}.selector`]).filter((key) => data[key] === undefined)
   if (lacking.length > 0) return { reason: 'KeyNotFound', message: `${title} lacks ${lacking.join(', ')}`, path }
   const broken = dkim.algorithms.find((algorithm) => dkimKeyOf(data[`${algorithm}.key`]!, algorithm) === undefined || normalDomain(data[`${algorithm}.selector`]!.trim()) === undefined)

@@ -36,13 +36,13 @@ type SeenTarget = SeenPolicy & { readonly target: RelayPolicy['spec']['targetRef
 const targetIsMissing: Check<SeenTarget> = ({ policy, target, index, world }) => {
   const key = `${policy.metadata.namespace}/${target.name}`
   const found = { MailRelay: world.relay, MailDomain: world.domain, MailSender: world.sender }[target.kind](key)
-  return found === undefined ? { reason: 'TargetNotFound', message: `${target.kind} ${key} does not exist`, path: ['spec', 'targetRefs', index, 'name'] } : undefined
+  return found === undefined ? { reason: 'TargetNotFound', message: world.missing(target.kind, key), path: ['spec', 'targetRefs', index, 'name'] } : undefined
 }
 
 const listenerIsMissing: Check<SeenTarget> = ({ policy, target, index, world }) => {
   const relay = target.sectionName === undefined || target.kind !== 'MailRelay' ? undefined : world.relay(`${policy.metadata.namespace}/${target.name}`)
   if (relay === undefined || relay.spec.listeners.some(({ name }) => name === target.sectionName)) return undefined
-  return { reason: 'TargetNotFound', message: `${titleOf(relay)} has no listener ${target.sectionName}`, path: ['spec', 'targetRefs', index, 'sectionName'] }
+  return { reason: 'TargetNotFound', message: `${titleOf(relay)} has no listener ${target.sectionName}, only ${relay.spec.listeners.map(({ name }) => name).join(', ')}`, path: ['spec', 'targetRefs', index, 'sectionName'] }
 }
 
 export const refuseTarget: readonly Check<SeenTarget>[] = [
@@ -75,7 +75,7 @@ export const allowedSourcesOf = ({ spec }: RelayPolicy): string[] => spec.rules.
 export const senderOfRuleIsMissing = (policy: RelayPolicy, world: World): Violation | undefined => {
   for (const [index, { match }] of policy.spec.rules.entries()) {
     const unknown = senderKeys(match.senders, policy.metadata.namespace).filter((key) => world.sender(key) === undefined)
-    if (unknown.length > 0) return { reason: 'SenderNotFound', message: `MailSender ${unknown.join(', ')} does not exist; ${titleOf(policy)} holds without`, path: ['spec', 'rules', index, 'match', 'senders'] }
+    if (unknown.length > 0) return { reason: 'SenderNotFound', message: `${unknown.map((key) => world.missing('MailSender', key)).join('; ')} (${titleOf(policy)} holds without)`, path: ['spec', 'rules', index, 'match', 'senders'] }
   }
   return undefined
 }

@@ -7,7 +7,7 @@ import { pairFault } from './key-pair.ts'
 export const scheduleIsMissing = (name: string | undefined, world: World): Violation | undefined => {
   if (name === undefined) return undefined
   const path = ['spec', 'retryScheduleName']
-  return world.schedule(name) === undefined ? { reason: 'RetryScheduleNotFound', message: `RetrySchedule ${name} does not exist`, path } : undefined
+  return world.schedule(name) === undefined ? { reason: 'RetryScheduleNotFound', message: world.missing('RetrySchedule', name), path } : undefined
 }
 
 /** The certificate that we show to a next hop. */
@@ -16,7 +16,8 @@ export const clientCertificateIsMissing = (tls: TlsPolicyField, namespace: strin
   if (name === undefined) return undefined
   const at = [...path, 'tls', 'clientCertificateSecretRef', 'name']
   const data = world.secret(namespace, name)?.data
-  if (data?.['tls.crt'] === undefined || data['tls.key'] === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${name} does not exist or lacks tls.crt or tls.key`, path: at }
+  if (data === undefined) return { reason: 'CertificateNotFound', message: world.missing('Secret', `${namespace}/${name}`), path: at }
+  if (data['tls.crt'] === undefined || data['tls.key'] === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${name} lacks tls.crt or tls.key`, path: at }
   const fault = pairFault(data['tls.crt'], data['tls.key'])
   return fault === undefined ? undefined : { reason: 'CertificateInvalid', message: `Secret ${namespace}/${name}: ${fault}`, path: at }
 }

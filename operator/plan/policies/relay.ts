@@ -31,7 +31,7 @@ const certificateIsMissing: Check<SeenListener> = ({ relay, listener, index, wor
   if (ref === undefined) return undefined
   const secret = world.secret(namespace, ref.name)
   const path = ['spec', 'listeners', index, 'tls', 'secretRef', 'name']
-  if (secret === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${ref.name} does not exist`, path }
+  if (secret === undefined) return { reason: 'CertificateNotFound', message: world.missing('Secret', `${namespace}/${ref.name}`), path }
   const lacking = ['tls.crt', 'tls.key'].filter((key) => secret.data[key] === undefined)
   return lacking.length === 0 ? undefined : { reason: 'CertificateNotFound', message: `Secret ${namespace}/${ref.name} lacks ${lacking.join(' and ')}`, path }
 }

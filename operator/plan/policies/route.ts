@@ -21,7 +21,7 @@ const credentialsAreMissing: Check<SeenRoute> = ({ route, world }) => {
     if (name === undefined) continue
     const path = ['spec', 'nextHops', index, 'smarthost', 'credentialsSecretRef', 'name']
     const data = world.secret(namespace, name)?.data
-    if (data === undefined) return { reason: 'CredentialsNotFound', message: `Secret ${namespace}/${name} does not exist`, path }
+    if (data === undefined) return { reason: 'CredentialsNotFound', message: world.missing('Secret', `${namespace}/${name}`), path }
     const lacking = ['username', 'password'].filter((key) => (data[key] ?? '') === '')
     if (lacking.length > 0) return { reason: 'CredentialsNotFound', message: `Secret ${namespace}/${name} lacks ${lacking.join(' and ')}`, path }
   }
@@ -46,5 +46,5 @@ export const refuseRoute: readonly Check<SeenRoute>[] = [
 /** Not a reason to refuse: the other senders of the match still take the route. */
 export const senderOfMatchIsMissing = (route: DeliveryRoute, world: World): Violation | undefined => {
   const unknown = senderKeys(route.spec.match.senders, route.metadata.namespace).filter((key) => world.sender(key) === undefined)
-  return unknown.length === 0 ? undefined : { reason: 'SenderNotFound', message: `MailSender ${unknown.join(', ')} does not exist; ${titleOf(route)} holds without`, path: ['spec', 'match', 'senders'] }
+  return unknown.length === 0 ? undefined : { reason: 'SenderNotFound', message: `${unknown.map((key) => world.missing('MailSender', key)).join('; ')} (${titleOf(route)} holds without)`, path: ['spec', 'match', 'senders'] }
 }

@@ -2,6 +2,7 @@
 import { coversAddress, coversDomain, partsOf, type ListenerSpec, type MailDomain, type MailRelay, type MailSender } from '../../../crds/index.ts'
 import type { Check } from '../condition.ts'
 import { keyOf, titleOf } from '../input.ts'
+import { didYouMean } from '../../near-miss.ts'
 import { normalPattern, normalPatterns } from '../names.ts'
 import { authOf } from '../snapshot/listener-auth.ts'
 import type { World } from '../world.ts'
@@ -77,7 +78,10 @@ const admitsSender = (domain: MailDomain, sender: MailSender, world: World): boo
 const whyNot = (pattern: string, { sender, lenders, world }: SeenSender): string => {
   const wanted = partsOf(normalPattern(pattern) ?? pattern)
   const lender = lenders.get(wanted.domain)
-  if (lender === undefined) return `no MailDomain for ${wanted.domain} is accepted, and no foreignDomains names it`
+  if (lender === undefined) {
+    const hint = didYouMean(wanted.domain, [...lenders].filter(([, { domain }]) => domain.metadata.namespace === sender.metadata.namespace).map(([name]) => name))
+    return `no MailDomain for ${wanted.domain}${hint === undefined ? '' : ` (${hint})`} is accepted, and no foreignDomains names it`
+  }
   const { domain, lent } = lender
   if (!admitsSender(domain, sender, world)) return `MailDomain ${keyOf(domain)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, domain.metadata.namespace, world)}`
   return `MailDomain ${keyOf(domain)} lends only ${lent.join(', ')}`
