@@ -1,0 +1,254 @@
+// Against a server that misbehaves in every way we know of; what holds for a well-behaved one is shown in test/cluster.
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { startFakeKube, type FakeKube, type Fault } from '../../test/tools/fake-kube.ts'
+import { until } from '../../test/tools/until.ts'
+import { applyObject, applyStatus, Cache, createKube, createNotes, deleteObject, KubeError, Lease, listWatch, pathOf, readOne, type Change, type Kube, type KubeObject, type Resource } from './index.ts'
+
+const things: Resource = { group: 'test.example', version: 'v1', kind: 'Thing', plural: 'things', namespaced: true }
+const path = pathOf(things, { namespace: 'mail' })
+const thing = (name: string, value = 0): KubeObject => ({ metadata: { name, namespace: 'mail' }, spec: { value } })
+
+const withServer = async (t: TestContext): Promise<{ server: FakeKube; kube: Kube }> => {
+  const server = await startFakeKube()
+  t.after(() => server.close())
+  return { server, kube: createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 0 }) }
+}
+
+type Following = { readonly cache: Cache; readonly changes: Change[]; readonly troubles: KubeError[]; readonly stop: () => Promise<void> }
+
+const follow = (t: TestContext, kube: Kube, more: { silenceMs?: number } = {}): Following => {
+  const changes: Change[] = []
+  const troubles: KubeError[] = []
+  const cache = new Cache((change) => void changes.push(change))
+  const end = new AbortController()
+  const ended = listWatch({ kube, resource: things, namespace: 'mail', feed: cache, onTrouble: (error) => void troubles.push(error), random: () => 0, ...more }, end.signal)
+  const stop = async (): Promise<void> => (end.abort(), ended)
+  t.after(stop)
+  return { cache, changes, troubles, stop }
+}
+const valueOf = (cache: Cache, name: string): unknown => (cache.get(`mail/${name}`)?.spec as { value: number } | undefined)?.value
+
+describe('a request', () => {
+  const once = (fault: Fault): ((request: { count: number }) => Fault) => ({ count }) => (count === 1 ? fault : undefined)
+  for (const fault of [{ status: 429, retryAfter: 0 }, { status: 500 }, { status: 503 }, { status: 504 }, 'reset', 'half', 'no json'] as const) {
+    it(`is sent a 2nd time after ${JSON.stringify(fault)}`, async (t) => {
+      const { server, kube } = await withServer(t)
+      server.put(path, thing('a', 7))
+      server.fault = once(fault)
+      assert.deepEqual((await readOne(kube, things, { namespace: 'mail', name: 'a' }))?.spec, { value: 7 })
+      assert.equal(server.requests.length, 2)
+    })
+  }
+  it('waits for as long as Retry-After says, here 1 s', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.put(path, thing('a'))
+    server.fault = once({ status: 429, retryAfter: 1 })
+    const began = performance.now()
+    await readOne(kube, things, { namespace: 'mail', name: 'a' })
+    assert.ok(performance.now() - began >= 990)
+  })
+  it('gives up after 5 tries with the words of the server', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.fault = () => ({ status: 503 })
+    await assert.rejects(kube.call({ path }), (error: KubeError) => error.status === 503 && /GET .*things: made to say/.test(error.message))
+    assert.equal(server.requests.length, 5)
+  })
+  it('without an answer ends at its time-out of 100 ms', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.fault = () => 'hang'
+    await assert.rejects(kube.call({ path, timeoutMs: 100, tries: 1 }), (error: KubeError) => error.status === 0 && /in time/.test(error.message))
+  })
+  for (const status of [400, 401, 403, 404, 409, 410, 422]) {
+    it(`is not sent again after ${status}`, async (t) => {
+      const { server, kube } = await withServer(t)
+      server.fault = () => ({ status })
+      await assert.rejects(kube.call({ path }), (error: KubeError) => error.status === status)
+      assert.equal(server.requests.length, 1)
+    })
+  }
+  it('that is a POST is sent again after 429, which did nothing, and 0 times after a lost answer, which may have', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.fault = once({ status: 429, retryAfter: 0 })
+    await kube.call({ method: 'POST', path, body: thing('new') })
+    server.fault = ({ count }) => (count === 3 ? 'reset' : undefined)
+    await assert.rejects(kube.call({ method: 'POST', path, body: thing('newer') }), KubeError)
+    assert.equal(server.requests.length, 3)
+  })
+})
+
+describe('a list-watch', () => {
+  it('lists 1,201 objects in 3 pages, then tells what is added, changed and removed', async (t) => {
+    const { server, kube } = await withServer(t)
+    for (let n = 0; n < 1201; n++) server.put(path, thing(`t${n}`))
+    const { cache, changes } = follow(t, kube)
+    await until('the list', () => cache.size === 1201)
+    assert.equal(server.requests.filter((line) => line.includes('limit=500')).length, 3)
+    await until('the watch', () => server.watches() === 1)
+    server.put(path, thing('new', 1))
+    server.put(path, thing('new', 2))
+    server.remove(path, 't7')
+    await until('the events', () => changes.length === 1204)
+    assert.deepEqual(changes.slice(-3).map(({ key, before, after }) => [key, before !== undefined, after !== undefined]), [['mail/new', false, true], ['mail/new', true, true], ['mail/t7', true, false]])
+    assert.equal(cache.foundByList, 0)
+  })
+  for (const how of ['end', 'half', 'reset', { error: 500 }] as const) {
+    it(`goes on without a 2nd list after its watch ended by ${JSON.stringify(how)}, and misses nothing`, async (t) => {
+      const { server, kube } = await withServer(t)
+      server.put(path, thing('a', 1))
+      const { cache } = follow(t, kube)
+      await until('the watch', () => server.watches() === 1)
+      server.endWatches(how)
+      server.put(path, thing('a', 2))
+      await until('the change', () => valueOf(cache, 'a') === 2)
+      assert.equal(server.requests.filter((line) => line.includes('limit=')).length, 1)
+    })
+  }
+  it('lists again after 410 of a watch and after 410 in an event, and tells 2 changes it could not see and 1 removal', async (t) => {
+    const { server, kube } = await withServer(t)
+    for (const name of ['a', 'b']) server.put(path, thing(name, 1))
+    const { cache } = follow(t, kube)
+    await until('the watch', () => server.watches() === 1)
+    server.mute()
+    server.put(path, thing('a', 2))
+    server.remove(path, 'b')
+    server.compact()
+    server.endWatches('end')
+    await until('a new list', () => valueOf(cache, 'a') === 2 && cache.size === 1)
+    assert.equal(cache.foundByList, 2)
+    await until('the watch', () => server.watches() === 1)
+    server.mute()
+    server.put(path, thing('a', 3))
+    server.compact()
+    server.endWatches({ error: 410 })
+    await until('another list', () => valueOf(cache, 'a') === 3)
+  })
+  it('moves on by bookmarks, so that 0 lists are needed when old versions are forgotten', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.put(path, thing('a', 1))
+    const { cache } = follow(t, kube)
+    await until('the watch', () => server.watches() === 1)
+    server.compact()
+    server.bookmark()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    server.endWatches('end')
+    server.put(path, thing('a', 2))
+    await until('the change', () => valueOf(cache, 'a') === 2)
+    assert.equal(server.requests.filter((line) => line.includes('limit=')).length, 1)
+  })
+  it('takes a watch that is silent for 300 ms for dead and begins another', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.put(path, thing('a', 1))
+    const { cache } = follow(t, kube, { silenceMs: 300 })
+    await until('the watch', () => server.watches() === 1)
+    server.mute()
+    server.put(path, thing('a', 2))
+    await until('the change', () => valueOf(cache, 'a') === 2)
+  })
+  it('whose first 7 lists fail in every way is there in the end, and has told of the trouble', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.put(path, thing('a', 1))
+    const faults: Fault[] = [{ status: 403 }, { status: 401 }, 'no json', 'reset', 'half', { status: 429, retryAfter: 0 }, { status: 500 }]
+    server.fault = ({ count }) => faults[count - 1]
+    const { cache, troubles } = follow(t, kube)
+    await until('the list', () => valueOf(cache, 'a') === 1, 60_000)
+    assert.deepEqual(troubles.map(({ status }) => status).slice(0, 2), [403, 401])
+  })
+  it('sees each of 300 changes, though its watch is cut 20 times in between', async (t) => {
+    const { server, kube } = await withServer(t)
+    const { cache } = follow(t, kube)
+    await until('the watch', () => server.watches() === 1)
+    const hows = ['end', 'half', 'reset'] as const
+    for (let n = 0; n < 300; n++) {
+      server.put(path, thing(`t${n % 10}`, n))
+      if (n % 15 === 14) server.endWatches(hows[n % 3]!)
+      if (n % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await until('the last of each', () => Array.from({ length: 10 }, (_, n) => valueOf(cache, `t${n}`)).every((value, n) => value === 290 + n), 60_000)
+    assert.equal(cache.foundByList, 0)
+  })
+})
+
+describe('apply and delete', () => {
+  it('apply sends one PATCH as our field manager, with force', async (t) => {
+    const { server, kube } = await withServer(t)
+    await applyObject(kube, things, thing('a', 3))
+    assert.deepEqual(server.requests, [`PATCH ${path}/a?fieldManager=posthouse&force=true`])
+    assert.deepEqual(server.objects(path).map(({ spec, kind, apiVersion }) => ({ spec, kind, apiVersion })), [{ spec: { value: 3 }, kind: 'Thing', apiVersion: 'test.example/v1' }])
+  })
+  it('the status of an object that is gone is no error, and makes 0 objects', async (t) => {
+    const { server, kube } = await withServer(t)
+    assert.equal(await applyStatus(kube, things, thing('gone'), { x: 1 }), undefined)
+    assert.equal(server.objects(path).length, 0)
+  })
+  it('deleting twice is as good as once', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.put(path, thing('a'))
+    for (let n = 0; n < 2; n++) await deleteObject(kube, things, thing('a'))
+    assert.equal(server.objects(path).length, 0)
+  })
+})
+
+describe('a lease', () => {
+  const times = { lastsMs: 1000, renewWithinMs: 700, everyMs: 100 }
+  const never = new AbortController().signal
+  const lease = (kube: Kube, holder: string): Lease => new Lease({ kube, namespace: 'mail', name: 'operator', holder, times })
+  it('has 1 holder; when it cannot renew it says so before another of 2 begins', async (t) => {
+    const { server, kube } = await withServer(t)
+    const log: string[] = []
+    const act = async (holder: string): Promise<void> => {
+      const own = lease(kube, holder)
+      await own.acquire(never)
+      log.push(`${holder} begins`)
+      await own.keep(never)
+      log.push(`${holder} stops`)
+    }
+    const first = act('one')
+    await until('the first to begin', () => log.length === 1)
+    const end = new AbortController()
+    t.after(() => end.abort())
+    const other = lease(kube, 'two')
+    const second = other.acquire(end.signal).then(() => log.push('two begins'))
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    assert.deepEqual(log, ['one begins'])
+    server.fault = ({ method }) => (method === 'PUT' ? { status: 500 } : undefined)
+    await first
+    server.fault = () => undefined
+    await second
+    assert.deepEqual(log, ['one begins', 'one stops', 'two begins'])
+  })
+  it('that is released goes to another at once, not after its 1 s', async (t) => {
+    const { kube } = await withServer(t)
+    const one = lease(kube, 'one')
+    await one.acquire(never)
+    const two = lease(kube, 'two')
+    const waiting = two.acquire(never)
+    await one.release()
+    await waiting
+  })
+  it('of 5 who claim it in the same moment goes to 1', async (t) => {
+    const { kube } = await withServer(t)
+    const end = new AbortController()
+    const holders: string[] = []
+    const all = ['a', 'b', 'c', 'd', 'e'].map((name) => lease(kube, name).acquire(end.signal).then(() => void holders.push(name)).catch(() => undefined))
+    await until('a holder', () => holders.length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    end.abort()
+    await Promise.all(all)
+    assert.equal(holders.length, 1)
+  })
+})
+
+it('the same words about the same object are 1 Event, written again after 10 minutes with a count', async (t) => {
+  const { server, kube } = await withServer(t)
+  let now = 1_700_000_000_000
+  const notes = createNotes({ kube, controller: 'posthouse.dev/operator', instance: 'test', now: () => now, onTrouble: (error) => assert.fail(error) })
+  const about = { apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', namespace: 'mail', name: 'main', uid: 'u' }
+  const tell = (text: string) => notes.tell({ about, type: 'Warning', reason: 'Conflict', action: 'Plan', text })
+  for (const text of ['a', 'a', 'b', 'a']) await tell(text)
+  const events = () => server.objects('/apis/events.k8s.io/v1/namespaces/mail/events')
+  assert.deepEqual(events().map(({ note }) => note), ['a', 'b'])
+  now += 700_000
+  await tell('a')
+  assert.deepEqual(events().map(({ series }) => (series as { count: number } | undefined)?.count), [2, undefined])
+})

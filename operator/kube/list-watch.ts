@@ -1,0 +1,130 @@
+// Follows one collection: a list, then what changes, for ever. Whatever ends a watch, it goes on from where it was; where that is gone, it lists again.
+//   1. list in pages (or as a watch that begins with everything, where the server does that)   2. watch from its version
+//   3. a line is an event; a bookmark moves the version   4. trouble waits, doubling, and starts at 2, or at 1 after 410
+import type { IncomingMessage } from 'node:http'
+import { StringDecoder } from 'node:string_decoder'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { KubeError, noAnswer, waitBefore } from './kube-error.ts'
+import type { Call, Kube } from './request.ts'
+import { pathOf, type KubeObject, type Resource } from './resource.ts'
+
+/** What is told, in order; `replace` first. */
+export type Feed = {
+  /** Everything there is, at once: what is missing here is gone. */
+  replace(objects: readonly KubeObject[]): void
+  upsert(object: KubeObject): void
+  remove(object: KubeObject): void
+}
+
+export type ListWatchOptions = {
+  readonly kube: Kube
+  readonly resource: Resource
+  readonly namespace?: string | undefined
+  readonly labelSelector?: string
+  /** Only the metadata travels: for Secrets, whose contents nobody should list. */
+  readonly metadataOnly?: boolean
+  readonly feed: Feed
+  readonly onTrouble?: (error: KubeError) => void
+  /** A watch that says nothing for so long, not even a bookmark, is taken for dead; 90 s if absent. */
+  readonly silenceMs?: number
+  readonly random?: () => number
+}
+
+const pageSize = 500
+
+/** Ends only by the signal. */
+export const listWatch = async (options: ListWatchOptions, signal: AbortSignal): Promise<void> => {
+  const random = options.random ?? Math.random
+  let version: string | undefined
+  let failures = 0
+  while (!signal.aborted) {
+    try {
+      version ??= await listAll(options, signal)
+      for await (const seen of watchFrom(options, version, signal)) {
+        version = seen
+        failures = 0
+      }
+      failures += 1 // a watch that ends at once, again and again, must not become a storm
+      if (failures > 1) await pause(waitBefore(failures, undefined, random()), signal)
+    } catch (error) {
+      if (signal.aborted) return
+      const trouble = error instanceof KubeError ? error : noAnswer('watch', String((error as Error).stack))
+      if (trouble.status === 410) version = undefined
+      else options.onTrouble?.(trouble)
+      failures += 1
+      await pause(waitBefore(failures, trouble.retryAfterMs, random()), signal)
+    }
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined)
+
+type List = { readonly metadata: { readonly resourceVersion: string; readonly continue?: string }; readonly items: readonly KubeObject[] | null }
+
+/** All pages, then `replace`; the version to watch from. A page that came too late (410) starts the list anew. */
+const listAll = async (options: ListWatchOptions, signal: AbortSignal): Promise<string> => {
+  const objects: KubeObject[] = []
+  let next: string | undefined
+  for (;;) {
+    const page = await options.kube.call<List>({ ...ask(options, 'List'), query: { ...queryOf(options), limit: pageSize, continue: next }, signal })
+    for (const item of page.items ?? []) objects.push(item)
+    next = page.metadata.continue || undefined
+    if (next !== undefined) continue
+    options.feed.replace(objects)
+    return page.metadata.resourceVersion
+  }
+}
+
+const ask = ({ resource, namespace, metadataOnly }: ListWatchOptions, list: '' | 'List'): Call => ({
+  path: pathOf(resource, { namespace }),
+  ...(metadataOnly === true && { accept: `application/json;as=PartialObjectMetadata${list};g=meta.k8s.io;v=v1` }),
+})
+const queryOf = ({ labelSelector }: ListWatchOptions): NonNullable<Call['query']> => ({ labelSelector })
+
+type Event = { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'; readonly object: KubeObject & { readonly code?: number; readonly reason?: string; readonly message?: string } }
+
+/** Yields the version after each event; ends when the server ends the watch, which it does every few minutes. */
+async function* watchFrom(options: ListWatchOptions, version: string, signal: AbortSignal): AsyncGenerator<string> {
+  const random = options.random ?? Math.random
+  const silenceMs = options.silenceMs ?? 90_000
+  const query = { ...queryOf(options), watch: true, resourceVersion: version, allowWatchBookmarks: true, timeoutSeconds: 240 + Math.round(random() * 60) }
+  const answer = await options.kube.open({ ...ask(options, ''), query, timeoutMs: silenceMs, signal })
+  try {
+    for await (const line of linesOf(answer, silenceMs)) {
+      const { type, object } = eventIn(line)
+      if (type === 'ERROR') throw new KubeError({ status: object.code ?? 0, reason: object.reason ?? 'Unknown', message: `watch of ${options.resource.plural}: ${object.message ?? 'an error without words'}` })
+      if (type === 'DELETED') options.feed.remove(object)
+      else if (type !== 'BOOKMARK') options.feed.upsert(object)
+      yield object.metadata.resourceVersion!
+    }
+  } finally {
+    answer.destroy()
+  }
+}
+
+const eventIn = (line: string): Event => {
+  try {
+    return JSON.parse(line) as Event
+  } catch {
+    throw noAnswer('watch', `an event is no JSON: ${line.slice(0, 100)}`)
+  }
+}
+
+/** Whole lines; half a line at the end is dropped: its event comes again from the version before it. */
+async function* linesOf(answer: IncomingMessage, silenceMs: number): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8')
+  const timer = setTimeout(() => answer.destroy(new Error(`nothing was said for ${silenceMs / 1000} s`)), silenceMs)
+  let rest = ''
+  try {
+    for await (const piece of answer) {
+      timer.refresh()
+      const lines = (rest + decoder.write(piece as Buffer)).split('\n')
+      rest = lines.pop()!
+      yield* lines.filter((line) => line !== '')
+    }
+  } catch (error) {
+    throw error instanceof KubeError ? error : noAnswer('watch', (error as Error).message)
+  } finally {
+    clearTimeout(timer)
+  }
+}

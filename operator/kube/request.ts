@@ -1,0 +1,109 @@
+// One way to the API server: JSON in, JSON out, with a time-out, and tries again where asking again may help and does no harm.
+import { request as overHttp, type IncomingMessage, type OutgoingHttpHeaders, type RequestOptions } from 'node:http'
+import { request as overHttps } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorOf, KubeError, mayPass, noAnswer, waitBefore } from './kube-error.ts'
+
+export type Call = {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly body?: unknown
+  readonly contentType?: string
+  readonly accept?: string
+  /** Until the whole answer is there; 30 s if absent. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** How often to ask at most; 5 if absent. */
+  readonly tries?: number
+}
+
+/** Where the server is, and what each request to it carries: credentials may change from one to the next. */
+export type Access = { readonly server: URL; prepare(): Promise<Prepared> }
+export type Prepared = Omit<RequestOptions, 'headers'> & { readonly headers: OutgoingHttpHeaders }
+
+export type Kube = {
+  /** Throws KubeError. 429, 5xx and lost connections are tried again (POST only where it was refused before it did anything). */
+  call<T = unknown>(call: Call): Promise<T>
+  /** The answer as it comes, once its head says 200; for watches. */
+  open(call: Call): Promise<IncomingMessage>
+  /** Requests sent so far, by method: what a quiet operator must not do is counted here. */
+  readonly sent: Readonly<Record<string, number>>
+}
+
+export const createKube = (access: Access, options: { readonly random?: () => number } = {}): Kube => {
+  const random = options.random ?? Math.random
+  const sent: Record<string, number> = {}
+  const begin = async (call: Call): Promise<IncomingMessage> => {
+    const method = call.method ?? 'GET'
+    sent[method] = (sent[method] ?? 0) + 1
+    return send(access.server, await access.prepare(), call)
+  }
+  const once = async <T>(call: Call): Promise<T> => {
+    const text = await wholeOf(call, begin)
+    try {
+      return (text === '' ? undefined : JSON.parse(text)) as T
+    } catch {
+      throw noAnswer(titleOf(call), `the answer is no JSON: ${text.slice(0, 100)}`)
+    }
+  }
+  return {
+    sent,
+    open: begin,
+    call: async <T>(call: Call): Promise<T> => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await once<T>(call)
+        } catch (error) {
+          if (attempt >= (call.tries ?? 5) || !mayTryAgain(call, error) || call.signal?.aborted) throw error
+          await sleep(waitBefore(attempt, (error as KubeError).retryAfterMs, random()), undefined, { ...(call.signal && { signal: call.signal }) })
+        }
+      }
+    },
+  }
+}
+
+const titleOf = ({ method = 'GET', path }: Call): string => `${method} ${path}`
+
+/** A POST whose answer was lost may have made its object: made again it would be a second one, or a conflict that is none. */
+const mayTryAgain = ({ method }: Call, error: unknown): boolean => mayPass(error) && (method !== 'POST' || (error as KubeError).status === 429)
+
+const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMessage> => {
+  const { method = 'GET', path, query, body, contentType = 'application/json', accept = 'application/json', signal } = call
+  const payload = body === undefined ? undefined : JSON.stringify(body)
+  const headers = { ...prepared.headers, accept, ...(payload !== undefined && { 'content-type': contentType, 'content-length': Buffer.byteLength(payload) }) }
+  const options: RequestOptions = { ...prepared, method, headers, ...(signal && { signal }) }
+  const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}${queryOf(query)}`, server)
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, options, resolve)
+    request.setTimeout(call.timeoutMs ?? 30_000, () => request.destroy(new Error('no answer in time')))
+    request.once('error', (error) => reject(noAnswer(titleOf(call), error.message)))
+    request.end(payload)
+  }).then(async (answer) => refusedOr(answer as IncomingMessage, call))
+}
+
+const queryOf = (query: Call['query'] = {}): string => {
+  const given = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value))
+  return given.size === 0 ? '' : `?${given.toString()}`
+}
+
+const refusedOr = async (answer: IncomingMessage, call: Call): Promise<IncomingMessage> => {
+  if (answer.statusCode! < 300) return answer
+  throw errorOf(answer.statusCode!, await textOf(answer, call), answer.headers['retry-after'], titleOf(call))
+}
+
+const wholeOf = async (call: Call, begin: (call: Call) => Promise<IncomingMessage>): Promise<string> => textOf(await begin(call), call)
+
+const textOf = async (answer: IncomingMessage, call: Call): Promise<string> => {
+  const timer = setTimeout(() => answer.destroy(new Error('the answer did not end in time')), call.timeoutMs ?? 30_000)
+  try {
+    const pieces: Buffer[] = []
+    for await (const piece of answer) pieces.push(piece as Buffer)
+    return Buffer.concat(pieces).toString('utf8')
+  } catch (error) {
+    throw noAnswer(titleOf(call), (error as Error).message)
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,152 @@
+// An API server small enough to be made to misbehave: lists in pages, watches with bookmarks, versions, conflicts; and faults where a test asks for them.
+// What it does well is tested against a real one too (test/cluster).
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { KubeObject } from '../../operator/kube/index.ts'
+
+/** What to do to a request instead of answering it; undefined: answer it. */
+export type Fault = { readonly status: number; readonly retryAfter?: number } | 'reset' | 'hang' | 'half' | 'no json' | undefined
+
+export type FakeKube = {
+  readonly url: URL
+  /** Method and path with query of each request, in order. */
+  readonly requests: string[]
+  fault: (request: { readonly method: string; readonly path: string; readonly query: URLSearchParams; readonly count: number }) => Fault
+  put(path: string, object: KubeObject): void
+  remove(path: string, name: string): void
+  objects(path: string): KubeObject[]
+  /** Ends every watch: at once, in the middle of a line, or with an ERROR event. */
+  endWatches(how: 'end' | 'half' | 'reset' | { readonly error: number }): void
+  /** Watches stay open and say nothing more. */
+  mute(): void
+  bookmark(): void
+  /** Versions up to now are forgotten: who watches from one of them gets 410. */
+  compact(): void
+  watches(): number
+  close(): Promise<void>
+}
+
+type Watch = { readonly path: string; readonly answer: ServerResponse; muted: boolean }
+type Event = { readonly version: number; readonly path: string; readonly type: string; readonly object: KubeObject }
+
+export const startFakeKube = async (): Promise<FakeKube> => {
+  const state = { version: 100, oldest: 0, store: new Map<string, KubeObject>(), log: [] as Event[], watches: new Set<Watch>(), requests: [] as string[] }
+  const keyOf = (path: string, name: string): string => `${path}/${name}`
+  const inside = (path: string): KubeObject[] => [...state.store].filter(([key]) => key.startsWith(`${path}/`)).map(([, object]) => object)
+  const record = (path: string, type: string, object: KubeObject): void => {
+    const event = { version: state.version, path, type, object }
+    state.log.push(event)
+    for (const watch of state.watches) if (watch.path === path && !watch.muted) watch.answer.write(lineOf(event))
+  }
+  const save = (path: string, object: KubeObject): KubeObject => {
+    const before = state.store.get(keyOf(path, object.metadata.name))
+    state.version += 1
+    const saved = { ...object, metadata: { uid: `uid-${state.version}`, ...before?.metadata, ...object.metadata, resourceVersion: String(state.version) } }
+    state.store.set(keyOf(path, object.metadata.name), saved)
+    record(path, before ? 'MODIFIED' : 'ADDED', saved)
+    return saved
+  }
+  const drop = (path: string, name: string): boolean => {
+    const before = state.store.get(keyOf(path, name))
+    if (!before) return false
+    state.version += 1
+    state.store.delete(keyOf(path, name))
+    record(path, 'DELETED', { ...before, metadata: { ...before.metadata, resourceVersion: String(state.version) } })
+    return true
+  }
+
+  const list = (path: string, query: URLSearchParams): object => {
+    const all = inside(path).toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))
+    const limit = Number(query.get('limit') ?? all.length)
+    const from = Number(query.get('continue') ?? 0)
+    const more = from + limit < all.length
+    return { kind: 'List', metadata: { resourceVersion: String(state.version), ...(more && { continue: String(from + limit) }) }, items: all.slice(from, from + limit) }
+  }
+  const watch = (path: string, query: URLSearchParams, answer: ServerResponse): void => {
+    const since = Number(query.get('resourceVersion'))
+    if (since < state.oldest) return say(answer, 410, statusOf(410, 'Expired'))
+    answer.writeHead(200, { 'content-type': 'application/json' })
+    answer.flushHeaders()
+    for (const event of state.log) if (event.path === path && event.version > since) answer.write(lineOf(event))
+    const own: Watch = { path, answer, muted: false }
+    state.watches.add(own)
+    answer.once('close', () => state.watches.delete(own))
+  }
+  const change = async (request: IncomingMessage, path: string, answer: ServerResponse): Promise<void> => {
+    const body = await bodyOf(request)
+    const isStatus = path.endsWith('/status')
+    const own = isStatus ? path.slice(0, -'/status'.length) : path
+    const [collection, name] = request.method === 'POST' ? [path, body.metadata.name] : [own.slice(0, own.lastIndexOf('/')), own.slice(own.lastIndexOf('/') + 1)]
+    const before = state.store.get(keyOf(collection, name))
+    if (request.method === 'POST' && before) return say(answer, 409, statusOf(409, 'AlreadyExists'))
+    if (request.method === 'PUT' && body.metadata.resourceVersion !== before?.metadata.resourceVersion) return say(answer, 409, statusOf(409, 'Conflict'))
+    if (isStatus && !before) return say(answer, 404, statusOf(404, 'NotFound'))
+    if (request.method === 'DELETE') return drop(collection, name) ? say(answer, 200, {}) : say(answer, 404, statusOf(404, 'NotFound'))
+    say(answer, before ? 200 : 201, save(collection, request.method === 'PATCH' ? { ...before, ...body, metadata: { ...before?.metadata, ...body.metadata } } : body))
+  }
+  const fake: Pick<FakeKube, 'fault'> = { fault: () => undefined }
+  const server = createServer((request, answer) => {
+    const { pathname: path, searchParams: query } = new URL(request.url!, 'http://fake')
+    state.requests.push(`${request.method!} ${request.url!}`)
+    const fault = fake.fault({ method: request.method!, path, query, count: state.requests.length })
+    if (fault !== undefined) return spoil(fault, answer)
+    if (request.method !== 'GET') return void change(request, path, answer)
+    if (query.get('watch') === 'true') return watch(path, query, answer)
+    const one = state.store.get(path)
+    if (one) return say(answer, 200, one)
+    return inside(path).length === 0 && query.get('limit') === null ? say(answer, 404, statusOf(404, 'NotFound')) : say(answer, 200, list(path, query))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+
+  return Object.assign(fake, {
+    url: new URL(`http://127.0.0.1:${(server.address() as { port: number }).port}`),
+    requests: state.requests,
+    put: (path: string, object: KubeObject) => void save(path, object),
+    remove: (path: string, name: string) => void drop(path, name),
+    objects: inside,
+    endWatches: (how: Parameters<FakeKube['endWatches']>[0]) => {
+      const open = [...state.watches]
+      state.watches.clear()
+      for (const { answer } of open) {
+        if (how === 'reset') answer.destroy()
+        else if (how === 'half') answer.end('{"type":"ADDED","object":{"metadata":{"name":"ha')
+        else if (how === 'end') answer.end()
+        else answer.end(`${JSON.stringify({ type: 'ERROR', object: { ...statusOf(how.error, how.error === 410 ? 'Expired' : 'InternalError'), metadata: {} } })}\n`)
+      }
+    },
+    mute: () => {
+      for (const one of state.watches) one.muted = true
+    },
+    bookmark: () => {
+      for (const { answer } of state.watches) answer.write(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { name: '', resourceVersion: String(state.version) } } })}\n`)
+    },
+    compact: () => void (state.oldest = state.version + 1, state.version += 1),
+    watches: () => state.watches.size,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  })
+}
+
+const lineOf = ({ type, object }: Event): string => `${JSON.stringify({ type, object })}\n`
+const statusOf = (code: number, reason: string): object => ({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message: `made to say ${reason}` })
+
+const say = (answer: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void => void answer.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+
+const spoil = (fault: NonNullable<Fault>, answer: ServerResponse): void => {
+  if (fault === 'hang') return
+  if (fault === 'reset') return void answer.destroy()
+  if (fault === 'no json') return void answer.writeHead(200).end('<html>a proxy</html>')
+  if (fault === 'half') {
+    answer.writeHead(200, { 'content-length': '1000' }).write('{"items":[')
+    return void setTimeout(() => answer.destroy(), 20)
+  }
+  say(answer, fault.status, statusOf(fault.status, ''), fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) })
+}
+
+const bodyOf = async (request: IncomingMessage): Promise<KubeObject> => {
+  const pieces: Buffer[] = []
+  for await (const piece of request) pieces.push(piece as Buffer)
+  return pieces.length === 0 ? { metadata: { name: '' } } : (JSON.parse(Buffer.concat(pieces).toString()) as KubeObject)
+}
