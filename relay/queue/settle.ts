@@ -17,6 +17,8 @@ type Waiting = { readonly one: Settled; readonly records: number; readonly bytes
 /** Records one outcome may need: note, body, later, held, end, and a notice with its body. */
 const mostRecordsEach = 6
 const settleRecords = 900
+/** Askings: a leader may know an id before it has the record. */
+const noteMayLag = 10
 
 export class Settle {
   readonly #context: Context
@@ -116,13 +118,13 @@ export class Settle {
     return { kind: 'unknown', why: 'stopped' }
   }
 
-  /** An answer to a repeated question names no sequence: the note itself does. */
+  /** An answer to a repeated question names no sequence: the notes themselves do. 0: it was stored, and the next owners have tidied them all away. */
   async #firstSequence({ records, notes }: ComposedBatch, meaning: Meaning): Promise<number> {
     if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) return meaning.lastSeq - records.length + 1
-    for (;;) {
-      const note = await this.#context.stream.last(notes[0]!.subject, 'leader')
-      if (note.kind === 'found') return note.record.seq
-      if (this.#stopped) return 0
+    for (let asked = 1; ; asked++) {
+      const found = await Promise.all(notes.map(({ subject }) => this.#context.stream.last(subject, 'leader')))
+      for (const [place, note] of found.entries()) if (note.kind === 'found') return note.record.seq - place
+      if (this.#stopped || (asked > noteMayLag && found.every(({ kind }) => kind === 'missing'))) return 0
       await sleep(this.#context.clock, 200)
     }
   }

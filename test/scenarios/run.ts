@@ -29,9 +29,11 @@ const main = async (): Promise<number> => {
   const wanted = choose(all)
   if (wanted === undefined) return list(all), 0
   if (wanted.length === 0) return say(`no scenario is called ${positionals.join(', ')}; the list: npm run scenario`), 2
+  // those that mostly wait run beside the others: their sleep costs no processor
+  const beside = wanted.filter(({ story }) => story.mostlyWaits === true).map(runOrSkip)
   const results: Result[] = []
-  for (const listed of wanted) results.push(await runOrSkip(listed))
-  return report(results)
+  for (const listed of wanted) if (listed.story.mostlyWaits !== true) results.push(await runOrSkip(listed))
+  return report([...results, ...(await Promise.all(beside))].toSorted((a, b) => a.name.localeCompare(b.name)))
 }
 
 /** Undefined: nothing was asked for but the list. */

@@ -7,6 +7,8 @@ export type Story = {
   readonly needs: readonly Need[]
   /** Killed and failed past that; 120 s where not said. */
   readonly limitSeconds?: number
+  /** Its time goes by in waiting; it runs beside the others. */
+  readonly mostlyWaits?: true
   run(ctx: Ctx): Promise<void>
 }
 

@@ -9,6 +9,7 @@ import type { Story } from '../story.ts'
 export const story: Story = {
   title: 'Retried at the stated interval for the stated period; then the sender is told',
   needs: [],
+  mostlyWaits: true,
   run: async (ctx) => {
     const world = await startMxWorld(ctx, { 'busy.example': { mx: [[10, 'mx.busy.example']] }, 'client.example': { mx: [[10, 'mx.client.example']] } })
     const busy = await world.host('mx.busy.example', '127.0.0.2', { command: (verb) => (verb === 'RCPT' ? '452 4.2.2 mailbox full' : undefined) })

@@ -17,6 +17,7 @@ const late = { from: 'late@client.example', to: ['late@d0.example'], data: 'Subj
 export const story: Story = {
   title: '1,000 mails while NATS servers are killed, one of three at a time and then all at once: nothing is lost',
   needs: [],
+  mostlyWaits: true,
   limitSeconds: 600,
   run: async (ctx) => {
     const random = chance()

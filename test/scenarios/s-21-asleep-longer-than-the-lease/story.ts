@@ -16,6 +16,7 @@ const sleepSeconds = 15 // a lease lasts 10
 export const story: Story = {
   title: `1,000 mails while each of two relays, then the queue's server, stands still for ${sleepSeconds} s: nothing is lost when they wake`,
   needs: [],
+  mostlyWaits: true,
   limitSeconds: 400,
   run: async (ctx) => {
     const random = chance()

@@ -1,0 +1,40 @@
+// What no server can be made to answer on demand. The rest of settling is tested against real ones (queue.test.ts) and by the model.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createMetrics, silentLog } from '../report/index.ts'
+import type { Context } from './context.ts'
+import { usualLimits } from './context.ts'
+import type { Entry } from './entry.ts'
+import { aMessage, delivered, noNotices } from './fixtures.ts'
+import type { Removal } from './removal.ts'
+import { Settle } from './settle.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import type { Found, RawAnswer, Stream } from './stream.ts'
+import { createSubjects } from './subjects.ts'
+
+const subjects = createSubjects('test')
+const { envelope } = aMessage()
+const entry = (name: string): Entry => ({
+  tenure: { lane: 3, epoch: 7, takenAt: 0, state: 'kept' }, subject: `test.ready.3.x.${name}`, seq: 9, at: 0, sizes: { group: 1, batch: 1 }, inline: Buffer.alloc(0),
+  head: { version: 1, message: name, n: '0', envelope } as unknown as Entry['head'], delivery: { id: `${name}.0`, message: name, domain: 'one.example' } as Entry['delivery'],
+})
+
+const settling = (answers: RawAnswer[], last: Found): { settle: Settle; clock: SimulatedClock } => {
+  const clock = new SimulatedClock()
+  const stream = { batch: () => Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!), last: () => Promise.resolve(last) } as unknown as Stream
+  const context: Context = { stream, subjects, clock, log: silentLog, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice: noNotices, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
+  const removal = { noted: () => {}, finish: () => {}, single: () => {} } as unknown as Removal
+  return { clock, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
+}
+
+test('a batch whose answer was lost, and whose note the next owner has tidied away by the 2nd asking, does not hold up what comes after it', async () => {
+  const lost: RawAnswer = { kind: 'silence', text: 'timeout' }
+  const repeated: RawAnswer = { kind: 'error', code: 10201, text: 'batch contains duplicate message id' }
+  const { settle, clock } = settling([lost, repeated, { kind: 'ack', seq: 50, duplicate: false }], { kind: 'missing' })
+  const ends: string[] = []
+  void settle.add({ entry: entry('a'), settlement: delivered }).then((as) => ends.push(`a ${as}`))
+  await clock.pass(1)
+  void settle.add({ entry: entry('b'), settlement: delivered }).then((as) => ends.push(`b ${as}`))
+  await clock.pass(10_000)
+  assert.deepEqual(ends, ['a stored', 'b stored'])
+})
