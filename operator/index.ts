@@ -1,2 +1,3 @@
 export * from './gather/index.ts'
+export * from './make/index.ts'
 export * from './plan/index.ts'

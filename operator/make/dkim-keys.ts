@@ -1,28 +1,25 @@
-// DKIM keys, made and kept, with the DNS record to publish beside each, and rotated where the manifest says so. Touches its own folder only.
-// A new key is made `overlap` before it signs, so that its record can be published; the old ones stay on disk.
+// DKIM keys, made and kept with the DNS record to publish beside each, and rotated where the manifest says so. Touches nothing.
+// A new key is made `overlap` before it signs, so that its record can be published; the old ones are kept.
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { dkimRecord, type MadeDkimKey, type Need } from '../../operator/index.ts'
-import { readIn, writeSecretly } from './secret-files.ts'
+import { dkimRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
+import type { Data } from './data.ts'
 
 type DkimNeed = Extract<Need, { kind: 'dkim' }>
 type KeptKey = { readonly selector: string; readonly signsFrom: number }
 
-/** The key that signs now. */
-export const dkimKeyFor = (need: DkimNeed, folder: string, now: Date): MadeDkimKey => {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const kept = keptIn(folder, need)
-  const due = signsFromOfNext(kept, need, now.getTime())
-  const keys = due === undefined ? kept : [...kept, makeKey(folder, need, kept, due, now)]
-  const { selector } = signing(keys, now.getTime())!
-  return { selector, algorithm: need.algorithm, privateKey: readIn(folder, `${selector}.key`)! }
+/** The key that signs now, and all that is to be kept: for each selector a .key, a .signs-from, and a .txt with its record. */
+export const dkimKeyFor = (need: DkimNeed, kept: Data, now: Date): { readonly key: MadeDkimKey; readonly data: Data } => {
+  const keys = keysIn(kept, need)
+  const due = signsFromOfNext(keys, need, now.getTime())
+  const data = due === undefined ? kept : { ...kept, ...makeKey(need, keys, due, now) }
+  const { selector } = signing(keysIn(data, need), now.getTime())!
+  return { key: { selector, algorithm: need.algorithm, privateKey: data[`${selector}.key`]! }, data }
 }
 
-const keptIn = (folder: string, { algorithm, selectorPrefix }: DkimNeed): KeptKey[] => {
+const keysIn = (kept: Data, { algorithm, selectorPrefix }: DkimNeed): KeptKey[] => {
   const mine = new RegExp(`^(${selectorPrefix}-${algorithm}-[0-9]{6}(-[0-9]+)?)\\.key$`) // the prefix is letters, digits and -
-  const selectors = readdirSync(folder).flatMap((name) => mine.exec(name)?.[1] ?? [])
-  return selectors.map((selector) => ({ selector, signsFrom: Date.parse(readIn(folder, `${selector}.signs-from`)?.trim() ?? '') || 0 }))
+  const selectors = Object.keys(kept).flatMap((name) => mine.exec(name)?.[1] ?? [])
+  return selectors.map((selector) => ({ selector, signsFrom: Date.parse(kept[`${selector}.signs-from`]?.trim() ?? '') || 0 }))
 }
 
 /** The youngest of those that may sign; where none may yet, the first that will. */
@@ -41,16 +38,17 @@ const signsFromOfNext = (kept: readonly KeptKey[], { rotation }: DkimNeed, now: 
 }
 
 /** Selector: prefix, algorithm, month; a number after it where the month has one already. */
-const makeKey = (folder: string, { domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly KeptKey[], signsFrom: number, now: Date): KeptKey => {
+const makeKey = ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly KeptKey[], signsFrom: number, now: Date): Data => {
   const month = `${selectorPrefix}-${algorithm}-${now.toISOString().slice(0, 7).replace('-', '')}`
   const inMonth = kept.filter(({ selector }) => selector === month || selector.startsWith(`${month}-`)).length
   const selector = inMonth === 0 ? month : `${month}-${inMonth + 1}`
   const privateKey = generate(algorithm)
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
-  writeSecretly(join(folder, `${selector}.txt`), `${record.name}. IN TXT ${quoted(record.value)}\n`)
-  writeSecretly(join(folder, `${selector}.signs-from`), `${new Date(signsFrom).toISOString()}\n`)
-  writeSecretly(join(folder, `${selector}.key`), privateKey) // last: a key without its record would never be published
-  return { selector, signsFrom }
+  return {
+    [`${selector}.txt`]: `${record.name}. IN TXT ${quoted(record.value)}\n`,
+    [`${selector}.signs-from`]: `${new Date(signsFrom).toISOString()}\n`,
+    [`${selector}.key`]: privateKey, // last: a key without its record would never be published
+  }
 }
 
 const generate = (algorithm: 'ed25519' | 'rsa'): string => {
