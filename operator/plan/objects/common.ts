@@ -1,0 +1,50 @@
+// What every object of a MailRelay has: its name, its labels, its owner; and how our pods are locked down. Pure.
+import type { MailRelay } from '../../../crds/index.ts'
+import type { KubeObject, Resource } from '../../kube/index.ts'
+
+/** What the operator was started with. */
+export type ObjectSettings = {
+  readonly image: string
+  readonly natsImage: string
+  readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
+  readonly clusterDomain: string
+}
+
+/** An object to be, with the resource it is. */
+export type Wanted = { readonly resource: Resource; readonly object: KubeObject }
+
+export type Component = 'relay' | 'queue'
+
+const resource = (group: string, kind: string, plural: string): Resource => ({ group, version: 'v1', kind, plural, namespaced: true })
+export const resources = {
+  serviceAccount: resource('', 'ServiceAccount', 'serviceaccounts'),
+  secret: resource('', 'Secret', 'secrets'),
+  service: resource('', 'Service', 'services'),
+  deployment: resource('apps', 'Deployment', 'deployments'),
+  statefulSet: resource('apps', 'StatefulSet', 'statefulsets'),
+  disruptionBudget: resource('policy', 'PodDisruptionBudget', 'poddisruptionbudgets'),
+  networkPolicy: resource('networking.k8s.io', 'NetworkPolicy', 'networkpolicies'),
+} as const
+
+export const managedBy = 'posthouse'
+export const selectorOf = ({ metadata: { name } }: MailRelay, component: Component): Readonly<Record<string, string>> => ({
+  'app.kubernetes.io/name': 'posthouse',
+  'app.kubernetes.io/instance': name,
+  'app.kubernetes.io/component': component,
+})
+
+/** Metadata of an object that belongs to the relay: it goes when the relay goes. */
+export const metadataOf = (relay: MailRelay, component: Component, suffix = ''): KubeObject['metadata'] => ({
+  name: `${relay.metadata.name}${suffix}`,
+  namespace: relay.metadata.namespace,
+  labels: { ...selectorOf(relay, component), 'app.kubernetes.io/managed-by': managedBy },
+})
+
+/** PodSecurity `restricted`; 65532 is nobody's number on a node. */
+export const podSecurity = { runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532, seccompProfile: { type: 'RuntimeDefault' } }
+export const containerSecurity = { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } }
+
+/** Preferred, not required: a cluster of one node runs all the same. */
+export const apart = (labels: Readonly<Record<string, string>>): object => ({
+  podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm: { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' } }] },
+})

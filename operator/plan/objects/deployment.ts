@@ -1,0 +1,83 @@
+// The relay pods. Their template changes only when a pod has to be made anew: all that may change live is in the snapshot.
+import { secondsOf, type MailRelay } from '../../../crds/index.ts'
+import type { RelayView } from '../judge.ts'
+import { bindPortOf } from '../snapshot/ports.ts'
+import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { queueLoginName, queueUrls } from './queue.ts'
+import { snapshotSecretNames } from './snapshot-secrets.ts'
+
+export const httpPort = 9464
+const leaveSeconds = 5 // a Service goes on sending for a moment after a pod was told to end
+
+export const deploymentOf = (view: RelayView, settings: ObjectSettings): Wanted => {
+  const { relay } = view
+  const labels = selectorOf(relay, 'relay')
+  return {
+    resource: resources.deployment,
+    object: {
+      metadata: metadataOf(relay, 'relay'),
+      spec: {
+        replicas: relay.spec.replicas,
+        selector: { matchLabels: labels },
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+        template: {
+          metadata: { labels: { ...relay.spec.pods?.labels, ...labels }, ...(relay.spec.pods?.annotations && { annotations: relay.spec.pods.annotations }) },
+          spec: podOf(view, settings),
+        },
+      },
+    },
+  }
+}
+
+const podOf = (view: RelayView, settings: ObjectSettings): object => {
+  const { relay } = view
+  const { nodeSelector, tolerations, affinity, topologySpreadConstraints, priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
+  const given = { nodeSelector, tolerations, topologySpreadConstraints, priorityClassName, imagePullSecrets }
+  return {
+    serviceAccountName: relay.metadata.name,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: leaveSeconds + secondsOf(relay.spec.drain.timeout) + 30,
+    securityContext: podSecurity,
+    affinity: affinity ?? apart(selectorOf(relay, 'relay')),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    containers: [containerOf(view, settings)],
+    volumes: [
+      // all are named from the start, so that a snapshot that grows restarts nothing
+      { name: 'snapshot', projected: { defaultMode: 0o440, sources: snapshotSecretNames(relay).map((name) => ({ secret: { name, optional: true } })) } },
+      { name: 'run', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+      ...(relay.spec.queue.managed ? [{ name: 'queue', secret: { secretName: queueLoginName(relay), defaultMode: 0o440, items: ['username', 'password', 'ca.crt'].map((key) => ({ key, path: key })) } }] : []),
+    ],
+  }
+}
+
+const containerOf = ({ relay, listeners }: RelayView, { image, imagePullPolicy, clusterDomain }: ObjectSettings): object => ({
+  name: 'relay',
+  image,
+  imagePullPolicy,
+  args: ['relay', '--snapshot', '/etc/posthouse/snapshot', '--host', '0.0.0.0', '--http', `0.0.0.0:${httpPort}`, ...queueArgs(relay, clusterDomain)],
+  env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } }],
+  ports: [...listeners.map(({ name, port }) => ({ name: portName(name), containerPort: bindPortOf(port), protocol: 'TCP' })), { name: 'http', containerPort: httpPort, protocol: 'TCP' }],
+  resources: relay.spec.pods?.resources ?? { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '512Mi' } },
+  securityContext: containerSecurity,
+  volumeMounts: [
+    { name: 'snapshot', mountPath: '/etc/posthouse/snapshot', readOnly: true },
+    { name: 'run', mountPath: '/run/posthouse' },
+    ...(relay.spec.queue.managed ? [{ name: 'queue', mountPath: '/etc/posthouse/queue', readOnly: true }] : []),
+  ],
+  readinessProbe: { httpGet: { path: '/readyz', port: 'http', scheme: 'HTTP' }, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2, successThreshold: 1 },
+  // an outage of the queue must not restart pods: only a process that no longer turns is ended
+  livenessProbe: { httpGet: { path: '/healthz', port: 'http', scheme: 'HTTP' }, periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 6, successThreshold: 1 },
+  startupProbe: { httpGet: { path: '/healthz', port: 'http', scheme: 'HTTP' }, periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 60, successThreshold: 1 },
+  lifecycle: { preStop: { sleep: { seconds: leaveSeconds } } },
+})
+
+const queueArgs = (relay: MailRelay, clusterDomain: string): string[] => {
+  const { external } = relay.spec.queue
+  if (external) return ['--nats', external.servers.join(',')]
+  const { servers, monitors } = queueUrls(relay, clusterDomain)
+  return ['--nats', servers.join(','), '--nats-monitor', monitors.join(','), '--nats-secrets', '/etc/posthouse/queue']
+}
+
+/** At most 15 characters, with a letter. */
+export const portName = (listener: string): string => (listener.length <= 15 && /[a-z]/.test(listener) ? listener : `l-${listener.slice(0, 13)}`.replace(/-+$/, ''))

@@ -1,0 +1,25 @@
+// Every object that one MailRelay in force becomes. One builder each; what is not in the list should not exist. Pure.
+import type { Snapshot } from '../../../relay/snapshot/index.ts'
+import type { Data } from '../../make/index.ts'
+import type { RelayView } from '../judge.ts'
+import { metadataOf, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { deploymentOf } from './deployment.ts'
+import { networkPolicies } from './network-policies.ts'
+import { queueObjects } from './queue.ts'
+import { serviceOf } from './service.ts'
+import { snapshotSecrets } from './snapshot-secrets.ts'
+
+export { managedBy, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+export { httpPort } from './deployment.ts'
+export { queueCertificateNames, queueLoginName, serversOf } from './queue.ts'
+
+/** In the order in which they are to be made: a pod starts with its snapshot and its queue. */
+export const objectsOf = (view: RelayView, snapshot: Snapshot, queueSecrets: Data, settings: ObjectSettings): Wanted[] => [
+  { resource: resources.serviceAccount, object: { metadata: metadataOf(view.relay, 'relay'), automountServiceAccountToken: false } },
+  ...snapshotSecrets(view.relay, snapshot),
+  ...queueObjects(view.relay, queueSecrets, settings),
+  serviceOf(view),
+  ...networkPolicies(view),
+  deploymentOf(view, settings),
+  { resource: resources.disruptionBudget, object: { metadata: metadataOf(view.relay, 'relay'), spec: { maxUnavailable: 1, selector: { matchLabels: selectorOf(view.relay, 'relay') } } } },
+]

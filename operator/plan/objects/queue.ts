@@ -1,0 +1,132 @@
+// The NATS servers of a MailRelay with a managed queue: a StatefulSet behind a headless Service, TLS and one account of their own. Pure.
+import type { MailRelay } from '../../../crds/index.ts'
+import type { Data } from '../../make/index.ts'
+import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+
+const suffix = '-queue'
+export const queueLoginName = ({ metadata: { name } }: MailRelay): string => `${name}${suffix}`
+export const natsPorts = { client: 4222, monitor: 8222, cluster: 6222 } as const
+
+export const serversOf = ({ spec }: MailRelay): number => spec.queue.managed?.replicas ?? 0
+
+const hostsOf = (relay: MailRelay, clusterDomain: string, servers = serversOf(relay)): string[] => {
+  const { name, namespace } = relay.metadata
+  return Array.from({ length: servers }, (_, n) => `${name}${suffix}-${n}.${name}${suffix}.${namespace}.svc.${clusterDomain}`)
+}
+
+export const queueUrls = (relay: MailRelay, clusterDomain: string): { servers: string[]; monitors: string[] } => {
+  const hosts = hostsOf(relay, clusterDomain)
+  return { servers: hosts.map((host) => `tls://${host}:${natsPorts.client}`), monitors: hosts.map((host) => `http://${host}:${natsPorts.monitor}`) }
+}
+
+/** For all the servers there may ever be: growing needs no new certificate. */
+export const queueCertificateNames = (relay: MailRelay, clusterDomain: string): string[] => {
+  const { name, namespace } = relay.metadata
+  return [`${name}${suffix}.${namespace}.svc`, ...hostsOf(relay, clusterDomain, 5)]
+}
+
+/** `secrets`: username, password, tls.crt, tls.key, ca.crt. */
+export const queueObjects = (relay: MailRelay, secrets: Data, settings: ObjectSettings): Wanted[] =>
+  relay.spec.queue.managed === undefined ? [] : [login(relay, secrets, settings), service(relay), statefulSet(relay, settings), disruptionBudget(relay)]
+
+const login = (relay: MailRelay, secrets: Data, { clusterDomain }: ObjectSettings): Wanted => ({
+  resource: resources.secret,
+  object: { metadata: metadataOf(relay, 'queue', suffix), type: 'Opaque', data: encoded({ ...secrets, 'nats.conf': configOf(relay, secrets, clusterDomain) }) },
+})
+
+const encoded = (data: Data): Data => Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]))
+
+const configOf = (relay: MailRelay, { username, password }: Data, clusterDomain: string): string => {
+  const tls = 'cert_file: "/etc/nats/tls.crt", key_file: "/etc/nats/tls.key", ca_file: "/etc/nats/ca.crt"'
+  const routes = hostsOf(relay, clusterDomain).map((host) => `"tls://${host}:${natsPorts.cluster}"`)
+  const cluster = serversOf(relay) === 1 ? '' : `cluster { name: "${relay.metadata.name}", port: ${natsPorts.cluster}, tls { ${tls}, verify: true }, routes: [${routes.join(', ')}] }\n`
+  return `server_name: $POD_NAME
+port: ${natsPorts.client}
+http_port: ${natsPorts.monitor}
+max_payload: 1MB
+lame_duck_duration: 10s
+lame_duck_grace_period: 5s
+tls { ${tls} }
+${cluster}accounts { RELAY { jetstream: enabled, users: [{ user: "${username}", password: "${password}" }] }, SYS {} }
+system_account: SYS
+# written to disk before it is acknowledged: a 250 means that the mail is there after a power cut
+jetstream { store_dir: "/data/jetstream", sync_interval: always }
+`
+}
+
+const service = (relay: MailRelay): Wanted => ({
+  resource: resources.service,
+  object: {
+    metadata: metadataOf(relay, 'queue', suffix),
+    spec: {
+      clusterIP: 'None',
+      publishNotReadyAddresses: true, // the servers find each other before they are ready
+      selector: selectorOf(relay, 'queue'),
+      ports: Object.entries(natsPorts).map(([name, port]) => ({ name, port, targetPort: port, protocol: 'TCP' })),
+    },
+  },
+})
+
+const statefulSet = (relay: MailRelay, { natsImage, imagePullPolicy }: ObjectSettings): Wanted => {
+  const labels = selectorOf(relay, 'queue')
+  const { storage } = relay.spec.queue.managed!
+  return {
+    resource: resources.statefulSet,
+    object: {
+      metadata: metadataOf(relay, 'queue', suffix),
+      spec: {
+        serviceName: `${relay.metadata.name}${suffix}`,
+        replicas: serversOf(relay),
+        podManagementPolicy: 'Parallel', // a server alone of three has no leader and is never ready
+        updateStrategy: { type: 'RollingUpdate' }, // one at a time, each only when the one before is whole again
+        minReadySeconds: 5,
+        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            serviceAccountName: relay.metadata.name,
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            terminationGracePeriodSeconds: 60,
+            securityContext: podSecurity,
+            affinity: apart(labels),
+            containers: [serverOf(natsImage, imagePullPolicy)],
+            volumes: [{ name: 'config', secret: { secretName: queueLoginName(relay), defaultMode: 0o440, items: ['nats.conf', 'tls.crt', 'tls.key', 'ca.crt'].map((key) => ({ key, path: key })) } }],
+          },
+        },
+        volumeClaimTemplates: [
+          {
+            metadata: { name: 'data' },
+            spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: storage.size } }, ...(storage.storageClassName !== undefined && { storageClassName: storage.storageClassName }) },
+          },
+        ],
+      },
+    },
+  }
+}
+
+const health = (query: string) => ({ httpGet: { path: `/healthz${query}`, port: 'monitor', scheme: 'HTTP' } })
+
+const serverOf = (image: string, imagePullPolicy: string): object => ({
+  name: 'nats',
+  image,
+  imagePullPolicy,
+  args: ['--config', '/etc/nats/nats.conf'],
+  env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } }],
+  ports: Object.entries(natsPorts).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
+  resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } },
+  securityContext: containerSecurity,
+  volumeMounts: [
+    { name: 'config', mountPath: '/etc/nats', readOnly: true },
+    { name: 'data', mountPath: '/data' },
+  ],
+  readinessProbe: { ...health(''), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2, successThreshold: 1 },
+  startupProbe: { ...health('?js-enabled-only=true'), periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 300, successThreshold: 1 },
+  livenessProbe: { ...health('?js-enabled-only=true'), periodSeconds: 15, timeoutSeconds: 10, failureThreshold: 8, successThreshold: 1 },
+})
+
+const disruptionBudget = (relay: MailRelay): Wanted => ({
+  resource: resources.disruptionBudget,
+  object: { metadata: metadataOf(relay, 'queue', suffix), spec: { maxUnavailable: 1, selector: { matchLabels: selectorOf(relay, 'queue') } } },
+})

@@ -1,0 +1,23 @@
+// What clients reach: the ports of the listeners, on one Service. Pure.
+import type { RelayView } from '../judge.ts'
+import { bindPortOf } from '../snapshot/ports.ts'
+import { metadataOf, resources, selectorOf, type Wanted } from './common.ts'
+import { portName } from './deployment.ts'
+
+export const serviceOf = ({ relay, listeners }: RelayView): Wanted => {
+  const { type, externalTrafficPolicy, annotations, loadBalancerClass } = relay.spec.service
+  const isExternal = type !== 'ClusterIP'
+  return {
+    resource: resources.service,
+    object: {
+      metadata: { ...metadataOf(relay, 'relay'), ...(annotations && { annotations }) },
+      spec: {
+        type,
+        selector: selectorOf(relay, 'relay'),
+        ports: listeners.map(({ name, port }) => ({ name: portName(name), port, targetPort: bindPortOf(port), protocol: 'TCP' })),
+        ...(isExternal && externalTrafficPolicy !== undefined && { externalTrafficPolicy }),
+        ...(type === 'LoadBalancer' && loadBalancerClass !== undefined && { loadBalancerClass }),
+      },
+    },
+  }
+}
