@@ -9,6 +9,7 @@ type Register = (program: Command) => void
 const commands: Readonly<Record<string, () => Promise<Register>>> = {
   standalone: async () => (await import('./standalone.ts')).standaloneCommand,
   relay: async () => (await import('./relay.ts')).relayCommand,
+  operator: async () => (await import('./operator.ts')).operatorCommand,
   check: async () => (await import('./check.ts')).checkCommand,
   'can-send': async () => (await import('./can-send.ts')).canSendCommand,
   schedule: async () => (await import('./schedule.ts')).scheduleCommand,

@@ -1,7 +1,7 @@
 // Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
 import { hostname } from 'node:os'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
-import { openQueue } from './queue/index.ts'
+import { openQueue, type QueueOptions } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
 import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
@@ -12,6 +12,8 @@ export type RelayOptions = {
   readonly snapshotFolder: string
   readonly natsUrls: readonly string[]
   readonly monitorUrls: readonly string[]
+  /** Who we are to the queue's servers, and whom we trust to be them; absent: nobody in particular, without TLS. */
+  readonly natsLogin?: Pick<QueueOptions, 'credentials' | 'tls'>
   readonly pod: string
   readonly bind: (listener: Listener) => { readonly host: string; readonly port: number }
   readonly http: { readonly host: string; readonly port: number }
@@ -47,7 +49,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
   const state = { stopping: false }
   const readiness = () => readinessOf(queue, state.stopping, Date.now())
-  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => gauge(metrics, queue, current.revision) })
+  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => gauge(metrics, queue, current.revision), status: () => ({ revision: current.revision, ready: readiness(), durable: queue.durable() }) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
   const watch = follow(options.snapshotFolder, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
@@ -68,6 +70,7 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
   return openQueue({
     servers: [...options.natsUrls],
     monitorUrls: [...options.monitorUrls],
+    ...options.natsLogin,
     name: queue,
     replicas: queueReplicas,
     bytesLimit: queueBytes,

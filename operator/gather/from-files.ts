@@ -88,7 +88,7 @@ const nameOf = (value: unknown): string | undefined => {
   return titleOf({ kind, metadata: { namespace, name: metadata.name } })
 }
 
-const declaredBy = (reads: readonly ReturnType<typeof readObject>[]): Declared => {
+export const declaredBy = (reads: readonly ReturnType<typeof readObject>[]): Declared => {
   const manifests = reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : []))
   const of = <K extends AnyManifest['kind']>(kind: K) => manifests.filter((manifest): manifest is Extract<AnyManifest, { kind: K }> => manifest.kind === kind)
   return {

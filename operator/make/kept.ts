@@ -37,3 +37,6 @@ export const credentialFrom = (kept: Data, need: CredentialNeed, at: { readonly 
 
 /** 256 random bits need no slow hash. */
 const hashOf = (password: string, salt: string): string => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password, 'utf8').digest('hex')
+
+/** User name and password of a relay at the servers of its queue. */
+export const loginFrom = (kept: Data): Data & { readonly username: string; readonly password: string } => ({ username: kept.username ?? 'relay', password: kept.password ?? randomBytes(32).toString('base64url') })

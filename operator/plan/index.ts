@@ -4,3 +4,6 @@ export { keyOf, nothingMade, refOf, titleOf, type Declared, type Input, type Mad
 export { waitingFields } from './policies/not-implemented.ts'
 export { builtIn, scheduleOf } from './snapshot/schedules.ts'
 export { dkimRecord, requiredRecords, type DnsRecord } from './records.ts'
+export type { RelayView } from './judge.ts'
+export * from './objects/index.ts'
+export { statusesOf, type Observed, type Status } from './conditions/index.ts'

@@ -3,14 +3,14 @@ import type { SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Condition } from './condition.ts'
 import { fit, type Fitted } from './fit.ts'
 import { keyOf, refOf, titleOf, type Input, type Need } from './input.ts'
-import { judge } from './judge.ts'
+import { judge, type RelayView } from './judge.ts'
 import { needsOf } from './needs.ts'
 import { snapshotOf } from './snapshot/index.ts'
 import { worldOf } from './world.ts'
 
 export type Plan = {
   /** One per MailRelay in force. While something is needed that was not made, it lacks it: not to be published. */
-  readonly snapshots: readonly { readonly relay: string; readonly snapshot: SnapshotInput }[]
+  readonly snapshots: readonly { readonly relay: string; readonly snapshot: SnapshotInput; readonly view: RelayView }[]
   readonly conditions: readonly Condition[]
   readonly needs: readonly Need[]
 }
@@ -18,9 +18,9 @@ export type Plan = {
 export const plan = (input: Input): Plan => {
   const world = worldOf(input)
   const { views, conditions } = judge(world)
-  const fitted = views.map((view) => ({ relay: keyOf(view.relay), ...fit(snapshotOf(view, world), view) }))
+  const fitted = views.map((view) => ({ relay: keyOf(view.relay), view, ...fit(snapshotOf(view, world), view) }))
   return {
-    snapshots: fitted.map(({ relay, snapshot }) => ({ relay, snapshot })),
+    snapshots: fitted.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
     conditions: fitted.reduce(withTooBig, conditions),
     needs: needsOf(views, world),
   }

@@ -1,4 +1,4 @@
-// Metrics and health, read-only: /metrics, /healthz (the process turns), /readyz (it may be sent mail, and why not).
+// Metrics and health, read-only: /metrics, /healthz (the process turns), /readyz (it may be sent mail, and why not), /status (the same and its snapshot, for the operator).
 import { createServer, type Server } from 'node:http'
 import type { Metrics } from './metrics.ts'
 
@@ -9,13 +9,15 @@ export type HttpOptions = {
   readonly metrics: Metrics
   readonly readiness: () => Readiness
   readonly beforeScrape: () => void // gauges that are read, not counted
+  readonly status: () => object
 }
 
 /** Rejects when the address cannot be opened. */
-export const startHttp = async ({ host, port, metrics, readiness, beforeScrape }: HttpOptions): Promise<{ port: number; close(): Promise<void> }> => {
+export const startHttp = async ({ host, port, metrics, readiness, beforeScrape, status }: HttpOptions): Promise<{ port: number; close(): Promise<void> }> => {
   const pages: Record<string, () => Promise<[status: number, type: string, body: string]>> = {
     '/metrics': async () => (beforeScrape(), [200, metrics.registry.contentType, await metrics.registry.metrics()]),
     '/healthz': async () => [200, 'text/plain', 'ok\n'],
+    '/status': async () => [200, 'application/json', `${JSON.stringify(status())}\n`],
     '/readyz': async () => {
       const { ready, reason } = readiness()
       return [ready ? 200 : 503, 'text/plain', `${reason}\n`]

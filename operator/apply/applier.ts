@@ -1,0 +1,80 @@
+// Makes the cluster as the plan wants it, with as few requests as that takes: what is as we left it is not written again.
+import { createHash } from 'node:crypto'
+import { applyObject, applyStatus, deleteObject, keyOfObject, type Kube, type KubeObject, type Resource } from '../kube/index.ts'
+import type { Wanted } from '../plan/index.ts'
+
+/** What we wrote last, and the mark the object had then: another mark means that somebody changed it. */
+type Written = { readonly hash: string; readonly mark: string }
+
+export class Applier {
+  readonly #kube: Kube
+  readonly #written = new Map<string, Written>()
+
+  constructor(kube: Kube) {
+    this.#kube = kube
+  }
+
+  /** Whether anything was written. */
+  async apply({ resource, object }: Wanted, live: KubeObject | undefined): Promise<boolean> {
+    const key = `${resource.kind} ${keyOfObject(object)}`
+    const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex')
+    const before = this.#written.get(key)
+    if (live !== undefined && before?.hash === hash && before.mark === markOf(live)) return false
+    const now = await applyObject(this.#kube, resource, object)
+    this.#written.set(key, { hash, mark: markOf(now) })
+    return true
+  }
+
+  /** Without a look at what is there. */
+  write({ resource, object }: Wanted): Promise<KubeObject> {
+    return applyObject(this.#kube, resource, object)
+  }
+
+  async remove(resource: Resource, object: KubeObject): Promise<void> {
+    this.#written.delete(`${resource.kind} ${keyOfObject(object)}`)
+    await deleteObject(this.#kube, resource, object)
+  }
+
+  /** `live`: as the cache has it. Written only where it says something else; a condition keeps the time of its last change. */
+  async status(resource: Resource, live: KubeObject, status: object, now: string): Promise<boolean> {
+    const timed = withTimes(status, live.status, now)
+    if (isEqual(timed, ours(live.status))) return false
+    await applyStatus(this.#kube, resource, live, timed as object)
+    return true
+  }
+}
+
+/** The generation tells of every change of a spec and of none of a status; where there is none, the version of the whole. */
+const markOf = ({ metadata: { uid, generation, resourceVersion, labels } }: KubeObject): string => JSON.stringify([uid, generation ?? resourceVersion, generation === undefined ? undefined : labels])
+
+const ours = (status: unknown): unknown => status ?? {}
+
+type Timed = { readonly type?: unknown; readonly status?: unknown; readonly lastTransitionTime?: unknown; readonly name?: unknown; readonly namespace?: unknown }
+
+/** Adds lastTransitionTime to every condition, deep inside too: that of before where the status is the same. */
+export const withTimes = (status: unknown, before: unknown, now: string): unknown => {
+  if (Array.isArray(status)) return status.map((item, index) => withTimes(item, twinOf(item as Timed, before, index), now))
+  if (status === null || typeof status !== 'object') return status
+  const old = before as Record<string, unknown> | undefined
+  const inside = Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined).map(([field, value]) => [field, withTimes(value, old?.[field], now)]))
+  if (typeof inside.type !== 'string' || typeof inside.status !== 'string') return inside
+  return { ...inside, lastTransitionTime: old?.status === inside.status && typeof old.lastTransitionTime === 'string' ? old.lastTransitionTime : now }
+}
+
+/** The item of before that is the same one: by type, or namespace and name, or by place. */
+const twinOf = ({ type, name, namespace }: Timed, before: unknown, index: number): unknown => {
+  if (!Array.isArray(before)) return undefined
+  const items = before as Timed[]
+  if (type !== undefined) return items.find((one) => one.type === type)
+  if (name !== undefined) return items.find((one) => one.name === name && one.namespace === namespace) ?? items[index]
+  return items[index]
+}
+
+/** The same values, in whatever order the fields stand. */
+export const isEqual = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true
+  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object' || Array.isArray(a) !== Array.isArray(b)) return false
+  const [one, other] = [a as Record<string, unknown>, b as Record<string, unknown>]
+  const fields = new Set([...Object.keys(one), ...Object.keys(other)])
+  return [...fields].every((field) => isEqual(one[field], other[field]))
+}

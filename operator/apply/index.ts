@@ -1,0 +1,1 @@
+export { Applier } from './applier.ts'

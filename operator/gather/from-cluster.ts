@@ -1,0 +1,35 @@
+// From objects as the API server has them to what the plan is made from; what cannot be read is named and left out. Pure.
+import type { AnyManifest } from '../../crds/index.ts'
+import { titleOf, type Declared, type Secret } from '../plan/index.ts'
+import type { KubeObject } from '../kube/index.ts'
+import { declaredBy } from './from-files.ts'
+import { readObject } from './read-object.ts'
+
+export type FromCluster = {
+  readonly declared: Declared
+  readonly manifests: readonly AnyManifest[]
+  /** "MailRelay mail/main" → what is wrong with it: an object of another release, or one from before its CRD had this rule. */
+  readonly mistaken: ReadonlyMap<string, string>
+}
+
+/** Items of a list carry neither apiVersion nor kind: they are given beside. */
+export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[]): FromCluster => {
+  const mistaken = new Map<string, string>()
+  const reads = objects.map(({ apiVersion, kind, object }) => {
+    const read = readObject({ ...object, apiVersion, kind })
+    if (read.kind === 'mistaken') {
+      const { name, namespace = '' } = object.metadata
+      mistaken.set(titleOf({ kind, metadata: { namespace, name } }), read.mistakes.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; '))
+    }
+    return read
+  })
+  return { declared: { ...declaredBy(reads), secrets }, manifests: reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : [])), mistaken }
+}
+
+/** Every Secret that a manifest names, as namespace/name: a `…SecretRef` anywhere in a spec, of the object's own namespace. */
+export const secretsNamed = (manifests: readonly AnyManifest[]): Set<string> => new Set(manifests.flatMap(({ metadata, spec }) => refsIn(spec).map((name) => `${metadata.namespace}/${name}`)))
+
+const refsIn = (value: unknown): string[] => {
+  if (value === null || typeof value !== 'object') return []
+  return Object.entries(value).flatMap(([field, inner]) => (/secretRef$/i.test(field) && typeof (inner as { name?: unknown }).name === 'string' ? [(inner as { name: string }).name] : refsIn(inner)))
+}

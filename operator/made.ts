@@ -1,0 +1,69 @@
+// What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
+import type { Applier } from './apply/index.ts'
+import type { KubeObject } from './kube/index.ts'
+import { authorityFrom, authorityIn, certificateFrom, credentialFrom, dkimKeyFor, loginFrom, type Authority, type Data } from './make/index.ts'
+import { keyOf, managedBy, queueCertificateNames, queueLoginName, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import type { SecretStore } from './secret-store.ts'
+
+export type MakeOptions = {
+  readonly store: SecretStore
+  readonly applier: Applier
+  /** "MailRelay", "mail/main" → who owns what is made for it, so that it goes with it. */
+  readonly owner: (kind: string, key: string) => NonNullable<KubeObject['metadata']['ownerReferences']>
+  readonly now: Date
+}
+
+type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
+
+export const make = async (needs: readonly Need[], options: MakeOptions): Promise<Made> => {
+  const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)
+  const authorities = new Map<string, Promise<Authority>>()
+  const authority = (relay: string) => authorities.get(relay) ?? authorities.set(relay, authorityOf(relay, options)).get(relay)!
+  const certificates = await inTurn(of('certificate'), async ({ relay, names }) => {
+    const signer = await authority(relay)
+    const data = await kept(`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls', options, (before) => certificateFrom(before, names, signer, options.now))
+    return [relay, { certificate: data['tls.crt'], key: data['tls.key'] }] as const
+  })
+  const credentials = await inTurn(of('credential'), async (need) => {
+    const signer = await authority(need.relay)
+    const before = await options.store.one(credentialSecretOf(need.sender))
+    const { data, made } = credentialFrom(before ?? {}, need, need, signer)
+    await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => data)
+    return [need.sender, made] as const
+  })
+  const dkim: Record<string, MadeDkimKey[]> = {}
+  for (const need of of('dkim')) {
+    const name = `${need.for}-dkim`
+    const { key, data } = dkimKeyFor(need, (await options.store.one(name)) ?? {}, options.now)
+    await kept(name, ['MailDomain', need.for], 'Opaque', options, () => data)
+    ;(dkim[need.for] ??= []).push(key)
+  }
+  return { certificates: Object.fromEntries(certificates), credentials: Object.fromEntries(credentials), dkim }
+}
+
+export const credentialSecretOf = (sender: string): string => `${sender}-smtp`
+
+/** User name and password of the relay at its queue, and the certificate of the servers. */
+export const queueSecretsOf = async ({ relay }: RelayView, clusterDomain: string, options: MakeOptions): Promise<Data> => {
+  if (relay.spec.queue.managed === undefined) return {}
+  const authority = await authorityOf(keyOf(relay), options)
+  const before = (await options.store.one(`${relay.metadata.namespace}/${queueLoginName(relay)}`)) ?? {}
+  return { ...loginFrom(before), ...certificateFrom(before, queueCertificateNames(relay, clusterDomain), authority, options.now), 'ca.crt': authority.certificate }
+}
+
+const authorityOf = async (relay: string, options: MakeOptions): Promise<Authority> => authorityIn(await kept(`${relay}-ca`, ['MailRelay', relay], 'Opaque', options, (before) => authorityFrom(before, options.now)))
+
+const kept = async <T extends Data>(key: string, owner: readonly [kind: string, key: string], type: string, { store, applier, owner: ownerOf }: MakeOptions, from: (before: Data) => T): Promise<T> => {
+  const before = await store.one(key)
+  const data = from(before ?? {})
+  const [namespace, name] = key.split('/') as [string, string]
+  const metadata = { name, namespace, labels: { 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/managed-by': managedBy }, ownerReferences: ownerOf(...owner) }
+  await store.keep(applier, { metadata, type }, before, data)
+  return data
+}
+
+const inTurn = async <T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> => {
+  const results: R[] = []
+  for (const item of items) results.push(await work(item))
+  return results
+}

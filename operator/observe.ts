@@ -1,0 +1,44 @@
+// Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
+import type { KubeObject } from './kube/index.ts'
+import { httpPort, selectorOf, type Observed, type RelayView } from './plan/index.ts'
+import { made, pods, type Watched } from './watched.ts'
+
+const patienceMs = 2_000
+
+type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
+type Answer = Pick<Observed['pods'][number], 'revision' | 'durable' | 'why'>
+
+export const observe = async ({ relay }: RelayView, watched: Watched): Promise<Observed> => {
+  const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
+  const relayPods = await Promise.all(of('relay').map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...(await ask(statusOf(pod))) })))
+  const service = watched.get(made.service, `${relay.metadata.namespace}/${relay.metadata.name}`)
+  return { pods: relayPods, queueNodes: of('queue').filter(isReady).map(({ spec }) => String((spec as { nodeName?: string }).nodeName)), addresses: addressesOf(service) }
+}
+
+/** Every label of the selector. */
+const wears = ({ metadata: { labels = {} } }: KubeObject, selector: Readonly<Record<string, string>>): boolean => Object.entries(selector).every(([label, value]) => labels[label] === value)
+
+const statusOf = (pod: KubeObject): PodStatus => pod.status ?? {}
+const isReady = (pod: KubeObject): boolean => statusOf(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+
+const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
+  if (podIP === undefined) return { why: phase ?? 'Pending' }
+  try {
+    const host = podIP.includes(':') ? `[${podIP}]` : podIP
+    const answer = await fetch(`http://${host}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
+    const { revision, durable } = (await answer.json()) as Required<Pick<Answer, 'revision' | 'durable'>>
+    return { revision, durable }
+  } catch (error) {
+    const { message, cause } = error as Error
+    return { why: cause instanceof Error ? cause.message : message }
+  }
+}
+
+type ServiceParts = { readonly spec?: { readonly clusterIP?: string }; readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] } } }
+
+/** What a load balancer gave, else the address inside the cluster. */
+const addressesOf = (service: KubeObject | undefined): string[] => {
+  const { spec, status } = (service ?? {}) as ServiceParts
+  const given = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
+  return given.length > 0 ? given : spec?.clusterIP !== undefined && spec.clusterIP !== 'None' ? [spec.clusterIP] : []
+}

@@ -1,0 +1,41 @@
+// What the pods of a MailRelay say of themselves, as conditions: a thing is True only when every pod was seen to say so. Pure.
+import type { RelayView } from '../judge.ts'
+import { serversOf } from '../objects/index.ts'
+import type { Statement } from './index.ts'
+
+/** What one relay pod answered; `revision` undefined: nothing yet. */
+export type ObservedPod = {
+  readonly name: string
+  readonly ready: boolean
+  readonly revision?: string
+  readonly durable?: { readonly ok: boolean; readonly reason: string; readonly text: string }
+  readonly why?: string // why there is no answer
+}
+export type Observed = {
+  readonly pods: readonly ObservedPod[]
+  /** Nodes of the NATS servers that are ready. */
+  readonly queueNodes: readonly string[]
+  readonly addresses: readonly string[]
+}
+
+export const judgeFleet = ({ relay }: RelayView, revision: string, observed: Observed): Omit<Statement, 'observedGeneration'>[] => {
+  if (relay.spec.replicas === 0) return [{ type: 'Programmed', status: 'False', reason: 'ScaledToZero', message: 'replicas is 0: nothing takes or delivers mail' }]
+  return [programmed(relay.spec.replicas, revision, observed), durable(serversOf(relay), observed)]
+}
+
+const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<Statement, 'observedGeneration'> => {
+  const current = pods.filter((pod) => pod.revision === revision)
+  const behind = pods.filter((pod) => pod.revision !== revision)
+  if (current.length >= wanted && behind.length === 0) return { type: 'Programmed', status: 'True', reason: 'Programmed', message: `all pods run revision ${revision}` }
+  const why = behind.map((pod) => `${pod.name} ${pod.revision === undefined ? `does not answer${pod.why === undefined ? '' : ` (${pod.why})`}` : `runs ${pod.revision}`}`)
+  return { type: 'Programmed', status: 'False', reason: 'Pending', message: [`${current.length} of ${wanted} pods run revision ${revision}`, ...why].join('; ') }
+}
+
+const durable = (servers: number, { pods, queueNodes }: Observed): Omit<Statement, 'observedGeneration'> => {
+  const answers = pods.flatMap(({ name, durable: said }) => (said ? [{ name, ...said }] : []))
+  const faulty = answers.find(({ ok }) => !ok)
+  if (faulty) return { type: 'DurableAccept', status: 'False', reason: faulty.reason, message: `${faulty.name}: ${faulty.text}` }
+  if (answers.length === 0) return { type: 'DurableAccept', status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet whether its queue is durable' }
+  const single = servers > 1 && new Set(queueNodes).size === 1
+  return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : 'Durable', message: single ? `${answers[0]!.text}; all servers run on node ${queueNodes[0]!}, whose loss takes them all` : answers[0]!.text }
+}

@@ -1,0 +1,96 @@
+// From what the plan says of each object, and what was observed, to the status each object should have. Pure.
+import type { AnyManifest, KindName, MailRelay } from '../../../crds/index.ts'
+import type { Condition } from '../condition.ts'
+import { keyOf, titleOf, type ObjectRef } from '../input.ts'
+import type { RelayView } from '../judge.ts'
+import { selectorOf } from '../objects/index.ts'
+import { judgeFleet, type Observed } from './fleet.ts'
+
+export type { Observed } from './fleet.ts'
+
+/** As in status.conditions, but for the time of the last change. */
+export type Statement = { readonly type: string; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string; readonly observedGeneration?: number }
+export type Status = { readonly object: ObjectRef; readonly status: { readonly conditions: readonly Statement[]; readonly [field: string]: unknown } }
+
+export type StatusInput = {
+  readonly manifests: readonly AnyManifest[]
+  readonly conditions: readonly Condition[]
+  readonly views: readonly { readonly view: RelayView; readonly revision: string; readonly observed: Observed }[]
+  /** Objects that could not be read: what is wrong. */
+  readonly mistaken: ReadonlyMap<string, string>
+  readonly controllerName: string
+  /** By MailSender: the Secret with its credentials. */
+  readonly bindings: ReadonlyMap<string, string>
+}
+
+export const statusesOf = (input: StatusInput): Status[] => {
+  const told = Map.groupBy(input.conditions, ({ object }) => titleOf({ kind: object.kind, metadata: object }))
+  return input.manifests.map((manifest) => {
+    const about = told.get(titleOf(manifest)) ?? []
+    const object: ObjectRef = { kind: manifest.kind, namespace: manifest.metadata.namespace, name: manifest.metadata.name }
+    const status = manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)
+    return { object, status: { observedGeneration: manifest.metadata.generation ?? 0, ...status } }
+  })
+}
+
+const inForce = 'in force'
+
+const statement = (manifest: AnyManifest, { type, status, reason, message }: Omit<Statement, 'observedGeneration'>): Statement => ({ type, status, reason, message: message.slice(0, 32_000), observedGeneration: manifest.metadata.generation ?? 0 })
+
+/** Several refusals are one condition: the first names its reason, all say what is wrong. */
+const acceptedOf = (manifest: AnyManifest, about: readonly Condition[]): Statement => {
+  const refused = about.filter(({ type, status }) => type === 'Accepted' && status === 'False')
+  if (refused.length > 0) return statement(manifest, { type: 'Accepted', status: 'False', reason: refused[0]!.reason, message: [...new Set(refused.map(({ message }) => message))].join('; ') })
+  const [accepted] = about.filter(({ type }) => type === 'Accepted')
+  return statement(manifest, { type: 'Accepted', status: 'True', reason: accepted?.reason === 'SelfSigned' ? 'SelfSigned' : 'Accepted', message: accepted?.message ?? inForce })
+}
+
+const othersOf = (manifest: AnyManifest, about: readonly Condition[]): Statement[] => {
+  const others = Map.groupBy(about.filter(({ type }) => type !== 'Accepted'), ({ type }) => type)
+  return [...others.values()].map(([first, ...rest]) => statement(manifest, { ...first!, message: [first!, ...rest].map(({ message }) => message).join('; ') }))
+}
+
+/** Ready is True where all of these are True; else it says what the first that is not says. */
+const readyOf = (manifest: AnyManifest, needed: readonly Statement[]): Statement => {
+  const lacking = needed.find(({ status }) => status === 'False') ?? needed.find(({ status }) => status !== 'True')
+  return statement(manifest, lacking ? { ...lacking, type: 'Ready' } : { type: 'Ready', status: 'True', reason: 'Ready', message: inForce })
+}
+
+const relayStatus = (relay: MailRelay, about: readonly Condition[], { views }: StatusInput): Status['status'] => {
+  const key = keyOf(relay)
+  const found = views.find(({ view }) => keyOf(view.relay) === key)
+  const accepted = acceptedOf(relay, about.filter(({ section, status }) => section === undefined || status === 'False'))
+  if (!found) return { conditions: [accepted, readyOf(relay, [accepted])] }
+  const { view, revision, observed } = found
+  const fleet = judgeFleet(view, revision, observed).map((one) => statement(relay, one))
+  return {
+    conditions: [accepted, ...fleet, readyOf(relay, [accepted, ...fleet])],
+    replicas: observed.pods.length,
+    selector: Object.entries(selectorOf(relay, 'relay')).map(([label, value]) => `${label}=${value}`).join(','),
+    revision,
+    addresses: observed.addresses,
+    listeners: view.listeners.map(({ name }) => ({
+      name,
+      attachedSenders: view.senders.filter(({ listeners }) => listeners.includes(name)).length,
+      attachedDomains: view.domains.filter(({ listeners }) => listeners.includes(name)).length,
+      conditions: listenerConditions(relay, about.filter(({ section }) => section === name)),
+    })),
+  }
+}
+
+const listenerConditions = (relay: MailRelay, about: readonly Condition[]): Statement[] => [acceptedOf(relay, about), ...othersOf(relay, about)]
+
+const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
+
+const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings }: StatusInput): Status['status'] => {
+  const accepted = acceptedOf(manifest, about)
+  const conditions = [accepted, ...othersOf(manifest, about), readyOf(manifest, [accepted])]
+  const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
+  const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
+  return {
+    conditions,
+    ...(perRelay.includes(manifest.kind) && { relays: relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] })) }),
+    ...(manifest.kind === 'RelayPolicy' && { targets: manifest.spec.targetRefs.map(({ kind, name, sectionName }) => ({ kind, name, ...(sectionName !== undefined && { sectionName }), conditions: [acceptedOf(manifest, about.filter(({ section }) => section === undefined || section === sectionName || section === name))] })) }),
+    ...(binding !== undefined && { binding: { name: binding } }),
+  }
+}

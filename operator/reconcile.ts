@@ -1,0 +1,127 @@
+// From what is declared to what is: gather, plan, make, apply, observe, say. One run does it all for every MailRelay; a run that changes nothing writes nothing.
+//   1. gather the manifests and the Secrets they name   2. plan, make what is needed, plan again
+//   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed
+import { apiVersion } from '../crds/index.ts'
+import { parseSnapshot, revisionOf, type Snapshot } from '../relay/snapshot/index.ts'
+import type { Applier } from './apply/index.ts'
+import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts'
+import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Notes } from './kube/index.ts'
+import { credentialSecretOf, make, queueSecretsOf, type MakeOptions } from './made.ts'
+import { observe } from './observe.ts'
+import { keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
+import type { SecretStore } from './secret-store.ts'
+import { made, namespaces, ourKinds, pods, secrets, type Watched } from './watched.ts'
+
+export type ReconcileParts = {
+  readonly kube: Kube
+  readonly watched: Watched
+  readonly store: SecretStore
+  readonly applier: Applier
+  readonly notes: Notes
+  readonly settings: ObjectSettings
+  readonly now: () => Date
+}
+
+export const controllerName = 'posthouse.dev/operator'
+export const revisionAnnotation = 'posthouse.dev/revision'
+
+type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string }
+
+/** Milliseconds after which to look again though nothing was told. */
+export const reconcile = async (parts: ReconcileParts): Promise<number> => {
+  const gathered = await gather(parts)
+  const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: parts.settings.clusterDomain })
+  const making = makingFor(parts)
+  const { needs } = plan(input(nothingMade))
+  const { snapshots, conditions } = plan(input(await make(needs, making)))
+  const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
+  for (const fleet of fleets) await applyFleet(fleet, parts, making)
+  const views = await Promise.all(fleets.map(async ({ view, revision }) => ({ view, revision, observed: await observe(view, parts.watched) })))
+  for (const { view, revision } of views) await poke(view, revision, parts)
+  const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
+  await writeStatuses(statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings }), parts)
+  return views.every(isSettled) ? 30_000 : 1_000
+}
+
+const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> => {
+  const objects = [...ourKinds, namespaces].flatMap((resource) => watched.all(resource).filter(({ metadata }) => metadata.deletionTimestamp === undefined).map((object) => ({ apiVersion: apiVersionOf(resource), kind: resource.kind, object })))
+  const named = await store.read(secretsNamed(gatherCluster(objects, []).manifests))
+  const secretsRead: Secret[] = [...named].map(([key, data]) => ({ namespace: key.split('/')[0]!, name: key.split('/')[1]!, data }))
+  return gatherCluster(objects, secretsRead)
+}
+
+const fleetOf = (view: RelayView, snapshot: Snapshot): Fleet => ({ view, snapshot, revision: revisionOf(snapshot) })
+
+const makingFor = ({ store, applier, watched, now }: ReconcileParts): MakeOptions => ({
+  store,
+  applier,
+  now: now(),
+  owner: (kind, key) => {
+    const resource = ourKinds.find((one) => one.kind === kind)!
+    const live = watched.get(resource, key)
+    return live === undefined ? [] : [ownedBy(kind, live)]
+  },
+})
+
+const ownedBy = (kind: string, { metadata: { name, uid } }: KubeObject) => ({ apiVersion, kind, name, uid: uid!, controller: true, blockOwnerDeletion: true })
+
+const relayResource = ourKinds.find(({ kind }) => kind === 'MailRelay')!
+
+const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, making: MakeOptions): Promise<void> => {
+  const { watched, applier, settings } = parts
+  const live = watched.get(relayResource, keyOf(view.relay))
+  if (live === undefined) return // gone since the look at it
+  const objects = objectsOf(view, snapshot, await queueSecretsOf(view, settings.clusterDomain, making), settings)
+  for (const { resource, object } of objects) {
+    const owned = { ...object, metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
+    await applier.apply({ resource, object: owned }, watched.get(resource, keyOfObject(object)))
+  }
+  await removeOrphans(view, objects, parts)
+}
+
+/** What we made for this relay and no longer want: a snapshot Secret too many, the queue of a relay that now has an external one. Volumes stay. */
+const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { watched, applier }: ReconcileParts): Promise<void> => {
+  const kept = new Set(wanted.map(({ resource, object }) => `${resource.kind} ${keyOfObject(object)}`))
+  for (const resource of [...Object.values(made), secrets])
+    for (const object of watched.all(resource)) {
+      const { namespace, labels = {} } = object.metadata
+      const isOurs = namespace === relay.metadata.namespace && labels['app.kubernetes.io/managed-by'] === 'posthouse' && labels['app.kubernetes.io/instance'] === relay.metadata.name
+      if (isOurs && !kept.has(`${resource.kind} ${keyOfObject(object)}`)) await applier.remove(resource, object)
+    }
+}
+
+/** A kubelet looks at a mounted Secret once a minute; a changed annotation of the pod makes it look at once. */
+const poke = async ({ relay }: RelayView, revision: string, { watched, kube }: ReconcileParts): Promise<void> => {
+  const labels = Object.entries(selectorOf(relay, 'relay'))
+  for (const pod of watched.all(pods)) {
+    const { namespace, name, annotations = {}, deletionTimestamp } = pod.metadata
+    const isOurs = namespace === relay.metadata.namespace && labels.every(([label, value]) => pod.metadata.labels?.[label] === value)
+    if (!isOurs || deletionTimestamp !== undefined || annotations[revisionAnnotation] === revision) continue
+    await kube.call({ method: 'PATCH', path: pathOf(pods, { namespace, name }), contentType: 'application/merge-patch+json', body: { metadata: { annotations: { [revisionAnnotation]: revision } } } }).catch(ifGone)
+  }
+}
+
+const ifGone = (error: unknown): void => {
+  if ((error as { status?: number }).status !== 404) throw error
+}
+
+const isSettled = ({ view, revision, observed }: { view: RelayView; revision: string; observed: Observed }): boolean =>
+  observed.pods.length === view.relay.spec.replicas && observed.pods.every((pod) => pod.revision === revision && pod.durable?.ok === true && pod.ready)
+
+const writeStatuses = async (statuses: readonly Status[], { watched, applier, notes, now }: ReconcileParts): Promise<void> => {
+  for (const { object, status } of statuses) {
+    const resource = ourKinds.find(({ kind }) => kind === object.kind)!
+    const live = watched.get(resource, keyOf({ metadata: object }))
+    if (live === undefined || !(await applier.status(resource, live, status, now().toISOString().replace(/\.\d+Z$/, 'Z')))) continue
+    await tell(object, live, status, notes)
+  }
+}
+
+/** What a person should know: that a manifest is refused. What goes well is in the status. */
+const tell = async (object: ObjectRef, live: KubeObject, { conditions }: Status['status'], notes: Notes): Promise<void> => {
+  const refused = conditions.find(({ type, status }) => type === 'Accepted' && status === 'False')
+  if (refused === undefined) return
+  const { namespace, name } = object
+  const about = { apiVersion, kind: object.kind, name, ...(namespace !== '' && { namespace }), ...(live.metadata.uid !== undefined && { uid: live.metadata.uid }) }
+  await notes.tell({ about, type: 'Warning', reason: refused.reason, action: 'Plan', text: `${titleOf({ kind: object.kind, metadata: object })}: ${refused.message}` })
+}

@@ -1,0 +1,63 @@
+// Secrets by name: read when a manifest names them, again when their version changed; and those we write ourselves.
+import type { Applier } from './apply/index.ts'
+import { keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
+import type { Data } from './make/index.ts'
+import { secrets, type Watched } from './watched.ts'
+
+type Known = { readonly version: string; readonly data: Data }
+
+const atOnce = 10
+
+export class SecretStore {
+  readonly #kube: Kube
+  readonly #watched: () => Watched
+  readonly #known = new Map<string, Known>()
+
+  constructor(kube: Kube, watched: () => Watched) {
+    this.#kube = kube
+    this.#watched = watched
+  }
+
+  /** A Secret that is gone is forgotten: what we wrote is else believed, for the watch may not have told of it yet. */
+  changed({ key, after }: Change): void {
+    if (after === undefined) this.#known.delete(key)
+  }
+
+  async read(keys: Iterable<string>): Promise<Map<string, Data>> {
+    const found = new Map<string, Data>()
+    const waiting = [...keys]
+    const worker = async (): Promise<void> => {
+      for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+        const data = await this.one(key)
+        if (data) found.set(key, data)
+      }
+    }
+    await Promise.all(Array.from({ length: atOnce }, worker))
+    return found
+  }
+
+  async one(key: string): Promise<Data | undefined> {
+    const version = this.#watched().get(secrets, key)?.metadata.resourceVersion
+    const known = this.#known.get(key)
+    if (known !== undefined && (version === undefined || version === known.version)) return known.data
+    if (version === undefined) return undefined
+    const [namespace, name] = key.split('/') as [string, string]
+    const live = await readOne(this.#kube, secrets, { namespace, name })
+    if (live === undefined) return undefined
+    return this.#keep(live)
+  }
+
+  /** Written only where it says something else than what is there. */
+  async keep(applier: Applier, object: KubeObject, kept: Data | undefined, data: Data): Promise<void> {
+    const names = Object.keys(data)
+    if (kept !== undefined && names.length === Object.keys(kept).length && names.every((name) => kept[name] === data[name])) return
+    const encoded = Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
+    this.#keep(await applier.write({ resource: secrets, object: { ...object, data: encoded } }))
+  }
+
+  #keep(live: KubeObject): Data {
+    const data = Object.fromEntries(Object.entries((live.data ?? {}) as Data).map(([name, encoded]) => [name, Buffer.from(encoded, 'base64').toString('utf8')]))
+    this.#known.set(keyOfObject(live), { version: live.metadata.resourceVersion!, data })
+    return data
+  }
+}

@@ -1,0 +1,67 @@
+// Everything the operator watches, in caches: our kinds, what we made of them, and what they refer to.
+import { group, kinds, version } from '../crds/index.ts'
+import { Cache, KubeError, listWatch, type Change, type Kube, type KubeObject, type Resource } from './kube/index.ts'
+import { managedBy, resources } from './plan/index.ts'
+
+export const ourKinds: readonly Resource[] = kinds.map(({ kind, plural, scope }) => ({ group, version, kind, plural, namespaced: scope === 'Namespaced' }))
+export const namespaces: Resource = { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
+export const pods: Resource = { group: '', version: 'v1', kind: 'Pod', plural: 'pods', namespaced: true }
+export const { secret: secrets, ...made } = resources
+
+type Following = { readonly resource: Resource; readonly labelSelector?: string; readonly metadataOnly?: true }
+
+const followed: readonly Following[] = [
+  ...ourKinds.map((resource) => ({ resource })),
+  { resource: namespaces },
+  { resource: secrets, metadataOnly: true }, // whose contents are read by name, one by one, where a manifest names them
+  ...Object.values(made).map((resource) => ({ resource, labelSelector: `app.kubernetes.io/managed-by=${managedBy}` })),
+  { resource: pods, labelSelector: 'app.kubernetes.io/name=posthouse' },
+]
+
+export type WatchedOptions = {
+  readonly kube: Kube
+  /** Only these; all where absent. */
+  readonly watchNamespaces?: readonly string[]
+  readonly onChange: (resource: Resource, change: Change) => void
+  readonly onTrouble: (resource: Resource, error: KubeError) => void
+}
+
+export class Watched {
+  readonly #caches = new Map<string, Cache[]>()
+  readonly #end = new AbortController()
+  readonly #ended: Promise<void>[] = []
+
+  constructor({ kube, watchNamespaces, onChange, onTrouble }: WatchedOptions) {
+    for (const { resource, ...how } of followed) {
+      const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
+      const caches = scopes.map((namespace) => {
+        const cache = new Cache((change) => onChange(resource, change))
+        this.#ended.push(listWatch({ kube, resource, namespace, ...how, feed: cache, onTrouble: (error) => onTrouble(resource, error) }, this.#end.signal))
+        return cache
+      })
+      this.#caches.set(resource.plural, caches)
+    }
+  }
+
+  synced(): boolean {
+    return [...this.#caches.values()].flat().every((cache) => cache.synced)
+  }
+  all({ plural }: Resource): KubeObject[] {
+    return this.#caches.get(plural)!.flatMap((cache) => cache.all())
+  }
+  get({ plural }: Resource, key: string): KubeObject | undefined {
+    for (const cache of this.#caches.get(plural)!) {
+      const found = cache.get(key)
+      if (found) return found
+    }
+    return undefined
+  }
+  /** Changes that no watch had told, found by a list. */
+  foundByList(): number {
+    return [...this.#caches.values()].flat().reduce((sum, { foundByList }) => sum + foundByList, 0)
+  }
+  async stop(): Promise<void> {
+    this.#end.abort()
+    await Promise.all(this.#ended)
+  }
+}
