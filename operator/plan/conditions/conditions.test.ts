@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { documentsOf, gather } from '../../gather/internal.ts'
+import { nothingMade, plan, statusesOf, type Observed } from '../index.ts'
+
+type Given = readonly [kind: string, name: string, spec: object][]
+const main = (spec: object = {}): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }]
+const revision = 'r2'
+const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Observed['pods'][number] => ({ name, ready: true, revision, durable: { ok: true, reason: 'Durable', text: 'synced on 3 of 3' }, ...change })
+
+const statuses = (given: Given, observed: Partial<Observed> = {}) => {
+  const text = given.map(([kind, name, spec]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec })).join('\n---\n')
+  const { declared } = gather(documentsOf('given.yaml', text).documents)
+  const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
+  const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
+  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed } }))
+  return statusesOf({ manifests, conditions, views, mistaken: new Map(), controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]) })
+}
+const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
+  const { status } = statuses(given, observed).find(({ object }) => object.name === name)!
+  return Object.fromEntries(status.conditions.map(({ type, status: is, reason }) => [type, `${is} ${reason}`]))
+}
+
+describe('the status of a MailRelay', () => {
+  it('is Ready when 2 of 2 pods run its snapshot and their queue is durable', () => {
+    assert.deepEqual(stateOf([main()], 'main'), { Accepted: 'True Accepted', Programmed: 'True Programmed', DurableAccept: 'True Durable', Ready: 'True Ready' })
+  })
+  const unready: readonly (readonly [what: string, observed: Partial<Observed>, programmed: string, durable: string, ready: string])[] = [
+    ['1 pod of 2 runs the snapshot before', { pods: [pod('a'), pod('b', { revision: 'r1' })] }, 'False Pending', 'True Durable', 'False Pending'],
+    ['1 pod of 2 is not there', { pods: [pod('a')] }, 'False Pending', 'True Durable', 'False Pending'],
+    ['a 3rd pod still runs the snapshot before', { pods: [pod('a'), pod('b'), pod('c', { revision: 'r1' })] }, 'False Pending', 'True Durable', 'False Pending'],
+    ['0 pods have answered', { pods: [{ name: 'a', ready: false, why: 'Pending' }] }, 'False Pending', 'Unknown NotObserved', 'False Pending'],
+    ['1 pod finds its queue not durable', { pods: [pod('a'), pod('b', { durable: { ok: false, reason: 'NotSynced', text: 'sync_interval is 2m' } })] }, 'True Programmed', 'False NotSynced', 'False NotSynced'],
+    ['3 servers run on 1 node', { queueNodes: ['n1', 'n1', 'n1'] }, 'True Programmed', 'True SingleNode', 'True Ready'],
+  ]
+  for (const [what, observed, programmed, durable, ready] of unready) {
+    it(`when ${what}: Ready is ${ready}`, () => {
+      const { Programmed, DurableAccept, Ready } = stateOf([main()], 'main', observed)
+      assert.deepEqual([Programmed, DurableAccept, Ready], [programmed, durable, ready])
+    })
+  }
+  it('that is refused is not Ready, for the same reason, and has 2 conditions', () => {
+    assert.deepEqual(stateOf([main({ retryScheduleName: 'gone' })], 'main'), { Accepted: 'False RetryScheduleNotFound', Ready: 'False RetryScheduleNotFound' })
+  })
+  it('with 0 replicas says that nothing takes mail', () => assert.equal(stateOf([main({ replicas: 0 })], 'main', { pods: [] }).Ready, 'False ScaledToZero'))
+  it('counts for each of 2 listeners what is attached', () => {
+    const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } } }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }]]
+    const { status } = statuses(given)[0]!
+    assert.deepEqual((status.listeners as { name: string; attachedSenders: number; attachedDomains: number }[]).map(({ name, attachedSenders, attachedDomains }) => [name, attachedSenders, attachedDomains]), [['mx', 0, 1], ['submission', 1, 1]])
+  })
+})
+
+describe('the status of what attaches', () => {
+  it('names the MailRelay and the generation it was judged by, here 4; a MailSender its Secret', () => {
+    const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }]]
+    const { status } = statuses(given).find(({ object }) => object.kind === 'MailSender')!
+    assert.deepEqual([status.observedGeneration, status.binding, (status.relays as { namespace: string; name: string }[]).map(({ namespace, name }) => `${namespace}/${name}`)], [4, { name: 'app-smtp' }, ['mail/main']])
+    assert.ok(status.conditions.every(({ observedGeneration }) => observedGeneration === 4))
+  })
+  it('of 2 that claim one domain is in force for the older and DomainConflict for the other, each naming the other', () => {
+    const given: Given = [main(), ['MailDomain', 'a', { domain: 'd.example' }], ['MailDomain', 'b', { domain: 'd.example' }]]
+    assert.deepEqual([stateOf(given, 'a').Ready, stateOf(given, 'b').Ready], ['True Ready', 'False DomainConflict'])
+  })
+  it('whose reference dangles without harm is Ready, and says so in ResolvedRefs', () => {
+    assert.deepEqual(stateOf([main(), ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { senders: ['gone'] }, action: 'Deny' }] }]], 'p'), { Accepted: 'True Accepted', ResolvedRefs: 'False SenderNotFound', Ready: 'True Ready' })
+  })
+})
