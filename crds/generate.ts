@@ -3,17 +3,24 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
 import { crdOf } from './crd.ts'
+import type { Kind } from './kind.ts'
 import { kinds } from './kinds.ts'
 import { manualOf } from './manual.ts'
 
 const root = join(import.meta.dirname, '..')
 const kebab = (name: string): string => name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
 
+const yamlOf = (kind: Kind, crd: object): string => `# Generated from crds/${kebab(kind.kind)}.ts by npm run crds; do not edit.\n${stringify(crd, { lineWidth: 0, aliasDuplicateObjects: false, version: '1.1' })}`
+
+const kept = (crd: ReturnType<typeof crdOf>): object => ({ ...crd, metadata: { ...(crd as { metadata: object }).metadata, annotations: { 'helm.sh/resource-policy': 'keep' } } })
+
 /** Path and text of every generated file. */
 export const generated = (): ReadonlyMap<string, string> =>
   new Map(
     kinds.flatMap((kind) => [
-      [join(root, 'crds', `${kebab(kind.kind)}.yaml`), `# Generated from ${kebab(kind.kind)}.ts by npm run crds; do not edit.\n${stringify(crdOf(kind), { lineWidth: 0, aliasDuplicateObjects: false, version: '1.1' })}`] as const,
+      [join(root, 'crds', `${kebab(kind.kind)}.yaml`), yamlOf(kind, crdOf(kind))] as const,
+      // with the chart they stay when it goes: with them would go every manifest of the kind
+      [join(root, 'charts/posthouse/files/crds', `${kebab(kind.kind)}.yaml`), yamlOf(kind, kept(crdOf(kind)))] as const,
       [join(root, 'docs', 'kinds', `${kebab(kind.kind)}.md`), manualOf(kind)] as const,
     ]),
   )

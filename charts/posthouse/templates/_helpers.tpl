@@ -1,0 +1,55 @@
+{{- define "posthouse.name" -}}
+{{- if contains "posthouse" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-posthouse" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "posthouse.selector" -}}
+app.kubernetes.io/name: posthouse
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "posthouse.labels" -}}
+{{ include "posthouse.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "posthouse.image" -}}
+{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* What the operator may do in a namespace it looks after. */}}
+{{- define "posthouse.rules" -}}
+- apiGroups: [posthouse.dev]
+  resources: [mailrelays, maildomains, mailsenders, relaypolicies, deliveryroutes]
+  verbs: [get, list, watch]
+- apiGroups: [posthouse.dev]
+  resources: [mailrelays/status, maildomains/status, mailsenders/status, relaypolicies/status, deliveryroutes/status]
+  verbs: [get, patch]
+- apiGroups: [posthouse.dev]
+  resources: [mailrelays/finalizers, maildomains/finalizers, mailsenders/finalizers]
+  verbs: [update]
+# their metadata is watched; contents are read one by one, by name, where a manifest names them
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
