@@ -10,7 +10,9 @@ const args = process.argv.slice(2)
 // What moves mail makes much short-lived garbage. Without the first two, V8 lets it grow past 300 MB before it looks;
 // without the third it marks the whole heap three times a second under load, a third of all the CPU time (docs/bench.md).
 const heap = ['--max-semi-space-size=16', '--max-old-space-size=384', '--heap-growing-percent=100']
-const flags = ['relay', 'standalone'].includes(args[0]) ? [...heap, '--disable-warning=ExperimentalWarning'] : []
+const small = ['--max-semi-space-size=4', '--max-old-space-size=256'] // the operator waits most of the time
+const heapOf = { relay: heap, standalone: heap, operator: small }
+const flags = Object.hasOwn(heapOf, args[0] ?? '') ? [...heapOf[args[0]], '--disable-warning=ExperimentalWarning'] : []
 const [major, minor] = process.versions.node.split('.').map(Number)
 const newEnough = major > 22 || (major === 22 && minor >= 18)
 

@@ -19,7 +19,7 @@ export type CompileOptions = { readonly manifests: string; readonly made?: strin
 export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1' }: CompileOptions): Promise<Compiled> => {
   const gathered = readManifests(manifests)
   const draft = plan(inputOf(gathered, nothingMade))
-  const made = folder === undefined ? nothingMade : make(draft.needs, { folder, now, host })
+  const made = folder === undefined ? nothingMade : await make(draft.needs, { folder, now, host })
   const { snapshots, conditions, needs } = plan(inputOf(gathered, made))
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have

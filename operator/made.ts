@@ -4,6 +4,7 @@ import type { KubeObject } from './kube/index.ts'
 import { authorityFrom, authorityIn, certificateFrom, credentialFrom, dkimKeyFor, loginFrom, type Authority, type Data } from './make/index.ts'
 import { keyOf, managedBy, queueCertificateNames, queueLoginName, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
+import { several } from './several.ts'
 
 export type MakeOptions = {
   readonly store: SecretStore
@@ -19,26 +20,34 @@ export const make = async (needs: readonly Need[], options: MakeOptions): Promis
   const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)
   const authorities = new Map<string, Promise<Authority>>()
   const authority = (relay: string) => authorities.get(relay) ?? authorities.set(relay, authorityOf(relay, options)).get(relay)!
-  const certificates = await inTurn(of('certificate'), async ({ relay, names }) => {
+  const certificates = await several(of('certificate'), async ({ relay, names }) => {
     const signer = await authority(relay)
     const data = await kept(`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls', options, (before) => certificateFrom(before, names, signer, options.now))
     return [relay, { certificate: data['tls.crt'], key: data['tls.key'] }] as const
   })
-  const credentials = await inTurn(of('credential'), async (need) => {
+  const credentials = await several(of('credential'), async (need) => {
     const signer = await authority(need.relay)
     const before = await options.store.one(credentialSecretOf(need.sender))
     const { data, made } = credentialFrom(before ?? {}, need, need, signer)
     await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => data)
     return [need.sender, made] as const
   })
-  const dkim: Record<string, MadeDkimKey[]> = {}
-  for (const need of of('dkim')) {
-    const name = `${need.for}-dkim`
-    const { key, data } = dkimKeyFor(need, (await options.store.one(name)) ?? {}, options.now)
-    await kept(name, ['MailDomain', need.for], 'Opaque', options, () => data)
-    ;(dkim[need.for] ??= []).push(key)
+  const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, await dkimKeysOf(domain, ofDomain, options)] as const)
+  return { certificates: Object.fromEntries(certificates), credentials: Object.fromEntries(credentials), dkim: Object.fromEntries(dkim) }
+}
+
+/** All keys of a domain lie in one Secret, written once. */
+const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], options: MakeOptions): Promise<MadeDkimKey[]> => {
+  const name = `${domain}-dkim`
+  let data = (await options.store.one(name)) ?? {}
+  const keys: MadeDkimKey[] = []
+  for (const need of needs) {
+    const made = await dkimKeyFor(need, data, options.now)
+    data = made.data
+    keys.push(made.key)
   }
-  return { certificates: Object.fromEntries(certificates), credentials: Object.fromEntries(credentials), dkim }
+  await kept(name, ['MailDomain', domain], 'Opaque', options, () => data)
+  return keys
 }
 
 export const credentialSecretOf = (sender: string): string => `${sender}-smtp`
@@ -60,10 +69,4 @@ const kept = async <T extends Data>(key: string, owner: readonly [kind: string, 
   const metadata = { name, namespace, labels: { 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/managed-by': managedBy }, ownerReferences: ownerOf(...owner) }
   await store.keep(applier, { metadata, type }, before, data)
   return data
-}
-
-const inTurn = async <T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> => {
-  const results: R[] = []
-  for (const item of items) results.push(await work(item))
-  return results
 }

@@ -10,6 +10,7 @@ import { credentialSecretOf, make, queueSecretsOf, type MakeOptions } from './ma
 import { observe } from './observe.ts'
 import { keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
+import { several } from './several.ts'
 import { made, namespaces, ourKinds, pods, secrets, type Watched } from './watched.ts'
 
 export type ReconcileParts = {
@@ -109,12 +110,13 @@ const isSettled = ({ view, revision, observed }: { view: RelayView; revision: st
   observed.pods.length === view.relay.spec.replicas && observed.pods.every((pod) => pod.revision === revision && pod.durable?.ok === true && pod.ready)
 
 const writeStatuses = async (statuses: readonly Status[], { watched, applier, notes, now }: ReconcileParts): Promise<void> => {
-  for (const { object, status } of statuses) {
+  const write = async ({ object, status }: Status): Promise<void> => {
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
-    if (live === undefined || !(await applier.status(resource, live, status, now().toISOString().replace(/\.\d+Z$/, 'Z')))) continue
+    if (live === undefined || !(await applier.status(resource, live, status, now().toISOString().replace(/\.\d+Z$/, 'Z')))) return
     await tell(object, live, status, notes)
   }
+  await several(statuses, write)
 }
 
 /** What a person should know: that a manifest is refused. What goes well is in the status. */

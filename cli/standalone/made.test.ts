@@ -47,19 +47,19 @@ const isTrusted = async (pair: { certificate: string; key: string }, ca: string,
 
 test('a client that knows ca.crt trusts the listener by host name and by 127.0.0.1, and by no other name', async (t) => {
   const given = options(t)
-  const { certificates } = make(needs, given)
+  const { certificates } = await make(needs, given)
   const ca = readFileSync(join(given.folder, 'senders/mail.app/ca.crt'), 'utf8')
   const pair = certificates['mail/main']!
   assert.equal(await isTrusted(pair, ca, 'mx.example'), true)
   assert.equal(await isTrusted(pair, ca, 'main.mail.svc'), true)
   assert.equal(await isTrusted(pair, ca, ''), true, '127.0.0.1, without a server name')
   assert.equal(await isTrusted(pair, ca, 'other.example'), false)
-  assert.equal(await isTrusted(pair, make(needs, options(t)).certificates['mail/main']!.certificate, 'mx.example'), false, 'another CA')
+  assert.equal(await isTrusted(pair, (await make(needs, options(t))).certificates['mail/main']!.certificate, 'mx.example'), false, 'another CA')
 })
 
-test('the CA is one for 10 years, the certificate is none and is for 1 year', (t) => {
+test('the CA is one for 10 years, the certificate is none and is for 1 year', async (t) => {
   const given = options(t)
-  const leaf = new X509Certificate(make(needs, given).certificates['mail/main']!.certificate)
+  const leaf = new X509Certificate((await make(needs, given)).certificates['mail/main']!.certificate)
   const ca = new X509Certificate(readFileSync(join(given.folder, 'ca/ca.crt')))
   assert.deepEqual([ca.ca, leaf.ca, leaf.checkIssued(ca), leaf.verify(ca.publicKey), ca.verify(ca.publicKey)], [true, false, true, true, true])
   const days = (certificate: X509Certificate) => Math.round((certificate.validToDate.getTime() - now.getTime()) / day)
@@ -67,54 +67,55 @@ test('the CA is one for 10 years, the certificate is none and is for 1 year', (t
   assert.match(leaf.subjectAltName ?? '', /DNS:mx\.example, DNS:main\.mail\.svc, IP Address:127\.0\.0\.1, DNS:localhost, IP Address:0:0:0:0:0:0:0:1/)
 })
 
-test('every file is readable by its owner only, also where somebody opened it since', (t) => {
+test('every file is readable by its owner only, also where somebody opened it since', async (t) => {
   const given = options(t)
-  make(needs, given)
+  await make(needs, given)
   chmodSync(join(given.folder, 'senders/mail.app/password'), 0o644)
-  make(needs, given)
+  await make(needs, given)
   for (const name of Object.keys(filesIn(given.folder))) assert.equal(statSync(join(given.folder, name)).mode & 0o777, 0o600, name)
   for (const name of ['', 'ca', 'senders', 'senders/mail.app', 'dkim/mail.ours']) assert.equal(statSync(join(given.folder, name)).mode & 0o777, 0o700, name)
 })
 
-test('a second time nothing changes: 1 CA, 1 certificate, the same password and keys', (t) => {
+test('a second time nothing changes: 1 CA, 1 certificate, the same password and keys', async (t) => {
   const given = options(t)
-  const [first, before] = [make(needs, given), filesIn(given.folder)]
-  assert.deepEqual(make(needs, { ...given, now: new Date(now.getTime() + 300 * day) }), first)
+  const [first, before] = [await make(needs, given), filesIn(given.folder)]
+  assert.deepEqual(await make(needs, { ...given, now: new Date(now.getTime() + 300 * day) }), first)
   assert.deepEqual(filesIn(given.folder), before)
 })
 
-test('with 29 days left, or for another name, a certificate is made anew; the CA stays', (t) => {
+test('with 29 days left, or for another name, a certificate is made anew; the CA stays', async (t) => {
   const given = options(t)
-  const first = make(needs, given).certificates['mail/main']!
-  const later = make(needs, { ...given, now: new Date(now.getTime() + 336 * day) }).certificates['mail/main']!
+  const first = (await make(needs, given)).certificates['mail/main']!
+  const later = (await make(needs, { ...given, now: new Date(now.getTime() + 336 * day) })).certificates['mail/main']!
   assert.notEqual(later.certificate, first.certificate)
-  const renamed = make([{ kind: 'certificate', relay: 'mail/main', names: ['mx2.example'] }], given).certificates['mail/main']!
+  const renamed = (await make([{ kind: 'certificate', relay: 'mail/main', names: ['mx2.example'] }], given)).certificates['mail/main']!
   assert.equal(new X509Certificate(renamed.certificate).checkHost('mx2.example'), 'mx2.example')
   assert.ok(new X509Certificate(renamed.certificate).verify(new X509Certificate(readFileSync(join(given.folder, 'ca/ca.crt'))).publicKey))
 })
 
-test('a certificate file that was damaged is made anew instead of being served', (t) => {
+test('a certificate file that was damaged is made anew instead of being served', async (t) => {
   const given = options(t)
-  make(needs, given)
+  await make(needs, given)
   writeFileSync(join(given.folder, 'certificates/mail.main/tls.crt'), 'damaged')
-  assert.doesNotThrow(() => new X509Certificate(make(needs, given).certificates['mail/main']!.certificate))
+  const { certificates } = await make(needs, given)
+  assert.doesNotThrow(() => new X509Certificate(certificates['mail/main']!.certificate))
 })
 
-test('the folder of a sender says where, who and 256 random bits; what is handed on is a salted hash of them', (t) => {
+test('the folder of a sender says where, who and 256 random bits; what is handed on is a salted hash of them', async (t) => {
   const given = options(t)
-  const { username, salt, hash } = make(needs, given).credentials['mail/app']!
+  const { username, salt, hash } = (await make(needs, given)).credentials['mail/app']!
   const files = filesIn(join(given.folder, 'senders/mail.app'))
   assert.deepEqual([files.username, files.host, files.port], ['mail.app', '127.0.0.1', '2587'])
   assert.equal(files.uri, `smtp://mail.app:${files.password}@127.0.0.1:2587`)
   assert.equal(Buffer.from(files.password!, 'base64url').length, 32)
   assert.equal(createHash('sha256').update(Buffer.concat([Buffer.from(salt, 'hex'), Buffer.from(files.password!)])).digest('hex'), hash)
   assert.equal(username, files.username)
-  assert.ok(!JSON.stringify(make(needs, given)).includes(files.password!))
+  assert.ok(!JSON.stringify(await make(needs, given)).includes(files.password!))
 })
 
-test('the DNS record beside a DKIM key verifies what the key signs, for rsa and ed25519, and has strings of at most 255 bytes', (t) => {
+test('the DNS record beside a DKIM key verifies what the key signs, for rsa and ed25519, and has strings of at most 255 bytes', async (t) => {
   const given = options(t)
-  const keys = make(needs, given).dkim['mail/ours']!
+  const keys = (await make(needs, given)).dkim['mail/ours']!
   const month = now.toISOString().slice(0, 7).replace('-', '')
   assert.deepEqual(keys.map(({ selector, algorithm }) => [selector, algorithm]), [[`ph-ed25519-${month}`, 'ed25519'], [`ph-rsa-${month}`, 'rsa']])
   for (const { selector, algorithm, privateKey } of keys) {
@@ -128,29 +129,32 @@ test('the DNS record beside a DKIM key verifies what the key signs, for rsa and 
   }
 })
 
-test('a key keeps its selector in the next month, and another prefix gets a key of its own', (t) => {
+test('a key keeps its selector in the next month, and another prefix gets a key of its own', async (t) => {
   const given = options(t)
-  const first = make(needs, given).dkim['mail/ours']![0]!
-  assert.deepEqual(make(needs, { ...given, now: new Date(now.getTime() + 40 * day) }).dkim['mail/ours']![0], first)
-  const other = make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'mta' }], given).dkim['mail/ours']![0]!
+  const first = (await make(needs, given)).dkim['mail/ours']![0]!
+  assert.deepEqual((await make(needs, { ...given, now: new Date(now.getTime() + 40 * day) })).dkim['mail/ours']![0], first)
+  const other = (await make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'mta' }], given)).dkim['mail/ours']![0]!
   assert.ok(other.selector.startsWith('mta-ed25519-') && other.privateKey !== first.privateKey)
 })
 
-test('with rotation every 90 days and 7 days of overlap, the next key is made on day 83, signs from day 90, and so on', (t) => {
+test('with rotation every 90 days and 7 days of overlap, the next key is made on day 83, signs from day 90, and so on', async (t) => {
   const given = options(t)
   const rotation = { everySeconds: 90 * 86_400, overlapSeconds: 7 * 86_400 }
-  const at = (days: number) => make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph', rotation }], { ...given, now: new Date(now.getTime() + days * day) }).dkim['mail/ours']![0]!.selector
+  const at = async (days: number) => (await make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph', rotation }], { ...given, now: new Date(now.getTime() + days * day) })).dkim['mail/ours']![0]!.selector
   const records = () => globSync('*.txt', { cwd: join(given.folder, 'dkim/mail.ours') }).length
-  const seen = [0, 82, 83, 89, 91, 172, 173, 179, 181].map((days) => ({ days, selector: at(days), records: records() }))
+  const seen: { days: number; selector: string; records: number }[] = []
+  for (const days of [0, 82, 83, 89, 91, 172, 173, 179, 181]) seen.push({ days, selector: await at(days), records: records() })
   assert.deepEqual(seen.map(({ days, records }) => [days, records]), [[0, 1], [82, 1], [83, 2], [89, 2], [91, 2], [172, 2], [173, 3], [179, 3], [181, 3]])
   const [first, second, third] = [seen[0]!.selector, seen[4]!.selector, seen[8]!.selector]
   assert.deepEqual(seen.map(({ selector }) => selector), [first, first, first, first, second, second, second, second, third])
   assert.equal(new Set([first, second, third]).size, 3)
 })
 
-test('2 keys of one month have selectors of their own', (t) => {
+test('2 keys of one month have selectors of their own', async (t) => {
   const given = { ...options(t), now: new Date('2026-11-02T00:00:00Z') }
   const rotation = { everySeconds: 2 * 86_400, overlapSeconds: 86_400 }
-  const at = (date: string) => make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph', rotation }], { ...given, now: new Date(date) }).dkim['mail/ours']![0]!.selector
-  assert.deepEqual(['2026-11-02T00:00:00Z', '2026-11-03T00:00:00Z', '2026-11-04T00:00:00Z'].map(at), ['ph-ed25519-202611', 'ph-ed25519-202611', 'ph-ed25519-202611-2'])
+  const at = async (date: string) => (await make([{ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph', rotation }], { ...given, now: new Date(date) })).dkim['mail/ours']![0]!.selector
+  const selectors: string[] = []
+  for (const date of ['2026-11-02T00:00:00Z', '2026-11-03T00:00:00Z', '2026-11-04T00:00:00Z']) selectors.push(await at(date))
+  assert.deepEqual(selectors, ['ph-ed25519-202611', 'ph-ed25519-202611', 'ph-ed25519-202611-2'])
 })

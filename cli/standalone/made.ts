@@ -10,7 +10,7 @@ type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
 /** `host`: where clients on this machine reach the listeners. */
 export type MadeOptions = { readonly folder: string; readonly now: Date; readonly host: string; readonly ports?: 'bind' | 'service' }
 
-export const make = (needs: readonly Need[], { folder, now, host, ports = 'bind' }: MadeOptions): Made => {
+export const make = async (needs: readonly Need[], { folder, now, host, ports = 'bind' }: MadeOptions): Promise<Made> => {
   const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)
   const inFolder = (...parts: string[]) => folderFor(folder, ...parts)
   const authority = authorityIn(keep(inFolder('ca'), (kept) => ({ data: authorityFrom(kept, now) })).data)
@@ -22,7 +22,12 @@ export const make = (needs: readonly Need[], { folder, now, host, ports = 'bind'
   const credentialOf = (need: NeedFor<'credential'>) =>
     keep(inFolder('senders', fileName(need.sender)), (kept) => credentialFrom(kept, need, { host, port: ports === 'bind' ? need.bindPort : need.port }, authority)).made
   const dkim: Record<string, Made['dkim'][string][number][]> = {}
-  for (const need of of('dkim')) (dkim[need.for] ??= []).push(keep(inFolder('dkim', fileName(need.for)), (kept) => dkimKeyFor(need, kept, now)).key)
+  for (const need of of('dkim')) {
+    const place = inFolder('dkim', fileName(need.for))
+    const { key, data } = await dkimKeyFor(need, dataIn(place), now)
+    keep(place, () => ({ data }))
+    ;(dkim[need.for] ??= []).push(key)
+  }
   return {
     certificates: Object.fromEntries(of('certificate').map((need) => [need.relay, certificateOf(need)])),
     credentials: Object.fromEntries(of('credential').map((need) => [need.sender, credentialOf(need)])),
@@ -35,9 +40,13 @@ const fileName = (key: string): string => key.replace('/', '.')
 
 /** Reads the folder, and writes what has changed, in the order given. */
 const keep = <T extends { readonly data: Data }>(folder: string, from: (kept: Data) => T): T => {
-  const names = readdirSync(folder).filter((name) => !/\.[0-9a-f]{8}$/.test(name)) // drafts of a write that was cut short
-  const kept = Object.fromEntries(names.map((name) => [name, readIn(folder, name)!]))
+  const kept = dataIn(folder)
   const made = from(kept)
   for (const [name, text] of Object.entries(made.data)) if (kept[name] !== text) writeSecretly(join(folder, name), text)
   return made
+}
+
+const dataIn = (folder: string): Data => {
+  const names = readdirSync(folder).filter((name) => !/\.[0-9a-f]{8}$/.test(name)) // drafts of a write that was cut short
+  return Object.fromEntries(names.map((name) => [name, readIn(folder, name)!]))
 }

@@ -32,7 +32,7 @@ export class Cache implements Feed {
   replace(objects: readonly KubeObject[]): void {
     const first = !this.#synced
     this.#synced = true
-    const listed = new Map(objects.map((object) => [keyOfObject(object), object]))
+    const listed = new Map(objects.map((object) => [keyOfObject(object), lean(object)]))
     const changes = [...listed].filter(([key, after]) => !isSame(this.#objects.get(key), after)).map(([key, after]) => ({ key, before: this.#objects.get(key), after }))
     const gone = [...this.#objects].filter(([key]) => !listed.has(key)).map(([key, before]) => ({ key, before, after: undefined }))
     if (!first) this.foundByList += changes.length + gone.length
@@ -45,8 +45,9 @@ export class Cache implements Feed {
     const key = keyOfObject(object)
     const before = this.#objects.get(key)
     if (isSame(before, object)) return
-    this.#objects.set(key, object)
-    this.#changed({ key, before, after: object })
+    const kept = lean(object)
+    this.#objects.set(key, kept)
+    this.#changed({ key, before, after: kept })
   }
 
   remove(object: KubeObject): void {
@@ -59,3 +60,9 @@ export class Cache implements Feed {
 }
 
 const isSame = (a: KubeObject | undefined, b: KubeObject): boolean => a !== undefined && a.metadata.uid === b.metadata.uid && a.metadata.resourceVersion === b.metadata.resourceVersion
+
+/** Who manages which field is half of an object, and nothing that we ask: an object from here is never written back. */
+const lean = (object: KubeObject): KubeObject => {
+  const { managedFields, ...metadata } = object.metadata as KubeObject['metadata'] & { managedFields?: unknown }
+  return managedFields === undefined ? object : { ...object, metadata }
+}

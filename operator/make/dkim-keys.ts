@@ -1,6 +1,7 @@
 // DKIM keys, made and kept with the DNS record to publish beside each, and rotated where the manifest says so. Touches nothing.
 // A new key is made `overlap` before it signs, so that its record can be published; the old ones are kept.
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
+import { promisify } from 'node:util'
 import { dkimRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
 import type { Data } from './data.ts'
 
@@ -8,10 +9,10 @@ type DkimNeed = Extract<Need, { kind: 'dkim' }>
 type KeptKey = { readonly selector: string; readonly signsFrom: number }
 
 /** The key that signs now, and all that is to be kept: for each selector a .key, a .signs-from, and a .txt with its record. */
-export const dkimKeyFor = (need: DkimNeed, kept: Data, now: Date): { readonly key: MadeDkimKey; readonly data: Data } => {
+export const dkimKeyFor = async (need: DkimNeed, kept: Data, now: Date): Promise<{ readonly key: MadeDkimKey; readonly data: Data }> => {
   const keys = keysIn(kept, need)
   const due = signsFromOfNext(keys, need, now.getTime())
-  const data = due === undefined ? kept : { ...kept, ...makeKey(need, keys, due, now) }
+  const data = due === undefined ? kept : { ...kept, ...(await makeKey(need, keys, due, now)) }
   const { selector } = signing(keysIn(data, need), now.getTime())!
   return { key: { selector, algorithm: need.algorithm, privateKey: data[`${selector}.key`]! }, data }
 }
@@ -38,11 +39,11 @@ const signsFromOfNext = (kept: readonly KeptKey[], { rotation }: DkimNeed, now: 
 }
 
 /** Selector: prefix, algorithm, month; a number after it where the month has one already. */
-const makeKey = ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly KeptKey[], signsFrom: number, now: Date): Data => {
+const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly KeptKey[], signsFrom: number, now: Date): Promise<Data> => {
   const month = `${selectorPrefix}-${algorithm}-${now.toISOString().slice(0, 7).replace('-', '')}`
   const inMonth = kept.filter(({ selector }) => selector === month || selector.startsWith(`${month}-`)).length
   const selector = inMonth === 0 ? month : `${month}-${inMonth + 1}`
-  const privateKey = generate(algorithm)
+  const privateKey = await generate(algorithm)
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
   return {
     [`${selector}.txt`]: `${record.name}. IN TXT ${quoted(record.value)}\n`,
@@ -51,10 +52,12 @@ const makeKey = ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly
   }
 }
 
-const generate = (algorithm: 'ed25519' | 'rsa'): string => {
-  const { privateKey } = algorithm === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519')
+/** Beside the event loop: an RSA key takes 50 ms, and there may be a thousand. */
+const generate = async (algorithm: 'ed25519' | 'rsa'): Promise<string> => {
+  const { privateKey } = algorithm === 'rsa' ? await keyPair('rsa', { modulusLength: 2048 }) : await keyPair('ed25519', {})
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
+const keyPair = promisify(generateKeyPair)
 
 /** p= of the record: SubjectPublicKeyInfo for RSA (RFC 6376 3.6.1), the bare 32 bytes for Ed25519 (RFC 8463 4.2). */
 const publicPartOf = (privateKey: string, algorithm: 'ed25519' | 'rsa'): string => {
