@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } 
 import { join } from 'node:path'
 import { cacheFolder } from '../../../cli/standalone/find-nats-server.ts'
 
-/** One Go module: where its version stands in go.mod, what it makes, what the linker writes into it. */
-type Module = { readonly of: string; readonly packages: readonly string[]; readonly define?: (version: string) => Readonly<Record<string, string>> }
+/** One Go module: whose version in go.mod is its own (or the version itself), what it makes, what the linker writes into it. */
+type Module = { readonly of?: string; readonly version?: string; readonly packages: readonly string[]; readonly define?: (version: string) => Readonly<Record<string, string>> }
 
 const modules = {
   kubernetes: {
@@ -17,6 +17,7 @@ const modules = {
       return { 'k8s.io/component-base/version.gitVersion': `v${version}`, 'k8s.io/component-base/version.gitMajor': major!, 'k8s.io/component-base/version.gitMinor': minor!, 'k8s.io/component-base/version.gitTreeState': 'clean' }
     },
   },
+  pause: { version: '1', packages: ['posthouse.dev/test/cluster/servers/pause'] },
   coredns: { of: 'github.com/coredns/coredns', packages: ['github.com/coredns/coredns'] },
   helm: { of: 'helm.sh/helm/v3', packages: ['helm.sh/helm/v3/cmd/helm'], define: (version) => ({ 'helm.sh/helm/v3/internal/version.version': `v${version}` }) },
   kubeconform: { of: 'github.com/yannh/kubeconform', packages: ['github.com/yannh/kubeconform/cmd/kubeconform'] },
@@ -25,17 +26,22 @@ const modules = {
 
 export type ModuleName = keyof typeof modules
 
+/** What a cluster needs, and those who install into it. */
+export const forCluster: readonly ModuleName[] = ['kubernetes', 'pause', 'coredns', 'helm']
+
 export class NotBuilt extends Error {
   readonly code = 'NOT_BUILT'
 }
 
 const sources = join(import.meta.dirname, '..', 'servers')
 
-/** The version that go.mod pins. */
+/** The version that go.mod pins, if it is not ours. */
 export const versionOf = (name: ModuleName): string => {
+  const { of, version }: Module = modules[name]
+  if (version !== undefined) return version
   const line = readFileSync(join(sources, name, 'go.mod'), 'utf8')
     .split('\n')
-    .find((one) => one.trim().startsWith(`${modules[name].of} v`))
+    .find((one) => one.trim().startsWith(`${of} v`))
   return line!.trim().split(' ')[1]!.slice(1)
 }
 
@@ -124,7 +130,7 @@ if (process.argv[1] === import.meta.filename) {
   const unknown = asked.filter((one) => !known.includes(one as ModuleName))
   try {
     if (unknown.length > 0) throw new NotBuilt(`no such module: ${unknown.join(', ')}; there are ${known.join(', ')}`)
-    await build(asked.length > 0 ? (asked as ModuleName[]) : ['kubernetes', 'coredns', 'helm'], console.log)
+    await build(asked.length > 0 ? (asked as ModuleName[]) : forCluster, console.log)
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
     process.exitCode = 1

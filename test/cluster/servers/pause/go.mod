@@ -1,0 +1,3 @@
+module posthouse.dev/test/cluster/servers/pause
+
+go 1.25.0
