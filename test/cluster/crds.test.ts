@@ -1,0 +1,165 @@
+// The kinds on a real API server: every example is taken, and every rule refuses what it is there to refuse, in the words that posthouse check uses too.
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { parse } from 'yaml'
+import { kinds, type JsonSchema } from '../../crds/index.ts'
+import { crdOf } from '../../crds/crd.ts'
+import { applyObject, createKube, KubeError, openAccess, pathOf, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
+import { documentsOf, gather } from '../../operator/gather/internal.ts'
+import { until } from '../tools/until.ts'
+import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
+
+type Tree = { readonly [field: string]: unknown }
+type Bad = readonly [path: string, value: unknown]
+
+const host = { host: 'store.example' }
+/** The least that each kind wants; a bad value is set into it. */
+const least: Readonly<Record<string, Tree>> = {
+  MailRelay: { hostname: 'mx.example' },
+  MailDomain: { domain: 'd.example' },
+  MailSender: { relayRef: { name: 'main' } },
+  RelayPolicy: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', action: 'Deny' }] },
+  DeliveryRoute: {},
+  RetrySchedule: { attempts: ['1m'], giveUpAfter: '5d' },
+}
+const listener = { name: 'mx', protocol: 'SMTP', port: 25 }
+const selectorWithoutFrom = { from: 'Same', selector: { matchLabels: { a: 'b' } } }
+const existsWithValues = { from: 'Selector', selector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: ['b'] }] } }
+const withListener = (change: Tree): unknown => [{ ...listener, ...change }]
+const tooLong = '401d'
+
+/** By kind and path of the rule: where to set what, so that this rule is broken. Rules on durations all break alike and are not listed. */
+const broken: Readonly<Record<string, readonly Bad[]>> = {
+  'MailRelay ': [['metadata.name', 'a.b']],
+  'MailRelay spec.listeners': [['spec.listeners', []], ['spec.listeners', [listener, { ...listener, name: 'other' }]]],
+  'MailRelay spec.listeners[]': [['spec.listeners', withListener({ auth: ['PLAIN'] })]],
+  'MailRelay spec.listeners[].proxyProtocol.trustedCIDRs[]': [['spec.listeners', withListener({ proxyProtocol: { trustedCIDRs: ['10.0.0.1'] } })]],
+  'MailRelay spec.listeners[].allowedSenders.namespaces': [['spec.listeners', withListener({ allowedSenders: { namespaces: selectorWithoutFrom } })]],
+  'MailRelay spec.listeners[].allowedSenders.namespaces.selector.matchExpressions[]': [['spec.listeners', withListener({ allowedSenders: { namespaces: existsWithValues } })]],
+  'MailRelay spec.listeners[].allowedDomains.namespaces': [['spec.listeners', withListener({ allowedDomains: { namespaces: selectorWithoutFrom } })]],
+  'MailRelay spec.listeners[].allowedDomains.namespaces.selector.matchExpressions[]': [['spec.listeners', withListener({ allowedDomains: { namespaces: existsWithValues } })]],
+  'MailRelay spec.queue': [['spec.queue', {}]],
+  'MailRelay spec.queue.managed.replicas': [['spec.queue', { managed: { replicas: 2 } }]],
+  'MailRelay spec.queue.managed.storage.size': [['spec.queue', { managed: { storage: { size: '1Mi' } } }]],
+  'MailRelay spec.resolver.nameservers[]': [['spec.resolver', { nameservers: ['dns.example'] }]],
+  'MailDomain spec.domain': [], // a change, shown below
+  'MailDomain spec.inbound': [['spec.inbound', { recipients: { mode: 'Callout' }, deliverTo: { mx: {} } }]],
+  'MailDomain spec.inbound.recipients': [['spec.inbound', { recipients: { mode: 'List' }, deliverTo: { hosts: [host] } }]],
+  'MailDomain spec.inbound.deliverTo': [['spec.inbound', { recipients: { mode: 'Any' }, deliverTo: { hosts: [host], mx: {} } }]],
+  'MailDomain spec.inbound.deliverTo.hosts[].host': [['spec.inbound', { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'Store.Example' }] } }]],
+  'MailDomain spec.outbound.dkim': [['spec.outbound', { dkim: { keySecretRef: { name: 'k' }, rotation: { every: '90d' } } }]],
+  'MailDomain spec.outbound.dkim.rotation': [['spec.outbound', { dkim: { rotation: { every: '1d', overlap: '2d' } } }]],
+  'MailDomain spec.allowedSenders.namespaces': [['spec.allowedSenders', { namespaces: selectorWithoutFrom }]],
+  'MailDomain spec.allowedSenders.namespaces.selector.matchExpressions[]': [['spec.allowedSenders', { namespaces: existsWithValues }]],
+  'MailSender spec.identity': [['spec.identity', { generated: {}, serviceAccountName: 'app' }]],
+  'RelayPolicy spec': [['spec.rules', []]],
+  'RelayPolicy spec.targetRefs[]': [['spec.targetRefs', [{ kind: 'MailDomain', name: 'd', sectionName: 'mx' }]]],
+  'RelayPolicy spec.rules': [['spec.rules', [{ name: 'r', action: 'Deny' }, { name: 'r', action: 'Hold' }]]],
+  'RelayPolicy spec.rules[].match.sources[]': [['spec.rules', [{ name: 'r', action: 'Deny', match: { sources: ['10.0.0.0'] } }]]],
+  'RelayPolicy spec.limits[]': [['spec.limits', [{ by: 'source' }]], ['spec.limits', [{ by: 'domain', connectionsPerMinute: 1 }]]],
+  'DeliveryRoute spec.nextHops[]': [['spec.nextHops', [{ preference: 1 }]], ['spec.nextHops', [{ smarthost: { host: 'a.example', credentialsSecretRef: { name: 'l' } }, tls: { mode: 'Require' } }]]],
+  'DeliveryRoute spec.nextHops[].smarthost.host': [['spec.nextHops', [{ smarthost: { host: '[::1]' } }]]],
+  'RetrySchedule spec': [['spec', { giveUpAfter: '5d' }], ['spec.delayNoticeAfter', '5d']],
+  'RetrySchedule spec.backoff': [['spec', { backoff: { initial: '2h', factor: 2, max: '1h' }, giveUpAfter: '5d' }]],
+  'RetrySchedule spec.overrides[]': [['spec.overrides', [{ when: 'DNS' }]]],
+  'RetrySchedule spec.overrides[].backoff': [['spec.overrides', [{ when: 'DNS', backoff: { initial: '2h', factor: 2, max: '1h' } }]]],
+}
+
+/** The members beside a duration that its object wants. */
+const beside: Readonly<Record<string, Tree>> = {
+  'spec.listeners[]': listener,
+  'spec.outbound.dkim.rotation': { every: '400d' },
+  'spec.overrides[]': { when: 'DNS' },
+  'spec.backoff': { initial: '1m', factor: 2, max: '1h' },
+  'spec.overrides[].backoff': { initial: '1m', factor: 2, max: '1h' },
+}
+
+type Rule = { readonly kind: string; readonly path: string; readonly message: string }
+const rulesOf = (schema: JsonSchema, kind: string, path: string): Rule[] => [
+  ...(schema['x-kubernetes-validations'] ?? []).map(({ message }) => ({ kind, path, message })),
+  ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => rulesOf(inner, kind, path === '' ? name : `${path}.${name}`)),
+  ...(schema.items ? rulesOf(schema.items, kind, `${path}[]`) : []),
+  ...(schema.additionalProperties ? rulesOf(schema.additionalProperties, kind, `${path}{}`) : []),
+]
+type Crd = { readonly spec: { readonly versions: readonly [{ readonly schema: { readonly openAPIV3Schema: JsonSchema } }] } }
+const rules = kinds.flatMap((kind) => rulesOf((crdOf(kind) as unknown as Crd).spec.versions[0].schema.openAPIV3Schema, kind.kind, ''))
+
+const isDuration = ({ message }: Rule): boolean => message.startsWith('a duration from')
+
+/** Sets a value at a path; a list on the way has one item. */
+const put = (tree: unknown, path: readonly string[], value: unknown, walked = ''): unknown => {
+  const [step, ...rest] = path
+  if (step === undefined) return value
+  const name = step.replace('[]', '')
+  const here = walked === '' ? name : `${walked}.${name}`
+  const inner = (tree as Tree | undefined)?.[name]
+  const made = step.endsWith('[]') ? [put({ ...beside[`${here}[]`], ...((inner as unknown[] | undefined)?.[0] as object | undefined) }, rest, value, `${here}[]`)] : put(rest.length > 0 ? { ...beside[here], ...(inner as object | undefined) } : inner, rest, value, here)
+  return { ...(tree as object), [name]: rest.length === 0 && step.endsWith('[]') ? [value] : made }
+}
+
+const manifestOf = (kind: string, path: string, value: unknown): KubeObject => {
+  const namespace = kind === 'RetrySchedule' ? {} : { namespace: 'default' }
+  const spec = path.startsWith('spec.backoff') ? { giveUpAfter: '5d' } : least[kind]
+  return put({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name: 'x', ...namespace }, spec }, path.split('.'), value) as KubeObject
+}
+
+const lacks = apiServerLacks()
+describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
+  let api: ApiServer
+  let kube: Kube
+  const resourceOf = (name: string): Resource => {
+    const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
+    return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
+  }
+  const create = (object: KubeObject): Promise<unknown> => kube.call({ method: 'POST', path: pathOf(resourceOf(String(object.kind)), { namespace: object.metadata.namespace }), query: { dryRun: 'All', fieldValidation: 'Strict' }, body: object })
+  const refusal = (object: KubeObject): Promise<string> => create(object).then(() => 'taken', (error: KubeError) => error.message)
+
+  before(async () => {
+    api = await startApiServer()
+    kube = createKube(await openAccess(api.kubeconfig))
+    const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
+    for (const name of ['mail', 'shop']) await applyObject(kube, { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }, { metadata: { name } })
+    const folder = join(import.meta.dirname, '../../crds')
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, parse(readFileSync(join(folder, file), 'utf8'), { version: '1.1' }) as KubeObject)
+    for (const { kind } of kinds) await until(`the kind ${kind}`, async () => (await refusal(manifestOf(kind, 'metadata.name', 'ready'))) === 'taken', 60_000)
+  })
+  after(() => api.stop())
+
+  it('take the example of each of the 6 manual pages', async () => {
+    for (const { kind, example } of kinds) assert.equal(await refusal({ apiVersion: 'posthouse.dev/v1alpha1', kind, ...(parse(example) as object) } as KubeObject & { kind: string }), 'taken', kind)
+  })
+
+  it('have no rule for which no manifest here breaks it', () => {
+    const listed = rules.filter((rule) => !isDuration(rule)).map(({ kind, path }) => `${kind} ${path}`)
+    assert.deepEqual([...new Set(listed)].filter((place) => broken[place] === undefined), [])
+    assert.deepEqual(Object.keys(broken).filter((place) => !listed.includes(place)), [])
+  })
+
+  for (const [place, bads] of Object.entries(broken)) {
+    const [kind, path] = [place.slice(0, place.indexOf(' ')), place.slice(place.indexOf(' ') + 1)]
+    const messages = rules.filter((rule) => rule.kind === kind && rule.path === path && !isDuration(rule)).map(({ message }) => message)
+    for (const [index, [at, value]] of bads.entries()) {
+      it(`${kind} ${path || 'as a whole'}: "${messages[index]!}" (${index + 1} of ${bads.length})`, async () => {
+        const object = manifestOf(kind, at, value)
+        const told = await refusal(object)
+        assert.ok(told.includes(messages[index]!), told)
+        const ours = gather(documentsOf('x.yaml', JSON.stringify(object)).documents).problems.map(({ message }) => message)
+        assert.ok(ours.some((message) => message.includes(messages[index]!)), `posthouse check says: ${ours.join('; ')}`)
+      })
+    }
+  }
+
+  for (const rule of rules.filter(isDuration)) {
+    it(`${rule.kind} ${rule.path}: ${rule.message}, 0s and ${tooLong} are refused`, async () => {
+      for (const value of ['0s', tooLong]) assert.ok((await refusal(manifestOf(rule.kind, rule.path, value))).includes(rule.message), value)
+    })
+  }
+
+  it('refuse another domain in 1 MailDomain that is there', async () => {
+    const domain = resourceOf('MailDomain')
+    await applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'd.example' } })
+    await assert.rejects(applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'e.example' } }), /cannot be changed; make a new object/)
+  })
+})
