@@ -3,7 +3,6 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder, findNatsServer, pinnedNatsVersion } from '../../../cli/standalone/find-nats-server.ts'
-import { packagedNode } from '../../../bin/packaged-node.mjs'
 import { runChild } from '../../tools/child.ts'
 import { programPath, versionOf } from './build.ts'
 
@@ -46,7 +45,8 @@ export const ours = async (say: (line: string) => void): Promise<Image> => {
   if (existsSync(archive)) return { name: imageNames.posthouse, archive }
   for (const old of readdirSync(place()).filter((name) => /^posthouse-[0-9a-f]+\.tar$/.test(name))) rmSync(join(place(), old))
   await push(imageNames.posthouse, archive)
-  await buildah('rmi', '--prune').catch(() => {}) // layers of earlier builds
+  // the layers of earlier builds are what makes the next one quick, until they are too many
+  if ((await buildah('images', '--all', '--quiet')).split('\n').length > 300) await buildah('rmi', '--prune')
   return { name: imageNames.posthouse, archive }
 }
 
@@ -69,8 +69,8 @@ const ofBinary = async (name: string, binary: string, entry: string, say: (line:
 
 /** What the Dockerfile starts from, made here: Debian's smallest, the node of our packages, and npm. */
 const makeBase = async (say: (line: string) => void): Promise<void> => {
-  const node = packagedNode()
-  if (node === undefined) throw new Error('the image of tests is made with the packaged node: npm ci without --omit=optional')
+  const node = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')
+  if (!existsSync(node)) throw new Error('the image of tests is made with the packaged node: npm ci without --omit=optional')
   const version = (await runChild(node, ['--version'])).stdout.trim()
   const label = `${version} npm ${npmVersion}`
   if ((await buildah('inspect', '--type', 'image', '--format', '{{index .OCIv1.Config.Labels "test.base"}}', base).catch(() => '')).trim() === label) return

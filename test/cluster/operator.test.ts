@@ -1,0 +1,156 @@
+// The operator against a real API server with its controllers, and no nodes: what it makes, keeps, repairs, removes and says. Pods that run are for the whole cluster.
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parse } from 'yaml'
+import { kinds } from '../../crds/index.ts'
+import { applyObject, createKube, deleteObject, openAccess, pathOf, readOne, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
+import { startOperator, type RunningOperator } from '../../operator/main.ts'
+import { resources } from '../../operator/plan/index.ts'
+import { readSnapshotOf } from '../tools/snapshot-secrets.ts'
+import { until } from '../tools/until.ts'
+import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
+
+const core = (kind: string, plural: string, namespaced: boolean): Resource => ({ group: '', version: 'v1', kind, plural, namespaced })
+const namespaceResource = core('Namespace', 'namespaces', false)
+const resourceOf = (name: string): Resource => {
+  const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
+  return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
+}
+type Condition = { readonly type: string; readonly status: string; readonly reason: string; readonly message: string; readonly observedGeneration: number; readonly lastTransitionTime: string }
+
+const lacks = apiServerLacks()
+describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
+  let api: ApiServer
+  let kube: Kube
+  let operator: RunningOperator
+  const troubles: string[] = []
+  const start = (identity: string): Promise<RunningOperator> =>
+    startOperator({
+      kubeconfig: api.kubeconfig,
+      namespace: 'default',
+      identity,
+      settings: { image: 'posthouse:test', natsImage: 'nats:test', imagePullPolicy: 'IfNotPresent', clusterDomain: 'cluster.local' },
+      say: ({ event, why }) => void (event === 'RECONCILE_FAILED' && troubles.push(String(why))),
+    })
+  const save = (kind: string, name: string, spec: object, namespace = 'mail'): Promise<KubeObject> => applyObject(kube, resourceOf(kind), { metadata: { name, ...(kind !== 'RetrySchedule' && { namespace }) }, spec })
+  const get = (resource: Resource, name: string, namespace = 'mail') => readOne(kube, resource, { namespace, name })
+  const condition = async (kind: string, name: string, type: string, namespace = 'mail'): Promise<Condition | undefined> => {
+    const live = await get(resourceOf(kind), name, kind === 'RetrySchedule' ? undefined : namespace)
+    const { conditions = [] } = (live?.status ?? {}) as { conditions?: Condition[] }
+    return conditions.find((one) => one.type === type && one.observedGeneration === live?.metadata.generation)
+  }
+  const becomes = (kind: string, name: string, type: string, reason: string, namespace?: string) => until(`${kind} ${name} to be ${type} for ${reason}`, async () => (await condition(kind, name, type, namespace))?.reason === reason, 30_000)
+
+  before(async () => {
+    api = await startApiServer({ controllerManager: true })
+    kube = createKube(await openAccess(api.kubeconfig))
+    const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
+    const folder = join(import.meta.dirname, '../../crds')
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, parse(readFileSync(join(folder, file), 'utf8'), { version: '1.1' }) as KubeObject)
+    for (const name of ['mail', 'shop']) await applyObject(kube, namespaceResource, { metadata: { name } })
+    operator = await start('one')
+    await until('the caches', () => operator.synced(), 60_000)
+  })
+  after(async () => {
+    await operator.stop()
+    await api.stop()
+  })
+
+  it('makes of the smallest MailRelay its 12 objects and 2 Secrets of its own, and waits for its pods', async () => {
+    await save('MailRelay', 'main', { hostname: 'mx.example' })
+    await becomes('MailRelay', 'main', 'Programmed', 'Pending')
+    const made: readonly (readonly [Resource, string])[] = [
+      [resources.serviceAccount, 'main'], [resources.secret, 'main-snapshot-0'], [resources.secret, 'main-snapshot-1'], [resources.secret, 'main-queue'], [resources.service, 'main-queue'], [resources.statefulSet, 'main-queue'],
+      [resources.disruptionBudget, 'main-queue'], [resources.service, 'main'], [resources.networkPolicy, 'main'], [resources.networkPolicy, 'main-queue'], [resources.deployment, 'main'], [resources.disruptionBudget, 'main'],
+      [resources.secret, 'main-ca'], [resources.secret, 'main-certificate'],
+    ]
+    for (const [resource, name] of made) assert.deepEqual((await get(resource, name))?.metadata.ownerReferences?.map(({ kind, name: owner }) => [kind, owner]), [['MailRelay', 'main']], `${resource.kind} ${name}`)
+  })
+
+  it('writes 0 times in 5 s when nothing changes, but for its Lease', async () => {
+    const seen = async () => ((await get(resourceOf('MailRelay'), 'main'))!.status as { replicas: number }).replicas
+    await until('2 pods, though no node runs them', async () => (await seen()) === 2, 60_000)
+    await sleep(2000)
+    const { GET: _, ...before } = { ...operator.kube.sent }
+    const runs = operator.runs()
+    await sleep(5000)
+    const { GET: __, ...now } = { ...operator.kube.sent }
+    assert.ok(operator.runs() > runs, 'it looked')
+    assert.deepEqual([now.PATCH, now.POST, now.DELETE], [before.PATCH, before.POST, before.DELETE])
+  })
+
+  it('repairs what somebody changed or deleted, and leaves the 1 label of another', async () => {
+    await kube.call({ method: 'PATCH', path: pathOf(resources.deployment, { namespace: 'mail', name: 'main' }), contentType: 'application/merge-patch+json', body: { metadata: { labels: { theirs: 'yes' } }, spec: { replicas: 7 } } })
+    await until('2 replicas again', async () => ((await get(resources.deployment, 'main'))!.spec as { replicas: number }).replicas === 2)
+    assert.equal((await get(resources.deployment, 'main'))?.metadata.labels?.theirs, 'yes')
+    const service = (await get(resources.service, 'main'))!
+    await deleteObject(kube, resources.service, service)
+    await until('a Service again', async () => (await get(resources.service, 'main'))?.metadata.uid !== service.metadata.uid && (await get(resources.service, 'main')) !== undefined)
+  })
+
+  it('puts a domain and a sender into the snapshot, the credentials into a Secret of the sender, and says so in 2 statuses', async () => {
+    await save('MailDomain', 'browncow', { domain: 'browncow.example', outbound: { dkim: { algorithms: ['ed25519'] } }, allowedSenders: { namespaces: { from: 'All' } } })
+    await save('MailSender', 'app', { relayRef: { name: 'main' }, from: ['orders@browncow.example'] })
+    await becomes('MailSender', 'app', 'Ready', 'Ready')
+    const snapshot = await readSnapshotOf(kube, 'mail', 'main')
+    assert.deepEqual([snapshot.domains.map(({ domain }) => domain), snapshot.senders.map(({ name }) => name), snapshot.domains[0]!.dkim.length], [['browncow.example'], ['app'], 1])
+    const secret = await get(resources.secret, 'app-smtp')
+    assert.deepEqual(Object.keys(secret!.data as object).sort(), ['ca.crt', 'host', 'password', 'port', 'salt', 'uri', 'username'])
+    assert.deepEqual(((await get(resourceOf('MailSender'), 'app'))!.status as { binding: object }).binding, { name: 'app-smtp' })
+  })
+
+  it('keeps a password over a restart of the operator, of which 1 leads at a time', async () => {
+    const before = (await get(resources.secret, 'app-smtp'))!.data
+    const two = await start('two')
+    assert.equal(two.runs(), 0)
+    await operator.stop()
+    operator = two
+    await until('the other to lead', () => two.runs() > 1, 60_000)
+    assert.deepEqual((await get(resources.secret, 'app-smtp'))!.data, before)
+  })
+
+  it('an invalid change to a MailRelay changes nothing that runs, and the condition says what is wrong', async () => {
+    const before = (await get(resources.deployment, 'main'))!.spec
+    await save('MailRelay', 'main', { hostname: 'mx.example', replicas: 5, retryScheduleName: 'gone' })
+    await becomes('MailRelay', 'main', 'Ready', 'RetryScheduleNotFound')
+    await sleep(1000)
+    assert.deepEqual((await get(resources.deployment, 'main'))!.spec, before)
+    await save('MailRelay', 'main', { hostname: 'mx.example', replicas: 2 })
+    await becomes('MailRelay', 'main', 'Ready', 'Pending')
+  })
+
+  it('refuses the 2nd that claims a domain and a namespace that is not admitted, names both sides, and tells each in an Event', async () => {
+    await save('MailDomain', 'thief', { domain: 'browncow.example' })
+    await save('MailSender', 'stranger', { relayRef: { name: 'main', namespace: 'mail' }, from: ['boss@browncow.example'] }, 'shop')
+    await becomes('MailDomain', 'thief', 'Ready', 'DomainConflict')
+    await becomes('MailSender', 'stranger', 'Ready', 'NotAdmitted', 'shop')
+    assert.match((await condition('MailDomain', 'thief', 'Accepted'))!.message, /MailDomain mail\/browncow/)
+    const events = async (namespace: string) => (await kube.call<{ items: { reason: string; regarding: { name: string } }[] }>({ path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events` })).items.map(({ reason, regarding }) => `${regarding.name} ${reason}`)
+    await until('both Events', async () => (await events('mail')).includes('thief DomainConflict') && (await events('shop')).includes('stranger NotAdmitted'))
+    assert.equal((await condition('MailDomain', 'browncow', 'Ready'))!.reason, 'Ready')
+  })
+
+  it('goes on when the API server was away for 5 s: what was changed then is there', async () => {
+    await api.interrupt()
+    await sleep(5000)
+    await api.resume()
+    await save('RelayPolicy', 'late', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: { rcptTo: ['*@far.example'] }, action: 'Deny' }] })
+    await becomes('RelayPolicy', 'late', 'Ready', 'Ready')
+    assert.deepEqual((await readSnapshotOf(kube, 'mail', 'main')).policies.map(({ name }) => name), ['late'])
+  })
+
+  it('removes what a queue of its own servers makes superfluous: 5 objects, not the volumes', async () => {
+    // the default, which nobody wrote, has to be taken out by name
+    await kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailRelay'), { namespace: 'mail', name: 'main' }), contentType: 'application/merge-patch+json', body: { spec: { queue: { managed: null, external: { servers: ['nats://n.example:4222'] } } } } })
+    for (const resource of [resources.secret, resources.service, resources.statefulSet, resources.disruptionBudget, resources.networkPolicy]) await until(`no ${resource.kind}`, async () => (await get(resource, 'main-queue')) === undefined, 60_000)
+    const claims = await kube.call<{ items: KubeObject[] }>({ path: pathOf(core('PersistentVolumeClaim', 'persistentvolumeclaims', true), { namespace: 'mail' }) })
+    assert.equal(claims.items.length, 3)
+  })
+
+  it('had no run of reconcile that failed for another reason than the API server being away', () => {
+    assert.deepEqual(troubles.filter((why) => !/ECONNREFUSED|socket hang up|ECONNRESET|no answer|apiserver not ready|etcdserver|shutting down|Timeout/i.test(why)), [])
+  })
+})

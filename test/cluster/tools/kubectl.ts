@@ -1,0 +1,34 @@
+// kubectl against one cluster: the real one that was built with it, or the one on PATH.
+import { runChild } from '../../tools/child.ts'
+import { NotBuilt, programPath } from './build.ts'
+
+type Ran = { readonly code: number; readonly output: string; readonly stdout: string }
+
+export type Kubectl = {
+  /** What it printed on stdout; throws when it fails. */
+  (...args: string[]): Promise<string>
+  /** Its exit code and output, whatever they are. */
+  may(...args: string[]): Promise<Ran>
+  /** Server-side apply of objects. */
+  apply(...objects: object[]): Promise<void>
+  /** One object, or a list, as JSON. */
+  json<T = Record<string, unknown>>(...args: string[]): Promise<T>
+}
+
+export const kubectlOf = (kubeconfig: string): Kubectl => {
+  const run = (args: readonly string[], options: { input?: string; mayFail?: boolean } = {}): Promise<Ran> => runChild(program(), ['--kubeconfig', kubeconfig, ...args], options)
+  return Object.assign(async (...args: string[]) => (await run(args)).stdout, {
+    may: (...args: string[]) => run(args, { mayFail: true }),
+    apply: async (...objects: object[]) => void (await run(['apply', '--server-side', '--filename=-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }) })),
+    json: async <T>(...args: string[]) => JSON.parse((await run([...args, '--output=json'])).stdout) as T,
+  })
+}
+
+const program = (): string => {
+  try {
+    return programPath('kubectl')
+  } catch (error) {
+    if (error instanceof NotBuilt && process.env.POSTHOUSE_KUBECONFIG) return 'kubectl'
+    throw error
+  }
+}
