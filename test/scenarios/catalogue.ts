@@ -1,4 +1,4 @@
-// Finds the scenarios: folders s-NN-slug beside this file.
+// Finds the stories of a folder: s-NN-slug beside this file, c-NN-slug where a cluster is needed.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Story } from './story.ts'
@@ -7,7 +7,7 @@ export type Listed = { readonly name: string; readonly home: string; readonly st
 
 export const catalogue = async (folder = import.meta.dirname): Promise<Listed[]> => {
   const names = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && /^s-\d\d-/.test(entry.name) && existsSync(join(folder, entry.name, 'story.ts')))
+    .filter((entry) => entry.isDirectory() && /^[sc]-\d\d-/.test(entry.name) && existsSync(join(folder, entry.name, 'story.ts')))
     .map(({ name }) => name)
     .sort()
   return Promise.all(names.map((name) => load(folder, name)))

@@ -1,9 +1,10 @@
 // What a scenario may need beside this checkout: how to see that it is there, and the line that installs it.
 import { execFileSync } from 'node:child_process'
+import { clusterLacks } from '../cluster/tools/cluster.ts'
 import { eximIsHere } from '../tools/exim.ts'
 import { postfixIsHere } from '../tools/postfix.ts'
 
-export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl'
+export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'cluster'
 
 const succeeds = (command: string, ...args: string[]): boolean => {
   try {
@@ -24,6 +25,12 @@ export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; read
   swaks: { isHere: () => succeeds('swaks', '--version') && succeeds('perl', '-MNet::SSLeay', '-e', '1'), install: 'apt-get install swaks libnet-ssleay-perl' },
   dkimpy: { isHere: () => succeeds('/usr/bin/python3', '-c', 'import dkim, nacl'), install: 'apt-get install python3-dkim python3-nacl' },
   openssl: { isHere: () => succeeds('openssl', 'version'), install: 'apt-get install openssl' },
+  cluster: {
+    isHere: () => clusterLacks().length === 0,
+    get install() {
+      return clusterLacks().join('; ') || 'it is here'
+    },
+  },
 }
 
 /** Of the needs named, those that are not met. */

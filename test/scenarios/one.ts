@@ -5,8 +5,8 @@ import { startChild, type Child } from '../tools/child.ts'
 import { load } from './catalogue.ts'
 import type { Ctx } from './story.ts'
 
-const [name, folder] = process.argv.slice(2)
-if (name === undefined || folder === undefined) throw new Error('usage: one.ts NAME FOLDER')
+const [name, folder, stories] = process.argv.slice(2)
+if (name === undefined || folder === undefined || stories === undefined) throw new Error('usage: one.ts NAME FOLDER STORIES')
 
 const cleanups: (() => unknown)[] = []
 const children: Child[] = []
@@ -38,7 +38,7 @@ const clean = async (): Promise<void> => {
 const main = async (): Promise<number> => {
   mkdirSync(folder, { recursive: true })
   try {
-    const { home, story } = await load(import.meta.dirname, name)
+    const { home, story } = await load(stories, name)
     await story.run(ctx(home))
     return 0
   } catch (error) {
