@@ -1,6 +1,6 @@
 // A whole Kubernetes for tests, from nothing: etcd, API server, controllers, scheduler, one node, DNS. All in one folder and one
 // set of namespaces that end with this process. POSTHOUSE_KUBECONFIG names a cluster to use instead; then none is started.
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runChild, type Child } from '../../tools/child.ts'
@@ -8,7 +8,7 @@ import { until } from '../../tools/until.ts'
 import { asFlags, onPath, startApiServer, type ApiServer } from './api-server.ts'
 import { build, forCluster, isBuilt, programPath } from './build.ts'
 import { kubectlOf, type Kubectl } from './kubectl.ts'
-import { imageNames, makeImages } from './images.ts'
+import { imageNames, makeImages, type Image } from './images.ts'
 import { startMachine, type Machine } from './machine.ts'
 import { coreDns, storageClass } from './manifests.ts'
 import { importImages, nodeName, nodeUsers, startContainerd, startKubelet, startKubeProxy } from './node.ts'
@@ -20,11 +20,11 @@ export type Cluster = {
   readonly images: { readonly posthouse: string; readonly nats: string }
   /** Only of a cluster that we started. */
   readonly own?: Own
-  /** Ends what we started; an existing cluster stays as it is. */
-  stop(): Promise<void>
+  /** Ends what we started, and removes its logs where they are not wanted; an existing cluster stays as it is. */
+  stop(options?: { readonly keepLogs?: boolean }): Promise<void>
 }
 
-export type Own = { readonly api: ApiServer; readonly machine: Machine; readonly folder: string }
+export type Own = { readonly api: ApiServer; readonly machine: Machine; readonly folder: string; readonly image: Image }
 
 const programs: Readonly<Record<string, string>> = {
   etcd: 'etcd-server',
@@ -63,7 +63,8 @@ export const startCluster = async (say: (line: string) => void): Promise<Cluster
   if (lacks.length > 0) throw new Error(`a cluster needs: ${lacks.join('; ')}`)
   await build(forCluster, say)
   const images = await makeImages(say)
-  const folder = mkdtempSync(join(tmpdir(), 'posthouse-cluster-'))
+  sweepFolders()
+  const folder = mkdtempSync(join(tmpdir(), `posthouse-cluster-${process.pid}-`))
   const machine = await startMachine(folder)
   const children: Child[] = []
   const stop = async (): Promise<void> => {
@@ -77,9 +78,20 @@ export const startCluster = async (say: (line: string) => void): Promise<Cluster
     const kubectl = kubectlOf(api.kubeconfig)
     await kubectl.apply(...coreDns(machine.net), storageClass)
     await untilReady(kubectl, children)
-    return { kubeconfig: api.kubeconfig, kubectl, images: imageNames, own: { api, machine, folder }, stop: async () => (await stop(), rmSync(folder, { recursive: true, force: true })) }
+    return {
+      kubeconfig: api.kubeconfig,
+      kubectl,
+      images: imageNames,
+      own: { api, machine, folder, image: images.find(({ name }) => name === imageNames.posthouse)! },
+      stop: async ({ keepLogs = false } = {}) => {
+        await stop()
+        if (keepLogs) say(`the logs of the cluster: ${folder}`)
+        tidy(folder, keepLogs)
+      },
+    }
   } catch (error) {
     await stop()
+    tidy(folder, true)
     throw new Error(`the cluster did not start: ${error instanceof Error ? error.message : String(error)}\nits logs: ${folder}`, { cause: error })
   }
 }
@@ -106,6 +118,19 @@ const untilReady = async (kubectl: Kubectl, children: readonly Child[]): Promise
   }
   const result = await until(`${nodeName} runs CoreDNS`, check, 120_000, 500)
   if (result !== true) throw new Error(`a part of it ended: ${result.output().slice(-1500)}`)
+}
+
+/** With the logs or without, what containerd unpacked goes: it is hundreds of megabytes. */
+const tidy = (folder: string, keepLogs: boolean): void => {
+  for (const gone of keepLogs ? ['var-lib', 'run', 'api/etcd'] : ['']) rmSync(join(folder, gone), { recursive: true, force: true })
+}
+
+/** What runs left that were killed, and the logs of those that failed. */
+const sweepFolders = (): void => {
+  for (const name of readdirSync(tmpdir())) {
+    const [, pid] = /^posthouse-cluster-(\d+)-/.exec(name) ?? []
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
 }
 
 /** A command in the node's namespaces, to its end. */

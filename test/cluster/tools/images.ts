@@ -116,10 +116,12 @@ const buildah = async (command: string, ...args: string[]): Promise<string> => {
   return (await runChild('buildah', [...storage, command, ...args], { forMs: 900_000 })).stdout
 }
 
+export type ImageFile = { readonly path: string; readonly mode: string; readonly size: number }
+
 /** Every file of an image with what `tar` says of it. */
-export const filesOf = async ({ archive }: Image): Promise<readonly { readonly path: string; readonly mode: string; readonly size: number }[]> => {
+export const filesOf = async ({ archive }: Image): Promise<readonly ImageFile[]> => {
   const manifest = JSON.parse((await runChild('tar', ['-xOf', archive, 'manifest.json'])).stdout) as [{ Layers: string[] }]
-  const files: { path: string; mode: string; size: number }[] = []
+  const files: ImageFile[] = []
   for (const layer of manifest[0].Layers) {
     const { stdout } = await runChild('sh', ['-c', 'tar -xOf "$1" "$2" | tar -tvf - --numeric-owner', 'sh', archive, layer])
     for (const line of stdout.split('\n').filter((one) => one !== '')) {

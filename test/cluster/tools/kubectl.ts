@@ -11,15 +11,19 @@ export type Kubectl = {
   may(...args: string[]): Promise<Ran>
   /** Server-side apply of objects. */
   apply(...objects: object[]): Promise<void>
+  /** Server-side apply of YAML as it is in a file. */
+  applyText(text: string, ...args: string[]): Promise<void>
   /** One object, or a list, as JSON. */
   json<T = Record<string, unknown>>(...args: string[]): Promise<T>
 }
 
 export const kubectlOf = (kubeconfig: string): Kubectl => {
   const run = (args: readonly string[], options: { input?: string; mayFail?: boolean } = {}): Promise<Ran> => runChild(program(), ['--kubeconfig', kubeconfig, ...args], options)
+  const applyText = async (text: string, ...args: string[]): Promise<void> => void (await run(['apply', '--server-side', '--filename=-', ...args], { input: text }))
   return Object.assign(async (...args: string[]) => (await run(args)).stdout, {
     may: (...args: string[]) => run(args, { mayFail: true }),
-    apply: async (...objects: object[]) => void (await run(['apply', '--server-side', '--filename=-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }) })),
+    apply: async (...objects: object[]) => applyText(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })),
+    applyText,
     json: async <T>(...args: string[]) => JSON.parse((await run([...args, '--output=json'])).stdout) as T,
   })
 }

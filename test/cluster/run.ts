@@ -1,0 +1,41 @@
+// `npm run test:cluster`: one real Kubernetes for all numbered cluster stories c-NN, from nothing, ended at the end.
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { runSuite, type Shared } from '../scenarios/runner.ts'
+import { clusterLacks, openCluster } from './tools/cluster.ts'
+import { explain, offer } from './tools/shared.ts'
+
+const usage = `npm run test:cluster             runs all cluster stories on a Kubernetes of their own (Linux, as root)
+npm run test:cluster c-00        runs one (or several), by number or name
+npm run test:cluster -- --list   lists them
+                        --up     only brings the cluster up, and keeps it until Ctrl-C
+                        --json   prints the results as JSON
+                        --keep   keeps the folder of a story that passed
+POSTHOUSE_KUBECONFIG=FILE uses a cluster that exists, with POSTHOUSE_IMAGE=NAME as our image there`
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { list: { type: 'boolean' }, up: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+})
+
+const share = async (say: (line: string) => void): Promise<Shared> => {
+  const cluster = await openCluster(say)
+  return { env: await offer(cluster), explain: (folder) => explain(cluster.kubectl, folder), stop: (passed) => cluster.stop({ keepLogs: !passed }) }
+}
+
+const keepUp = async (): Promise<number> => {
+  const lacks = clusterLacks()
+  for (const lack of lacks) console.error(`not here: ${lack}`)
+  if (lacks.length > 0) return 1
+  const cluster = await openCluster(console.log)
+  console.log(`\nexport KUBECONFIG=${cluster.kubeconfig}\nour image there is ${cluster.images.posthouse}, NATS is ${cluster.images.nats}; Ctrl-C ends the cluster`)
+  await Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))
+  await cluster.stop()
+  return 0
+}
+
+if (flags.up !== true) {
+  process.once('SIGINT', () => process.exit(130))
+  process.once('SIGTERM', () => process.exit(143))
+}
+process.exit(flags.up === true ? await keepUp() : await runSuite({ home: import.meta.dirname, command: 'npm run test:cluster', usage, flags, positionals, byDefault: (all) => (flags.list === true ? undefined : all), share }))
