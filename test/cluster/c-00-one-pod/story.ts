@@ -69,8 +69,7 @@ const answers = async (cluster: Joined, ctx: Ctx): Promise<void> => {
   const started = Date.now()
   await kubectl('wait', '--for=condition=Ready', '--timeout=90s', '-n', namespace, 'pod/relay')
   ctx.note('seconds until the relay was ready', ((Date.now() - started) / 1000).toFixed(1))
-  await kubectl.apply(pod(cluster, 'asking', 'talk', `relay.${namespace}.svc.cluster.local:25`, 'EHLO asking.example', 'QUIT'))
-  const talk = await saidBy(cluster, 'asking', 0)
+  const talk = await until('the relay answers a pod that knows it by name', () => askedBy(cluster, `asking-${Date.now()}`), 60_000, 500)
   assert.match(talk, /220 relay\.example/)
   assert.match(talk, /250[- ]relay\.example/)
 
@@ -87,6 +86,12 @@ const answers = async (cluster: Joined, ctx: Ctx): Promise<void> => {
   const ending = Date.now()
   await kubectl('delete', 'pod', 'relay', '-n', namespace, '--grace-period=60')
   assert.ok(Date.now() - ending < 50_000, 'it had to be killed')
+}
+
+/** A Service follows its pods with a moment's delay; until then it refuses. */
+const askedBy = async (cluster: Joined, name: string): Promise<string> => {
+  await cluster.kubectl.apply(pod(cluster, name, 'talk', `relay.${namespace}.svc.cluster.local:25`, 'EHLO asking.example', 'QUIT'))
+  return saidBy(cluster, name, 0)
 }
 
 /** As the operator will make it: the parts and the index as files of one Secret. */

@@ -110,10 +110,10 @@ const push = async (name: string, archive: string): Promise<void> => {
   renameSync(half, archive)
 }
 
-/** Its storage is ours: nobody's images are seen or touched. */
+/** Its storage is ours: nobody's images are seen or touched; and so are its mounts, which it would leave behind. */
 const buildah = async (command: string, ...args: string[]): Promise<string> => {
   const storage = ['--root', join(place(), 'storage'), '--runroot', join(place(), 'run'), '--storage-driver', 'overlay']
-  return (await runChild('buildah', [...storage, command, ...args], { forMs: 900_000 })).stdout
+  return (await runChild('unshare', ['--mount', '--propagation', 'private', 'buildah', ...storage, command, ...args], { forMs: 900_000 })).stdout
 }
 
 export type ImageFile = { readonly path: string; readonly mode: string; readonly size: number }
