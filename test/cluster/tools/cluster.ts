@@ -40,7 +40,8 @@ const programs: Readonly<Record<string, string>> = {
 
 /** Why no cluster can be started here, each with what would help: empty when one can. */
 export const clusterLacks = (): string[] => {
-  if (process.env.POSTHOUSE_KUBECONFIG) return existsSync(process.env.POSTHOUSE_KUBECONFIG) ? [] : [`POSTHOUSE_KUBECONFIG: there is no file ${process.env.POSTHOUSE_KUBECONFIG}`]
+  const { POSTHOUSE_KUBECONFIG: kubeconfig, POSTHOUSE_IMAGE: image } = process.env
+  if (kubeconfig) return [...(existsSync(kubeconfig) ? [] : [`POSTHOUSE_KUBECONFIG: there is no file ${kubeconfig}`]), ...(image ? [] : ['POSTHOUSE_IMAGE=NAME, an image of this checkout that the cluster can pull: docker build -t NAME . && docker push NAME'])]
   if (process.platform !== 'linux') return ['a Linux machine, or a cluster named by POSTHOUSE_KUBECONFIG']
   if (process.getuid?.() !== 0) return ['run it as root, or name a cluster with POSTHOUSE_KUBECONFIG']
   const missing = Object.entries(programs).filter(([program]) => (program.startsWith('/') ? !existsSync(program) : !onPath(program)))
@@ -52,8 +53,7 @@ export const clusterLacks = (): string[] => {
 export const openCluster = async (say: (line: string) => void): Promise<Cluster> => (process.env.POSTHOUSE_KUBECONFIG ? existing(process.env.POSTHOUSE_KUBECONFIG) : startCluster(say))
 
 const existing = (kubeconfig: string): Cluster => {
-  const { POSTHOUSE_IMAGE: posthouse, POSTHOUSE_NATS_IMAGE: nats = imageNames.nats.replace('posthouse.test', 'docker.io/library') } = process.env
-  if (!posthouse) throw new Error('POSTHOUSE_IMAGE must name an image of this checkout that the cluster can pull: docker build -t NAME . && docker push NAME')
+  const { POSTHOUSE_IMAGE: posthouse = '', POSTHOUSE_NATS_IMAGE: nats = imageNames.nats.replace('posthouse.test', 'docker.io/library') } = process.env
   return { kubeconfig, kubectl: kubectlOf(kubeconfig), images: { posthouse, nats }, stop: () => Promise.resolve() }
 }
 
