@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseSnapshot, readSnapshot, writeSnapshot } from '../../../relay/snapshot/index.ts'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { findNatsServer } from '../../../cli/standalone/find-nats-server.ts'
 import { documentsOf, gather } from '../../gather/internal.ts'
+import { certificateFor, newAuthority } from '../../make/index.ts'
 import { nothingMade, objectsOf, plan, type ObjectSettings, type Wanted } from '../index.ts'
 import { snapshotSecrets } from './snapshot-secrets.ts'
 
@@ -27,6 +30,19 @@ const main = (spec: object = {}): Given[number] => ['MailRelay', 'main', { hostn
 const named = (all: readonly Wanted[]): string[] => all.map(({ resource, object }) => `${resource.kind} ${object.metadata.name}`)
 type Pod = { spec: { securityContext: object; automountServiceAccountToken: boolean; containers: { securityContext: object; args: string[]; ports: { name: string }[] }[] } }
 const templates = (all: readonly Wanted[]): Pod[] => all.filter(({ resource: { kind } }) => kind === 'Deployment' || kind === 'StatefulSet').map(({ object }) => (object.spec as { template: Pod }).template)
+
+/** By nats-server itself, with certificates in place of those of a pod. */
+const accepted = async (config: string): Promise<void> => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-nats-conf-'))
+  const authority = newAuthority(new Date())
+  const { certificate, key } = certificateFor(['a.example'], authority, new Date())
+  for (const [name, text] of [['tls.crt', certificate], ['tls.key', key], ['ca.crt', authority.certificate], ['nats.conf', config.replaceAll('/etc/nats', folder).replace('/data/jetstream', join(folder, 'js'))]] as const) writeFileSync(join(folder, name), text)
+  try {
+    execFileSync((await findNatsServer()).path, ['-t', '-c', join(folder, 'nats.conf')], { env: { POD_NAME: 'main-queue-0' }, stdio: 'pipe' })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
 
 describe('the objects of a MailRelay', () => {
   it('of the smallest manifest are these 12, in the order in which a pod needs them', () => {
@@ -59,12 +75,13 @@ describe('the objects of a MailRelay', () => {
     for (const { name } of relay!.spec.containers[0]!.ports) assert.match(name, /^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/)
   })
   for (const replicas of [1, 3, 5]) {
-    it(`ask ${replicas} NATS server(s) to write before they acknowledge, and give the relay the addresses of all`, () => {
+    it(`ask ${replicas} NATS server(s) to write before they acknowledge, and give the relay the addresses of all; a real server finds the configuration sound`, async () => {
       const all = objects([main({ queue: { managed: { replicas } } })])
       const { data } = all.find(({ object, resource }) => resource.kind === 'Secret' && object.metadata.name === 'main-queue')!.object as unknown as { data: Record<string, string> }
       const config = Buffer.from(data['nats.conf']!, 'base64').toString()
       assert.match(config, /sync_interval: always/)
       assert.equal(config.match(/tls:\/\/main-queue-\d\.main-queue\.mail\.svc\.cluster\.local:6222/g)?.length ?? 0, replicas === 1 ? 0 : replicas)
+      await accepted(config)
       const args = templates(all)[1]!.spec.containers[0]!.args
       assert.equal(args[args.indexOf('--nats') + 1]!.split(',').length, replicas)
     })

@@ -44,8 +44,6 @@ const configOf = (relay: MailRelay, { username, password }: Data, clusterDomain:
 port: ${natsPorts.client}
 http_port: ${natsPorts.monitor}
 max_payload: 1MB
-lame_duck_duration: 10s
-lame_duck_grace_period: 5s
 tls { ${tls} }
 ${cluster}accounts { RELAY { jetstream: enabled, users: [{ user: "${username}", password: "${password}" }] }, SYS {} }
 system_account: SYS

@@ -1,0 +1,53 @@
+// Posthouse in a cluster, as its users put it there: the chart, their manifests, a mail store behind, and mail sent to the Service.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Ctx } from '../../scenarios/story.ts'
+import { runChild } from '../../tools/child.ts'
+import { until } from '../../tools/until.ts'
+import { programPath } from './build.ts'
+import { nodeName } from './node.ts'
+import { volume } from './manifests.ts'
+import type { Joined } from './shared.ts'
+
+export const operatorNamespace = 'posthouse'
+const root = join(import.meta.dirname, '../../..')
+
+export const helm = async ({ kubeconfig }: Joined, ...args: string[]): Promise<string> => (await runChild(programPath('helm'), ['--kubeconfig', kubeconfig, ...args], { forMs: 300_000 })).stdout
+
+/** `helm install`, and it is gone with all it made at the end of the story. */
+export const install = async (cluster: Joined, ctx: Ctx): Promise<void> => {
+  const [repository, tag] = cluster.images.posthouse.split(/:(?=[^/]*$)/) as [string, string]
+  const images = [`image.repository=${repository}`, `image.tag=${tag}`, `nats.image=${cluster.images.nats}`]
+  await helm(cluster, 'upgrade', '--install', 'posthouse', join(root, 'charts/posthouse'), '--namespace', operatorNamespace, '--create-namespace', '--set', images.join(','), '--wait', '--timeout', '3m')
+  ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait'))
+}
+
+/** Where our own cluster has no storage of its own: volumes of the class `test-local`, in the folder of the run. */
+export const giveVolumes = async ({ own, kubectl }: Joined, name: string, count: number): Promise<void> => {
+  if (!own) return
+  const paths = Array.from({ length: count }, (_, n) => join(own.folder, 'volumes', `${name}-${n}`))
+  for (const path of paths) mkdirSync(path, { recursive: true, mode: 0o777 })
+  await kubectl.apply(...paths.map((path, n) => volume(`${name}-${n}`, path, nodeName)))
+}
+
+/** A session from a pod inside the cluster; what both sides said. */
+export const talkFrom = async ({ kubectl, images }: Joined, namespace: string, target: string, ...lines: string[]): Promise<string> => {
+  const name = `talk-${Date.now().toString(36)}`
+  await kubectl.apply({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [{ name: 'talk', image: images.posthouse, imagePullPolicy: 'IfNotPresent', args: ['talk', target, ...lines], securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } } }],
+    },
+  })
+  await until('the session to end', async () => ['Succeeded', 'Failed'].includes((await kubectl.json<{ status: { phase: string } }>('get', 'pod', name, '-n', namespace)).status.phase), 90_000, 300)
+  const said = await kubectl('logs', name, '-n', namespace)
+  await kubectl.may('delete', 'pod', name, '-n', namespace, '--wait=false')
+  return said
+}
+
+export const mail = (from: string, to: string, subject: string): string[] => ['EHLO client.example', `MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, 'DATA', `From: ${from}`, `Subject: ${subject}`, '', 'hello', '.', 'QUIT']
