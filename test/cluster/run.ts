@@ -1,8 +1,12 @@
 // `npm run test:cluster`: one real Kubernetes for all numbered cluster stories c-NN, from nothing, ended at the end.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runSuite, type Shared } from '../scenarios/runner.ts'
 import { clusterLacks, openCluster } from './tools/cluster.ts'
+import { build, forCluster } from './tools/build.ts'
 import { explain, offer } from './tools/shared.ts'
 
 const usage = `npm run test:cluster             runs all cluster stories on a Kubernetes of their own (Linux, as root)
@@ -37,5 +41,19 @@ const keepUp = async (): Promise<number> => {
 if (flags.up !== true) {
   process.once('SIGINT', () => process.exit(130))
   process.once('SIGTERM', () => process.exit(143))
+}
+/** First what needs an API server only: it is quick, and says more precisely what is wrong. */
+const onApiServer = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.ts')).map((name) => join(import.meta.dirname, name))
+    spawn(process.execPath, ['--test', '--test-timeout=240000', ...files], { stdio: 'inherit' }).once('error', reject).once('exit', (code) => resolve(code ?? 1))
+  })
+
+const everything = positionals.length === 0 && flags.list !== true && flags.up !== true && flags.help !== true && flags.json !== true
+if (everything && clusterLacks().length === 0) {
+  if (!process.env.POSTHOUSE_KUBECONFIG) {
+    await build(forCluster, console.log)
+    if ((await onApiServer()) !== 0) process.exit(1)
+  }
 }
 process.exit(flags.up === true ? await keepUp() : await runSuite({ home: import.meta.dirname, command: 'npm run test:cluster', usage, flags, positionals, byDefault: (all) => (flags.list === true ? undefined : all), share }))

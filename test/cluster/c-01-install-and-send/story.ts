@@ -1,13 +1,9 @@
 // What the README promises: helm install, kubectl apply, wait, and mail sent to the Service is delivered. No step by hand.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Story } from '../../scenarios/story.ts'
 import { until } from '../../tools/until.ts'
-import { giveVolumes, install, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
+import { applyExamples, install, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
 import { joinCluster } from '../tools/shared.ts'
-
-const examples = join(import.meta.dirname, '../../../examples/cluster')
 
 export const story: Story = {
   title: 'helm install, kubectl apply, kubectl wait: three relay pods and three NATS servers, and mail sent to the Service arrives',
@@ -15,21 +11,16 @@ export const story: Story = {
   limitSeconds: 600,
   run: async (ctx) => {
     const cluster = joinCluster()
-    const { kubectl, images } = cluster
+    const { kubectl } = cluster
     const began = Date.now()
     const seconds = (): string => ((Date.now() - began) / 1000).toFixed(0)
 
     ctx.step('helm install')
     await install(cluster, ctx)
     ctx.note('seconds until the operator was ready', seconds())
-    await giveVolumes(cluster, 'c-01', 3)
 
     ctx.step('kubectl apply -f examples/cluster')
-    await kubectl('apply', '--filename', examples)
-    ctx.cleanup(() => kubectl.may('delete', 'namespace', 'mail', 'shop', '--wait=false'))
-    await kubectl.applyText(readFileSync(join(ctx.home, 'mailstore.yaml'), 'utf8').replace('POSTHOUSE_IMAGE', images.posthouse))
-    await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=5m')
-    await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=2m')
+    await applyExamples(cluster, ctx)
     ctx.note('seconds until MailRelay main was Ready', seconds())
     for (const [kind, name, namespace] of [['maildomain', 'browncow', 'mail'], ['deliveryroute', 'partner', 'mail'], ['relaypolicy', 'house-rules', 'mail'], ['mailsender', 'shop', 'shop']] as const)
       await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', `${kind}/${name}`, '--timeout=1m')

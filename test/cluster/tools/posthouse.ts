@@ -1,5 +1,5 @@
 // Posthouse in a cluster, as its users put it there: the chart, their manifests, a mail store behind, and mail sent to the Service.
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Ctx } from '../../scenarios/story.ts'
 import { runChild } from '../../tools/child.ts'
@@ -23,11 +23,26 @@ export const install = async (cluster: Joined, ctx: Ctx): Promise<void> => {
 }
 
 /** Where our own cluster has no storage of its own: volumes of the class `test-local`, in the folder of the run. */
-export const giveVolumes = async ({ own, kubectl }: Joined, name: string, count: number): Promise<void> => {
+const giveVolumes = async ({ own, kubectl }: Joined, name: string, count: number): Promise<void> => {
   if (!own) return
   const paths = Array.from({ length: count }, (_, n) => join(own.folder, 'volumes', `${name}-${n}`))
   for (const path of paths) mkdirSync(path, { recursive: true, mode: 0o777 })
   await kubectl.apply(...paths.map((path, n) => volume(`${name}-${n}`, path, nodeName)))
+}
+
+/** examples/cluster with a mail store behind it, all of it Ready. */
+export const applyExamples = async (cluster: Joined, ctx: Ctx): Promise<void> => {
+  const { kubectl, images } = cluster
+  await giveVolumes(cluster, ctx.home.slice(ctx.home.lastIndexOf('/') + 1).slice(0, 4), 3)
+  await kubectl('apply', '--filename', join(root, 'examples/cluster'))
+  ctx.cleanup(async () => {
+    // relays would wait for a queue that goes with them
+    await kubectl.may('delete', 'pods', '--all', '--namespace', 'mail', '--grace-period=1')
+    await kubectl('delete', 'namespace', 'mail', 'shop')
+  })
+  await kubectl.applyText(readFileSync(join(import.meta.dirname, 'mailstore.yaml'), 'utf8').replace('POSTHOUSE_IMAGE', images.posthouse))
+  await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=110s')
+  await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
 }
 
 /** A session from a pod inside the cluster; what both sides said. */
