@@ -1,14 +1,16 @@
 // `posthouse can-send`: the verdict over one mail before it is sent, by the relay's own decision code. Reads only.
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { Option, type Command } from 'commander'
 import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
-import { splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
+import { readSnapshot, splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { compile } from './compile-manifests.ts'
 import { Failure } from './failure.ts'
 import { print, printJson, styled } from './terminal.ts'
 
 type Options = {
-  readonly file: string
+  readonly file?: string
+  readonly snapshot?: string
   readonly as: string
   readonly from: string
   readonly to: readonly string[]
@@ -24,7 +26,8 @@ export const canSendCommand = (program: Command): void => {
   program
     .command('can-send')
     .description('may this client send this mail, and which rule says so (exit code 0 yes, 1 no, 2 cannot say)')
-    .requiredOption('-f, --file <dir>', 'folder with the manifests')
+    .option('-f, --file <dir>', 'folder with the manifests, or one file; - reads standard input')
+    .option('--snapshot <dir>', 'what a relay runs now, instead of manifests (the default inside its pod)')
     .requiredOption('--as <who>', 'namespace/name of a MailSender, an IP address, or stranger')
     .requiredOption('--from <address>', 'envelope sender; <> is the null sender')
     .requiredOption('--to <address...>', 'recipients')
@@ -45,7 +48,25 @@ const run = async (options: Options): Promise<void> => {
   else for (const answer of answers) print(inWords(answer))
 }
 
-const snapshotFor = async ({ file, relay }: Options): Promise<Snapshot> => {
+const inPod = '/etc/posthouse/snapshot'
+
+const snapshotFor = async ({ file, snapshot, relay }: Options): Promise<Snapshot> => {
+  const folder = snapshot ?? (file === undefined && existsSync(inPod) ? inPod : undefined)
+  if (folder !== undefined && file !== undefined) throw new Failure('--file and --snapshot: one of them says what is in force')
+  if (folder !== undefined) return running(folder)
+  if (file === undefined) throw new Failure('name the manifests with -f DIR, or with --snapshot what a relay runs')
+  return declared(file, relay)
+}
+
+const running = (folder: string): Snapshot => {
+  try {
+    return readSnapshot(folder).snapshot
+  } catch (error) {
+    throw new Failure(`--snapshot ${folder}: ${(error as Error).message}`)
+  }
+}
+
+const declared = async (file: string, relay: string | undefined): Promise<Snapshot> => {
   const { snapshots, problems } = await compile({ manifests: file, now: new Date() })
   const errors = problems.filter(({ level }) => level === 'error').length
   if (errors > 0) throw new Failure(`${errors} ${errors === 1 ? 'mistake' : 'mistakes'} in ${file}: see posthouse check -f ${file}`)

@@ -9,7 +9,7 @@ export const checkCommand = (program: Command): void => {
   program
     .command('check')
     .description('check a folder of manifests: every mistake, and whether they fit each other (exit code 0 fine, 1 mistakes, 2 nothing to read)')
-    .requiredOption('-f, --file <dir>', 'folder with the manifests, or one file')
+    .requiredOption('-f, --file <dir>', 'folder with the manifests, or one file; - reads standard input, such as what helm template prints')
     .option('--json', 'the answer as JSON')
     .action(run)
 }

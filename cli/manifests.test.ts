@@ -5,15 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { builtIn } from '../operator/index.ts'
+import { writeSnapshot } from '../relay/snapshot/index.ts'
 import { compile } from './compile-manifests.ts'
 import { inWords } from './schedule.ts'
 
 const root = join(import.meta.dirname, '..')
 
 type Said = { readonly code: number; readonly out: string; readonly err: string }
-const posthouse = (...args: readonly string[]): Promise<Said> =>
+const posthouse = (...args: readonly string[]): Promise<Said> => posthouseGiven('', ...args)
+const posthouseGiven = (input: string, ...args: readonly string[]): Promise<Said> =>
   new Promise((resolve) => {
-    execFile(process.execPath, [join(root, 'bin/posthouse.mjs'), ...args], { cwd: root, timeout: 60_000 }, (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }))
+    const child = execFile(process.execPath, [join(root, 'bin/posthouse.mjs'), ...args], { cwd: root, timeout: 60_000 }, (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }))
+    child.stdin?.end(input)
   })
 
 const folder = (t: TestContext, files: Record<string, string> = {}): string => {
@@ -43,6 +46,13 @@ test('check ends with 1 and names file, line, document, object, path and the nea
   const { code, out } = await posthouse('check', '-f', path)
   assert.equal(code, 1)
   assert.equal(out, `${path}/relay.yaml:6: error: document 1, MailRelay mail/main, spec.retryScheduleNme: unknown field; did you mean retryScheduleName?\n1 mistake\n`)
+})
+
+test('check -f - takes 2 parts as helm template prints them, and counts lines in each file of its own', async () => {
+  const [relay, domain] = ['kind: MailRelay\nmetadata: {name: main, namespace: mail}\nspec: {hostname: mx.example}\n', 'kind: MailDomain\nmetadata: {name: a, namespace: mail}\nspec:\n  domain: a.example\n  inbund: {}\n'].map((text) => `apiVersion: posthouse.dev/v1alpha1\n${text}`)
+  const { code, out } = await posthouseGiven(`---\n# Source: chart/templates/relay.yaml\n${relay}---\n# Source: chart/templates/domain.yaml\n${domain}`, 'check', '-f', '-')
+  assert.deepEqual([code, out], [1, 'chart/templates/domain.yaml:6: error: document 1, MailDomain mail/a, spec.inbund: unknown field; did you mean inbound?\nMailRelay mail/main: 2 listeners, 0 domains, 0 senders, 0 policies, 0 routes\n1 mistake\n'])
+  assert.deepEqual([(await posthouseGiven(relay!, 'check', '-f', '-')).code, (await posthouseGiven('\n', 'check', '-f', '-')).code], [0, 2])
 })
 
 test('one slip in a MailRelay is 1 mistake, not one more for everything that attaches to it', async (t) => {
@@ -100,6 +110,18 @@ test('can-send: a stranger gets 550 5.7.1 for a foreign recipient and exit code 
   assert.deepEqual([denied.code, passed.code], [1, 0])
   assert.match(denied.out, /^fred@spam-recipient\.com: no: 550 5\.7\.1 Relaying denied.*\(listener mx\)$/m)
   assert.match(passed.out, /^hello@sink\.example: yes \(rule hosted-domain of MailDomain mail\/sink, listener mx\)$/m)
+})
+
+test('can-send --snapshot asks what a relay runs: the same 2 answers as from its manifests; without either it ends with 2', async (t) => {
+  const { snapshots } = await compile({ manifests: join(root, 'examples/quickstart'), now: new Date() })
+  const running = folder(t)
+  writeSnapshot(running, [...snapshots.values()][0]!)
+  for (const to of ['fred@spam-recipient.com', 'hello@sink.example']) {
+    const about = ['--as', 'stranger', '--from', 'joe@somespammer.com', '--to', to]
+    const [live, declared] = [await posthouse('can-send', '--snapshot', running, ...about), await posthouse('can-send', '-f', 'examples/quickstart', ...about)]
+    assert.deepEqual(live, declared)
+    assert.equal((await posthouse('can-send', ...about)).code, 2)
+  }
 })
 
 test('can-send: a MailSender may use its own address and no other, and the answer names rule and manifest', async () => {

@@ -1,4 +1,4 @@
-// Reads a folder of manifests: every *.yaml and *.yml in it, in order of name. Touches files for reading only.
+// Reads a folder of manifests: every *.yaml and *.yml in it, in order of name; or standard input. Touches files for reading only.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AnyManifest } from '../../crds/index.ts'
@@ -17,19 +17,38 @@ export type Gathered = {
   readonly place: (title: string, path: readonly PropertyKey[]) => Pick<Problem, 'file' | 'document' | 'line'> | undefined
 }
 
-/** `path` may also be one file. */
+/** `path` may also be one file, or `-` for standard input. */
 export const readManifests = (path: string): Gathered => {
-  const listed = filesOf(path)
+  const listed = path === '-' ? textsOf(readFileSync(0, 'utf8')) : filesOf(path)
   if ('problem' in listed) return { ...gather([]), problems: [listed.problem] }
-  const read = listed.files.map((file) => documentsOf(file, readFileSync(file, 'utf8')))
+  const read = listed.files.map(({ file, text }) => documentsOf(file, text))
   const gathered = gather(read.flatMap(({ documents }) => documents))
   return { ...gathered, problems: inOrder([...read.flatMap(({ problems }) => problems), ...gathered.problems]) }
 }
 
-const filesOf = (path: string): { readonly files: readonly string[] } | { readonly problem: Problem } => {
+const textsOf = (stream: string): Listed => {
+  if (stream.trim() !== '') return { files: textsIn(stream) }
+  return { problem: { level: 'error', code: 'NO_MANIFESTS', file: 'standard input', message: 'nothing came in' } }
+}
+
+type Listed = { readonly files: readonly File[] } | { readonly problem: Problem }
+type File = { readonly file: string; readonly text: string }
+
+/** What `helm template` prints names the file that each part is from: `# Source: chart/templates/relay.yaml`. Lines count from there. */
+export const textsIn = (stream: string): File[] => {
+  const [first = '', ...rest] = stream.split(/^(?:---[ \t]*\r?\n)?# Source: /m)
+  const named = rest.map((part) => {
+    const end = `${part}\n`.indexOf('\n')
+    return { file: part.slice(0, end).trim(), text: part.slice(end + 1) }
+  })
+  return first.trim() === '' && named.length > 0 ? named : [{ file: 'standard input', text: first }, ...named]
+}
+
+const filesOf = (path: string): Listed => {
+  const read = (file: string): File => ({ file, text: readFileSync(file, 'utf8') })
   try {
-    if (statSync(path).isFile()) return { files: [path] }
-    const files = readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) => join(path, name))
+    if (statSync(path).isFile()) return { files: [read(path)] }
+    const files = readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) => read(join(path, name)))
     if (files.length > 0) return { files }
     return { problem: { level: 'error', code: 'NO_MANIFESTS', file: path, message: 'no *.yaml or *.yml file in this folder' } }
   } catch (error) {

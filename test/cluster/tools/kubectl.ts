@@ -28,7 +28,8 @@ export const kubectlOf = (kubeconfig: string): Kubectl => {
   })
 }
 
-const program = (): string => {
+/** Where kubectl is, or the bare name of the one on PATH. */
+export const program = (): string => {
   try {
     return programPath('kubectl')
   } catch (error) {

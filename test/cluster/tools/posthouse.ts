@@ -1,10 +1,11 @@
 // Posthouse in a cluster, as its users put it there: the chart, their manifests, a mail store behind, and mail sent to the Service.
 import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Ctx } from '../../scenarios/story.ts'
 import { runChild } from '../../tools/child.ts'
 import { until } from '../../tools/until.ts'
 import { programPath } from './build.ts'
+import { program as kubectlPath } from './kubectl.ts'
 import { nodeName } from './node.ts'
 import { volume } from './manifests.ts'
 import type { Joined } from './shared.ts'
@@ -64,5 +65,9 @@ export const talkFrom = async ({ kubectl, images }: Joined, namespace: string, t
   await kubectl.may('delete', 'pod', name, '-n', namespace, '--wait=false')
   return said
 }
+
+/** `kubectl posthouse -n mail …`, as a person at this machine has it: the plugin of bin/ on PATH. */
+export const kubectlPosthouse = ({ kubeconfig }: Joined, ...args: string[]): Promise<{ code: number; output: string; stdout: string }> =>
+  runChild(kubectlPath(), ['posthouse', '--namespace', 'mail', ...args], { mayFail: true, env: { ...process.env, KUBECONFIG: kubeconfig, PATH: [join(root, 'bin'), dirname(kubectlPath()), process.env.PATH].join(':') } })
 
 export const mail = (from: string, to: string, subject: string): string[] => ['EHLO client.example', `MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, 'DATA', `From: ${from}`, `Subject: ${subject}`, '', 'hello', '.', 'QUIT']
