@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   queue: async () => (await import('./queue.ts')).queueCommand,
   why: async () => (await import('./trace.ts')).whyCommand,
   trace: async () => (await import('./trace.ts')).traceCommand,
+  send: async () => (await import('./send.ts')).sendCommand,
   talk: async () => (await import('./talk.ts')).talkCommand,
   probe: async () => (await import('./probe.ts')).probeCommand,
   sink: async () => (await import('./sink.ts')).sinkCommand,

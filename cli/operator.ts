@@ -13,6 +13,7 @@ type Options = {
   readonly imagePullPolicy: string
   readonly clusterDomain: string
   readonly namespace?: string
+  readonly lease: string
   readonly watchNamespaces?: string
   readonly kubeconfig?: string
   readonly http: string
@@ -29,6 +30,7 @@ export const operatorCommand = (program: Command): void => {
     .option('--image-pull-policy <policy>', 'Always, IfNotPresent or Never', 'IfNotPresent')
     .option('--cluster-domain <domain>', 'the cluster\'s DNS domain', 'cluster.local')
     .option('--namespace <name>', 'where the lease lies (default: the pod\'s own namespace)')
+    .option('--lease <name>', 'by which one of several acts', 'posthouse-operator')
     .option('--watch-namespaces <names>', 'only these, separated by commas (default: all)')
     .option('--kubeconfig <file>', 'which cluster (default: KUBECONFIG, ~/.kube/config, or the pod\'s own account)')
     .option('--http <host:port>', 'health', '127.0.0.1:9465')
@@ -40,6 +42,7 @@ const run = async (options: Options): Promise<void> => {
   const operator = await startOperator({
     settings: { image: options.image, natsImage: options.natsImage, imagePullPolicy: policyOf(options.imagePullPolicy), clusterDomain: options.clusterDomain },
     namespace: options.namespace ?? ownNamespace(),
+    lease: options.lease,
     identity: `${hostname()}_${randomBytes(4).toString('hex')}`,
     ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
     ...(options.watchNamespaces !== undefined && { watchNamespaces: options.watchNamespaces.split(',').filter((name) => name !== '') }),

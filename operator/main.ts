@@ -11,6 +11,8 @@ export type OperatorOptions = {
   readonly settings: ObjectSettings
   /** Where the lease lies. */
   readonly namespace: string
+  /** Its name; `posthouse-operator` where not said. */
+  readonly lease?: string
   readonly identity: string
   readonly kubeconfig?: string
   readonly access?: Access
@@ -35,7 +37,7 @@ const gatherMs = 200 // a `kubectl apply` of many manifests is one change
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
   const kube = createKube(options.access ?? (await openAccess(options.kubeconfig)))
-  const lease = new Lease({ kube, namespace, name: 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
+  const lease = new Lease({ kube, namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
   const state = { runs: 0, leads: false, watched: undefined as Watched | undefined }
   const end = new AbortController()
   const ended = act({ options, kube, lease, state, signal: end.signal })

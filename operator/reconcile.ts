@@ -113,6 +113,7 @@ const writeStatuses = async (statuses: readonly Status[], { watched, applier, no
   const write = async ({ object, status }: Status): Promise<void> => {
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
+    if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
     if (live === undefined || !(await applier.status(resource, live, status, now().toISOString().replace(/\.\d+Z$/, 'Z')))) return
     await tell(object, live, status, notes)
   }

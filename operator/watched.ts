@@ -1,6 +1,6 @@
 // Everything the operator watches, in caches: our kinds, what we made of them, and what they refer to.
 import { group, kinds, version } from '../crds/index.ts'
-import { Cache, KubeError, listWatch, type Change, type Kube, type KubeObject, type Resource } from './kube/index.ts'
+import { Cache, KubeError, listWatch, nameWatch, type Change, type Kube, type KubeObject, type Resource } from './kube/index.ts'
 import { managedBy, resources } from './plan/index.ts'
 
 export const ourKinds: readonly Resource[] = kinds.map(({ kind, plural, scope }) => ({ group, version, kind, plural, namespaced: scope === 'Namespaced' }))
@@ -12,7 +12,6 @@ type Following = { readonly resource: Resource; readonly labelSelector?: string;
 
 const followed: readonly Following[] = [
   ...ourKinds.map((resource) => ({ resource })),
-  { resource: namespaces },
   { resource: secrets, metadataOnly: true }, // whose contents are read by name, one by one, where a manifest names them
   ...Object.values(made).map((resource) => ({ resource, labelSelector: `app.kubernetes.io/managed-by=${managedBy}` })),
   { resource: pods, labelSelector: 'app.kubernetes.io/name=posthouse' },
@@ -31,7 +30,16 @@ export class Watched {
   readonly #end = new AbortController()
   readonly #ended: Promise<void>[] = []
 
+  /** Only some namespaces are looked after: what belongs to none of them is read, and never written. */
+  readonly isNarrowed: boolean
+
   constructor({ kube, watchNamespaces, onChange, onTrouble }: WatchedOptions) {
+    this.isNarrowed = watchNamespaces !== undefined
+    const known = new Cache((change) => onChange(namespaces, change))
+    const how = { kube, resource: namespaces, feed: known, onTrouble: (error: KubeError) => onTrouble(namespaces, error) }
+    // nobody may list but some of them: each is read by name, which a Role inside it can allow
+    this.#ended.push(watchNamespaces === undefined ? listWatch(how, this.#end.signal) : nameWatch({ ...how, names: watchNamespaces }, this.#end.signal))
+    this.#caches.set(namespaces.plural, [known])
     for (const { resource, ...how } of followed) {
       const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
       const caches = scopes.map((namespace) => {

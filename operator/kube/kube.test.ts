@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { startFakeKube, type FakeKube, type Fault } from '../../test/tools/fake-kube.ts'
 import { until } from '../../test/tools/until.ts'
-import { applyObject, applyStatus, Cache, createKube, createNotes, deleteObject, KubeError, Lease, listWatch, pathOf, readOne, type Change, type Kube, type KubeObject, type Resource } from './index.ts'
+import { applyObject, applyStatus, Cache, createKube, createNotes, deleteObject, KubeError, Lease, listWatch, nameWatch, pathOf, readOne, type Change, type Kube, type KubeObject, type Resource } from './index.ts'
 
 const things: Resource = { group: 'test.example', version: 'v1', kind: 'Thing', plural: 'things', namespaced: true }
 const path = pathOf(things, { namespace: 'mail' })
@@ -251,4 +251,41 @@ it('the same words about the same object are 1 Event, written again after 10 min
   now += 700_000
   await tell('a')
   assert.deepEqual(events().map(({ series }) => (series as { count: number } | undefined)?.count), [2, undefined])
+})
+
+describe('names that are followed one by one', () => {
+  const spaces: Resource = { group: '', version: 'v1', kind: 'Space', plural: 'spaces', namespaced: false }
+  const put = (server: FakeKube, name: string, mail: string): void => server.put(pathOf(spaces), { metadata: { name, labels: { mail } } })
+
+  it('are read by name only, 2 of 3, and a change, a removal and a return are told', async (t) => {
+    const { server, kube } = await withServer(t)
+    for (const name of ['a', 'b', 'c']) put(server, name, 'no')
+    const cache = new Cache()
+    const end = new AbortController()
+    const ended = nameWatch({ kube, resource: spaces, names: ['a', 'b'], feed: cache, everyMs: 20 }, end.signal)
+    t.after(async () => (end.abort(), ended))
+    await until('a first look', () => cache.synced)
+    assert.deepEqual(cache.all().map(({ metadata: { name } }) => name), ['a', 'b'])
+    put(server, 'a', 'allowed')
+    await until('the label', () => cache.get('a')?.metadata.labels?.mail === 'allowed')
+    server.remove(pathOf(spaces), 'a')
+    await until('its removal', () => cache.get('a') === undefined)
+    put(server, 'a', 'again')
+    await until('its return', () => cache.get('a')?.metadata.labels?.mail === 'again')
+    assert.deepEqual(server.requests.filter((request) => !/^GET .*\/spaces\/[ab]$/.test(request)), [])
+    assert.equal(cache.foundByList, 0)
+  })
+
+  it('a refusal is told and asked again, and until then nothing counts as seen', async (t) => {
+    const { server, kube } = await withServer(t)
+    put(server, 'a', 'no')
+    server.fault = ({ count }) => (count <= 2 ? { status: 403 } : undefined)
+    const cache = new Cache()
+    const troubles: KubeError[] = []
+    const end = new AbortController()
+    const ended = nameWatch({ kube, resource: spaces, names: ['a'], feed: cache, everyMs: 20, onTrouble: (error) => void troubles.push(error), random: () => 0 }, end.signal)
+    t.after(async () => (end.abort(), ended))
+    await until('a look', () => cache.synced)
+    assert.deepEqual(troubles.map(({ status }) => status), [403, 403])
+  })
 })

@@ -1,5 +1,12 @@
 {{- define "posthouse.name" -}}
-{{- if contains "posthouse" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-posthouse" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- if .Values.nameOverride }}{{ .Values.nameOverride }}
+{{- else if contains "posthouse" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-posthouse" .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "posthouse.account" -}}
+{{- .Values.serviceAccount.name | default (include "posthouse.name" .) }}
 {{- end }}
 
 {{- define "posthouse.selector" -}}
@@ -12,11 +19,29 @@ app.kubernetes.io/component: operator
 {{ include "posthouse.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "posthouse.image" -}}
-{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- define "posthouse.nats-image" -}}
+{{ .Values.nats.image }}{{ with .Values.nats.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* PodSecurity `restricted`. */}}
+{{- define "posthouse.pod-security" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "posthouse.container-security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
 {{- end }}
 
 {{/* What the operator may do in a namespace it looks after. */}}
