@@ -8,6 +8,7 @@ export type Index = {
   readonly domains: ReadonlyMap<string, HostedDomain>
   readonly senders: ReadonlyMap<string, Sender> // by namespace/name
   readonly logins: ReadonlyMap<string, Sender> // by user name
+  readonly accounts: ReadonlyMap<string, Sender> // by namespace/name of the ServiceAccount
   readonly ofListener: ReadonlyMap<string, readonly ReadyPolicy[]> // targets the relay, or this listener of it
   readonly ofDomain: ReadonlyMap<string, readonly ReadyPolicy[]>
   readonly ofSender: ReadonlyMap<string, readonly ReadyPolicy[]>
@@ -31,6 +32,7 @@ const buildIndex = (snapshot: Snapshot): Index => {
     domains: new Map(snapshot.domains.map((domain) => [domain.domain, domain])),
     senders: new Map(snapshot.senders.map((sender) => [`${sender.namespace}/${sender.name}`, sender])),
     logins: new Map(logins),
+    accounts: new Map(snapshot.senders.flatMap((sender) => (sender.serviceAccount === undefined ? [] : [[`${sender.namespace}/${sender.serviceAccount}`, sender] as const]))),
     ofListener: new Map(snapshot.listeners.map(({ name }) => [name, policies.filter(({ policy }) => targetsListener(policy, name))])),
     ofDomain: gather(policies, (target) => (target.kind === 'MailDomain' ? target.domain : undefined)),
     ofSender: gather(policies, (target) => (target.kind === 'MailSender' ? target.sender : undefined)),

@@ -49,6 +49,7 @@ export const replies = {
   'auth-base64': { code: 501, enhanced: '5.5.2', text: 'That is not what this mechanism sends in base64' },
   'auth-cancelled': { code: 501, enhanced: '5.7.0', text: 'Authentication cancelled' },
   'auth-failed': { code: 535, enhanced: '5.7.8', text: 'User name or password is wrong' },
+  'token-refused': { code: 535, enhanced: '5.7.8', text: 'Token refused: {why}' },
   'auth-not-admitted': { code: 535, enhanced: '5.7.8', text: '{manifest} is not admitted by listener {listener}' },
 
   'bad-sender': { code: 501, enhanced: '5.1.7', text: 'Bad sender address: {why}' },

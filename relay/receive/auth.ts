@@ -1,18 +1,20 @@
-// AUTH PLAIN and LOGIN (RFC 4954, RFC 4616): over TLS only, for MailSenders, in the same time whoever asks. Pure but for the state.
-import { createHash, timingSafeEqual } from 'node:crypto'
-import { indexOf, reply } from '../decide/index.ts'
-import type { Sender } from '../snapshot/index.ts'
+// AUTH PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER (RFC 4954, 4616, 7628): over TLS only, for MailSenders. What is said and when; who it is, is in credentials.ts.
+import { reply, type Reply } from '../decide/index.ts'
+import type { AuthMechanism } from '../snapshot/index.ts'
+import { bearerIn, refusalOf } from './bearer-wire.ts'
+import { verify, verifyToken } from './credentials.ts'
 import { say, type Answer, type State } from './state.ts'
 
-export const auth = (state: State, argument: string): Answer => {
+type Answering = Answer | Promise<Answer>
+
+export const auth = (state: State, argument: string): Answering => {
   const refusal = notNow(state)
   if (refusal) return say(refusal)
   const [mechanism = '', initial, more] = argument.split(/ +/)
   const offered = state.listener.auth
   if (more !== undefined) return say(reply('bad-arguments', { syntax: 'AUTH mechanism [initial response]' }))
   const known = offered.find((name) => name === mechanism.toUpperCase())
-  if (known === undefined) return say(reply('auth-mechanism', { offered: offered.join(' ') }))
-  return known === 'PLAIN' ? plain(state, initial) : login(state, initial)
+  return known === undefined ? say(reply('auth-mechanism', { offered: offered.join(' ') })) : mechanisms[known](state, initial)
 }
 
 const notNow = (state: State) => {
@@ -25,46 +27,40 @@ const notNow = (state: State) => {
 
 const challenge = (words: string): string => Buffer.from(words).toString('base64')
 
-const ask = (words: string, then: (text: string) => Answer): Answer => ({
+const ask = (words: string, then: (text: string) => Answering): Answer => ({
   kind: 'ask',
   reply: reply('auth-continue', { challenge: words }),
   next: (line) => (line === '*' ? say(reply('auth-cancelled')) : decoded(line, then)),
 })
 
-const decoded = (line: string, then: (text: string) => Answer): Answer => {
+const decoded = (line: string, then: (text: string) => Answering): Answering => {
   const sound = /^[A-Za-z0-9+/]*={0,2}$/.test(line) && line.length % 4 === 0
   return sound ? then(Buffer.from(line, 'base64').toString('utf8')) : say(reply('auth-base64'))
 }
 
-const plain = (state: State, initial: string | undefined): Answer => {
-  const check = (text: string): Answer => {
+/** What came with the command, or else the answer to a question. `=` is an empty one (RFC 4954 4). */
+const begin = (initial: string | undefined, question: string, then: (text: string) => Answering): Answering => (initial === undefined ? ask(question, then) : decoded(initial === '=' ? '' : initial, then))
+
+const saying = (found: Reply | Promise<Reply>): Answering => (found instanceof Promise ? found.then((words) => say(words)) : say(found))
+
+const plain = (state: State, initial: string | undefined): Answering =>
+  begin(initial, '', (text) => {
     const parts = text.split('\0') // [authzid] NUL authcid NUL passwd
     if (parts.length !== 3) return say(reply('auth-base64'))
     const [asWhom, username, password] = parts as [string, string, string]
-    return asWhom === '' || asWhom === username ? verify(state, username, password) : say(reply('auth-failed'))
-  }
-  return initial === undefined ? ask('', check) : decoded(initial === '=' ? '' : initial, check)
-}
+    return asWhom === '' || asWhom === username ? saying(verify(state, username, password)) : say(reply('auth-failed'))
+  })
 
-const login = (state: State, initial: string | undefined): Answer => {
-  const withName = (username: string): Answer => ask(challenge('Password:'), (password) => verify(state, username, password))
-  return initial === undefined ? ask(challenge('Username:'), withName) : decoded(initial === '=' ? '' : initial, withName)
-}
+const login = (state: State, initial: string | undefined): Answering => begin(initial, challenge('Username:'), (username) => ask(challenge('Password:'), (password) => saying(verify(state, username, password))))
 
-const nobody = { salt: '00'.repeat(16), hash: '00'.repeat(32) }
+/** The refusal itself comes after the client's answer to the reasons for machines (RFC 7628 3.2.3). */
+const bearer = (mechanism: 'XOAUTH2' | 'OAUTHBEARER') => (state: State, initial: string | undefined): Answering =>
+  begin(initial, '', async (text) => {
+    const token = bearerIn(mechanism, text)
+    if (token === undefined) return say(reply('auth-base64'))
+    const found = await verifyToken(state, token)
+    if (found.code < 300) return say(found)
+    return { kind: 'ask', reply: reply('auth-continue', { challenge: challenge(refusalOf(mechanism)) }), next: () => say(found) }
+  })
 
-const verify = (state: State, username: string, password: string): Answer => {
-  const sender = indexOf(state.world.snapshot()).logins.get(username)
-  const right = isRight(sender?.auth ?? nobody, password)
-  if (!right || !sender) return say(reply('auth-failed'))
-  if (!sender.listeners.includes(state.listener.name)) return say(reply('auth-not-admitted', { manifest: sender.manifest, listener: state.listener.name }))
-  state.sender = sender
-  return say(reply('auth-ok', { manifest: sender.manifest }))
-}
-
-/** sha256(salt bytes + secret) in constant time; a user that does not exist costs as much as one that does. */
-export const isRight = ({ salt, hash }: Pick<NonNullable<Sender['auth']>, 'salt' | 'hash'>, secret: string): boolean => {
-  const given = createHash('sha256').update(Buffer.from(salt, 'hex')).update(secret, 'utf8').digest()
-  const stored = Buffer.from(hash, 'hex')
-  return timingSafeEqual(given, stored.length === given.length ? stored : Buffer.alloc(given.length)) && stored.length === given.length
-}
+const mechanisms: Readonly<Record<AuthMechanism, (state: State, initial: string | undefined) => Answering>> = { PLAIN: plain, LOGIN: login, XOAUTH2: bearer('XOAUTH2'), OAUTHBEARER: bearer('OAUTHBEARER') }

@@ -31,7 +31,7 @@ export class Session extends SMTPConnection {
   #timerAt = 0
   #deadline = Infinity
   #whenLate = (): void => {}
-  #ask: ((line: string) => Answer) | undefined
+  #ask: ((line: string) => Answer | Promise<Answer>) | undefined
   #offered: Offered | undefined
   #dataDeadline = 0
   #working = false
@@ -91,13 +91,16 @@ export class Session extends SMTPConnection {
     this.#disarm()
     const ask = this.#ask
     this.#ask = undefined
-    if (ask) return this.#act(ask(line.toString('latin1')), 'AUTH')
+    if (ask) return this.#answer(ask(line.toString('latin1')), 'AUTH')
     const text = textOf(line)
     if (text === undefined) return this.#act(say(reply('bad-octets')), '')
     if (/^[A-Z]+ \S+ HTTP\/\d/.test(text)) return this.#hangUp(reply('http'))
     const space = text.indexOf(' ')
     const verb = (space < 0 ? text : text.slice(0, space)).toUpperCase()
-    const answer = this.#run(verb, space < 0 ? '' : text.slice(space + 1).trim())
+    return this.#answer(this.#run(verb, space < 0 ? '' : text.slice(space + 1).trim()), verb)
+  }
+
+  #answer(answer: Answer | Promise<Answer>, verb: string): Promise<void> | void {
     return answer instanceof Promise ? this.#actLater(answer, verb) : this.#act(answer, verb)
   }
 

@@ -51,7 +51,7 @@ export type Answer =
   | { readonly kind: 'close'; readonly reply: Reply }
   | { readonly kind: 'start-tls'; readonly reply: Reply }
   | { readonly kind: 'start-data'; readonly reply: Reply }
-  | { readonly kind: 'ask'; readonly reply: Reply; readonly next: (line: string) => Answer } // the next line is the client's answer
+  | { readonly kind: 'ask'; readonly reply: Reply; readonly next: (line: string) => Answer | Promise<Answer> } // the next line is the client's answer
 export type Command = (state: State, argument: string) => Answer | Promise<Answer>
 
 export const say = (reply: Reply, because?: Because): Answer => ({ kind: 'say', reply, ...(because && { because }) })

@@ -33,6 +33,10 @@ export const listenerLimitsSchema = z.object({
   greetingSeconds: seconds.default(30), // TLS handshake, PROXY header
 })
 
+/** How a client may say who it is; the last two take a token and nothing else. */
+export const authMechanisms = ['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER'] as const
+export type AuthMechanism = (typeof authMechanisms)[number]
+
 export const listenerSchema = z.object({
   name,
   manifest,
@@ -40,7 +44,7 @@ export const listenerSchema = z.object({
   port: z.number().int().min(1).max(65535), // what the Service shows
   bindPort: z.number().int().min(1024).max(65535), // what the process opens
   tls: z.object({ certificate: name, minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2') }).optional(),
-  auth: z.array(z.enum(['PLAIN', 'LOGIN'])).default([]), // empty: no AUTH on this listener
+  auth: z.array(z.enum(authMechanisms)).default([]), // empty: no AUTH on this listener
   proxyProtocol: z.object({ trustedCIDRs: z.array(z.string()) }).optional(),
   foreignDomains: z.array(pattern).default([]),
   sourceAddressPreserved: z.boolean().default(true), // false: no rule may trust an address here
@@ -48,13 +52,16 @@ export const listenerSchema = z.object({
   limits: listenerLimitsSchema.prefault({}),
 })
 
+/** sha256(salt bytes + secret), hex; the secret is 256 random bits, so no slow hash is needed. */
+const saltedHash = z.object({ salt: z.string(), hash: z.string() })
+
 export const senderSchema = z.object({
   namespace: name,
   name,
   manifest,
   listeners: z.array(name), // the listeners that admit it
-  // sha256(salt bytes + secret), hex; the secret is 256 random bits, so no slow hash is needed
-  auth: z.object({ username: z.string().min(1), salt: z.string(), hash: z.string() }).optional(),
+  auth: saltedHash.extend({ username: z.string().min(1), previous: saltedHash.extend({ until: z.string() }).optional() }).optional(), // previous: the password before, until then
+  serviceAccount: name.optional(), // of its namespace: its tokens are the credential (relay.tokens)
   from: z.array(pattern), // already reduced to what was admitted
   allowNullSender: z.boolean().default(false),
   limits: z
@@ -205,6 +212,9 @@ export const scheduleSchema = z.object({
     .default([]),
 })
 
+/** What tokens of ServiceAccounts are checked with: the cluster's issuer and public keys (JWK, RFC 7517), and the audience that means this relay. */
+export const tokensSchema = z.object({ issuer: z.string().min(1), audience: z.string().min(1), keys: z.array(z.record(z.string(), z.unknown())).min(1) })
+
 export const certificateSchema = z.object({ name, certificate: z.string(), key: z.string() }) // PEM; chain first
 
 export const snapshotSchema = z.object({
@@ -224,6 +234,7 @@ export const snapshotSchema = z.object({
     ownAddresses: z.array(z.string()).default([]), // listener and Service addresses: an MX that points here is ourselves
     ownNames: z.array(z.string()).default([]), // other host names of ourselves
     blockedRanges: z.array(z.string()).default([]), // pod and Service ranges, beside loopback, private, link-local
+    tokens: tokensSchema.optional(), // absent: no token is taken
     postmaster: z.string().optional(), // where double bounces go; absent: dropped and counted
   }),
   listeners: z.array(listenerSchema),
@@ -246,5 +257,6 @@ export type Route = z.infer<typeof routeSchema>
 export type Smarthost = z.infer<typeof smarthostSchema>
 export type NextHopHost = z.infer<typeof nextHopHostSchema>
 export type TlsPolicy = z.infer<typeof tlsPolicySchema>
+export type Tokens = z.infer<typeof tokensSchema>
 export type Schedule = z.infer<typeof scheduleSchema>
 export type DkimKey = z.infer<typeof dkimKeySchema>
