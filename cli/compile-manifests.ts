@@ -24,7 +24,7 @@ export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1'
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have
     conditions,
-    problems: inOrder([...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered)]),
+    problems: inOrder([...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered), ...(folder === undefined ? [] : conditions.flatMap((condition) => withoutCluster(condition, gathered)))]),
     needs,
     gathered,
   }
@@ -56,6 +56,13 @@ const isConsequence = ({ reason, message, object }: Pick<Condition, 'reason' | '
   if (reason === 'RelayNotFound' && isMistaken('MailRelay', `${object.namespace}/`)) return true
   if (reason === 'FromNotAllowed' && isMistaken('MailDomain')) return true
   return [...mistaken].some((title) => message.startsWith(`${title} `))
+}
+
+/** A folder that is run: nobody here has the keys of a cluster. */
+const withoutCluster = ({ object, reason, message }: Condition, gathered: Gathered): Problem[] => {
+  if (reason !== 'KeysUnknown') return []
+  const title = titleOf({ kind: object.kind, metadata: object })
+  return [{ level: 'warning', code: 'NOTED', ...(gathered.place(title, ['spec', 'identity', 'serviceAccountName']) ?? { file: '' }), object: title, path: 'spec.identity.serviceAccountName', reason, message: `${message}: the sender cannot identify itself; use identity: {generated: {}} without a cluster` }]
 }
 
 const ownQueue = ({ declared, place }: Gathered): Problem[] =>

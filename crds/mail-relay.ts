@@ -41,7 +41,7 @@ const listener = proven(
       })
       .describe('TLS of this listener.')
       .optional(),
-    auth: ordered(z.enum(['PLAIN', 'LOGIN']), 2, 'How senders may identify themselves, over TLS only. Absent: PLAIN and LOGIN on Submission and Submissions, none on SMTP. Empty: none.').optional(),
+    auth: ordered(z.enum(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER']), 4, 'How senders may identify themselves, over TLS only. XOAUTH2 and OAUTHBEARER (RFC 7628) take ServiceAccount tokens, and are shown to clients where a MailSender has such an identity; PLAIN and LOGIN take passwords, and tokens as passwords. Absent: all of them on Submission and Submissions, none on SMTP. Empty: none.').optional(),
     proxyProtocol: z
       .strictObject({ trustedCIDRs: ordered(cidr('An address range.'), 64, 'Peers whose PROXY header counts; nobody else may send one.') })
       .describe('PROXY protocol v1 and v2, for load balancers that hide the client address.')

@@ -8,8 +8,8 @@ import { conditions, observedGeneration, relayStatuses } from './status.ts'
 
 const identity = proven(
   z.strictObject({
-    generated: z.strictObject({}).describe('A user name and a password of 256 random bits, kept in a Secret with host, port, username, password, ca.crt and uri.').optional(),
-    serviceAccountName: labelName('ServiceAccount whose projected token is the password. Not implemented yet.').optional(),
+    generated: z.strictObject({}).describe('A user name and a password of 256 random bits, kept in the Secret NAME-smtp with host, port, username, password, ca.crt and uri. A new value of the annotation posthouse.dev/rotate-credentials makes a new password; the one before stays right for 24 hours.').optional(),
+    serviceAccountName: labelName('ServiceAccount of this namespace. Its projected token, for the audience posthouse.dev/NAMESPACE/NAME of the MailRelay and at most an hour old, is the credential: as XOAUTH2, OAUTHBEARER, or as a password under any user name. The Secret NAME-smtp holds host, port, audience and ca.crt.').optional(),
     podSelector: z
       .strictObject({ matchLabels: z.record(z.string().max(317), z.string().max(63)).meta({ description: 'Labels of the pods.', maxProperties: 16 }).optional() })
       .describe('Pods known by their address. Not implemented yet.')

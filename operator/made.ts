@@ -1,8 +1,8 @@
 // What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
-import { authorityFrom, authorityIn, certificateFrom, credentialFrom, dkimKeyFor, loginFrom, type Authority, type Data } from './make/index.ts'
-import { keyOf, managedBy, queueCertificateNames, queueLoginName, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeyFor, loginFrom, type Authority, type Data } from './make/index.ts'
+import { credentialSecretOf, keyOf, managedBy, queueCertificateNames, queueLoginName, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 
@@ -28,9 +28,13 @@ export const make = async (needs: readonly Need[], options: MakeOptions): Promis
   const credentials = await several(of('credential'), async (need) => {
     const signer = await authority(need.relay)
     const before = await options.store.one(credentialSecretOf(need.sender))
-    const { data, made } = credentialFrom(before ?? {}, need, need, signer)
+    const { data, made } = credentialFrom(before ?? {}, need, need, signer, options.now)
     await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => data)
     return [need.sender, made] as const
+  })
+  await several(of('binding'), async (need) => {
+    const signer = await authority(need.relay)
+    await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => bindingFrom(need, need, signer))
   })
   const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, await dkimKeysOf(domain, ofDomain, options)] as const)
   return { certificates: Object.fromEntries(certificates), credentials: Object.fromEntries(credentials), dkim: Object.fromEntries(dkim) }
@@ -49,8 +53,6 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
   await kept(name, ['MailDomain', domain], 'Opaque', options, () => data)
   return keys
 }
-
-export const credentialSecretOf = (sender: string): string => `${sender}-smtp`
 
 /** User name and password of the relay at its queue, and the certificate of the servers. */
 export const queueSecretsOf = async ({ relay }: RelayView, clusterDomain: string, options: MakeOptions): Promise<Data> => {

@@ -5,6 +5,7 @@ import { createKube, createNotes, Lease, openAccess, WorkQueue, type Access, typ
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
 import { SecretStore } from './secret-store.ts'
+import { TokenIssuerReader } from './token-issuer.ts'
 import { secrets, Watched } from './watched.ts'
 
 export type OperatorOptions = {
@@ -89,7 +90,7 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   state.watched = watched
   const store = new SecretStore(kube, () => watched)
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), notes, settings, now: () => new Date() }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, settings, now: () => new Date() }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),

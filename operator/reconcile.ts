@@ -6,11 +6,12 @@ import { parseSnapshot, revisionOf, type Snapshot } from '../relay/snapshot/inde
 import type { Applier } from './apply/index.ts'
 import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts'
 import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Notes } from './kube/index.ts'
-import { credentialSecretOf, make, queueSecretsOf, type MakeOptions } from './made.ts'
+import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
-import { keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
+import { credentialSecretOf, keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
+import type { TokenIssuerReader } from './token-issuer.ts'
 import { made, namespaces, ourKinds, pods, secrets, type Watched } from './watched.ts'
 
 export type ReconcileParts = {
@@ -18,6 +19,7 @@ export type ReconcileParts = {
   readonly watched: Watched
   readonly store: SecretStore
   readonly applier: Applier
+  readonly tokenIssuer: TokenIssuerReader
   readonly notes: Notes
   readonly settings: ObjectSettings
   readonly now: () => Date
@@ -31,7 +33,8 @@ type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly r
 /** Milliseconds after which to look again though nothing was told. */
 export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const gathered = await gather(parts)
-  const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: parts.settings.clusterDomain })
+  const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
+  const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: parts.settings.clusterDomain, tokenIssuer })
   const making = makingFor(parts)
   const { needs } = plan(input(nothingMade))
   const { snapshots, conditions } = plan(input(await make(needs, making)))
@@ -39,7 +42,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   for (const fleet of fleets) await applyFleet(fleet, parts, making)
   const views = await Promise.all(fleets.map(async ({ view, revision }) => ({ view, revision, observed: await observe(view, parts.watched) })))
   for (const { view, revision } of views) await poke(view, revision, parts)
-  const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
+  const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   await writeStatuses(statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings }), parts)
   return views.every(isSettled) ? 30_000 : 1_000
 }

@@ -20,7 +20,7 @@ export const make = async (needs: readonly Need[], { folder, now, host, ports = 
     return { certificate: data['tls.crt'], key: data['tls.key'] }
   }
   const credentialOf = (need: NeedFor<'credential'>) =>
-    keep(inFolder('senders', fileName(need.sender)), (kept) => credentialFrom(kept, need, { host, port: ports === 'bind' ? need.bindPort : need.port }, authority)).made
+    keep(inFolder('senders', fileName(need.sender)), (kept) => credentialFrom(kept, need, { host, port: ports === 'bind' ? need.bindPort : need.port }, authority, now)).made
   const dkim: Record<string, Made['dkim'][string][number][]> = {}
   for (const need of of('dkim')) {
     const place = inFolder('dkim', fileName(need.for))

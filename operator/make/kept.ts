@@ -1,6 +1,6 @@
 // What is made once and kept: a CA, certificates, credentials of MailSenders. Each goes from what is kept to what is to be kept. Touches nothing.
 import { createHash, randomBytes } from 'node:crypto'
-import type { Made, Need } from '../plan/index.ts'
+import type { MadeCredential, Need } from '../plan/index.ts'
 import { certificateFor, isFresh, newAuthority, type Authority } from './certificates.ts'
 import type { Data } from './data.ts'
 
@@ -22,18 +22,42 @@ export const certificateFrom = (kept: Data, names: readonly string[], authority:
   return { 'tls.key': made.key, 'tls.crt': made.certificate }
 }
 
-export type CredentialNeed = Extract<Need, { kind: 'credential' }>
+type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
+export type CredentialNeed = NeedFor<'credential'>
+type At = { readonly host: string; readonly port: number }
 
-/** The person gets user name and password, the snapshot a salted hash. */
-export const credentialFrom = (kept: Data, need: CredentialNeed, at: { readonly host: string; readonly port: number }, authority: Authority): { readonly data: Data; readonly made: Made['credentials'][string] } => {
-  const password = kept.password ?? randomBytes(32).toString('base64url')
-  const salt = kept.salt ?? randomBytes(16).toString('hex')
-  const uri = `${need.implicitTls ? 'smtps' : 'smtp'}://${encodeURIComponent(need.username)}:${password}@${at.host}:${at.port}`
+/** The person gets user name and password, the snapshot a salted hash. A rotation makes a new password; the one before stays right for the time of the overlap. */
+export const credentialFrom = (kept: Data, need: CredentialNeed, at: At, authority: Authority, now: Date): { readonly data: Data; readonly made: MadeCredential } => {
+  const { password, salt, previous } = passwordFrom(kept, need, now)
+  const uri = uriOf(need, at, `${encodeURIComponent(need.username)}:${password}@`)
+  const marks = { ...(need.rotation !== undefined && { rotation: need.rotation }), ...(previous && { 'previous-salt': previous.salt, 'previous-hash': previous.hash, 'previous-until': previous.until }) }
   return {
-    data: { username: need.username, password, salt, host: at.host, port: String(at.port), uri, 'ca.crt': authority.certificate },
-    made: { username: need.username, salt, hash: hashOf(password, salt) },
+    data: { username: need.username, password, salt, host: at.host, port: String(at.port), uri, 'ca.crt': authority.certificate, ...marks },
+    made: { username: need.username, salt, hash: hashOf(password, salt), ...(previous && { previous }) },
   }
 }
+
+/** How long running pods may go on with the password before. */
+const overlapMs = 24 * 3_600_000
+
+type Password = { readonly password: string; readonly salt: string; readonly previous: MadeCredential['previous'] }
+
+const passwordFrom = (kept: Data, { rotation }: CredentialNeed, now: Date): Password => {
+  const { password, salt } = kept
+  if (password === undefined || salt === undefined) return { ...newPassword(), previous: undefined }
+  if (rotation === undefined || rotation === kept.rotation) return { password, salt, previous: previousIn(kept, now) }
+  return { ...newPassword(), previous: { salt, hash: hashOf(password, salt), until: new Date(now.getTime() + overlapMs).toISOString() } }
+}
+
+const newPassword = (): Pick<Password, 'password' | 'salt'> => ({ password: randomBytes(32).toString('base64url'), salt: randomBytes(16).toString('hex') })
+
+const previousIn = ({ 'previous-salt': salt, 'previous-hash': hash, 'previous-until': until }: Data, now: Date): MadeCredential['previous'] =>
+  salt !== undefined && hash !== undefined && until !== undefined && now.getTime() < Date.parse(until) ? { salt, hash, until } : undefined
+
+/** For who brings a token: where to, for whom, and which certificate to trust. */
+export const bindingFrom = (need: NeedFor<'binding'>, at: At, authority: Authority): Data => ({ host: at.host, port: String(at.port), audience: need.audience, uri: uriOf(need, at, ''), 'ca.crt': authority.certificate })
+
+const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${host}:${port}`
 
 /** 256 random bits need no slow hash. */
 const hashOf = (password: string, salt: string): string => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password, 'utf8').digest('hex')

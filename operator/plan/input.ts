@@ -18,23 +18,36 @@ export type Declared = {
 /** What the operator (or standalone) made, by `namespace/name` of the object it is for. */
 export type Made = {
   readonly certificates: Readonly<Record<string, { readonly certificate: string; readonly key: string }>> // by MailRelay
-  readonly credentials: Readonly<Record<string, { readonly username: string; readonly salt: string; readonly hash: string }>> // by MailSender
+  readonly credentials: Readonly<Record<string, MadeCredential>> // by MailSender
   readonly dkim: Readonly<Record<string, readonly MadeDkimKey[]>> // by MailDomain
 }
+/** `previous`: the password before the last rotation, right until then. */
+export type MadeCredential = { readonly username: string; readonly salt: string; readonly hash: string; readonly previous?: { readonly salt: string; readonly hash: string; readonly until: string } }
 export type MadeDkimKey = { readonly selector: string; readonly algorithm: 'ed25519' | 'rsa'; readonly privateKey: string }
 export const nothingMade: Made = { certificates: {}, credentials: {}, dkim: {} }
+
+/** Who signs tokens of ServiceAccounts, by the public keys (JWK) that the API server shows; or why they are not known. */
+export type TokenIssuer =
+  | { readonly kind: 'known'; readonly issuer: string; readonly keys: readonly Readonly<Record<string, string>>[] }
+  | { readonly kind: 'unknown'; readonly why: string }
 
 export type Input = {
   readonly declared: Declared
   readonly made: Made
   readonly clusterDomain: string // cluster.local
+  /** Absent: there is no cluster, or nobody needs it. */
+  readonly tokenIssuer?: TokenIssuer | undefined
 }
 
 /** What has to be made before the snapshot is whole. */
 export type Need =
   | { readonly kind: 'certificate'; readonly relay: string; readonly names: readonly string[] }
-  | { readonly kind: 'credential'; readonly sender: string; readonly relay: string; readonly username: string; readonly host: string; readonly port: number; readonly bindPort: number; readonly implicitTls: boolean }
+  | (ForSender & { readonly kind: 'credential'; readonly username: string; readonly rotation?: string }) // another rotation: another password
+  | (ForSender & { readonly kind: 'binding'; readonly audience: string }) // for who has a token of its own
   | { readonly kind: 'dkim'; readonly domain: string; readonly for: string; readonly algorithm: 'ed25519' | 'rsa'; readonly selectorPrefix: string; readonly rotation?: { readonly everySeconds: number; readonly overlapSeconds: number } }
+
+/** What a client of the sender needs to know. */
+type ForSender = { readonly sender: string; readonly relay: string; readonly host: string; readonly port: number; readonly bindPort: number; readonly implicitTls: boolean }
 
 export type ObjectRef = { readonly kind: KindName; readonly namespace: string; readonly name: string }
 

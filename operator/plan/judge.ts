@@ -159,13 +159,16 @@ const holds = ({ status }: MailDomain, relay: string): boolean => {
 const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
   const attached = new Map<string, AttachedSender[]>()
   const lenders = new Map([...relays.keys()].map((key) => [key, lendersOf((domains.get(key) ?? []).map(({ domain }) => domain))]))
-  for (const sender of bench.world.input.declared.senders) {
+  const accounts = new Map<string, MailSender>() // by relay, namespace and name
+  for (const sender of byAge(bench.world.input.declared.senders)) {
     const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
     if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) continue
-    const seen = { sender, ...relays.get(key)!, lenders: lenders.get(key)!, world: bench.world }
+    const account = `${key} ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName}`
+    const seen = { sender, ...relays.get(key)!, lenders: lenders.get(key)!, namesake: accounts.get(account), world: bench.world }
     if (refuse(bench, sender, violationsOf(refuseSender, seen), { relay: key })) continue
     accept(bench, sender, { relay: key })
     append(attached, key, { sender, listeners: listenersForSender(seen), from: fromOf(seen) })
+    if (sender.spec.identity.serviceAccountName !== undefined) accounts.set(account, sender)
   }
   return attached
 }

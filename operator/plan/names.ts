@@ -9,6 +9,9 @@ export const normalPattern = (pattern: string): string | undefined => {
   return pattern.startsWith('*.') ? joined('*.', pattern.slice(2)) : normalDomain(pattern)
 }
 
+/** The Secret with what a client of this MailSender needs. */
+export const credentialSecretOf = (sender: string): string => `${sender}-smtp`
+
 const joined = (head: string, domain: string): string | undefined => {
   const normal = normalDomain(domain)
   return normal === undefined ? undefined : head + normal

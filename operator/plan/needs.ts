@@ -6,6 +6,8 @@ import type { RelayView } from './judge.ts'
 import { needsOwnCertificate } from './snapshot/certificates.ts'
 import { serviceNamesOf } from './snapshot/index.ts'
 import { bindPortOf } from './snapshot/ports.ts'
+import { present } from './snapshot/present.ts'
+import { audienceOf } from './snapshot/tokens.ts'
 import type { World } from './world.ts'
 
 /** Everything wanted, whether it is there already or not: who makes it knows what it has. */
@@ -18,13 +20,18 @@ const certificate = (view: RelayView, { input }: World): Need[] =>
   needsOwnCertificate(view) ? [{ kind: 'certificate', relay: keyOf(view.relay), names: [view.relay.spec.hostname, ...serviceNamesOf(view.relay, input.clusterDomain)] }] : []
 
 const credentials = ({ relay, listeners, senders }: RelayView, { input }: World): Need[] =>
-  senders.flatMap(({ sender, listeners: usable }) => {
+  senders.flatMap(({ sender, listeners: usable }): Need[] => {
     const listener = listeners.find(({ name }) => usable.includes(name))
-    if (sender.spec.identity.generated === undefined || listener === undefined) return []
+    if (listener === undefined) return []
     const { port, protocol } = listener
-    const { namespace, name } = sender.metadata
-    return [{ kind: 'credential', sender: keyOf(sender), relay: keyOf(relay), username: `${namespace}.${name}`, host: serviceNamesOf(relay, input.clusterDomain)[0]!, port, bindPort: bindPortOf(port), implicitTls: protocol === 'Submissions' }]
+    const { metadata: { namespace, name, annotations }, spec: { identity } } = sender
+    const common = { sender: keyOf(sender), relay: keyOf(relay), host: serviceNamesOf(relay, input.clusterDomain)[0]!, port, bindPort: bindPortOf(port), implicitTls: protocol === 'Submissions' }
+    if (identity.serviceAccountName !== undefined) return [{ ...common, kind: 'binding', audience: audienceOf(relay) }]
+    return identity.generated === undefined ? [] : [{ ...common, kind: 'credential', username: `${namespace}.${name}`, ...present({ rotation: annotations[rotateAnnotation] }) }]
   })
+
+/** On a MailSender: any value that it did not have before makes a new password. */
+export const rotateAnnotation = 'posthouse.dev/rotate-credentials'
 
 const dkimKeys = ({ domains }: RelayView): Extract<Need, { kind: 'dkim' }>[] =>
   domains.flatMap(({ domain }) => {

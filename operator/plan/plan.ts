@@ -1,6 +1,7 @@
 // The plan: what is declared in, what should be out. No I/O, no clock, no chance.
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Condition } from './condition.ts'
+import { credentialsOf } from './conditions/credentials.ts'
 import { fit, type Fitted } from './fit.ts'
 import { keyOf, refOf, titleOf, type Input, type Need } from './input.ts'
 import { judge, type RelayView } from './judge.ts'
@@ -21,7 +22,7 @@ export const plan = (input: Input): Plan => {
   const fitted = views.map((view) => ({ relay: keyOf(view.relay), view, ...fit(snapshotOf(view, world), view) }))
   return {
     snapshots: fitted.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
-    conditions: fitted.reduce(withTooBig, conditions),
+    conditions: fitted.reduce(withTooBig, [...conditions, ...views.flatMap((view) => credentialsOf(view, world))]),
     needs: needsOf(views, world),
   }
 }

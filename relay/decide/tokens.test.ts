@@ -83,7 +83,7 @@ describe('the proof that a ServiceAccount token is', () => {
   it('is broken by any 1 changed character, and is never an error', async () => {
     const token = await cluster.token({}, now)
     await fc.assert(
-      fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom(...'AZaz09-_.='), async (at, other) => {
+      fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom('A', 'z', '0', '-', '_', '.', '='), async (at, other) => {
         const changed = token.slice(0, at) + other + token.slice(at + 1)
         // the last character of 256 bytes in base64 has bits that mean nothing
         if (changed !== token && at < token.length - 1) assert.equal(await faultOf(changed), 'not-signed')

@@ -61,6 +61,10 @@ describe('the status of what attaches', () => {
     const given: Given = [main(), ['MailDomain', 'a', { domain: 'd.example' }], ['MailDomain', 'b', { domain: 'd.example' }]]
     assert.deepEqual([stateOf(given, 'a').Ready, stateOf(given, 'b').Ready], ['True Ready', 'False DomainConflict'])
   })
+  it('that cannot identify itself yet is not Ready: 3 conditions', () => {
+    const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, identity: { serviceAccountName: 'app' }, from: ['a@d.example'] }]]
+    assert.deepEqual(stateOf(given, 'app'), { Accepted: 'True Accepted', CredentialsReady: 'Unknown KeysUnknown', Ready: 'Unknown KeysUnknown' })
+  })
   it('whose reference dangles without harm is Ready, and says so in ResolvedRefs', () => {
     assert.deepEqual(stateOf([main(), ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { senders: ['gone'] }, action: 'Deny' }] }]], 'p'), { Accepted: 'True Accepted', ResolvedRefs: 'False SenderNotFound', Ready: 'True Ready' })
   })

@@ -84,7 +84,8 @@ const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRout
 
 const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings }: StatusInput): Status['status'] => {
   const accepted = acceptedOf(manifest, about)
-  const conditions = [accepted, ...othersOf(manifest, about), readyOf(manifest, [accepted])]
+  const others = othersOf(manifest, about)
+  const conditions = [accepted, ...others, readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady')])]
   const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
   const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   return {

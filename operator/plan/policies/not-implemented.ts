@@ -9,7 +9,6 @@ export const waitingFields: readonly Waiting[] = [
   { kind: 'MailDomain', field: 'inbound.trust', path: ['inbound', 'trust'] },
   { kind: 'MailDomain', field: 'inbound.filterRef', path: ['inbound', 'filterRef'] },
   { kind: 'MailDomain', field: 'outbound.returnPath', path: ['outbound', 'returnPath'] },
-  { kind: 'MailSender', field: 'identity.serviceAccountName', path: ['identity', 'serviceAccountName'] },
   { kind: 'MailSender', field: 'identity.podSelector', path: ['identity', 'podSelector'] },
   { kind: 'RelayPolicy', field: 'action: Redirect', path: ['rules', '[]', 'action'], values: ['Redirect'] },
   { kind: 'DeliveryRoute', field: 'tls.mode: DANE|MTASTS', path: ['nextHops', '[]', 'tls', 'mode'], values: ['DANE', 'MTASTS'] },

@@ -4,15 +4,15 @@ import type { Check } from '../condition.ts'
 import { keyOf, titleOf } from '../input.ts'
 import { didYouMean } from '../../near-miss.ts'
 import { normalPattern, normalPatterns } from '../names.ts'
-import { authOf } from '../snapshot/listener-auth.ts'
+import { authOf, takesCredentialOf } from '../snapshot/listener-auth.ts'
 import type { World } from '../world.ts'
 import { patternIsNoName } from './domain.ts'
 
 /** A MailDomain accepted on the relay, inbound or not, and the addresses it lends to those it admits. */
 export type Lender = { readonly domain: MailDomain; readonly lent: readonly string[] }
 
-/** `lenders`: by domain name in normal form; a relay accepts one MailDomain of a name. */
-export type SeenSender = { readonly sender: MailSender; readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[]; readonly lenders: ReadonlyMap<string, Lender>; readonly world: World }
+/** `lenders`: by domain name in normal form; a relay accepts one MailDomain of a name. `namesake`: an older one that has its ServiceAccount. */
+export type SeenSender = { readonly sender: MailSender; readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[]; readonly lenders: ReadonlyMap<string, Lender>; readonly namesake?: MailSender | undefined; readonly world: World }
 
 export const lendersOf = (domains: readonly MailDomain[]): ReadonlyMap<string, Lender> =>
   new Map(domains.flatMap((domain) => normalPatterns([domain.spec.domain]).map((name) => [name, { domain, lent: normalPatterns(domain.spec.allowedSenders.from ?? [`*@${name}`]) }] as const)))
@@ -25,10 +25,19 @@ const noListenerTakesIt: Check<SeenSender> = (seen) => {
   return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, relay.metadata.namespace, world)}`, path: ['spec', 'relayRef'] }
 }
 
+const noListenerTakesItsCredential: Check<SeenSender> = (seen) => {
+  const admitting = admittingListeners(seen)
+  if (admitting.length === 0 || usableListeners(seen).length > 0) return undefined
+  return { reason: 'MechanismMissing', message: `${admitting.map(({ name }) => `listener ${name}`).join(', ')} of ${titleOf(seen.relay)} takes no passwords (auth): add PLAIN, or use identity.serviceAccountName`, path: ['spec', 'identity'] }
+}
+
+const accountIsOfAnother: Check<SeenSender> = ({ sender, relay, namesake }) =>
+  namesake && { reason: 'AccountConflict', message: `${titleOf(namesake)} has ServiceAccount ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName} on ${titleOf(relay)}: a token could be either's`, path: ['spec', 'identity', 'serviceAccountName'] }
+
 const addressIsNotAllowed: Check<SeenSender> = (seen) => {
   const { sender, relay } = seen
   const from = sender.spec.from ?? []
-  const best = admittingListeners(seen).map((listener) => from.filter((pattern) => !mayUse(pattern, listener, seen))).sort((a, b) => a.length - b.length)[0]
+  const best = usableListeners(seen).map((listener) => from.filter((pattern) => !mayUse(pattern, listener, seen))).sort((a, b) => a.length - b.length)[0]
   if (best === undefined || best.length === 0) return undefined
   const index = from.indexOf(best[0]!)
   return { reason: 'FromNotAllowed', message: `${best.join(', ')}: ${whyNot(best[0]!, seen)} on ${titleOf(relay)}`, path: ['spec', 'from', index] }
@@ -43,6 +52,8 @@ const thereIsNoAddress: Check<SeenSender> = (seen) => {
 export const refuseSender: readonly Check<SeenSender>[] = [
   addressIsNoPattern, // nothing could be compared with it
   noListenerTakesIt, // the platform's side of the consent
+  noListenerTakesItsCredential, // it could never say who it is
+  accountIsOfAnother, // it could not be told from the other
   addressIsNotAllowed, // the domain's side of the consent
   thereIsNoAddress, // it could never send
 ]
@@ -51,9 +62,12 @@ export const refuseSender: readonly Check<SeenSender>[] = [
 const admittingListeners = ({ sender, relay, listeners, world }: SeenSender): ListenerSpec[] =>
   listeners.filter((listener) => authOf(listener).length > 0 && world.admits(listener.allowedSenders.namespaces, relay.metadata.namespace, sender.metadata.namespace))
 
+/** Of these, those that take what it identifies itself with. */
+const usableListeners = (seen: SeenSender): ListenerSpec[] => admittingListeners(seen).filter((listener) => takesCredentialOf(seen.sender, listener))
+
 /** Names of the listeners it may use: those on which every one of its addresses is allowed. */
 export const listenersForSender = (seen: SeenSender): string[] =>
-  admittingListeners(seen)
+  usableListeners(seen)
     .filter((listener) => (seen.sender.spec.from ?? []).every((pattern) => mayUse(pattern, listener, seen)))
     .map(({ name }) => name)
 

@@ -12,13 +12,15 @@ import { present } from './present.ts'
 import { routesOf } from './routes.ts'
 import { builtIn, schedulesOf } from './schedules.ts'
 import { sendersOf } from './senders.ts'
+import { tokensOf } from './tokens.ts'
 
 export const snapshotOf = (view: RelayView, world: World): SnapshotInput => {
   const certificates = certificatesOf(view, world)
+  const tokens = tokensOf(view, world)
   return {
     version: 1,
-    relay: relayOf(view.relay, world),
-    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name))),
+    relay: { ...relayOf(view.relay, world), ...present({ tokens }) },
+    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name)), tokens !== undefined),
     senders: sendersOf(view, world),
     domains: domainsOf(view, world),
     policies: policiesOf(view, world),

@@ -6,11 +6,11 @@ import type { RelayView } from '../judge.ts'
 import { normalPatterns } from '../names.ts'
 import { addressIsRewritten } from '../source-address.ts'
 import { certificateNameOf } from './certificates.ts'
-import { authOf } from './listener-auth.ts'
+import { offeredAuth } from './listener-auth.ts'
 import { bindPortOf } from './ports.ts'
 import { present } from './present.ts'
 
-export const listenersOf = (view: RelayView, known: ReadonlySet<string>): SnapshotInput['listeners'] =>
+export const listenersOf = (view: RelayView, known: ReadonlySet<string>, takesTokens: boolean): SnapshotInput['listeners'] =>
   view.listeners.map((listener) => {
     const certificate = certificateNameOf(view, listener)
     return {
@@ -19,7 +19,7 @@ export const listenersOf = (view: RelayView, known: ReadonlySet<string>): Snapsh
       protocol: listener.protocol,
       port: listener.port,
       bindPort: bindPortOf(listener.port),
-      auth: [...authOf(listener)],
+      auth: offeredAuth(listener, takesTokens),
       foreignDomains: normalPatterns(listener.allowedSenders.foreignDomains),
       sourceAddressPreserved: !addressIsRewritten(view.relay, listener),
       bareNewlines: listener.bareNewlines,

@@ -18,5 +18,6 @@ export const sendersOf = ({ senders }: RelayView, world: World): NonNullable<Sna
       limits: present(sender.spec.limits ?? {}),
       priority: sender.spec.priority,
       ...(auth && { auth }),
+      ...present({ serviceAccount: sender.spec.identity.serviceAccountName }),
     }
   })

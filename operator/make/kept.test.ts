@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { bindingFrom, credentialFrom, newAuthority, type CredentialNeed, type Data } from './index.ts'
+
+const now = new Date('2026-11-25T12:00:00Z')
+const later = (hours: number): Date => new Date(now.getTime() + hours * 3_600_000)
+const authority = newAuthority(now)
+const at = { sender: 'shop/shop', relay: 'mail/main', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
+const need = (rotation?: string): CredentialNeed => ({ ...at, kind: 'credential', username: 'shop.shop', ...(rotation !== undefined && { rotation }) })
+const from = (kept: Data, rotation?: string, when = now) => credentialFrom(kept, need(rotation), at, authority, when)
+const isOf = ({ salt, hash }: { readonly salt: string; readonly hash: string }, password: string): boolean => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password).digest('hex') === hash
+
+test('a new credential is whole: 7 keys, and a URI with user name, password, host and port', () => {
+  const { data, made } = from({})
+  assert.deepEqual(Object.keys(data).sort(), ['ca.crt', 'host', 'password', 'port', 'salt', 'uri', 'username'])
+  assert.equal(data.uri, `smtp://shop.shop:${data.password}@main.mail.svc:587`)
+  assert.deepEqual([isOf(made, data.password!), Buffer.from(data.password!, 'base64url').length, made.previous], [true, 32, undefined])
+  assert.deepEqual(from(data, undefined, later(1000)).data, data, 'kept as it is')
+})
+
+test('another value of the annotation makes another password, and the one before is right for 24 hours', () => {
+  const first = from({})
+  const second = from(first.data, '1')
+  assert.notEqual(second.data.password, first.data.password)
+  assert.ok(isOf(second.made, second.data.password!))
+  assert.ok(isOf(second.made.previous!, first.data.password!))
+  assert.equal(second.made.previous!.until, '2026-11-26T12:00:00.000Z')
+  assert.deepEqual(from(second.data, '1', later(23)), second, 'the same value changes nothing')
+  const past = from(second.data, '1', later(24))
+  assert.deepEqual([past.made.previous, past.data.password, Object.keys(past.data).filter((key) => key.startsWith('previous'))], [undefined, second.data.password, []])
+})
+
+test('of 2 rotations within a day only the last password before is right: a leaked one is shut out by rotating twice', () => {
+  const first = from({})
+  const second = from(first.data, '1')
+  const third = from(second.data, '2')
+  assert.ok(isOf(third.made.previous!, second.data.password!))
+  assert.ok(![third.made, third.made.previous!].some((one) => isOf(one, first.data.password!)))
+})
+
+test('an annotation that was there from the start, or is taken away, makes 0 new passwords', () => {
+  const first = from({}, '1')
+  assert.equal(first.made.previous, undefined)
+  assert.equal(from(first.data, '1').data.password, first.data.password)
+  assert.equal(from(first.data).data.password, first.data.password)
+})
+
+test('a deleted Secret makes a new password, and 0 before it are right', () => assert.equal(from({}, '1').made.previous, undefined))
+
+test('who brings a token gets a Secret of 5 keys, without user name and password', () => {
+  const data = bindingFrom({ ...at, kind: 'binding', audience: 'posthouse.dev/mail/main', implicitTls: true, port: 465 }, { host: 'main.mail.svc', port: 465 }, authority)
+  assert.deepEqual({ ...data, 'ca.crt': 'PEM' }, { host: 'main.mail.svc', port: '465', audience: 'posthouse.dev/mail/main', uri: 'smtps://main.mail.svc:465', 'ca.crt': 'PEM' })
+})
