@@ -1,0 +1,56 @@
+// The programs in docs/tasks, run as they stand there: each sends a mail with a token that the relay's receiving side checks.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseAllDocuments } from 'yaml'
+import { certificateFor, newAuthority } from '../operator/index.ts'
+import { tokenFaults } from '../relay/decide/index.ts'
+import { runChild } from './tools/child.ts'
+import { startTestReceiver, testSnapshot } from './tools/receive.ts'
+import { newIssuer } from './tools/tokens.ts'
+
+const root = join(import.meta.dirname, '..')
+const page = readFileSync(join(root, 'docs/tasks/send-with-a-service-account.md'), 'utf8')
+const program = (language: string): string => new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(page)![1]!
+
+const languages: readonly (readonly [language: string, file: string, command: string])[] = [['js', 'program.mjs', process.execPath], ['python', 'program.py', 'python3']]
+for (const [language, file, command] of languages)
+  test(`the 1 program in ${language} sends with a token`, { skip: spawnSync(command, ['--version']).status !== 0 && `${command} is not on PATH` }, async (t) => {
+    const authority = newAuthority(new Date())
+    const issuer = await newIssuer()
+    const receiver = await startTestReceiver(testSnapshot((input) => {
+      input.certificates = [{ name: 'main', ...certificateFor(['localhost', '127.0.0.1'], authority, new Date()) }]
+      const { auth: _, ...sender } = input.senders![0]!
+      input.senders = [{ ...sender, serviceAccount: 'shop', from: ['orders@browncow.example'] }]
+      input.relay.tokens = issuer.tokens()
+      for (const listener of input.listeners) if (listener.protocol === 'Submission') listener.auth = ['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER']
+    }))
+    t.after(() => receiver.stop())
+    // below the folder where node finds nodemailer
+    const folder = mkdtempSync(join(root, 'node_modules/.posthouse-task-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const smtp = join(folder, 'smtp')
+    mkdirSync(smtp)
+    const files = { host: 'localhost', port: String(receiver.port('submission')), 'ca.crt': authority.certificate, token: await issuer.token() }
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(smtp, name), `${text}\n`)
+    writeFileSync(join(folder, file), program(language).replaceAll('/var/run/smtp', smtp))
+    await runChild(command, [join(folder, file)], { forMs: 60_000 })
+    assert.deepEqual(receiver.queue.kept.map(({ message }) => [message.envelope.sender, message.envelope.mailFrom]), [['shop/shop', { local: 'orders', domain: 'browncow.example' }]])
+    assert.match(receiver.queue.kept[0]!.text, /It is on its way\./)
+  })
+
+test('the page says what to do for each of the 9 faults a token can have', () => {
+  const faults = Object.values(tokenFaults)
+  assert.equal(faults.length, 9)
+  for (const fault of faults) assert.ok(page.includes(`| ${fault.replace(/\{\w+\}/g, '…')} |`), fault)
+})
+
+test('the manifests of the page are those of 1 ServiceAccount: account, MailSender, pod and audience fit', () => {
+  const [account, sender, pod] = [...page.matchAll(/```yaml\n(.*?)```/gs)].flatMap(([, text]) => parseAllDocuments(text!).map((document) => document.toJS() as { metadata: { name: string; namespace: string }; spec: Record<string, never> }))
+  const { relayRef, identity } = sender!.spec as unknown as { relayRef: { name: string; namespace: string }; identity: { serviceAccountName: string } }
+  const { serviceAccountName, volumes } = pod!.spec as unknown as { serviceAccountName: string; volumes: { projected: { sources: { secret?: { name: string }; serviceAccountToken?: { audience: string } }[] } }[] }
+  const [secret, token] = volumes[0]!.projected.sources
+  assert.deepEqual([identity.serviceAccountName, serviceAccountName, secret!.secret!.name, token!.serviceAccountToken!.audience], [account!.metadata.name, account!.metadata.name, `${sender!.metadata.name}-smtp`, `posthouse.dev/${relayRef.namespace}/${relayRef.name}`])
+})
