@@ -1,8 +1,8 @@
 // What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
-import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeyFor, loginFrom, type Authority, type Data } from './make/index.ts'
-import { credentialSecretOf, keyOf, managedBy, queueCertificateNames, queueLoginName, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, loginFrom, type Authority, type Data, type DkimNews } from './make/index.ts'
+import { credentialSecretOf, keyOf, managedBy, queueCertificateNames, queueLoginName, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 
@@ -12,6 +12,9 @@ export type MakeOptions = {
   /** "MailRelay", "mail/main" → who owns what is made for it, so that it goes with it. */
   readonly owner: (kind: string, key: string) => NonNullable<KubeObject['metadata']['ownerReferences']>
   readonly now: Date
+  /** Whether a record of a MailDomain stands in DNS. */
+  readonly sees: (domain: string, record: DnsRecord) => boolean
+  readonly tell: (kind: string, key: string, news: DkimNews) => void
 }
 
 type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
@@ -45,12 +48,15 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
   const name = `${domain}-dkim`
   let data = (await options.store.one(name)) ?? {}
   const keys: MadeDkimKey[] = []
+  const news: DkimNews[] = []
   for (const need of needs) {
-    const made = await dkimKeyFor(need, data, options.now)
+    const made = await dkimKeysFor(need, data, options.now, (record) => options.sees(domain, record))
     data = made.data
-    keys.push(made.key)
+    keys.push(...made.keys)
+    news.push(...made.news)
   }
   await kept(name, ['MailDomain', domain], 'Opaque', options, () => data)
+  for (const one of news) options.tell('MailDomain', domain, one)
   return keys
 }
 

@@ -4,6 +4,7 @@ import { Applier } from './apply/index.ts'
 import { createKube, createNotes, Lease, openAccess, WorkQueue, type Access, type Kube, type KubeError } from './kube/index.ts'
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
+import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
 import { SecretStore } from './secret-store.ts'
 import { TokenIssuerReader } from './token-issuer.ts'
 import { secrets, Watched } from './watched.ts'
@@ -20,6 +21,8 @@ export type OperatorOptions = {
   readonly watchNamespaces?: readonly string[]
   /** Metrics and health; absent: none. */
   readonly http?: { readonly host: string; readonly port: number }
+  /** For tests: how often DNS is looked at. */
+  readonly recordTimes?: RecordWatchOptions['times']
   readonly say: (line: { readonly event: string; readonly [field: string]: unknown }) => void
 }
 
@@ -90,7 +93,8 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   state.watched = watched
   const store = new SecretStore(kube, () => watched)
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, settings, now: () => new Date() }
+  const records = new RecordWatch({ changed: () => queue.add('all'), ...(options.recordTimes && { times: options.recordTimes }) })
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, settings, now: () => new Date() }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),
@@ -105,6 +109,7 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   return {
     stop: async () => {
       await queue.stop()
+      await records.stop()
       await watched.stop()
     },
   }

@@ -5,10 +5,11 @@ import { apiVersion } from '../crds/index.ts'
 import { parseSnapshot, revisionOf, type Snapshot } from '../relay/snapshot/index.ts'
 import type { Applier } from './apply/index.ts'
 import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts'
-import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Notes } from './kube/index.ts'
+import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Note, type Notes } from './kube/index.ts'
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { credentialSecretOf, keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
+import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 import type { TokenIssuerReader } from './token-issuer.ts'
@@ -21,6 +22,7 @@ export type ReconcileParts = {
   readonly applier: Applier
   readonly tokenIssuer: TokenIssuerReader
   readonly notes: Notes
+  readonly records: RecordWatch
   readonly settings: ObjectSettings
   readonly now: () => Date
 }
@@ -37,13 +39,15 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: parts.settings.clusterDomain, tokenIssuer })
   const making = makingFor(parts)
   const { needs } = plan(input(nothingMade))
-  const { snapshots, conditions } = plan(input(await make(needs, making)))
+  const { snapshots, conditions, records } = plan(input(await make(needs, making)))
+  parts.records.want(records)
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
   for (const fleet of fleets) await applyFleet(fleet, parts, making)
   const views = await Promise.all(fleets.map(async ({ view, revision }) => ({ view, revision, observed: await observe(view, parts.watched) })))
   for (const { view, revision } of views) await poke(view, revision, parts)
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
-  await writeStatuses(statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings }), parts)
+  const judged = new Map([...records.keys()].map((key) => [key, parts.records.judge(key)]))
+  await writeStatuses(statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings, records: judged }), parts)
   return views.every(isSettled) ? 30_000 : 1_000
 }
 
@@ -56,7 +60,7 @@ const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> 
 
 const fleetOf = (view: RelayView, snapshot: Snapshot): Fleet => ({ view, snapshot, revision: revisionOf(snapshot) })
 
-const makingFor = ({ store, applier, watched, now }: ReconcileParts): MakeOptions => ({
+const makingFor = ({ store, applier, watched, now, records, notes }: ReconcileParts): MakeOptions => ({
   store,
   applier,
   now: now(),
@@ -64,6 +68,11 @@ const makingFor = ({ store, applier, watched, now }: ReconcileParts): MakeOption
     const resource = ourKinds.find((one) => one.kind === kind)!
     const live = watched.get(resource, key)
     return live === undefined ? [] : [ownedBy(kind, live)]
+  },
+  sees: (domain, record) => records.sees(domain, record),
+  tell: (kind, key, { reason, text }) => {
+    const live = watched.get(ourKinds.find((one) => one.kind === kind)!, key)
+    if (live !== undefined) void notes.tell({ about: aboutOf(kind, live), type: 'Normal', reason, action: 'RotateKeys', text })
   },
 })
 
@@ -124,10 +133,10 @@ const writeStatuses = async (statuses: readonly Status[], { watched, applier, no
 }
 
 /** What a person should know: that a manifest is refused. What goes well is in the status. */
+const aboutOf = (kind: string, { metadata: { name, namespace, uid } }: KubeObject): Note['about'] => ({ apiVersion, kind, name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) })
+
 const tell = async (object: ObjectRef, live: KubeObject, { conditions }: Status['status'], notes: Notes): Promise<void> => {
   const refused = conditions.find(({ type, status }) => type === 'Accepted' && status === 'False')
   if (refused === undefined) return
-  const { namespace, name } = object
-  const about = { apiVersion, kind: object.kind, name, ...(namespace !== '' && { namespace }), ...(live.metadata.uid !== undefined && { uid: live.metadata.uid }) }
-  await notes.tell({ about, type: 'Warning', reason: refused.reason, action: 'Plan', text: `${titleOf({ kind: object.kind, metadata: object })}: ${refused.message}` })
+  await notes.tell({ about: aboutOf(object.kind, live), type: 'Warning', reason: refused.reason, action: 'Plan', text: `${titleOf({ kind: object.kind, metadata: object })}: ${refused.message}` })
 }

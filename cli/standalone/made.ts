@@ -2,7 +2,7 @@
 // Steps: read what is there; make what is lacking or running out; hand back what the plan wants. Touches its own folder only, mode 0600.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { authorityFrom, authorityIn, certificateFrom, credentialFrom, dkimKeyFor, type Data, type Made, type Need } from '../../operator/index.ts'
+import { authorityFrom, authorityIn, certificateFrom, credentialFrom, dkimKeysFor, type Data, type Made, type Need } from '../../operator/index.ts'
 import { folderFor, readIn, writeSecretly } from './secret-files.ts'
 
 type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
@@ -24,9 +24,9 @@ export const make = async (needs: readonly Need[], { folder, now, host, ports = 
   const dkim: Record<string, Made['dkim'][string][number][]> = {}
   for (const need of of('dkim')) {
     const place = inFolder('dkim', fileName(need.for))
-    const { key, data } = await dkimKeyFor(need, dataIn(place), now)
+    const { keys, data } = await dkimKeysFor(need, dataIn(place), now) // nobody here looks into DNS: time alone decides
     keep(place, () => ({ data }))
-    ;(dkim[need.for] ??= []).push(key)
+    ;(dkim[need.for] ??= []).push(...keys)
   }
   return {
     certificates: Object.fromEntries(of('certificate').map((need) => [need.relay, certificateOf(need)])),

@@ -1,55 +1,61 @@
-// DKIM keys, made and kept with the DNS record to publish beside each, and rotated where the manifest says so. Touches nothing.
-// A new key is made `overlap` before it signs, so that its record can be published; the old ones are kept.
-import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
+// DKIM keys, made and kept with the DNS record to publish beside each, and rotated where the manifest says so (dkim-rotation.ts says when). Touches nothing.
+// For each selector are kept: .key, .txt with its record, .made-at, and, once it has signed, .signs-from and .left-at.
+import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
-import { dkimRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
+import { dkimRecord, publicPartOf, zoneLine, type DnsRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
 import type { Data } from './data.ts'
+import { nextSelector, signingOf, stepRotation, type KeptKey } from './dkim-rotation.ts'
 
 type DkimNeed = Extract<Need, { kind: 'dkim' }>
-type KeptKey = { readonly selector: string; readonly signsFrom: number }
+export type DkimNews = { readonly reason: 'DkimKeyMade' | 'DkimKeySigns' | 'DkimKeyForgotten'; readonly text: string }
+export type DkimKeys = { readonly keys: readonly MadeDkimKey[]; readonly data: Data; readonly news: readonly DkimNews[] }
 
-/** The key that signs now, and all that is to be kept: for each selector a .key, a .signs-from, and a .txt with its record. */
-export const dkimKeyFor = async (need: DkimNeed, kept: Data, now: Date): Promise<{ readonly key: MadeDkimKey; readonly data: Data }> => {
-  const keys = keysIn(kept, need)
-  const due = signsFromOfNext(keys, need, now.getTime())
-  const data = due === undefined ? kept : { ...kept, ...(await makeKey(need, keys, due, now)) }
-  const { selector } = signing(keysIn(data, need), now.getTime())!
-  return { key: { selector, algorithm: need.algorithm, privateKey: data[`${selector}.key`]! }, data }
+/** All keys of the algorithm, and all that is to be kept. `seen`: whether a record stands in DNS; absent: nobody looks, and time alone decides. */
+export const dkimKeysFor = async (need: DkimNeed, kept: Data, now: Date, seen?: (record: DnsRecord) => boolean): Promise<DkimKeys> => {
+  const { domain, algorithm, selectorPrefix } = need
+  const before = keysIn(kept, algorithm)
+  const rotation = need.rotation && { everyMs: need.rotation.everySeconds * 1000, overlapMs: need.rotation.overlapSeconds * 1000 }
+  const recordOf = (selector: string): DnsRecord => dkimRecord(domain, selector, publicPartIn(kept, selector, algorithm), algorithm)
+  const { keys: stay, make } = stepRotation({ keys: before, rotation, selectorPrefix, now: now.getTime(), seen: seen && ((selector) => seen(recordOf(selector))) })
+  const made = make && (await makeKey(need, before, make, now))
+  const keys = made ? [...stay, made.key] : stay
+  const data = { ...without(kept, before, keys), ...made?.data, ...timesOf(keys) }
+  const shown = keys.map((key): MadeDkimKey => ({ selector: key.selector, algorithm, privateKey: data[`${key.selector}.key`]!, publicPart: publicPartIn(data, key.selector, algorithm), stage: stageOf(key) }))
+  return { keys: stages.flatMap((stage) => shown.filter((key) => key.stage === stage)), data, news: newsOf(before, keys, data) }
 }
 
-const keysIn = (kept: Data, { algorithm, selectorPrefix }: DkimNeed): KeptKey[] => {
-  const mine = new RegExp(`^(${selectorPrefix}-${algorithm}-[0-9]{6}(-[0-9]+)?)\\.key$`) // the prefix is letters, digits and -
+const stages = ['signing', 'coming', 'leaving'] as const
+
+const stageOf = ({ signsFrom, leftAt }: KeptKey): MadeDkimKey['stage'] => (signsFrom === undefined ? 'coming' : leftAt === undefined ? 'signing' : 'leaving')
+
+const keysIn = (kept: Data, algorithm: DkimNeed['algorithm']): KeptKey[] => {
+  const mine = new RegExp(`^([a-z0-9-]+-${algorithm}-[0-9]{6}(?:-[0-9]+)?)\\.key$`)
   const selectors = Object.keys(kept).flatMap((name) => mine.exec(name)?.[1] ?? [])
-  return selectors.map((selector) => ({ selector, signsFrom: Date.parse(kept[`${selector}.signs-from`]?.trim() ?? '') || 0 }))
+  const at = (name: string): number | undefined => Date.parse(kept[name]?.trim() ?? '') || undefined
+  return selectors.map((selector) => {
+    const [madeAt, signsFrom, leftAt] = [at(`${selector}.made-at`), at(`${selector}.signs-from`), at(`${selector}.left-at`)]
+    return { selector, madeAt: madeAt ?? signsFrom ?? 0, ...(signsFrom !== undefined && { signsFrom }), ...(leftAt !== undefined && { leftAt }) }
+  })
 }
 
-/** The youngest of those that may sign; where none may yet, the first that will. */
-const signing = (keys: readonly KeptKey[], now: number): KeptKey | undefined => {
-  const inOrder = [...keys].sort((a, b) => a.signsFrom - b.signsFrom)
-  return inOrder.findLast(({ signsFrom }) => signsFrom <= now) ?? inOrder[0]
+const endings = ['key', 'txt', 'made-at', 'signs-from', 'left-at'] as const
+
+const without = (kept: Data, before: readonly KeptKey[], keys: readonly KeptKey[]): Data => {
+  const stay = new Set(keys.map(({ selector }) => selector))
+  const gone = new Set(before.filter(({ selector }) => !stay.has(selector)).flatMap(({ selector }) => endings.map((ending) => `${selector}.${ending}`)))
+  return Object.fromEntries(Object.entries(kept).filter(([name]) => !gone.has(name)))
 }
 
-/** When a key to be made now would sign; undefined where none is to be made. */
-const signsFromOfNext = (kept: readonly KeptKey[], { rotation }: DkimNeed, now: number): number | undefined => {
-  const current = signing(kept, now)
-  if (current === undefined) return now
-  if (rotation === undefined || kept.some(({ signsFrom }) => signsFrom > now)) return undefined
-  const overlap = rotation.overlapSeconds * 1000
-  return now >= current.signsFrom + rotation.everySeconds * 1000 - overlap ? now + overlap : undefined
-}
+const timesOf = (keys: readonly KeptKey[]): Data =>
+  Object.fromEntries(keys.flatMap(({ selector, madeAt, signsFrom, leftAt }) => Object.entries({ 'made-at': madeAt, 'signs-from': signsFrom, 'left-at': leftAt }).flatMap(([ending, at]) => (at === undefined ? [] : [[`${selector}.${ending}`, `${new Date(at).toISOString()}\n`]]))))
 
-/** Selector: prefix, algorithm, month; a number after it where the month has one already. */
-const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: readonly KeptKey[], signsFrom: number, now: Date): Promise<Data> => {
-  const month = `${selectorPrefix}-${algorithm}-${now.toISOString().slice(0, 7).replace('-', '')}`
-  const inMonth = kept.filter(({ selector }) => selector === month || selector.startsWith(`${month}-`)).length
-  const selector = inMonth === 0 ? month : `${month}-${inMonth + 1}`
+const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, before: readonly KeptKey[], make: 'first' | 'next', now: Date): Promise<{ readonly key: KeptKey; readonly data: Data }> => {
+  const at = now.getTime()
+  const selector = nextSelector(before, selectorPrefix, algorithm, at)
   const privateKey = await generate(algorithm)
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
-  return {
-    [`${selector}.txt`]: `${record.name}. IN TXT ${quoted(record.value)}\n`,
-    [`${selector}.signs-from`]: `${new Date(signsFrom).toISOString()}\n`,
-    [`${selector}.key`]: privateKey, // last: a key without its record would never be published
-  }
+  // the key last: without its record it would never be published
+  return { key: { selector, madeAt: at, ...(make === 'first' && { signsFrom: at }) }, data: { [`${selector}.txt`]: `${zoneLine(record)}\n`, [`${selector}.key`]: privateKey } }
 }
 
 /** Beside the event loop: an RSA key takes 50 ms, and there may be a thousand. */
@@ -59,11 +65,17 @@ const generate = async (algorithm: 'ed25519' | 'rsa'): Promise<string> => {
 }
 const keyPair = promisify(generateKeyPair)
 
-/** p= of the record: SubjectPublicKeyInfo for RSA (RFC 6376 3.6.1), the bare 32 bytes for Ed25519 (RFC 8463 4.2). */
-const publicPartOf = (privateKey: string, algorithm: 'ed25519' | 'rsa'): string => {
-  const spki = createPublicKey(createPrivateKey(privateKey)).export({ type: 'spki', format: 'der' })
-  return (algorithm === 'rsa' ? spki : spki.subarray(-32)).toString('base64')
+/** From the record beside it, which is cheaper to read than a key; from the key where somebody removed that. */
+const publicPartIn = (data: Data, selector: string, algorithm: DkimNeed['algorithm']): string => {
+  const text = [...(data[`${selector}.txt`] ?? '').matchAll(/"([^"]*)"/g)].map(([, part]) => part).join('')
+  return /; p=([A-Za-z0-9+/=]+)$/.exec(text)?.[1] ?? publicPartOf(data[`${selector}.key`]!, algorithm)
 }
 
-/** A TXT record's strings have at most 255 bytes each (RFC 1035 3.3.14). */
-const quoted = (value: string): string => (value.match(/.{1,255}/g) ?? []).map((part) => `"${part}"`).join(' ')
+const newsOf = (before: readonly KeptKey[], keys: readonly KeptKey[], data: Data): DkimNews[] => {
+  const known = new Set(before.map(({ selector }) => selector))
+  const [old, current] = [signingOf(before), signingOf(keys)]
+  const made = keys.filter(({ selector }) => !known.has(selector)).map(({ selector }): DkimNews => ({ reason: 'DkimKeyMade', text: `publish ${data[`${selector}.txt`]?.trim() ?? selector}` }))
+  const signs: DkimNews[] = current === undefined || old === undefined || current.selector === old.selector ? [] : [{ reason: 'DkimKeySigns', text: `${current.selector} signs from now on; leave the record of ${old.selector} where it is for now` }]
+  const gone = before.filter(({ selector }) => !keys.some((key) => key.selector === selector)).map(({ selector }): DkimNews => ({ reason: 'DkimKeyForgotten', text: `the record of ${selector} may be removed` }))
+  return [...made, ...signs, ...gone]
+}

@@ -23,7 +23,14 @@ export type Made = {
 }
 /** `previous`: the password before the last rotation, right until then. */
 export type MadeCredential = { readonly username: string; readonly salt: string; readonly hash: string; readonly previous?: { readonly salt: string; readonly hash: string; readonly until: string } }
-export type MadeDkimKey = { readonly selector: string; readonly algorithm: 'ed25519' | 'rsa'; readonly privateKey: string }
+export type MadeDkimKey = {
+  readonly selector: string
+  readonly algorithm: 'ed25519' | 'rsa'
+  readonly privateKey: string
+  readonly publicPart: string // as in the record
+  /** coming: its record is to be published, then it signs. leaving: it signed, and its record is to stay for a while. */
+  readonly stage: 'coming' | 'signing' | 'leaving'
+}
 export const nothingMade: Made = { certificates: {}, credentials: {}, dkim: {} }
 
 /** Who signs tokens of ServiceAccounts, by the public keys (JWK) that the API server shows; or why they are not known. */

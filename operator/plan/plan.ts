@@ -6,6 +6,7 @@ import { fit, type Fitted } from './fit.ts'
 import { keyOf, refOf, titleOf, type Input, type Need } from './input.ts'
 import { judge, type RelayView } from './judge.ts'
 import { needsOf } from './needs.ts'
+import { recordsOf, type RecordsWanted } from './records/index.ts'
 import { snapshotOf } from './snapshot/index.ts'
 import { worldOf } from './world.ts'
 
@@ -14,6 +15,8 @@ export type Plan = {
   readonly snapshots: readonly { readonly relay: string; readonly snapshot: SnapshotInput; readonly view: RelayView }[]
   readonly conditions: readonly Condition[]
   readonly needs: readonly Need[]
+  /** By MailDomain in force: what DNS should say of it, and whom to ask. */
+  readonly records: ReadonlyMap<string, RecordsWanted>
 }
 
 export const plan = (input: Input): Plan => {
@@ -24,6 +27,7 @@ export const plan = (input: Input): Plan => {
     snapshots: fitted.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
     conditions: fitted.reduce(withTooBig, [...conditions, ...views.flatMap((view) => credentialsOf(view, world))]),
     needs: needsOf(views, world),
+    records: recordsOf(views, world),
   }
 }
 

@@ -11,5 +11,7 @@ export type Answer<T> =
 export type Resolver = {
   mx(name: string): Promise<Answer<MxRecord>>
   addresses(name: string, family: 4 | 6): Promise<Answer<string>>
+  /** TXT records, the strings of each joined without anything between (RFC 7208 3.3, RFC 6376 3.6.2.2). */
+  texts(name: string): Promise<Answer<string>>
   close(): void
 }

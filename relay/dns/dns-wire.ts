@@ -83,6 +83,7 @@ const ttlOf = (record: PacketAnswer): number => (record as { ttl?: number }).ttl
 
 const valueOf = (record: PacketAnswer): unknown => {
   const { data } = record as { data: unknown }
+  if (record.type === 'TXT') return [data].flat().map((part) => (Buffer.isBuffer(part) ? part.toString('utf8') : String(part))).join('')
   if (record.type !== 'MX') return typeof data === 'string' ? data.toLowerCase() : data
   const { preference = 0, exchange } = data as { preference?: number; exchange: string }
   return { preference, exchange: exchange.toLowerCase() } satisfies MxRecord

@@ -47,6 +47,12 @@ describe('the resolver', () => {
   it('keeps the null MX as a record with the root as its name', async () => {
     assert.deepEqual(await resolver().mx('null.example'), { kind: 'records', records: [{ preference: 0, exchange: '.' }], ttl: 300 })
   })
+  it('joins the 2 strings of a TXT record, follows the CNAME to it, and keeps its upper case', async () => {
+    server.set('key._domainkey.example', { txt: [['v=DKIM1; k=rsa; p=AbC', 'dEf'], 'v=other'] })
+    server.set('alias._domainkey.example', { cname: 'key._domainkey.example' })
+    const { texts } = resolver()
+    for (const name of ['key._domainkey.example', 'alias._domainkey.example']) assert.deepEqual(await texts(name).then((answer) => answer.kind === 'records' && answer.records), ['v=DKIM1; k=rsa; p=AbCdEf', 'v=other'])
+  })
   it('follows a CNAME to the MX behind it', async () => {
     const answer = await resolver().mx('alias.example')
     assert.equal(answer.kind === 'records' && answer.records.length, 2)

@@ -35,6 +35,7 @@ export const createResolver = (options: ResolverOptions): Resolver => {
   return {
     mx: (name) => look<MxRecord>(name, 'MX'),
     addresses: (name, family) => look<string>(name, family === 4 ? 'A' : 'AAAA'),
+    texts: (name) => look<string>(name, 'TXT'),
     close: () => {
       closing.abort()
       cache.clear()

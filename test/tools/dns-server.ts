@@ -16,6 +16,7 @@ export type Zone = {
   readonly a?: readonly string[]
   readonly aaaa?: readonly string[]
   readonly mx?: readonly (readonly [number, string])[]
+  readonly txt?: readonly (string | readonly string[])[] // a record, or the strings of one
   readonly cname?: string
   readonly ttl?: number
   readonly does?: Misbehaviour
@@ -163,5 +164,6 @@ const recordsOf = (name: string, type: string, zone: Zone | undefined): Answer[]
   if (type === 'A') return (zone?.a ?? []).map((data) => ({ ...base, type: 'A' as const, data }))
   if (type === 'AAAA') return (zone?.aaaa ?? []).map((data) => ({ ...base, type: 'AAAA' as const, data }))
   if (type === 'MX') return (zone?.mx ?? []).map(([preference, exchange]) => ({ ...base, type: 'MX' as const, data: { preference, exchange } }))
+  if (type === 'TXT') return (zone?.txt ?? []).map((data) => ({ ...base, type: 'TXT' as const, data: [data].flat() }))
   return []
 }

@@ -14,7 +14,7 @@ const statuses = (given: Given, observed: Partial<Observed> = {}) => {
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
   const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed } }))
-  return statusesOf({ manifests, conditions, views, mistaken: new Map(), controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]) })
+  return statusesOf({ manifests, conditions, views, mistaken: new Map(), controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
 }
 const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
   const { status } = statuses(given, observed).find(({ object }) => object.name === name)!

@@ -4,7 +4,9 @@ import type { Condition } from '../condition.ts'
 import { keyOf, titleOf, type ObjectRef } from '../input.ts'
 import type { RelayView } from '../judge.ts'
 import { selectorOf } from '../objects/index.ts'
+import type { JudgedRecord } from '../records/index.ts'
 import { judgeFleet, type Observed } from './fleet.ts'
+import { recordsStatus } from './records.ts'
 
 export type { Observed } from './fleet.ts'
 
@@ -21,6 +23,8 @@ export type StatusInput = {
   readonly controllerName: string
   /** By MailSender: the Secret with its credentials. */
   readonly bindings: ReadonlyMap<string, string>
+  /** By MailDomain in force: its DNS records, as they were seen. */
+  readonly records: ReadonlyMap<string, readonly JudgedRecord[]>
 }
 
 export const statusesOf = (input: StatusInput): Status[] => {
@@ -82,16 +86,18 @@ const listenerConditions = (relay: MailRelay, about: readonly Condition[]): Stat
 
 const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
 
-const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings }: StatusInput): Status['status'] => {
+const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings, records }: StatusInput): Status['status'] => {
   const accepted = acceptedOf(manifest, about)
   const others = othersOf(manifest, about)
-  const conditions = [accepted, ...others, readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady')])]
+  const dns = manifest.kind === 'MailDomain' ? recordsStatus(manifest, records.get(keyOf(manifest))) : undefined
+  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady')])]
   const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
   const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   return {
     conditions,
     ...(perRelay.includes(manifest.kind) && { relays: relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] })) }),
     ...(manifest.kind === 'RelayPolicy' && { targets: manifest.spec.targetRefs.map(({ kind, name, sectionName }) => ({ kind, name, ...(sectionName !== undefined && { sectionName }), conditions: [acceptedOf(manifest, about.filter(({ section }) => section === undefined || section === sectionName || section === name))] })) }),
+    ...(dns && { requiredRecords: dns.requiredRecords }),
     ...(binding !== undefined && { binding: { name: binding } }),
   }
 }

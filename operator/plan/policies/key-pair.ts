@@ -1,5 +1,5 @@
 // Whether a certificate and a key belong together, and a private key in the form the snapshot holds. Pure.
-import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto'
 
 /** Undefined where the key belongs to the certificate. */
 export const pairFault = (certificate: string, key: string): string | undefined => {
@@ -19,4 +19,10 @@ export const dkimKeyOf = (pem: string, algorithm: 'ed25519' | 'rsa'): string | u
   } catch {
     return undefined
   }
+}
+
+/** p= of the record: SubjectPublicKeyInfo for RSA (RFC 6376 3.6.1), the bare 32 bytes for Ed25519 (RFC 8463 4.2). */
+export const publicPartOf = (privateKey: string, algorithm: 'ed25519' | 'rsa'): string => {
+  const spki = createPublicKey(createPrivateKey(privateKey)).export({ type: 'spki', format: 'der' })
+  return (algorithm === 'rsa' ? spki : spki.subarray(-32)).toString('base64')
 }

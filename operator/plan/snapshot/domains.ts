@@ -43,7 +43,7 @@ const inboundOf = (domain: MailDomain, { relay }: RelayView, world: World): Snap
 const dkimOf = (domain: MailDomain, world: World): NonNullable<SnapshotDomain['dkim']> => {
   const dkim = domain.spec.outbound?.dkim
   if (dkim === undefined) return []
-  if (dkim.keySecretRef === undefined) return (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm }) => dkim.algorithms.includes(algorithm)).map((key) => ({ ...key }))
+  if (dkim.keySecretRef === undefined) return (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm, stage }) => stage === 'signing' && dkim.algorithms.includes(algorithm)).map(({ selector, algorithm, privateKey }) => ({ selector, algorithm, privateKey }))
   const data = world.secret(domain.metadata.namespace, dkim.keySecretRef.name)?.data ?? {}
   return dkim.algorithms.flatMap((algorithm) => {
     const privateKey = dkimKeyOf(data[`${algorithm}.key`] ?? '', algorithm)

@@ -1,0 +1,36 @@
+// For every MailDomain in force: the records that its relays and keys need, and the name servers to ask about them. Pure.
+import type { MailDomain } from '../../../crds/index.ts'
+import { keyOf } from '../input.ts'
+import type { RelayView } from '../judge.ts'
+import { dkimKeyOf, publicPartOf } from '../policies/key-pair.ts'
+import type { World } from '../world.ts'
+import { requiredRecords, type RequiredRecord } from './required.ts'
+
+export type RecordsWanted = {
+  readonly records: readonly RequiredRecord[]
+  /** Those of the first MailRelay it attaches to; none: the system's. */
+  readonly nameservers: readonly string[]
+}
+
+export const recordsOf = (views: readonly RelayView[], world: World): Map<string, RecordsWanted> => {
+  const byDomain = Map.groupBy(views.flatMap(({ relay, domains }) => domains.map(({ domain }) => ({ relay, domain }))), ({ domain }) => domain)
+  return new Map([...byDomain].map(([domain, attached]) => {
+    const hostnames = [...new Set(attached.map(({ relay }) => relay.spec.hostname))]
+    return [keyOf(domain), { records: requiredRecords(domain, { hostnames, dkim: dkimOf(domain, world) }), nameservers: attached[0]!.relay.spec.resolver.nameservers ?? [] }]
+  }))
+}
+
+type Dkim = Parameters<typeof requiredRecords>[1]['dkim'][number]
+
+const dkimOf = (domain: MailDomain, world: World): Dkim[] => {
+  const dkim = domain.spec.outbound?.dkim
+  if (dkim === undefined) return []
+  const wanted = new Set(dkim.algorithms)
+  if (dkim.keySecretRef === undefined) return (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm }) => wanted.has(algorithm))
+  const data = world.secret(domain.metadata.namespace, dkim.keySecretRef.name)?.data ?? {}
+  return [...wanted].flatMap((algorithm) => {
+    const privateKey = dkimKeyOf(data[`${algorithm}.key`] ?? '', algorithm)
+    const selector = data[`${algorithm}.selector`]?.trim()
+    return privateKey === undefined || selector === undefined ? [] : [{ selector, algorithm, publicPart: publicPartOf(privateKey, algorithm) }]
+  })
+}
