@@ -12,7 +12,7 @@ export type RecordsStatus = { readonly published: Statement; readonly requiredRe
 export const recordsStatus = (domain: MailDomain, judged: readonly JudgedRecord[] | undefined): RecordsStatus => {
   if (judged === undefined) return { published: { type: 'RecordsPublished', status: 'Unknown', reason: 'NotInForce', message: 'the domain is in force on no MailRelay, so nothing is asked of DNS' }, requiredRecords: [] }
   const records = judged.map((record) => shown(record, domain))
-  return { published: { type: 'RecordsPublished', ...inWords(records) }, requiredRecords: records.map(({ why: _, ...record }) => record) }
+  return { published: { type: 'RecordsPublished', ...inWords(records) }, requiredRecords: records.map(({ type, name, value, observed, state }) => ({ type, name, value, ...(observed !== undefined && { observed }), state })) }
 }
 
 /** Of what has not been looked at since the operator began, the status holds what was seen before. */
