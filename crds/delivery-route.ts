@@ -84,7 +84,7 @@ const spec = z
 
 const status = z
   .strictObject({ observedGeneration: observedGeneration.optional(), conditions: conditions.optional(), relays: relayStatuses.optional() })
-  .describe('What the operator found. Conditions: Ready, Reachable.')
+  .describe('What the operator found. Conditions: Ready, Accepted, Reachable (from the mail that the pods send by it: True when a host answered last, False when none did in three attempts or more); per relay Accepted.')
 
 export const deliveryRoute = {
   kind: 'DeliveryRoute',
@@ -96,7 +96,7 @@ export const deliveryRoute = {
   spec,
   status,
   nameRules: [],
-  columns: [{ name: 'Hold', type: 'boolean', jsonPath: '.spec.hold', description: 'Whether mail is kept.', priority: 1 }, ready, reason, age],
+  columns: [{ name: 'Hold', type: 'boolean', jsonPath: '.spec.hold', description: 'Whether mail is kept.', priority: 1 }, ready, reason, { name: 'Reachable', type: 'string', jsonPath: ".status.conditions[?(@.type=='Reachable')].status", description: 'Whether its mail reaches a host.' }, age],
   example: `metadata: {name: partner, namespace: mail}
 spec:
   match: {recipientDomains: [partner.example, "*.partner.example"]}

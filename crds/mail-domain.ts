@@ -68,9 +68,9 @@ const inbound = proven(
 const rotation = proven(
   z.strictObject({
     every: duration('How often a new key signs.', '400d'),
-    overlap: duration('How long before it signs a new key is made, so that its record can be published, and how long the record of the old one is to stay after.', '400d').default('7d'),
+    overlap: duration('How long before it is due a new key is made, so that its record can be published, and how long the record of the old one is wanted after. In a cluster a new key signs when it is due and its record was seen in DNS.', '400d').default('7d'),
   }),
-  'When keys change. Absent: only by hand.',
+  'When keys change. Absent: only with selectorPrefix.',
   [
     {
       cel: 'self.overlap <= self.every',
@@ -83,7 +83,7 @@ const rotation = proven(
 
 const dkim = proven(
   z.strictObject({
-    selectorPrefix: z.string().min(1).max(30).regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/).default('ph').describe('First part of the selector; the rest is algorithm and month, such as ph-rsa-202611.'),
+    selectorPrefix: z.string().min(1).max(30).regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/).default('ph').describe('First part of the selector; the rest is algorithm and month, such as ph-rsa-202611. Another prefix is another key, which signs when its record was seen in DNS.'),
     algorithms: ordered(z.enum(['ed25519', 'rsa']), 2, 'What to sign with: rsa is RSA-SHA256 with 2048 bits, ed25519 is RFC 8463. One signature each.').min(1).default(['ed25519', 'rsa']),
     rotation: rotation.optional(),
     keySecretRef: secretRef('Keys of your own, instead of generated ones: <algorithm>.key (PEM, PKCS#8) and <algorithm>.selector.').optional(),
@@ -140,7 +140,13 @@ export const mailDomain = {
   spec,
   status,
   nameRules: [],
-  columns: [{ name: 'Domain', type: 'string', jsonPath: '.spec.domain', description: 'The domain.' }, ready, reason, age],
+  columns: [
+    { name: 'Domain', type: 'string', jsonPath: '.spec.domain', description: 'The domain.' },
+    ready,
+    reason,
+    { name: 'Records', type: 'string', jsonPath: ".status.conditions[?(@.type=='RecordsPublished')].status", description: 'Whether DNS has what the domain needs.' },
+    age,
+  ],
   example: `metadata: {name: browncow, namespace: mail}
 spec:
   domain: browncow.example

@@ -37,9 +37,9 @@ export const dnsRecords = ordered(
       name: z.string().max(255).describe('Where it belongs, without a trailing dot.'),
       value: z.string().max(4096).describe('What it must say.'),
       observed: z.string().max(4096).describe('What DNS says now.').optional(),
-      state: z.enum(['Unknown', 'Missing', 'Different', 'Published']).describe('How the two compare.'),
+      state: z.enum(['Unknown', 'Missing', 'Different', 'Published']).describe('Published: DNS does what is needed, in these words or others. Different: there is a record, and it does not. Missing: there is none. Unknown: DNS did not answer, or has not been asked yet.'),
     })
     .describe('One DNS record.'),
   64,
-  'DNS records that this domain needs: MX, SPF, DKIM, DMARC, MTA-STS, TLS-RPT.',
+  'DNS records that this domain needs: MX, SPF, DKIM, DMARC.',
 )

@@ -6,7 +6,7 @@ import { made, pods, type Watched } from './watched.ts'
 const patienceMs = 2_000
 
 type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
-type Answer = Pick<Observed['pods'][number], 'revision' | 'durable' | 'why'>
+type Answer = Pick<Observed['pods'][number], 'revision' | 'durable' | 'why' | 'routes'>
 
 export const observe = async ({ relay }: RelayView, watched: Watched): Promise<Observed> => {
   const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
@@ -26,8 +26,8 @@ const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
   try {
     const host = podIP.includes(':') ? `[${podIP}]` : podIP
     const answer = await fetch(`http://${host}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
-    const { revision, durable } = (await answer.json()) as Required<Pick<Answer, 'revision' | 'durable'>>
-    return { revision, durable }
+    const { revision, durable, routes = [] } = (await answer.json()) as Required<Pick<Answer, 'revision' | 'durable'>> & Pick<Answer, 'routes'>
+    return { revision, durable, routes }
   } catch (error) {
     const { message, cause } = error as Error
     return { why: cause instanceof Error ? cause.message : message }

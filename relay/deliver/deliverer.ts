@@ -8,6 +8,7 @@ import { createCallout, type CalloutAnswer } from './callout.ts'
 import { contentOf } from './content.ts'
 import { hasEightBit } from './fit.ts'
 import { createPreparation } from './prepare.ts'
+import type { Reached } from './reach.ts'
 import { givesUpAt } from './retry.ts'
 import type { Leaving } from './route.ts'
 import { settingsOn } from './settings.ts'
@@ -20,6 +21,8 @@ export type RunningDeliverer = Deliverer & {
   callout(domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer>
   /** What holds mail for this domain just now, in lines a person reads. */
   whyWaiting(domain: string): readonly string[]
+  /** Which routes reach a host, as far as this process knows. */
+  reached(): readonly Reached[]
 }
 
 export const createDeliverer = (options: DelivererOptions): RunningDeliverer => {
@@ -45,6 +48,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
     },
     callout,
     whyWaiting: (domain) => whyWaiting(shared, siteOf(shared, { domain, mailFrom: null }), domain),
+    reached: () => shared.reach.list(options.snapshot().routes),
     close: async () => {
       shared.pool.close()
       if (options.resolver === undefined) shared.resolver.close()
@@ -74,6 +78,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   })
   options.metrics.attemptSeconds.observe((performance.now() - started) / 1000)
   if (result.mxHosts) shared.sites.learn(delivery.domain, result.mxHosts)
+  if (site.way.kind === 'route' && !result.aborted) shared.reach.note(site.way.route, site.name, result.ended)
   return settle(shared, delivery, result)
 }
 

@@ -3,6 +3,7 @@ import { createResolver, type Resolver } from '../dns/index.ts'
 import type { Log, Metrics } from '../report/index.ts'
 import type { Snapshot } from '../snapshot/index.ts'
 import { Pool } from './pool.ts'
+import { Reach } from './reach.ts'
 import { wayOf, type Leaving, type Way } from './route.ts'
 import { limitsOn, settingsFrom, type Settings, type SettingsInput } from './settings.ts'
 import { Sites } from './sites.ts'
@@ -32,6 +33,7 @@ export type Shared = {
   readonly throttle: Throttle
   readonly sites: Sites
   readonly slow: SlowHosts
+  readonly reach: Reach
 }
 
 export const share = (options: DelivererOptions): Shared => {
@@ -49,6 +51,7 @@ export const share = (options: DelivererOptions): Shared => {
     throttle: new Throttle(),
     sites: new Sites(),
     slow: new SlowHosts(),
+    reach: new Reach(),
   }
 }
 

@@ -10,6 +10,8 @@ export type ObservedPod = {
   readonly revision?: string
   readonly durable?: { readonly ok: boolean; readonly reason: string; readonly text: string }
   readonly why?: string // why there is no answer
+  /** DeliveryRoutes of which it knows whether their mail reaches a host, by title. */
+  readonly routes?: readonly { readonly route: string; readonly reached: boolean; readonly why?: string }[]
 }
 export type Observed = {
   readonly pods: readonly ObservedPod[]

@@ -6,6 +6,7 @@ import type { RelayView } from '../judge.ts'
 import { selectorOf } from '../objects/index.ts'
 import type { JudgedRecord } from '../records/index.ts'
 import { judgeFleet, type Observed } from './fleet.ts'
+import { reachableOf } from './reachable.ts'
 import { recordsStatus } from './records.ts'
 
 export type { Observed } from './fleet.ts'
@@ -86,11 +87,11 @@ const listenerConditions = (relay: MailRelay, about: readonly Condition[]): Stat
 
 const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
 
-const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings, records }: StatusInput): Status['status'] => {
+const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings, records, views }: StatusInput): Status['status'] => {
   const accepted = acceptedOf(manifest, about)
   const others = othersOf(manifest, about)
   const dns = manifest.kind === 'MailDomain' ? recordsStatus(manifest, records.get(keyOf(manifest))) : undefined
-  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady')])]
+  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), ...(manifest.kind === 'DeliveryRoute' ? [statement(manifest, reachableOf(manifest, views))] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady')])]
   const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
   const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   return {

@@ -1,0 +1,69 @@
+// Conditions of what is observed: DNS records, routes that reach a host. Each with what was in the status before.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { DeliveryRoute, MailDomain } from '../../../crds/index.ts'
+import type { JudgedRecord } from '../records/index.ts'
+import type { ObservedPod } from './fleet.ts'
+import { reachableOf } from './reachable.ts'
+import { recordsStatus } from './records.ts'
+
+const key = `v=DKIM1; k=rsa; p=${'A'.repeat(392)}`
+const record = (state: JudgedRecord['state'], change: Partial<JudgedRecord> = {}): JudgedRecord => ({ type: 'TXT', name: 's._domainkey.d.example', value: key, state, ...change })
+const domain = (requiredRecords: readonly object[] = []): MailDomain => ({ kind: 'MailDomain', metadata: { name: 'd', namespace: 'mail', labels: {}, annotations: {} }, spec: {} as MailDomain['spec'], status: { requiredRecords } })
+
+describe('RecordsPublished', () => {
+  const cases: readonly (readonly [title: string, judged: readonly JudgedRecord[] | undefined, expected: string])[] = [
+    ['of 2 published records', [record('Published'), record('Published')], 'True RecordsPublished'],
+    ['of 1 missing and 1 different', [record('Different'), record('Missing')], 'False RecordsMissing'],
+    ['of 1 different and 1 unknown', [record('Unknown'), record('Different')], 'False RecordsDiffer'],
+    ['of 1 published and 1 unknown', [record('Published'), record('Unknown')], 'Unknown RecordsUnknown'],
+    ['of 1 that nobody has asked about', [record(undefined)], 'Unknown RecordsUnknown'],
+    ['of a domain in force nowhere', undefined, 'Unknown NotInForce'],
+  ]
+  for (const [title, judged, expected] of cases) {
+    it(`${title} is ${expected}`, () => {
+      const { published: { status, reason } } = recordsStatus(domain(), judged)
+      assert.equal(`${status} ${reason}`, expected)
+    })
+  }
+  it('says a missing key as 1 line for the zone, in 2 strings of at most 255', () => {
+    const line = recordsStatus(domain(), [record('Missing')]).published.message.split('\n')[1]!
+    assert.match(line, /^s\._domainkey\.d\.example\. IN TXT ("[^"]{1,255}" ?)+$/)
+    assert.equal([...line.matchAll(/"([^"]*)"/g)].map(([, part]) => part).join(''), key)
+  })
+  it('holds what the status had of a record while it has not been looked at again, but not of another key', () => {
+    const seen = { type: 'TXT', name: 's._domainkey.d.example', value: key, state: 'Published', observed: 'it' }
+    assert.deepEqual(recordsStatus(domain([seen]), [record(undefined)]).requiredRecords, [seen])
+    assert.equal(recordsStatus(domain([{ ...seen, value: 'v=DKIM1; p=B' }]), [record(undefined)]).requiredRecords[0]!.state, 'Unknown')
+  })
+  it('has in requiredRecords the 5 fields of the API and no other', () => {
+    assert.deepEqual(Object.keys(recordsStatus(domain(), [record('Different', { observed: 'x', why: 'y' })]).requiredRecords[0]!), ['type', 'name', 'value', 'observed', 'state'])
+  })
+})
+
+type Routes = NonNullable<ObservedPod['routes']>
+const route = (conditions: readonly object[] = []): DeliveryRoute => ({ kind: 'DeliveryRoute', metadata: { name: 'r', namespace: 'mail', labels: {}, annotations: {}, generation: 4 }, spec: {} as DeliveryRoute['spec'], status: { conditions } })
+const [reached, unreached]: [Routes, Routes] = [[{ route: 'DeliveryRoute mail/r', reached: true }], [{ route: 'DeliveryRoute mail/r', reached: false, why: 'refused' }]]
+const was = (status: string, observedGeneration = 4): object => ({ type: 'Reachable', status, reason: status === 'True' ? 'Reachable' : 'Unreachable', message: 'before', observedGeneration })
+
+describe('Reachable', () => {
+  const cases: readonly (readonly [title: string, before: readonly object[], pods: readonly (readonly [revision: string, routes: Routes])[], expected: string])[] = [
+    ['when 0 pods have sent mail by it', [], [['r2', []]], 'Unknown NotSeen'],
+    ['when 1 pod of 2 reached a host', [], [['r2', reached], ['r2', unreached]], 'True Reachable'],
+    ['when 1 pod reached none and 1 sent nothing', [], [['r2', unreached], ['r2', []]], 'False Unreachable'],
+    ['when only a pod with the snapshot before reached one', [], [['r1', reached], ['r2', []]], 'Unknown NotSeen'],
+    ['when 0 pods know, and it was True before', [was('True')], [['r2', []]], 'True Reachable'],
+    ['when 0 pods know, and it was False before', [was('False')], [['r2', []]], 'False Unreachable'],
+    ['when 0 pods know, and it was True of another generation', [was('True', 3)], [['r2', []]], 'Unknown NotSeen'],
+    ['when 1 pod reached one, and it was False before', [was('False')], [['r2', reached]], 'True Reachable'],
+  ]
+  for (const [title, before, pods, expected] of cases) {
+    it(`${title} is ${expected}`, () => {
+      const it = route(before)
+      const observed = { pods: pods.map(([revision, routes], n) => ({ name: `p${n}`, ready: true, revision, routes })), queueNodes: [], addresses: [] }
+      const { status, reason } = reachableOf(it, [{ view: { routes: [it] } as never, revision: 'r2', observed }])
+      assert.equal(`${status} ${reason}`, expected)
+    })
+  }
+  it('of a route in force on 0 MailRelays is Unknown', () => assert.equal(reachableOf(route([was('True')]), []).reason, 'NotInForce'))
+})
