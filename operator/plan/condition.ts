@@ -34,17 +34,6 @@ export const reasons = {
   SourcesMakeTheWorld: 'the Allow rules of the relay together trust too much of the Internet',
   SnapshotTooBig: 'the snapshot of the MailRelay would be too big with it',
   AllowNotPermitted: 'only a policy in the namespace of the MailRelay may let addresses relay',
-  NotInForce: 'the object is in force nowhere, so there is nothing to observe',
-  RecordsPublished: 'DNS has every record that the domain needs',
-  RecordsMissing: 'DNS lacks a record that the domain needs; the message has the lines for the zone',
-  RecordsDiffer: 'a record in DNS does not do what the domain needs',
-  RecordsUnknown: 'DNS did not answer, or has not been asked yet',
-  Reachable: 'mail by the route reaches a host',
-  Unreachable: 'no host of the route was reached in three attempts or more',
-  NotSeen: 'nothing has happened yet that could be observed',
-  DkimKeyMade: 'an Event: a DKIM key was made, and its record is to be published',
-  DkimKeySigns: 'an Event: the record of a new DKIM key was seen, and the key signs from now on',
-  DkimKeyForgotten: 'an Event: a DKIM key is gone, and its record may be removed',
 } as const
 export type Reason = keyof typeof reasons
 

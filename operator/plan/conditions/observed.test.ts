@@ -44,17 +44,17 @@ describe('RecordsPublished', () => {
 type Routes = NonNullable<ObservedPod['routes']>
 const route = (conditions: readonly object[] = []): DeliveryRoute => ({ kind: 'DeliveryRoute', metadata: { name: 'r', namespace: 'mail', labels: {}, annotations: {}, generation: 4 }, spec: {} as DeliveryRoute['spec'], status: { conditions } })
 const [reached, unreached]: [Routes, Routes] = [[{ route: 'DeliveryRoute mail/r', reached: true }], [{ route: 'DeliveryRoute mail/r', reached: false, why: 'refused' }]]
-const was = (status: string, observedGeneration = 4): object => ({ type: 'Reachable', status, reason: status === 'True' ? 'Reachable' : 'Unreachable', message: 'before', observedGeneration })
+const was = (status: string, observedGeneration = 4): object => ({ type: 'Reachable', status, reason: status === 'True' ? 'Reachable' : 'NoHostReached', message: 'before', observedGeneration })
 
 describe('Reachable', () => {
   const cases: readonly (readonly [title: string, before: readonly object[], pods: readonly (readonly [revision: string, routes: Routes])[], expected: string])[] = [
-    ['when 0 pods have sent mail by it', [], [['r2', []]], 'Unknown NotSeen'],
+    ['when 0 pods have sent mail by it', [], [['r2', []]], 'Unknown NotObserved'],
     ['when 1 pod of 2 reached a host', [], [['r2', reached], ['r2', unreached]], 'True Reachable'],
-    ['when 1 pod reached none and 1 sent nothing', [], [['r2', unreached], ['r2', []]], 'False Unreachable'],
-    ['when only a pod with the snapshot before reached one', [], [['r1', reached], ['r2', []]], 'Unknown NotSeen'],
+    ['when 1 pod reached none and 1 sent nothing', [], [['r2', unreached], ['r2', []]], 'False NoHostReached'],
+    ['when only a pod with the snapshot before reached one', [], [['r1', reached], ['r2', []]], 'Unknown NotObserved'],
     ['when 0 pods know, and it was True before', [was('True')], [['r2', []]], 'True Reachable'],
-    ['when 0 pods know, and it was False before', [was('False')], [['r2', []]], 'False Unreachable'],
-    ['when 0 pods know, and it was True of another generation', [was('True', 3)], [['r2', []]], 'Unknown NotSeen'],
+    ['when 0 pods know, and it was False before', [was('False')], [['r2', []]], 'False NoHostReached'],
+    ['when 0 pods know, and it was True of another generation', [was('True', 3)], [['r2', []]], 'Unknown NotObserved'],
     ['when 1 pod reached one, and it was False before', [was('False')], [['r2', reached]], 'True Reachable'],
   ]
   for (const [title, before, pods, expected] of cases) {

@@ -1,12 +1,12 @@
 // Whether mail by a DeliveryRoute reaches a host, from what the relay pods saw when they sent some: nobody knocks only to find out. Pure.
 import type { DeliveryRoute } from '../../../crds/index.ts'
-import type { Reason } from '../condition.ts'
 import { titleOf } from '../input.ts'
 import type { RelayView } from '../judge.ts'
 import type { Observed } from './fleet.ts'
+import type { ObservedReason } from './reasons.ts'
 
 type Seen = { readonly view: RelayView; readonly revision: string; readonly observed: Observed }
-export type Reachable = { readonly type: 'Reachable'; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: Reason; readonly message: string }
+export type Reachable = { readonly type: 'Reachable'; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: ObservedReason; readonly message: string }
 
 /** Pods forget with every restart, and mail may be rare: what was seen holds until something else is, or the route says something else. */
 export const reachableOf = (route: DeliveryRoute, views: readonly Seen[]): Reachable => {
@@ -17,8 +17,8 @@ export const reachableOf = (route: DeliveryRoute, views: readonly Seen[]): Reach
   const said = current.flatMap(({ routes = [] }) => routes.filter((one) => one.route === title))
   if (said.some(({ reached }) => reached)) return { type: 'Reachable', status: 'True', reason: 'Reachable', message: 'mail by this route reaches a host' }
   const [why] = said.map((one) => one.why ?? '').sort()
-  if (why !== undefined) return { type: 'Reachable', status: 'False', reason: 'Unreachable', message: `in three attempts or more no host was reached: ${why}` }
-  return before(route) ?? { type: 'Reachable', status: 'Unknown', reason: 'NotSeen', message: 'no mail has left by this route yet' }
+  if (why !== undefined) return { type: 'Reachable', status: 'False', reason: 'NoHostReached', message: `in three attempts or more no host was reached: ${why}` }
+  return before(route) ?? { type: 'Reachable', status: 'Unknown', reason: 'NotObserved', message: 'no mail has left by this route yet' }
 }
 
 const before = ({ metadata, status }: DeliveryRoute): Reachable | undefined => {

@@ -1,10 +1,10 @@
 // What a MailDomain's status says of its DNS records. Pure. Whether it is Ready does not hang on them: DNS is often somebody else's, and mail goes without.
 import type { MailDomain } from '../../../crds/index.ts'
-import type { Reason } from '../condition.ts'
 import { zoneLine, type JudgedRecord } from '../records/index.ts'
+import type { ObservedReason } from './reasons.ts'
 
 type Shown = Omit<JudgedRecord, 'state'> & { readonly state: 'Unknown' | 'Missing' | 'Different' | 'Published' }
-type Statement = { readonly type: 'RecordsPublished'; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: Reason; readonly message: string }
+type Statement = { readonly type: 'RecordsPublished'; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: ObservedReason; readonly message: string }
 
 export type RecordsStatus = { readonly published: Statement; readonly requiredRecords: readonly Omit<Shown, 'why'>[] }
 
