@@ -28,7 +28,7 @@ describe('what a process knows of a route', () => {
     ['nothing by mail that is held or has nowhere to go', [ended({ kind: 'held' }), ended({ kind: 'unroutable' })], []],
   ]
   for (const [title, attempts, expected] of cases) {
-    it(`${title}`, () => {
+    it(title, () => {
       const reach = new Reach()
       for (const attempt of attempts) reach.note(route(), 'smarthost', attempt)
       assert.deepEqual(of(reach), expected)
