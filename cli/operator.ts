@@ -33,7 +33,7 @@ export const operatorCommand = (program: Command): void => {
     .option('--lease <name>', 'by which one of several acts', 'posthouse-operator')
     .option('--watch-namespaces <names>', 'only these, separated by commas (default: all)')
     .option('--kubeconfig <file>', 'which cluster (default: KUBECONFIG, ~/.kube/config, or the pod\'s own account)')
-    .option('--http <host:port>', 'health', '127.0.0.1:9465')
+    .option('--http <host:port>', 'metrics and health', '127.0.0.1:9465')
     .action(run)
 }
 

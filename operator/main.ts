@@ -1,7 +1,8 @@
 // Wiring of the operator: access, caches, the lease, and one queue of work with one piece in it: reconcile everything.
-import { createServer } from 'node:http'
 import { Applier } from './apply/index.ts'
-import { createKube, createNotes, Lease, openAccess, WorkQueue, type Access, type Kube, type KubeError } from './kube/index.ts'
+import { serveHttp } from './http.ts'
+import { createKube, createNotes, Lease, openAccess, requestTitle, WorkQueue, type Access, type Kube, type KubeError } from './kube/index.ts'
+import { createOperatorMetrics, measure, type OperatorMetrics } from './metrics.ts'
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
@@ -31,6 +32,7 @@ export type RunningOperator = {
   readonly synced: () => boolean
   /** Runs of reconcile that ended well. */
   readonly runs: () => number
+  readonly httpPort: number | undefined
   /** Resolves when this operator no longer acts: it was stopped, or lost its lease. */
   readonly ended: Promise<void>
   stop(): Promise<void>
@@ -40,16 +42,19 @@ const gatherMs = 200 // a `kubectl apply` of many manifests is one change
 
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
-  const kube = createKube(options.access ?? (await openAccess(options.kubeconfig)))
+  const metrics = createOperatorMetrics()
+  const kube = countingKube(options.access ?? (await openAccess(options.kubeconfig)), metrics)
   const lease = new Lease({ kube, namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
-  const state = { runs: 0, leads: false, watched: undefined as Watched | undefined }
+  const state: State = { runs: 0, leads: false, watched: undefined, queue: undefined, metrics }
   const end = new AbortController()
   const ended = act({ options, kube, lease, state, signal: end.signal })
-  const http = options.http && (await serveHealth(options.http, state))
+  const ready = (): boolean => !state.leads || (state.watched?.synced() ?? false)
+  const http = options.http && (await serveHttp({ ...options.http, metrics, ready, beforeScrape: () => gauge(state) }))
   return {
     kube,
     synced: () => state.watched?.synced() ?? false,
     runs: () => state.runs,
+    httpPort: http?.port,
     ended,
     stop: async () => {
       end.abort()
@@ -59,7 +64,7 @@ export const startOperator = async (options: OperatorOptions): Promise<RunningOp
   }
 }
 
-type State = { runs: number; leads: boolean; watched: Watched | undefined }
+type State = { runs: number; leads: boolean; watched: Watched | undefined; queue: WorkQueue | undefined; readonly metrics: OperatorMetrics }
 type Acting = { readonly options: OperatorOptions; readonly kube: Kube; readonly lease: Lease; readonly state: State; readonly signal: AbortSignal }
 
 /** Waits for the lease, acts while it has it, and lets go of everything. Who lost it ends: a new process begins with nothing half done. */
@@ -78,13 +83,32 @@ const act = async ({ options, kube, lease, state, signal }: Acting): Promise<voi
   say({ event: signal.aborted ? 'STOPPED' : 'LEASE_LOST' })
 }
 
+const countingKube = (access: Access, metrics: OperatorMetrics): Kube =>
+  createKube(access, {
+    onAnswer: (call, status, seconds) => {
+      const { verb, resource } = requestTitle(call)
+      metrics.apiRequests.inc({ verb, resource, code: status === 0 ? 'none' : String(status) })
+      metrics.apiSeconds.observe({ verb }, seconds)
+    },
+  })
+
+/** Figures that are read, not counted. */
+const gauge = ({ metrics, leads, queue, watched }: State): void => {
+  metrics.leader.set(leads ? 1 : 0)
+  metrics.workQueue.set(queue?.depth() ?? 0)
+  metrics.missedEvents.reset()
+  for (const [resource, count] of watched?.foundByList() ?? []) metrics.missedEvents.inc({ resource }, count)
+}
+
 const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Promise<void> } => {
   const { say, settings, identity } = options
+  const { metrics } = state
   const onTrouble = (what: string) => (error: Error) => say({ event: 'API_TROUBLE', what, why: error.message })
   const watched = new Watched({
     kube,
     ...(options.watchNamespaces && { watchNamespaces: options.watchNamespaces }),
     onTrouble: (resource, error: KubeError) => onTrouble(`watch of ${resource.plural}`)(error),
+    onRestart: (resource, why) => metrics.watchRestarts.inc({ resource: resource.plural, why }),
     onChange: (resource, change) => {
       if (resource === secrets) store.changed(change)
       queue.add('all')
@@ -94,17 +118,18 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   const store = new SecretStore(kube, () => watched)
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
   const records = new RecordWatch({ changed: () => queue.add('all'), ...(options.recordTimes && { times: options.recordTimes }) })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, settings, now: () => new Date() }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, settings, now: () => new Date(), onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),
     work: async (key) => {
       if (!watched.synced()) return queue.add(key, 100) // a half filled cache looks like half a cluster
-      const lookAgainMs = await reconcile(parts)
+      const lookAgainMs = await counted(metrics, () => reconcile(parts))
       state.runs += 1
       queue.add(key, lookAgainMs)
     },
   })
+  state.queue = queue
   queue.add('all')
   return {
     stop: async () => {
@@ -115,19 +140,17 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   }
 }
 
-/** /healthz: the process turns. /readyz: it leads and has seen everything, or waits for its turn to lead. */
-const serveHealth = async ({ host, port }: { readonly host: string; readonly port: number }, state: State): Promise<{ close(): Promise<void> }> => {
-  const server = createServer((request, response) => {
-    const ready = !state.leads || (state.watched?.synced() ?? false)
-    const [status, text] = request.url === '/readyz' && !ready ? [503, 'reading the cluster\n'] : request.url === '/readyz' || request.url === '/healthz' ? [200, 'ok\n'] : [404, 'here are /healthz, /readyz\n']
-    response.writeHead(status, { 'content-type': 'text/plain' }).end(text)
-  })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+const counted = async <T>({ reconciles, reconcileSeconds, lastReconcile }: OperatorMetrics, run: () => Promise<T>): Promise<T> => {
+  const end = reconcileSeconds.startTimer()
+  try {
+    const result = await run()
+    reconciles.inc({ result: 'done' })
+    lastReconcile.setToCurrentTime()
+    return result
+  } catch (error) {
+    reconciles.inc({ result: 'failed' })
+    throw error
+  } finally {
+    end()
   }
 }

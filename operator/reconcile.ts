@@ -9,6 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { credentialSecretOf, keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
+import type { Seen } from './metrics.ts'
 import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
@@ -25,6 +26,8 @@ export type ReconcileParts = {
   readonly records: RecordWatch
   readonly settings: ObjectSettings
   readonly now: () => Date
+  /** What a run saw and will say, before it says it. */
+  readonly onSeen?: (seen: Seen) => void
 }
 
 export const controllerName = 'posthouse.dev/operator'
@@ -47,7 +50,9 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   for (const { view, revision } of views) await poke(view, revision, parts)
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const judged = new Map([...records.keys()].map((key) => [key, parts.records.judge(key)]))
-  await writeStatuses(statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings, records: judged }), parts)
+  const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings, records: judged })
+  parts.onSeen?.({ statuses, views })
+  await writeStatuses(statuses, parts)
   return views.every(isSettled) ? 30_000 : 1_000
 }
 

@@ -23,6 +23,7 @@ export type WatchedOptions = {
   readonly watchNamespaces?: readonly string[]
   readonly onChange: (resource: Resource, change: Change) => void
   readonly onTrouble: (resource: Resource, error: KubeError) => void
+  readonly onRestart: (resource: Resource, why: 'ended' | 'expired' | 'failed') => void
 }
 
 export class Watched {
@@ -33,10 +34,10 @@ export class Watched {
   /** Only some namespaces are looked after: what belongs to none of them is read, and never written. */
   readonly isNarrowed: boolean
 
-  constructor({ kube, watchNamespaces, onChange, onTrouble }: WatchedOptions) {
+  constructor({ kube, watchNamespaces, onChange, onTrouble, onRestart }: WatchedOptions) {
     this.isNarrowed = watchNamespaces !== undefined
     const known = new Cache((change) => onChange(namespaces, change))
-    const how = { kube, resource: namespaces, feed: known, onTrouble: (error: KubeError) => onTrouble(namespaces, error) }
+    const how = { kube, resource: namespaces, feed: known, onTrouble: (error: KubeError) => onTrouble(namespaces, error), onRestart: (why: 'ended' | 'expired' | 'failed') => onRestart(namespaces, why) }
     // nobody may list but some of them: each is read by name, which a Role inside it can allow
     this.#ended.push(watchNamespaces === undefined ? listWatch(how, this.#end.signal) : nameWatch({ ...how, names: watchNamespaces }, this.#end.signal))
     this.#caches.set(namespaces.plural, [known])
@@ -44,7 +45,7 @@ export class Watched {
       const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
       const caches = scopes.map((namespace) => {
         const cache = new Cache((change) => onChange(resource, change))
-        this.#ended.push(listWatch({ kube, resource, namespace, ...how, feed: cache, onTrouble: (error) => onTrouble(resource, error) }, this.#end.signal))
+        this.#ended.push(listWatch({ kube, resource, namespace, ...how, feed: cache, onTrouble: (error) => onTrouble(resource, error), onRestart: (why) => onRestart(resource, why) }, this.#end.signal))
         return cache
       })
       this.#caches.set(resource.plural, caches)
@@ -64,9 +65,9 @@ export class Watched {
     }
     return undefined
   }
-  /** Changes that no watch had told, found by a list. */
-  foundByList(): number {
-    return [...this.#caches.values()].flat().reduce((sum, { foundByList }) => sum + foundByList, 0)
+  /** Changes that no watch had told, found by a list; by resource. */
+  foundByList(): ReadonlyMap<string, number> {
+    return new Map([...this.#caches].map(([plural, caches]) => [plural, caches.reduce((sum, { foundByList }) => sum + foundByList, 0)]))
   }
   async stop(): Promise<void> {
     this.#end.abort()

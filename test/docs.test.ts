@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { disagreements } from './tools/rfc.ts'
+import { createOperatorMetrics } from '../operator/metrics.ts'
 import { createMetrics, logCodes } from '../relay/report/index.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -26,7 +27,8 @@ describe('the manual', () => {
   })
 
   it('has 1 row for each metric, and no other', async () => {
-    const ours = (await createMetrics().registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => name.startsWith('posthouse_'))
+    const all = await Promise.all([createMetrics(), createOperatorMetrics()].map(({ registry }) => registry.getMetricsAsJSON()))
+    const ours = all.flat().map(({ name }) => name).filter((name) => name.startsWith('posthouse_'))
     assert.deepEqual(firstCells(page('metrics.md')).sort(), ours.sort())
   })
 })

@@ -25,6 +25,8 @@ export type ListWatchOptions = {
   readonly metadataOnly?: boolean
   readonly feed: Feed
   readonly onTrouble?: (error: KubeError) => void
+  /** A watch is over and another one begins: the server ended it, its version is gone, or something failed. */
+  readonly onRestart?: (why: 'ended' | 'expired' | 'failed') => void
   /** A watch that says nothing for so long, not even a bookmark, is taken for dead; 90 s if absent. */
   readonly silenceMs?: number
   readonly random?: () => number
@@ -44,11 +46,13 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
         version = seen
         failures = 0
       }
+      options.onRestart?.('ended')
       failures += 1 // a watch that ends at once, again and again, must not become a storm
       if (failures > 1) await pause(waitBefore(failures, undefined, random()), signal)
     } catch (error) {
       if (signal.aborted) return
       const trouble = error instanceof KubeError ? error : noAnswer('watch', String((error as Error).stack))
+      options.onRestart?.(trouble.status === 410 ? 'expired' : 'failed')
       if (trouble.status === 410) version = undefined
       else options.onTrouble?.(trouble)
       failures += 1

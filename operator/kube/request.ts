@@ -31,13 +31,29 @@ export type Kube = {
   readonly sent: Readonly<Record<string, number>>
 }
 
-export const createKube = (access: Access, options: { readonly random?: () => number } = {}): Kube => {
+export type KubeOptions = {
+  readonly random?: () => number
+  /** Each answer's head, 0 where none came; `seconds` after it was asked for. */
+  readonly onAnswer?: (call: Call, status: number, seconds: number) => void
+}
+
+export const createKube = (access: Access, options: KubeOptions = {}): Kube => {
   const random = options.random ?? Math.random
   const sent: Record<string, number> = {}
   const begin = async (call: Call): Promise<IncomingMessage> => {
     const method = call.method ?? 'GET'
     sent[method] = (sent[method] ?? 0) + 1
-    return send(access.server, await access.prepare(), call)
+    const prepared = await access.prepare()
+    const asked = performance.now()
+    const tell = (status: number): void => options.onAnswer?.(call, status, (performance.now() - asked) / 1000)
+    try {
+      const answer = await send(access.server, prepared, call)
+      tell(answer.statusCode!)
+      return answer
+    } catch (error) {
+      tell(error instanceof KubeError ? error.status : 0)
+      throw error
+    }
   }
   const once = async <T>(call: Call): Promise<T> => {
     const text = await wholeOf(call, begin)

@@ -68,6 +68,11 @@ export class WorkQueue {
     this.add(key, wait)
   }
 
+  /** Keys that are due or being worked on. */
+  depth(): number {
+    return this.#ready.length + this.#busy.size + this.#again.size
+  }
+
   /** Nothing new begins; resolves when what has begun is done. */
   async stop(): Promise<void> {
     this.#stopped = true
