@@ -372,6 +372,15 @@ describe('an attempt by MX', () => {
     await Promise.all(running)
     assert.deepEqual(made.admit(testDelivery()), { kind: 'now' })
   })
+  it('lets the 2nd of a site with 30 a minute wait, and says that they start 2 s apart', async () => {
+    const [a] = await mxHosts({})
+    const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], limits: { ratePerMinute: 30 } }
+    const made = deliverer(a!.port, {}, { routes: [route] })
+    await attempt(made) // learns which site it is
+    await attempt(made)
+    assert.deepEqual(made.admit(testDelivery()), { kind: 'wait', paceMs: 2_000 })
+    assert.match(made.whyWaiting('dest.example').join('\n'), /not before .*30 messages a minute \(DeliveryRoute mail\/r\)/)
+  })
   it('names a site by its MX hosts once it knows them', async () => {
     const all = await mxHosts({})
     const made = deliverer(all[0]!.port)

@@ -33,7 +33,9 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
     site: (domain) => siteOf(shared, { domain, mailFrom: null }).name,
     admit: (delivery) => {
       const { name, limits } = siteOf(shared, leavingOf(delivery))
-      return shared.throttle.admit(name, limits, shared.now())
+      const { kind } = shared.throttle.admit(name, limits, shared.now())
+      if (kind === 'now') return { kind }
+      return { kind: 'wait', ...(limits.ratePerMinute !== undefined && { paceMs: 60_000 / limits.ratePerMinute }) }
     },
     attempt: async (delivery, body, signal) => {
       const site = siteOf(shared, leavingOf(delivery))

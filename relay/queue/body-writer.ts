@@ -5,13 +5,14 @@ import { readAnswer } from './answers.ts'
 import { sleep } from './clock.ts'
 import type { Context } from './context.ts'
 import { QueueError } from './errors.ts'
-import type { Room } from './room.ts'
+import type { Room, Stage } from './room.ts'
 import type { BodyWriter, NewBody } from './types.ts'
 
 const chunkBytes = 512 * 1024
 const chunksInFlight = 2
 const roomPatienceMs = 60_000
 const storePatienceMs = 60_000
+const emptyLine = Buffer.from('\r\n\r\n')
 
 export class ChunkedWriter implements BodyWriter {
   readonly #context: Context
@@ -38,14 +39,28 @@ export class ChunkedWriter implements BodyWriter {
   async write(piece: Buffer): Promise<void> {
     if (this.#over) throw new QueueError('QUEUE_CLOSED', 'the body has ended')
     if (this.#broken) throw this.#broken
-    if (!(await this.#room.take(piece.length, roomPatienceMs))) throw new QueueError('QUEUE_FULL', 'no room in memory for more unstored mail')
+    await this.#enter(piece.length)
     this.#taken += piece.length
     this.#hash?.update(piece)
     this.#bytes += piece.length
     this.#pieces.push(piece)
     this.#pending += piece.length
-    if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#goInChunks()
+    if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#goInChunks(this.#context.limits.inlineBytes)
     while (this.#head && this.#pending >= chunkBytes) await this.#send(this.#cut(chunkBytes))
+  }
+
+  /** Who has to wait for room first stores what it holds, or many bodies would wait for each other. */
+  async #enter(bytes: number): Promise<void> {
+    if (!this.#room.has(bytes, this.#stage)) await this.#makeRoom()
+    if (!(await this.#room.take(bytes, roomPatienceMs, this.#stage))) throw new QueueError('QUEUE_FULL', 'no room in memory for more unstored mail')
+  }
+  get #stage(): Stage {
+    return this.#head ? 'goes-on' : 'begins'
+  }
+  async #makeRoom(): Promise<void> {
+    const headerEnds = this.#head ? -1 : Buffer.concat(this.#pieces).indexOf(emptyLine)
+    if (headerEnds >= 0) this.#goInChunks(headerEnds + emptyLine.length) // the head must hold the header section, but need not hold more
+    if (this.#head && this.#pending > 0) await this.#send(this.#cut(this.#pending))
   }
 
   async end(): Promise<NewBody> {
@@ -68,10 +83,10 @@ export class ChunkedWriter implements BodyWriter {
     if (this.#chunks > 0) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
   }
 
-  #goInChunks(): void {
+  #goInChunks(headBytes: number): void {
     this.#hash = createHash('sha256')
     for (const piece of this.#pieces) this.#hash.update(piece)
-    this.#head = this.#cut(this.#context.limits.inlineBytes)
+    this.#head = Buffer.from(this.#cut(headBytes)) // a copy: it must not keep the rest of its piece in memory
   }
 
   #cut(bytes: number): Buffer {

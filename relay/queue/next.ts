@@ -4,6 +4,7 @@ import { bodyOf, originalOf } from './bodies.ts'
 import type { Context } from './context.ts'
 import type { Entry } from './entry.ts'
 import { QueueError } from './errors.ts'
+import { Jams, keepPerSite, tooMany } from './jams.ts'
 import { laneCount } from './lanes.ts'
 import { decodeDelivery } from './record-wire.ts'
 import { asDelivery } from './record.ts'
@@ -35,8 +36,7 @@ type Shared = { readonly reader: Reader; lanes: number; asked: number } // asked
 const blockMs = 100
 const tickMs = 100
 const stuckMs = 2_000
-const keepPerSite = 50
-const putOffMs = 30_000
+const slowest = 20 // a full window of which less than this part leaves within stuckMs is of no use to other sites
 const claimedForMs = 3_600_000 // longer than its removal can take
 
 export class Next {
@@ -51,7 +51,9 @@ export class Next {
   #inFlight = 0
   #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
   #pumping = false
-  #stuckSince = 0
+  readonly #jams = new Jams()
+  #left = 0 // entries that have left the window
+  #full = { since: 0, left: 0 } // since when it is full, and what had left by then
   #stopped = false
   #cancel = () => {}
 
@@ -189,7 +191,9 @@ export class Next {
   offer(entry: Entry): void {
     this.#held.count++
     this.#held.bytes += entry.inline?.length ?? 0
-    this.#turns.push(this.#parts.deliverer.site(entry.head.domain), entry)
+    const site = this.#parts.deliverer.site(entry.head.domain)
+    if (this.#isTooMany(site, entry)) return this.#putOff(site, entry)
+    this.#turns.push(site, entry)
     this.#pump()
   }
 
@@ -203,6 +207,7 @@ export class Next {
   }
 
   #leave({ inline }: Entry): void {
+    this.#left++
     this.#held.count--
     this.#held.bytes -= inline?.length ?? 0
     this.#fill()
@@ -228,25 +233,33 @@ export class Next {
     this.#turns.run(clock.monotonic(), blockMs, () => this.#turns.size > 0 && this.#inFlight < limits.windowCount, (site, entry) => this.#offer(site, entry))
   }
 
-  /** A window full of deliveries that cannot start is of no use to the others: most of them wait as later records. */
+  /** A window full of deliveries that hardly move is of no use to the others: most of them wait as later records. */
   #relieve(): void {
     const { windowCount, windowBytes } = this.#context.limits
     const full = this.#held.count >= windowCount * 0.95 || this.#held.bytes >= windowBytes * 0.95
     const now = this.#context.clock.monotonic()
-    if (!full || this.#inFlight > 0 || this.#parts.paused()) this.#stuckSince = now
-    if (now - this.#stuckSince < stuckMs) return
-    this.#stuckSince = now
-    const perSite = new Map<string, number>()
-    const many = new Set<Entry>()
-    for (const { site, entry } of this.#turns.waiting()) {
-      perSite.set(site, (perSite.get(site) ?? 0) + 1)
-      if (perSite.get(site)! > keepPerSite || many.size * 2 < this.#turns.size - keepPerSite) many.add(entry)
-    }
-    let slot = this.#parts.serverNow() + putOffMs
-    for (const entry of this.#turns.remove((entry) => many.has(entry) && this.#parts.mayStart(entry.tenure))) {
-      const lane = this.#lanes.get(entry.tenure.lane)
-      if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry, { at: (slot += 50), why: 'waits for its turn' }, this.#context.clock.now())))
-    }
+    if (!full || this.#parts.paused()) this.#full = { since: now, left: this.#left }
+    if (now - this.#full.since < stuckMs) return
+    const moves = (this.#left - this.#full.left) * slowest >= this.#held.count
+    this.#full = { since: now, left: this.#left }
+    if (moves) return
+    const many = tooMany(this.#turns.waiting())
+    for (const [entry, site] of many) if (!this.#jams.has(site, this.#parts.serverNow())) this.#jam(site, entry)
+    for (const entry of this.#turns.remove((entry) => many.has(entry) && this.#parts.mayStart(entry.tenure))) this.#putOff(many.get(entry)!, entry)
+  }
+  #jam(site: string, { delivery }: Entry): void {
+    const admitted = this.#parts.deliverer.admit(delivery)
+    this.#jams.begin(site, this.#parts.serverNow(), admitted.kind === 'wait' ? admitted.paceMs : undefined)
+  }
+  /** While a site is jammed, more of its mail does not even wait here. */
+  #isTooMany(site: string, { tenure }: Entry): boolean {
+    return this.#jams.has(site, this.#parts.serverNow()) && this.#turns.waitingFor(site) >= keepPerSite && this.#lanes.has(tenure.lane) && this.#parts.mayStart(tenure) && !this.#parts.paused()
+  }
+  #putOff(site: string, entry: Entry): void {
+    const lane = this.#lanes.get(entry.tenure.lane)
+    const at = this.#jams.slot(site, this.#parts.serverNow())
+    if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry, { at, why: 'waits for its turn: its destination takes no more at a time' }, this.#context.clock.now())))
+    else this.#leave(entry)
   }
 
   #offer(site: string, entry: Entry): 'taken' | 'wait' {
@@ -254,7 +267,7 @@ export class Next {
     if (!lane || !this.#parts.mayStart(entry.tenure)) return 'wait'
     const admitted = this.#parts.deliverer.admit(entry.delivery)
     if (admitted.kind === 'wait') return 'wait'
-    void this.#fly(lane, site, entry, admitted.kind === 'now' ? () => this.#attempt(lane, entry) : () => Promise.resolve(putOff(entry, admitted, this.#context.clock.now())))
+    void this.#fly(lane, site, entry, () => this.#attempt(lane, entry))
     return 'taken'
   }
 

@@ -1,32 +1,46 @@
 // Memory for mail that is not stored yet: bounded; who finds no room waits, at most for as long as he has patience.
+// A quarter of it is for messages that have begun to be stored: if beginners could fill it, each would wait for the others to end.
 import type { Clock } from './clock.ts'
 
-export type Room = { take(bytes: number, patienceMs: number): Promise<boolean>; give(bytes: number): void; used(): number }
+export type Stage = 'begins' | 'goes-on'
+export type Room = {
+  take(bytes: number, patienceMs: number, stage?: Stage): Promise<boolean>
+  /** Whether `take` would not have to wait. */
+  has(bytes: number, stage?: Stage): boolean
+  give(bytes: number): void
+  used(): number
+}
+
+type Place = { readonly bytes: number; readonly enter: () => void }
 
 export const createRoom = (limit: number, clock: Clock): Room => {
   let used = 0
-  const waiting: { readonly bytes: number; readonly enter: () => void }[] = []
-  const fits = (bytes: number) => used === 0 || used + bytes <= limit // something bigger than the room passes alone
+  const waiting: Readonly<Record<Stage, Place[]>> = { 'goes-on': [], begins: [] }
+  const limits: Readonly<Record<Stage, number>> = { 'goes-on': limit, begins: limit * 0.75 }
+  const fits = (bytes: number, stage: Stage) => used === 0 || used + bytes <= limits[stage] // something bigger than the room passes alone
   const letIn = () => {
-    while (waiting[0] && fits(waiting[0].bytes)) {
-      const first = waiting.shift()!
-      used += first.bytes
-      first.enter()
-    }
+    for (const stage of ['goes-on', 'begins'] as const)
+      for (let first = waiting[stage][0]; first && fits(first.bytes, stage); first = waiting[stage][0]) {
+        waiting[stage].shift()
+        used += first.bytes
+        first.enter()
+      }
   }
-  const wait = (bytes: number, patienceMs: number) =>
+  const wait = (bytes: number, patienceMs: number, line: Place[]) =>
     new Promise<boolean>((resolve) => {
       const place = { bytes, enter: () => (cancel(), resolve(true)) }
       const cancel = clock.after(patienceMs, () => {
-        waiting.splice(waiting.indexOf(place), 1)
+        line.splice(line.indexOf(place), 1)
         resolve(false)
         letIn()
       })
-      waiting.push(place)
+      line.push(place)
     })
+  const has = (bytes: number, stage: Stage = 'goes-on') => waiting[stage].length === 0 && fits(bytes, stage)
   return {
-    take: (bytes, patienceMs) => {
-      if (waiting.length > 0 || !fits(bytes)) return wait(bytes, patienceMs)
+    has,
+    take: (bytes, patienceMs, stage = 'goes-on') => {
+      if (!has(bytes, stage)) return wait(bytes, patienceMs, waiting[stage])
       used += bytes
       return Promise.resolve(true)
     },

@@ -57,6 +57,10 @@ export class Turns {
     this.size -= out.length
     return out
   }
+  waitingFor(site: string): number {
+    const lines = [this.#rings.transactional, this.#rings.bulk].flatMap((ring) => [...(ring.get(site)?.senders.values() ?? [])])
+    return lines.reduce((sum, { length }) => sum + length, 0)
+  }
   *waiting(): Generator<{ site: string; entry: Entry }> {
     for (const ring of [this.#rings.transactional, this.#rings.bulk])
       for (const site of ring.values()) for (const line of site.senders.values()) for (const entry of line) yield { site: site.name, entry }

@@ -127,8 +127,8 @@ export type TraceEvent = {
 export type Deliverer = {
   /** Key for turns and throttling; the lane is hashed from it. Must not wait: what is not known yet is the domain itself. */
   site(domain: string): string
-  /** May this site start one more now? `at`: not before then. Asked just before the start. */
-  admit(delivery: Delivery): { readonly kind: 'now' } | { readonly kind: 'not-now'; readonly at: number; readonly why: string } | { readonly kind: 'wait' }
+  /** May this site start one more now? Asked just before the start. `paceMs`: how far apart its messages may start, where it has a rate. */
+  admit(delivery: Delivery): { readonly kind: 'now' } | { readonly kind: 'wait'; readonly paceMs?: number }
   /** Runs the attempt. `signal` aborts when the lane is lost or the drain ends. */
   attempt(delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement>
 }

@@ -1,0 +1,50 @@
+// Bodies of unstored mail against the memory they may take: pure room, and the whole with a real server.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startTestNats } from '../../test/tools/nats.ts'
+import { systemClock } from './clock.ts'
+import { openTestQueue, until } from './fixtures.ts'
+import { createRoom } from './room.ts'
+
+test('a room of 100 keeps 25 for those who go on, lets in who waits longest, and says no when patience is over', async () => {
+  const room = createRoom(100, systemClock)
+  assert.equal(await room.take(75, 10, 'begins'), true)
+  assert.equal(room.has(1, 'begins'), false)
+  assert.equal(await room.take(1, 10, 'begins'), false)
+  const [first, second] = [room.take(20, 10_000, 'begins'), room.take(5, 10_000, 'begins')]
+  assert.equal(await room.take(25, 10, 'goes-on'), true)
+  assert.equal(room.used(), 100)
+  room.give(50)
+  assert.deepEqual(await Promise.all([first, second]), [true, true])
+  assert.equal(room.used(), 75)
+})
+
+test('something bigger than the room passes alone', async () => {
+  const room = createRoom(100, systemClock)
+  assert.equal(await room.take(500, 10), true)
+  assert.equal(await room.take(1, 10), false)
+  room.give(500)
+  assert.equal(await room.take(1, 10), true)
+})
+
+for (const [count, megabytes] of [[60, 2], [500, 0.25]] as const)
+  test(`${count} bodies of ${megabytes} MB that are written at the same time are all stored, in bounded memory, and none waits for the others to end`, async (t) => {
+    const nats = await startTestNats()
+    const queue = await openTestQueue(nats, { name: 'room' })
+    t.after(async () => {
+      await queue.close()
+      await nats.stop()
+    })
+    await until('durable', () => queue.durable().ok)
+    const piece = Buffer.concat([Buffer.from('Subject: big\r\n\r\n'), Buffer.alloc(64 * 1024, 'x')]).subarray(0, 64 * 1024)
+    const write = async (_: unknown, n: number): Promise<number> => {
+      const body = queue.newBody(`m${n}`)
+      for (let k = 0; k < megabytes * 16; k++) await body.write(piece)
+      const ended = await body.end()
+      return 'chunked' in ended ? ended.chunked.bytes : ended.inline.length
+    }
+    const began = performance.now()
+    const sizes = await Promise.all(Array.from({ length: count }, write))
+    t.diagnostic(`${((performance.now() - began) / 1000).toFixed(1)} s`)
+    assert.deepEqual(new Set(sizes), new Set([megabytes * 1024 * 1024]))
+  })
