@@ -42,7 +42,7 @@ if (flags.up !== true) {
   process.once('SIGINT', () => process.exit(130))
   process.once('SIGTERM', () => process.exit(143))
 }
-/** First what needs an API server only: it is quick, and says more precisely what is wrong. */
+/** First what needs an API server at most: it is quick, and says more precisely what is wrong. */
 const onApiServer = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.ts')).map((name) => join(import.meta.dirname, name))
@@ -52,7 +52,7 @@ const onApiServer = (): Promise<number> =>
 const everything = positionals.length === 0 && flags.list !== true && flags.up !== true && flags.help !== true && flags.json !== true
 if (everything && clusterLacks().length === 0) {
   if (!process.env.POSTHOUSE_KUBECONFIG) {
-    await build(forCluster, console.log)
+    await build([...forCluster, 'kubeconform'], console.log)
     if ((await onApiServer()) !== 0) process.exit(1)
   }
 }
