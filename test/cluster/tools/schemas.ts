@@ -111,13 +111,18 @@ export const schemasOfSwagger = ({ definitions }: Swagger): Named[] => {
 const ofSwagger = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(ofSwagger)
   if (value === null || typeof value !== 'object') return value
-  const { description, default: _, format, ...schema } = value as Schema
-  const rest = Object.fromEntries(Object.entries(schema).filter(([word]) => !word.startsWith('x-kubernetes-')).map(([word, inner]) => [word, word === 'properties' ? mapped(inner as Schema, ofSwagger) : ofSwagger(inner)]))
+  const { description, format } = value as Schema
+  const rest = wordsOf(value as Schema, ofSwagger)
   if (format === 'int-or-string') return { type: ['string', 'integer'] }
   if (typeof description === 'string' && description.startsWith('Quantity is a fixed-point')) return { type: ['string', 'number'] }
   return { ...rest, ...('properties' in rest && !('additionalProperties' in rest) && { additionalProperties: false }) }
 }
 
+/** A schema's own words, without those that kubeconform has no use for. */
+const wordsOf = (schema: Schema, by: (value: unknown) => unknown): Schema => {
+  const kept = Object.entries(schema).filter(([word]) => !word.startsWith('x-kubernetes-') && !['default', 'format', 'nullable', 'description'].includes(word))
+  return Object.fromEntries(kept.map(([word, inner]) => [word, word === 'properties' ? mapped(inner as Schema, by) : by(inner)]))
+}
 const mapped = (members: Schema, by: (value: unknown) => unknown): Schema => Object.fromEntries(Object.entries(members).map(([name, value]) => [name, by(value)]))
 
 const reach = (name: string, definitions: ReadonlyMap<string, Schema>, seen = new Set<string>()): Set<string> => {
@@ -138,9 +143,9 @@ export const schemasOfCrds = (text: string): Named[] => {
 const ofCrd = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(ofCrd)
   if (value === null || typeof value !== 'object') return value
-  const { nullable, format, default: _, ...schema } = value as Schema
-  const rest = Object.fromEntries(Object.entries(schema).filter(([word]) => !word.startsWith('x-kubernetes-')).map(([word, inner]) => [word, word === 'properties' ? mapped(inner as Schema, ofCrd) : ofCrd(inner)]))
+  const schema = value as Schema
+  const rest = wordsOf(schema, ofCrd)
   if (schema['x-kubernetes-int-or-string'] === true) return { type: ['string', 'integer'] }
   const open = schema['x-kubernetes-preserve-unknown-fields'] === true || !('properties' in rest) || 'additionalProperties' in rest
-  return { ...rest, ...(nullable === true && { type: [rest.type, 'null'] }), ...(!open && { additionalProperties: false }) }
+  return { ...rest, ...(schema.nullable === true && { type: [rest.type, 'null'] }), ...(!open && { additionalProperties: false }) }
 }
