@@ -5,6 +5,7 @@ import type { Story } from '../../scenarios/story.ts'
 import { until } from '../../tools/until.ts'
 import { applyExamples, install, kubectlPosthouse, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
 import { joinCluster } from '../tools/shared.ts'
+import { submit } from '../tools/submission.ts'
 
 export const story: Story = {
   title: 'helm install, kubectl apply, kubectl wait: three relay pods and three NATS servers, and mail sent to the Service arrives',
@@ -38,6 +39,15 @@ export const story: Story = {
     ctx.note('seconds until the first mail was delivered', seconds())
     const refused = await talkFrom(cluster, 'mail', service, ...mail('joe@elsewhere.example', 'fred@far.example', 'no'))
     assert.match(refused, /< 550 5\.7\.1 .*[Rr]elaying denied/, refused)
+
+    ctx.step('a pod of the shop sends with the token of its ServiceAccount, and as nobody else')
+    await kubectl('create', 'serviceaccount', 'shop', '-n', 'shop')
+    const shop = { namespace: 'shop', sender: 'shop', account: { name: 'shop', audience: 'posthouse.dev/mail/main' }, mechanism: 'XOAUTH2', from: 'orders@browncow.example', to: 'fred@browncow.example', subject: 'from the shop' } as const
+    const sent = await submit(cluster, shop)
+    assert.match(sent, /< 235 2\.7\.0 Authenticated as MailSender shop\/shop\n[^]*< 250 2\.0\.0 queued as /, sent)
+    await until('the mail of the shop at the mail store', async () => (await kubectl('logs', 'mailstore', '-n', 'mail')).includes('from the shop'), 60_000, 300)
+    assert.match(await submit(cluster, { ...shop, from: 'boss@browncow.example' }), /< 550 5\.7\.1 shop\/shop may not send as boss@browncow\.example/)
+    assert.match(await submit(cluster, { ...shop, account: { ...shop.account, name: 'default' } }), /< 535 5\.7\.8 Token refused: no MailSender of namespace shop on MailRelay mail\/main names ServiceAccount shop\/default/)
 
     ctx.step('kubectl posthouse tells what became of it, and why the other was refused')
     const ask = async (code: number, says: RegExp, ...args: string[]): Promise<string> => {
