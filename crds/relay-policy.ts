@@ -107,10 +107,10 @@ const status = z
         })
         .describe('One target.'),
       16,
-      'What became of the policy at each target. Conditions: Accepted, Enforced.',
+      'What became of the policy at each target. Conditions: Accepted, Enforced (False with reason Overridden where another part decides first; the message names it).',
     ).optional(),
   })
-  .describe('What the operator found.')
+  .describe('What the operator found. Conditions: Ready, Accepted.')
 
 export const relayPolicy = {
   kind: 'RelayPolicy',

@@ -6,7 +6,7 @@ import { violationsOf, type Check, type Condition, type Violation } from './cond
 import { keyOf, refOf, titleOf } from './input.ts'
 import { domainIsHeldByAnother, listenersForDomain, refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
 import { fieldIsNotImplemented } from './policies/not-implemented.ts'
-import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarget, senderOfRuleIsMissing } from './policies/policy.ts'
+import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarget, sectionOfTarget, senderOfRuleIsMissing } from './policies/policy.ts'
 import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
 import { fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
@@ -177,7 +177,7 @@ const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string
   const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => {
     const whole = isSound(bench, policy, refusePolicy, { policy, world: bench.world })
     note(bench, policy, senderOfRuleIsMissing(policy, bench.world))
-    const targets = policy.spec.targetRefs.filter((target, index) => !refuse(bench, policy, violationsOf(refuseTarget, { policy, target, index, world: bench.world }), { section: `${target.kind} ${target.name}` }))
+    const targets = policy.spec.targetRefs.filter((target, index) => !refuse(bench, policy, violationsOf(refuseTarget, { policy, target, index, world: bench.world }), { section: sectionOfTarget(target) }))
     return whole && targets.length > 0 ? [{ policy, targets }] : []
   })
   const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, sound, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
@@ -204,7 +204,7 @@ const policiesOn = (bench: Bench, relay: MailRelay, sound: readonly AttachedPoli
 }
 
 const tellTarget = (bench: Bench, policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], attached: ReadonlyMap<string, readonly AttachedPolicy[]>): void => {
-  const section = `${target.kind} ${target.name}`
+  const section = sectionOfTarget(target)
   const inForce = [...attached.values()].some((policies) => policies.some((one) => one.policy === policy && one.targets.includes(target)))
   if (inForce) return accept(bench, policy, { section })
   const toldAlready = bench.conditions.some(({ object, relay, status }) => object.kind === 'RelayPolicy' && relay !== undefined && status === 'False' && object.name === policy.metadata.name && object.namespace === policy.metadata.namespace)

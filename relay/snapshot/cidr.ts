@@ -41,6 +41,12 @@ const prefixOf = ({ family, value }: Address, bits: number): Prefix => {
 export const holds = (prefix: Prefix, address: Address): boolean =>
   prefix.family === address.family && prefix.first <= address.value && address.value <= prefix.last
 
+/** Whether every address of one prefix is one of the other; false where either is none. */
+export const isWithin = (inner: string, outer: string): boolean => {
+  const [narrow, wide] = [parsePrefix(inner), parsePrefix(outer)]
+  return narrow !== undefined && wide !== undefined && narrow.family === wide.family && wide.first <= narrow.first && narrow.last <= wide.last
+}
+
 const known = (texts: readonly string[]): Prefix[] => texts.map((text) => parsePrefix(text)!)
 
 /** Not routed on the public Internet: RFC 1918, RFC 6598, loopback, link-local, RFC 4193. */

@@ -65,6 +65,16 @@ describe('the status of what attaches', () => {
     const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, identity: { serviceAccountName: 'app' }, from: ['a@d.example'] }]]
     assert.deepEqual(stateOf(given, 'app'), { Accepted: 'True Accepted', CredentialsReady: 'Unknown KeysUnknown', Ready: 'Unknown KeysUnknown' })
   })
+  it('of a RelayPolicy says of each of 3 targets whether it is accepted: the one that does not exist is not', () => {
+    const targetRefs = [{ kind: 'MailRelay', name: 'main' }, { kind: 'MailRelay', name: 'main', sectionName: 'mxx' }, { kind: 'MailDomain', name: 'gone' }]
+    const { status } = statuses([main(), ['RelayPolicy', 'p', { targetRefs, rules: [{ name: 'r', action: 'Deny' }] }]]).find(({ object }) => object.kind === 'RelayPolicy')!
+    const targets = status.targets as { sectionName?: string; conditions: { type: string; status: string; reason: string }[] }[]
+    assert.deepEqual(targets.map(({ conditions }) => conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)), [
+      ['Accepted True Accepted', 'Enforced True Enforced'],
+      ['Accepted False TargetNotFound', 'Enforced False TargetNotFound'],
+      ['Accepted False TargetNotFound', 'Enforced False TargetNotFound'],
+    ])
+  })
   it('whose reference dangles without harm is Ready, and says so in ResolvedRefs', () => {
     assert.deepEqual(stateOf([main(), ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { senders: ['gone'] }, action: 'Deny' }] }]], 'p'), { Accepted: 'True Accepted', ResolvedRefs: 'False SenderNotFound', Ready: 'True Ready' })
   })

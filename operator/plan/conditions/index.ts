@@ -1,10 +1,12 @@
 // From what the plan says of each object, and what was observed, to the status each object should have. Pure.
-import type { AnyManifest, KindName, MailRelay } from '../../../crds/index.ts'
+import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
 import { keyOf, titleOf, type ObjectRef } from '../input.ts'
 import type { RelayView } from '../judge.ts'
 import { selectorOf } from '../objects/index.ts'
 import type { JudgedRecord } from '../records/index.ts'
+import { sectionOfTarget } from '../policies/policy.ts'
+import { enforcedAt } from './enforced.ts'
 import { judgeFleet, type Observed } from './fleet.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus } from './records.ts'
@@ -97,8 +99,14 @@ const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readon
   return {
     conditions,
     ...(perRelay.includes(manifest.kind) && { relays: relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] })) }),
-    ...(manifest.kind === 'RelayPolicy' && { targets: manifest.spec.targetRefs.map(({ kind, name, sectionName }) => ({ kind, name, ...(sectionName !== undefined && { sectionName }), conditions: [acceptedOf(manifest, about.filter(({ section }) => section === undefined || section === sectionName || section === name))] })) }),
+    ...(manifest.kind === 'RelayPolicy' && { targets: manifest.spec.targetRefs.map((target) => targetStatus(manifest, target, about, views)) }),
     ...(dns && { requiredRecords: dns.requiredRecords }),
     ...(binding !== undefined && { binding: { name: binding } }),
   }
+}
+
+const targetStatus = (policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], about: readonly Condition[], views: StatusInput['views']): object => {
+  const { kind, name, sectionName } = target
+  const accepted = acceptedOf(policy, about.filter(({ section }) => section === undefined || section === sectionOfTarget(target)))
+  return { kind, name, ...(sectionName !== undefined && { sectionName }), conditions: [accepted, statement(policy, enforcedAt(policy, target, accepted, views))] }
 }

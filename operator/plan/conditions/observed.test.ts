@@ -1,8 +1,9 @@
-// Conditions of what is observed: DNS records, routes that reach a host. Each with what was in the status before.
+// Conditions of what is observed: DNS records, routes that reach a host, policies in effect. Each with what was in the status before.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { DeliveryRoute, MailDomain } from '../../../crds/index.ts'
+import type { DeliveryRoute, MailDomain, RelayPolicy } from '../../../crds/index.ts'
 import type { JudgedRecord } from '../records/index.ts'
+import { enforcedAt } from './enforced.ts'
 import type { ObservedPod } from './fleet.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus } from './records.ts'
@@ -66,4 +67,26 @@ describe('Reachable', () => {
     })
   }
   it('of a route in force on 0 MailRelays is Unknown', () => assert.equal(reachableOf(route([was('True')]), []).reason, 'NotInForce'))
+})
+
+const policy = (change: object = {}): RelayPolicy => ({ kind: 'RelayPolicy', metadata: { name: 'p', namespace: 'mail', labels: {}, annotations: {}, generation: 4 }, spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: {}, action: 'Deny' }], limits: [], mode: 'Enforce', ...change } })
+const enforcedBefore = (generation: number): object => ({ targets: [{ kind: 'MailRelay', name: 'main', conditions: [{ type: 'Enforced', status: 'True', observedGeneration: generation }] }] })
+
+describe('Enforced', () => {
+  const accepted = { status: 'True', reason: 'Accepted', message: 'in force' }
+  const judge = (it: RelayPolicy, revisions: readonly string[], said: typeof accepted = accepted, attached = true) => {
+    const relay = { kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { replicas: 2, queue: { managed: { replicas: 3 } }, service: {} } }
+    const observed = { pods: revisions.map((revision, n) => ({ name: `p${n}`, ready: true, revision })), queueNodes: [], addresses: [] }
+    const view = { relay, listeners: [], policies: attached ? [{ policy: it, targets: it.spec.targetRefs }] : [] }
+    const { status, reason } = enforcedAt(it, it.spec.targetRefs[0]!, said, [{ view: view as never, revision: 'r2', observed }])
+    return `${status} ${reason}`
+  }
+  it('when 2 pods of 2 run it is True', () => assert.equal(judge(policy(), ['r2', 'r2']), 'True Enforced'))
+  it('when 1 pod of 2 runs it is False', () => assert.equal(judge(policy(), ['r2', 'r1']), 'False Pending'))
+  it('when 1 pod of 2 runs a newer snapshot, and both ran this generation of it before, stays True', () => assert.equal(judge({ ...policy(), status: enforcedBefore(4) }, ['r2', 'r1']), 'True Enforced'))
+  it('when both ran only another generation of it is False', () => assert.equal(judge({ ...policy(), status: enforcedBefore(3) }, ['r2', 'r1']), 'False Pending'))
+  it('in mode Warn is False on 2 pods of 2', () => assert.equal(judge(policy({ mode: 'Warn' }), ['r2', 'r2']), 'False WarnOnly'))
+  it('of a target that is refused is False for the same reason', () => assert.equal(judge(policy(), ['r2', 'r2'], { status: 'False', reason: 'TargetNotFound', message: 'gone' }), 'False TargetNotFound'))
+  it('on 0 MailRelays is False', () => assert.equal(judge(policy(), ['r2', 'r2'], accepted, false), 'False NotInForce'))
+  it('of 2 rules of which the 2nd is never asked is True, and says so', () => assert.equal(judge(policy({ rules: [{ name: 'no', match: {}, action: 'Deny' }, { name: 'late', match: {}, action: 'Hold' }] }), ['r2', 'r2']), 'True PartlyOverridden'))
 })
