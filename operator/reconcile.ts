@@ -137,9 +137,9 @@ const writeStatuses = async (statuses: readonly Status[], { watched, applier, no
   await several(statuses, write)
 }
 
-/** What a person should know: that a manifest is refused. What goes well is in the status. */
 const aboutOf = (kind: string, { metadata: { name, namespace, uid } }: KubeObject): Note['about'] => ({ apiVersion, kind, name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) })
 
+/** What a person should know: that a manifest is refused. What goes well is in the status. */
 const tell = async (object: ObjectRef, live: KubeObject, { conditions }: Status['status'], notes: Notes): Promise<void> => {
   const refused = conditions.find(({ type, status }) => type === 'Accepted' && status === 'False')
   if (refused === undefined) return
