@@ -1,6 +1,7 @@
 // Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
 import { hostname } from 'node:os'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
+import { type Current, setFigures } from './figures.ts'
 import { openQueue, type QueueOptions } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
 import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
@@ -34,13 +35,11 @@ export type RunningRelay = {
   stop(): Promise<void>
 }
 
-type Current = { snapshot: Snapshot; revision: string }
-
 /** Rejects when the snapshot is broken, or an address cannot be opened. An unreachable queue is waited for: the relay is up, and not ready. */
 export const startRelay = async (options: RelayOptions): Promise<RunningRelay> => {
   const log = options.log ?? createLog({ pod: options.pod })
-  const metrics = createMetrics()
   const current: Current = readSnapshot(options.snapshotFolder)
+  const metrics = createMetrics(`${current.snapshot.relay.namespace}/${current.snapshot.relay.name}`)
   const queue = await openItsQueue(options, current, log, metrics)
   const deliverer = createDeliverer({ snapshot: () => current.snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
   queue.setPaused(current.snapshot.relay.paused)
@@ -49,7 +48,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
   const state = { stopping: false }
   const readiness = () => readinessOf(queue, state.stopping, Date.now())
-  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => gauge(metrics, queue, current.revision), status: () => ({ revision: current.revision, ready: readiness(), durable: queue.durable(), routes: deliverer.reached() }) })
+  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => ({ revision: current.revision, ready: readiness(), durable: queue.durable(), routes: deliverer.reached() }) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
   const watch = follow(options.snapshotFolder, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
@@ -122,16 +121,3 @@ const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readin
   counts: queue.counts(),
   peers: queue.peers(),
 })
-
-const gauge = (metrics: Metrics, queue: Queue, revision: string): void => {
-  const { inFlight, lanesOwned, bytes } = queue.counts()
-  metrics.inFlight.set(inFlight)
-  metrics.queueLanes.set(lanesOwned)
-  metrics.queueBytes.set(bytes)
-  // no figure is better than an old one that looks like a quiet queue
-  metrics.queueDeliveries.reset()
-  for (const [state, count] of Object.entries(queue.totals() ?? {})) metrics.queueDeliveries.set({ state }, count)
-  metrics.queueUp.set(queue.durable().ok && queue.outageSince() === undefined ? 1 : 0)
-  metrics.revisionInfo.reset()
-  metrics.revisionInfo.set({ revision }, 1)
-}

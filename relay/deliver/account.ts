@@ -5,13 +5,16 @@ import { printMailbox } from '../snapshot/index.ts'
 import type { Ended } from './attempt.ts'
 import type { Outcome } from './outcome.ts'
 
-export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delivery: Delivery, ended: readonly Ended[]): void => {
+export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delivery: Delivery, ended: readonly Ended[], now: number): void => {
   const counts = new Map<Outcome['kind'], number>()
   for (const { outcome } of ended) {
     counts.set(outcome.kind, (counts.get(outcome.kind) ?? 0) + 1)
     if (outcome.kind === 'deferred') metrics.deferredClass.inc({ class: outcome.why.class })
   }
-  for (const [outcome, count] of counts) metrics.attempts.inc({ outcome }, count)
+  for (const [outcome, count] of counts) {
+    metrics.attempts.inc({ outcome }, count)
+    metrics.deliveryAge.observe({ outcome }, Math.max(0, now - delivery.arrivedAt) / 1000)
+  }
   const first = ended[0]?.outcome
   const said = first !== undefined && 'said' in first ? first.said : undefined
   log.info('ATTEMPT', {

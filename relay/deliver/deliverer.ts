@@ -91,7 +91,7 @@ const settle = ({ options, now, random }: Shared, delivery: Delivery, result: At
   const given = { delivery, ended: result.ended, notes: result.notes, now: now(), random: random(), pod: options.pod }
   const ended = expireDue(given)
   const settlement = afterAttempt({ ...given, ended })
-  account(options, delivery, ended)
+  account(options, delivery, ended, given.now)
   // called off by us, not by the other side: it costs the message nothing
   return result.aborted && settlement.later ? { ...settlement, later: { ...settlement.later, at: now(), countsAsAttempt: false } } : settlement
 }

@@ -12,6 +12,7 @@ import { Owner } from './owner.ts'
 import { createRoom, type Room } from './room.ts'
 import { giveOrders } from './steer.ts'
 import { createSubjects } from './subjects.ts'
+import { createServers } from './servers.ts'
 import { createTotals } from './totals.ts'
 import { TraceStream } from './trace-stream.ts'
 import type { BodyWriter, ComposeNotice, Deliverer, Order, OrderResult, Queue, QueueFilter, TraceEvent } from './types.ts'
@@ -50,6 +51,7 @@ class ProcessQueue implements Queue {
   readonly #look: Look
   readonly #watch: Watch
   readonly totals: Queue['totals']
+  readonly servers: Queue['servers']
   #deliverer: Deliverer | undefined
   #owner: Owner | undefined
   #paused = false
@@ -64,6 +66,7 @@ class ProcessQueue implements Queue {
     this.#watch = new Watch(this.#stream, { ...options, clock: systemClock, onOffset: (offset, skewed) => this.#owner?.own.setSkewed(skewed, offset) })
     this.#accept = createAccept(this.#context, this.#room, () => this.#watch.refusal())
     this.totals = createTotals(this.#stream, this.#context.subjects, systemClock)
+    this.servers = createServers({ stream: this.#stream, name, monitorUrls: options.monitorUrls ?? [], clock: systemClock })
     this.#look = new Look(this.#context, { ownerOf: (lane) => this.#ownerOf(lane) })
   }
   #makeContext(): Context {

@@ -32,6 +32,10 @@ test('counts 2 deferred, 3 held and then 1 ready delivery of the whole queue, wi
     queue.setPaused(true)
     await queue.accept(aMessage())
     await until('one is ready', async () => (await all())[2] === 1)
+    let later = 0
+    const afterwards = createTotals(stream, createSubjects('totals'), { monotonic: () => (later += 15_000) })
+    await until('since when it waits', () => afterwards()?.oldestReadyAt !== undefined)
+    assert.ok(Math.abs(Date.now() - afterwards()!.oldestReadyAt!) < 60_000)
   } finally {
     await queue.close()
     await stream.close()
@@ -42,7 +46,7 @@ test('asks once in 15 s however often it is looked at, keeps the last answer thr
   let asked = 0
   let answer: number | undefined = 7
   let now = 0
-  const totals = createTotals({ count: async () => (asked++, answer) }, createSubjects('t'), { monotonic: () => now })
+  const totals = createTotals({ count: async () => (asked++, answer), records: async () => [] }, createSubjects('t'), { monotonic: () => now })
   for (let n = 0; n < 10; n++) totals()
   assert.equal(asked, 3)
   await until('known', () => totals() !== undefined)

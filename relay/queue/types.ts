@@ -161,7 +161,11 @@ export type QueueEntry = {
   readonly owner?: string
 }
 export type DomainSummary = { readonly domain: string; readonly ready: number; readonly deferred: number; readonly held: number }
-export type QueueTotals = { readonly ready: number; readonly deferred: number; readonly held: number }
+/** `oldestReadyAt`: since when the first record waits that is due; absent where none is. */
+export type QueueTotals = { readonly ready: number; readonly deferred: number; readonly held: number; readonly oldestReadyAt?: number }
+export type QueueServer = { readonly name: string } & ({ readonly up: false } | { readonly up: true; readonly memoryBytes: number; readonly connections: number; readonly storageBytes: number })
+/** `replicas`: copies of the stream; undefined: the servers do not say. */
+export type QueueServers = { readonly servers: readonly QueueServer[]; readonly replicas: { readonly current: number; readonly behind: number; readonly offline: number } | undefined }
 export type Order = 'hold' | 'release' | 'retry' | 'bounce' | 'delete'
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
 
@@ -194,5 +198,7 @@ export type Queue = {
   peers(): readonly { readonly pod: string; readonly revision: string }[]
   /** Deliveries in the whole queue as they were at most three minutes ago; undefined: not known. Asks in the background, never waits. */
   totals(): QueueTotals | undefined
+  /** The servers as they were at most three minutes ago; asks in the background, never waits. */
+  servers(): QueueServers | undefined
   counts(): { readonly ready: number; readonly inFlight: number; readonly lanesOwned: number; readonly bytes: number }
 }

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startTestNats } from '../../test/tools/nats.ts'
+import { aMessage, openTestQueue, until } from './fixtures.ts'
+import { openJetStream } from './jetstream.ts'
+import { createServers, replicasIn } from './servers.ts'
+import type { QueueServer } from './types.ts'
+
+test('of 3 servers all are up and hold a copy; with 1 killed it is down and its copy is not current', async () => {
+  const nats = await startTestNats(3)
+  const queue = await openTestQueue(nats, { name: 'servers', replicas: 3 })
+  const stream = openJetStream({ servers: nats.urls, name: 'servers' })
+  let now = 0
+  const servers = createServers({ stream, name: 'servers', monitorUrls: nats.monitorUrls, clock: { monotonic: () => now } })
+  const look = (): ReturnType<typeof servers> => ((now += 15_000), servers())
+  try {
+    await until('durable', () => queue.durable().ok)
+    assert.equal(servers(), undefined) // it does not wait
+    await until('three copies', () => look()?.replicas?.current === 3, 30_000)
+    assert.deepEqual(look()?.servers.map(({ up }) => up), [true, true, true])
+    await queue.accept(aMessage())
+    const holds = (server: QueueServer): boolean => server.up && server.memoryBytes > 1_000_000 && server.storageBytes > 0
+    await until('the mail on each', () => look()?.servers.every(holds) === true, 30_000)
+    assert.ok(look()!.servers.reduce((sum, server) => sum + (server.up ? server.connections : 0), 0) >= 2)
+    await nats.kill(1)
+    await until('one down', () => look()?.servers[1]?.up === false, 30_000)
+    await until('its copy missing', () => look()?.replicas?.current === 2, 60_000)
+  } finally {
+    await queue.close()
+    await stream.close()
+    await nats.stop()
+  }
+})
+
+test('a pod is called by the 1st label of its host name, a bare address by host and port', async () => {
+  const servers = createServers({ stream: { api: () => Promise.resolve(undefined) }, name: 's', monitorUrls: ['http://main-queue-0.main-queue.mail.svc.invalid:8222', 'http://127.0.0.1:1'], clock: { monotonic: () => 0 } })
+  servers()
+  await until('both asked', () => servers() !== undefined, 10_000)
+  assert.deepEqual(servers(), { servers: [{ name: 'main-queue-0', up: false }, { name: '127.0.0.1:1', up: false }], replicas: undefined })
+})
+
+test('copies: 1 of a server alone; of 3 with one behind and one away, 1 is current; without a leader 0 are sure', () => {
+  assert.deepEqual(replicasIn({ config: {} }), { current: 1, offline: 0, behind: 0 })
+  assert.deepEqual(replicasIn({ cluster: { leader: 'n0', replicas: [{ current: false }, { current: false, offline: true }] } }), { current: 1, offline: 1, behind: 1 })
+  assert.deepEqual(replicasIn({ cluster: { replicas: [{ current: true }, { current: true }] } }), { current: 2, offline: 0, behind: 1 })
+  assert.equal(replicasIn({ error: { code: 503 } }), undefined)
+})

@@ -1,0 +1,57 @@
+// How the queue's servers are, each and as one: asked for at most every 15 s and only while somebody wants it. Reads only.
+import { isIP } from 'node:net'
+import type { Clock } from './clock.ts'
+import type { JetStream } from './jetstream.ts'
+import type { QueueServer, QueueServers } from './types.ts'
+
+const freshMs = 15_000
+const usefulMs = 180_000 // a scrape shows what the one before it asked for
+const patienceMs = 3_000
+
+export type ServersOptions = {
+  readonly stream: Pick<JetStream, 'api'>
+  readonly name: string
+  readonly monitorUrls: readonly string[]
+  readonly clock: Pick<Clock, 'monotonic'>
+}
+
+export const createServers = ({ stream, name, monitorUrls, clock }: ServersOptions): (() => QueueServers | undefined) => {
+  let known: { readonly seen: QueueServers; readonly at: number } | undefined
+  let askedAt = -Infinity
+  const ask = async (): Promise<void> => {
+    const [servers, info] = await Promise.all([Promise.all(monitorUrls.map(serverAt)), stream.api(`STREAM.INFO.${name}`)])
+    known = { seen: { servers, replicas: replicasIn(info) }, at: clock.monotonic() }
+  }
+  return () => {
+    if (clock.monotonic() - askedAt >= freshMs) {
+      askedAt = clock.monotonic()
+      void ask() // both halves answer undefined where they fail, they do not throw
+    }
+    return known && clock.monotonic() - known.at <= usefulMs ? known.seen : undefined
+  }
+}
+
+/** As people know it: the pod's name where there is one, else host and port. */
+const nameOf = ({ hostname, host }: URL): string => (isIP(hostname.replace(/^\[|\]$/g, '')) === 0 && hostname.includes('.') ? hostname.slice(0, hostname.indexOf('.')) : host)
+
+const serverAt = async (url: string): Promise<QueueServer> => {
+  const name = nameOf(new URL(url))
+  const get = async (path: string): Promise<Record<string, unknown>> => (await (await fetch(new URL(path, url), { signal: AbortSignal.timeout(patienceMs) })).json()) as Record<string, unknown>
+  try {
+    const [varz, jsz] = await Promise.all([get('/varz'), get('/jsz')])
+    return { name, up: true, memoryBytes: Number(varz.mem), connections: Number(varz.connections), storageBytes: Number(jsz.storage) }
+  } catch {
+    return { name, up: false }
+  }
+}
+
+type Cluster = { readonly leader?: string; readonly replicas?: readonly { readonly current?: boolean; readonly offline?: boolean }[] }
+
+/** A server alone has no cluster: what answered is the one copy. */
+export const replicasIn = (info: Readonly<Record<string, unknown>> | undefined): QueueServers['replicas'] => {
+  if (info === undefined || info.error !== undefined) return undefined
+  const { leader, replicas = [] } = (info.cluster ?? { leader: 'it' }) as Cluster
+  const current = replicas.filter((one) => one.current === true && one.offline !== true).length + (leader === undefined || leader === '' ? 0 : 1)
+  const offline = replicas.filter((one) => one.offline === true).length
+  return { current, offline, behind: replicas.length + 1 - current - offline }
+}
