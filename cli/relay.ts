@@ -1,8 +1,7 @@
 // `posthouse relay`: the process of a pod, started alone on a snapshot and a queue.
-import { mkdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Command } from 'commander'
-import type { RelayOptions } from '../relay/main.ts'
 import { Failure } from './failure.ts'
 import { bindBy, hostPort, type Listen, listenOption } from './listen-option.ts'
 import { endNotStarted } from './not-started.ts'
@@ -13,6 +12,7 @@ type Options = {
   readonly nats: string
   readonly natsMonitor?: string
   readonly natsSecrets?: string
+  readonly natsTrustSync?: boolean
   readonly host: string
   readonly listen: Listen
   readonly http: string
@@ -29,7 +29,8 @@ export const relayCommand = (program: Command): void => {
     .requiredOption('--snapshot <dir>', 'folder with index.json and its parts')
     .requiredOption('--nats <urls>', 'NATS servers, separated by commas')
     .option('--nats-monitor <urls>', 'their monitoring addresses, to see that they fsync; without, nothing is accepted')
-    .option('--nats-secrets <dir>', 'folder with what of username, password, token, ca.crt, tls.crt and tls.key the servers want')
+    .option('--nats-secrets <dir>', 'folder with what of username, password, token, user.creds, ca.crt, tls.crt and tls.key the servers want; read anew for each connection')
+    .option('--nats-trust-sync', 'accept though no monitoring address shows that the servers fsync')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .addOption(listenOption('where one listener opens, instead of the snapshot\'s port; repeatable'))
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
@@ -50,7 +51,8 @@ const run = async (options: Options): Promise<void> => {
     snapshotFolder: options.snapshot,
     natsUrls: options.nats.split(','),
     monitorUrls: options.natsMonitor?.split(',') ?? [],
-    ...(options.natsSecrets !== undefined && { natsLogin: loginIn(options.natsSecrets) }),
+    ...(options.natsSecrets !== undefined && { natsSecrets: await sound(options.natsSecrets) }),
+    natsTrustSync: options.natsTrustSync === true,
     pod,
     bind: bindBy(options),
     http: hostPort(options.http),
@@ -71,18 +73,9 @@ const makeFolderOf = (socket: string): void => {
   }
 }
 
-const loginIn = (folder: string): NonNullable<RelayOptions['natsLogin']> => {
-  const read = (name: string): string | undefined => {
-    try {
-      return readFileSync(join(folder, name), 'utf8').trim()
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw new Failure(`--nats-secrets ${folder}: ${(error as Error).message}`)
-    }
-  }
-  const [user, pass, token, ca, cert, key] = ['username', 'password', 'token', 'ca.crt', 'tls.crt', 'tls.key'].map(read)
-  const credentials = user !== undefined && pass !== undefined ? { user, pass } : token !== undefined ? { token } : undefined
-  const tls = ca === undefined && cert === undefined ? undefined : { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) }
-  if (credentials === undefined && tls === undefined) throw new Failure(`--nats-secrets ${folder}: holds neither username and password, nor token, nor ca.crt`)
-  return { ...(credentials && { credentials }), ...(tls && { tls }) }
+const sound = async (folder: string): Promise<string> => {
+  const { loginFault } = await import('../relay/queue/index.ts')
+  const fault = loginFault(folder)
+  if (fault !== undefined) throw new Failure(`--nats-secrets: ${fault}`)
+  return folder
 }

@@ -30,6 +30,7 @@ export type Metadata = {
   readonly annotations: Readonly<Record<string, string>>
   readonly generation?: number | undefined
   readonly creationTimestamp?: string | undefined
+  readonly deletionTimestamp?: string | undefined
 }
 
 /** One manifest of a kind, its spec parsed and defaults filled in. */

@@ -86,8 +86,11 @@ const listeners = keyed(listener, 'name', 16, 'Ports that take mail. Default: mx
   { name: 'submission', protocol: 'Submission', port: 587 },
 ])
 
-const queueServers = proven(z.int().default(3), 'How many NATS servers keep each message; 1 keeps no promise when its disk is lost.', [
-  { cel: 'self in [1, 3, 5]', message: '1, 3 or 5', holds: (value: number) => [1, 3, 5].includes(value) },
+const oneThreeFive = { cel: 'self in [1, 3, 5]', message: '1, 3 or 5', holds: (value: number) => [1, 3, 5].includes(value) }
+
+const queueServers = proven(z.int().default(3), 'How many NATS servers keep each message; 1 keeps no promise when its disk is lost. 3 may become 5, and no other change is taken: a server alone cannot become one of three, and servers that leave would take their share of the votes along.', [
+  oneThreeFive,
+  { cel: 'self == oldSelf || (oldSelf == 3 && self == 5)', message: 'queue servers can only grow from 3 to 5: for another number make another MailRelay, and delete this one when its queue is empty' },
 ])
 
 const queue = proven(
@@ -108,10 +111,13 @@ const queue = proven(
     external: z
       .strictObject({
         servers: ordered(z.string().min(1).max(253).regex(/^(nats|tls):\/\/[^\s/]+$/, 'nats://host:port or tls://host:port'), 16, 'The servers.').min(1),
-        credentialsSecretRef: secretRef('The credentials file, as user.creds.').optional(),
-        tlsSecretRef: secretRef('CA and client certificate, as ca.crt, tls.crt and tls.key.').optional(),
+        monitoring: ordered(z.string().min(1).max(253).regex(/^https?:\/\/[^\s/]+$/, 'http://host:port'), 16, 'Their monitoring addresses (http_port of the servers), by which the relay sees that they write to disk before they answer. Absent: that is taken on trust, and DurableAccept says so.').optional(),
+        replicas: proven(z.int().default(3), 'How many of the servers keep each message.', [oneThreeFive]),
+        size: size('How much the queue may take there; accepting stops at 80 %.', '64Mi').default('10Gi'),
+        credentialsSecretRef: secretRef('Who the relay is to the servers: username and password, or token, or a credentials file as user.creds.').optional(),
+        tlsSecretRef: secretRef('CA and, where the servers want one, client certificate, as ca.crt, tls.crt and tls.key.').optional(),
       })
-      .describe('NATS servers of your own, 2.15 or newer, with file storage and sync_interval: always.')
+      .describe('NATS servers of your own, 2.15 or newer, with JetStream, file storage and sync_interval: always. A changed Secret is used from the next connection on, without a restart.')
       .optional(),
   }),
   'Where mail waits. Exactly one of managed, external.',

@@ -1,7 +1,7 @@
 // What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
-import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, loginFrom, type Authority, type Data, type DkimNews } from './make/index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type Data, type DkimNews } from './make/index.ts'
 import { credentialSecretOf, keyOf, managedBy, queueCertificateNames, queueLoginName, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
@@ -15,6 +15,8 @@ export type MakeOptions = {
   /** Whether a record of a MailDomain stands in DNS. */
   readonly sees: (domain: string, record: DnsRecord) => boolean
   readonly tell: (kind: string, key: string, news: DkimNews) => void
+  /** By StatefulSet: the configuration that all of its pods were seen to run. */
+  readonly running: (key: string) => string | undefined
 }
 
 type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
@@ -64,8 +66,10 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
 export const queueSecretsOf = async ({ relay }: RelayView, clusterDomain: string, options: MakeOptions): Promise<Data> => {
   if (relay.spec.queue.managed === undefined) return {}
   const authority = await authorityOf(keyOf(relay), options)
-  const before = (await options.store.one(`${relay.metadata.namespace}/${queueLoginName(relay)}`)) ?? {}
-  return { ...loginFrom(before), ...certificateFrom(before, queueCertificateNames(relay, clusterDomain), authority, options.now), 'ca.crt': authority.certificate }
+  const key = `${relay.metadata.namespace}/${queueLoginName(relay)}`
+  const before = (await options.store.one(key)) ?? {}
+  const need = { names: queueCertificateNames(relay, clusterDomain), rotate: relay.metadata.annotations[rotateLoginAnnotation], running: options.running(key) }
+  return queueSecretsFrom(before, need, authority, options.now)
 }
 
 const authorityOf = async (relay: string, options: MakeOptions): Promise<Authority> => authorityIn(await kept(`${relay}-ca`, ['MailRelay', relay], 'Opaque', options, (before) => authorityFrom(before, options.now)))

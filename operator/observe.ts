@@ -1,18 +1,25 @@
 // Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
 import type { KubeObject } from './kube/index.ts'
-import { httpPort, selectorOf, type Observed, type RelayView } from './plan/index.ts'
+import { httpPort, selectorOf, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
 import { made, pods, type Watched } from './watched.ts'
 
 const patienceMs = 2_000
 
 type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
-type Answer = Pick<Observed['pods'][number], 'revision' | 'durable' | 'why' | 'routes'>
+type Answer = Pick<ObservedPod, 'revision' | 'durable' | 'why' | 'routes' | 'closing' | 'remains'>
 
 export const observe = async ({ relay }: RelayView, watched: Watched): Promise<Observed> => {
   const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
   const relayPods = await Promise.all(of('relay').map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...(await ask(statusOf(pod))) })))
   const service = watched.get(made.service, `${relay.metadata.namespace}/${relay.metadata.name}`)
   return { pods: relayPods, queueNodes: of('queue').filter(isReady).map(({ spec }) => String((spec as { nodeName?: string }).nodeName)), addresses: addressesOf(service) }
+}
+
+/** Every relay pod of a MailRelay that is to go, also those that are on their way out: they may hold what is not stored yet. */
+export const observeLeaving = ({ namespace, name }: { readonly namespace: string; readonly name: string }, watched: Watched): Promise<ObservedPod[]> => {
+  const labels = selectorOf({ metadata: { name } }, 'relay')
+  const all = watched.all(pods).filter((pod) => pod.metadata.namespace === namespace && wears(pod, labels) && statusOf(pod).phase !== 'Succeeded' && statusOf(pod).phase !== 'Failed')
+  return Promise.all(all.map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...(await ask(statusOf(pod))) })))
 }
 
 /** Every label of the selector. */
@@ -26,8 +33,8 @@ const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
   try {
     const host = podIP.includes(':') ? `[${podIP}]` : podIP
     const answer = await fetch(`http://${host}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
-    const { revision, durable, routes = [] } = (await answer.json()) as Required<Pick<Answer, 'revision' | 'durable'>> & Pick<Answer, 'routes'>
-    return { revision, durable, routes }
+    const { revision, durable, routes = [], closing, remains } = (await answer.json()) as Required<Omit<Answer, 'why' | 'remains' | 'routes'>> & Pick<Answer, 'routes'> & { readonly remains?: NonNullable<Answer['remains']> | null }
+    return { revision, durable, routes, ...(closing && { closing }), ...(remains && { remains }) }
   } catch (error) {
     const { message, cause } = error as Error
     return { why: cause instanceof Error ? cause.message : message }

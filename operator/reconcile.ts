@@ -8,7 +8,8 @@ import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts
 import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Note, type Notes } from './kube/index.ts'
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
-import { credentialSecretOf, keyOf, nothingMade, objectsOf, plan, selectorOf, statusesOf, titleOf, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
+import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
+import { credentialSecretOf, keyOf, nothingMade, objectsOf, plan, runningConfig, selectorOf, statusesOf, titleOf, withItsClaims, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
 import type { Seen } from './metrics.ts'
 import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
@@ -46,18 +47,21 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   parts.records.want(records)
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
   for (const fleet of fleets) await applyFleet(fleet, parts, making)
+  const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts))
   const views = await Promise.all(fleets.map(async ({ view, revision }) => ({ view, revision, observed: await observe(view, parts.watched) })))
   for (const { view, revision } of views) await poke(view, revision, parts)
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const judged = new Map([...records.keys()].map((key) => [key, parts.records.judge(key)]))
-  const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings, records: judged })
+  const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings, records: judged, leaving })
   parts.onSeen?.({ statuses, views })
   await writeStatuses(statuses, parts)
-  return views.every(isSettled) ? 30_000 : 1_000
+  await writeGroundless(gathered.manifests, leaving, parts)
+  return !views.every(isSettled) ? 1_000 : leaving.size > 0 ? 5_000 : 30_000
 }
 
 const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> => {
-  const objects = [...ourKinds, namespaces].flatMap((resource) => watched.all(resource).filter(({ metadata }) => metadata.deletionTimestamp === undefined).map((object) => ({ apiVersion: apiVersionOf(resource), kind: resource.kind, object })))
+  const isThere = (object: KubeObject): boolean => !namespaceEnds(object, watched) && (!isLeaving(object) || hasToStay(object))
+  const objects = [...ourKinds, namespaces].flatMap((resource) => watched.all(resource).filter(isThere).map((object) => ({ apiVersion: apiVersionOf(resource), kind: resource.kind, object })))
   const named = await store.read(secretsNamed(gatherCluster(objects, []).manifests))
   const secretsRead: Secret[] = [...named].map(([key, data]) => ({ namespace: key.split('/')[0]!, name: key.split('/')[1]!, data }))
   return gatherCluster(objects, secretsRead)
@@ -69,6 +73,7 @@ const makingFor = ({ store, applier, watched, now, records, notes }: ReconcilePa
   store,
   applier,
   now: now(),
+  running: (key) => runningConfig(watched.get(made.statefulSet, key)),
   owner: (kind, key) => {
     const resource = ourKinds.find((one) => one.kind === kind)!
     const live = watched.get(resource, key)
@@ -81,7 +86,8 @@ const makingFor = ({ store, applier, watched, now, records, notes }: ReconcilePa
   },
 })
 
-const ownedBy = (kind: string, { metadata: { name, uid } }: KubeObject) => ({ apiVersion, kind, name, uid: uid!, controller: true, blockOwnerDeletion: true })
+/** Not blocking: a deletion in the foreground would else take the pods of a MailRelay that waits for its mail, as often as they are made again. */
+const ownedBy = (kind: string, { metadata: { name, uid } }: KubeObject) => ({ apiVersion, kind, name, uid: uid!, controller: true, blockOwnerDeletion: false })
 
 const relayResource = ourKinds.find(({ kind }) => kind === 'MailRelay')!
 
@@ -89,10 +95,12 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
   const { watched, applier, settings } = parts
   const live = watched.get(relayResource, keyOf(view.relay))
   if (live === undefined) return // gone since the look at it
+  await keepFinalizer(live, leavingParts(parts))
   const objects = objectsOf(view, snapshot, await queueSecretsOf(view, settings.clusterDomain, making), settings)
   for (const { resource, object } of objects) {
-    const owned = { ...object, metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
-    await applier.apply({ resource, object: owned }, watched.get(resource, keyOfObject(object)))
+    const there = watched.get(resource, keyOfObject(object))
+    const owned = { ...withItsClaims(object, there), metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
+    await applier.apply({ resource, object: owned }, there)
   }
   await removeOrphans(view, objects, parts)
 }
@@ -119,6 +127,19 @@ const poke = async ({ relay }: RelayView, revision: string, { watched, kube }: R
   }
 }
 
+const leavingParts = ({ kube, watched, notes }: ReconcileParts): LeavingParts => ({ kube, watched, notes, relays: relayResource })
+
+/** MailRelays that only wait, with nothing planned for them any more: their namespace goes, or they cannot be read. */
+const writeGroundless = async (planned: FromCluster['manifests'], leaving: Awaited<ReturnType<typeof lookAtLeaving>>, parts: ReconcileParts): Promise<void> => {
+  const known = new Set(planned.filter(({ kind }) => kind === 'MailRelay').map(keyOf))
+  for (const [key, statement] of leaving) {
+    const live = parts.watched.get(relayResource, key)
+    if (known.has(key) || live === undefined) continue
+    const observedGeneration = live.metadata.generation ?? 0
+    await parts.applier.status(relayResource, live, { observedGeneration, conditions: [{ ...statement, observedGeneration }, { ...statement, type: 'Ready', observedGeneration }] }, timeOf(parts))
+  }
+}
+
 const ifGone = (error: unknown): void => {
   if ((error as { status?: number }).status !== 404) throw error
 }
@@ -126,12 +147,14 @@ const ifGone = (error: unknown): void => {
 const isSettled = ({ view, revision, observed }: { view: RelayView; revision: string; observed: Observed }): boolean =>
   observed.pods.length === view.relay.spec.replicas && observed.pods.every((pod) => pod.revision === revision && pod.durable?.ok === true && pod.ready)
 
+const timeOf = ({ now }: Pick<ReconcileParts, 'now'>): string => now().toISOString().replace(/\.\d+Z$/, 'Z')
+
 const writeStatuses = async (statuses: readonly Status[], { watched, applier, notes, now }: ReconcileParts): Promise<void> => {
   const write = async ({ object, status }: Status): Promise<void> => {
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
     if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
-    if (live === undefined || !(await applier.status(resource, live, status, now().toISOString().replace(/\.\d+Z$/, 'Z')))) return
+    if (live === undefined || !(await applier.status(resource, live, status, timeOf({ now })))) return
     await tell(object, live, status, notes)
   }
   await several(statuses, write)

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { type Current, setFigures } from './figures.ts'
-import { openQueue, type QueueOptions } from './queue/index.ts'
+import { openQueue } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
 import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
@@ -13,8 +13,10 @@ export type RelayOptions = {
   readonly snapshotFolder: string
   readonly natsUrls: readonly string[]
   readonly monitorUrls: readonly string[]
-  /** Who we are to the queue's servers, and whom we trust to be them; absent: nobody in particular, without TLS. */
-  readonly natsLogin?: Pick<QueueOptions, 'credentials' | 'tls'>
+  /** Folder that says who we are to the queue's servers, and whom we trust to be them; absent: nobody in particular, without TLS. */
+  readonly natsSecrets?: string
+  /** No monitoring address is known: that the servers sync to disk is taken on trust, and said so. */
+  readonly natsTrustSync?: boolean
   readonly pod: string
   readonly bind: (listener: Listener) => { readonly host: string; readonly port: number }
   readonly http: { readonly host: string; readonly port: number }
@@ -48,7 +50,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
   const state = { stopping: false }
   const readiness = () => readinessOf(queue, state.stopping, Date.now())
-  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => ({ revision: current.revision, ready: readiness(), durable: queue.durable(), routes: deliverer.reached() }) })
+  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), deliverer.reached()) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
   const watch = follow(options.snapshotFolder, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
@@ -69,7 +71,8 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
   return openQueue({
     servers: [...options.natsUrls],
     monitorUrls: [...options.monitorUrls],
-    ...options.natsLogin,
+    ...(options.natsSecrets !== undefined && { secrets: options.natsSecrets }),
+    trustSync: options.natsTrustSync ?? false,
     name: queue,
     replicas: queueReplicas,
     bytesLimit: queueBytes,
@@ -112,6 +115,12 @@ const scheduleOf = (snapshot: Snapshot) => snapshot.schedules.find(({ name }) =>
 
 const callsOf = (queue: Queue, deliverer: { whyWaiting(domain: string): readonly string[] }, status: () => object): AdminCalls =>
   adminCalls(queue, (domain) => deliverer.whyWaiting(domain), status)
+
+/** What the operator asks for; once the relay is to go, also what is left in its queue. */
+const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, routes: readonly object[]): Promise<object> => {
+  const told = { revision, ready, durable: queue.durable(), routes }
+  return snapshot.relay.closing === true ? { ...told, closing: true, remains: (await queue.remains()) ?? null } : told
+}
 
 const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readiness): object => ({
   pod,

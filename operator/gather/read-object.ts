@@ -64,8 +64,8 @@ const readManifest = (kind: Kind, value: object): ReadObject => {
   }
   const { metadata: given, spec, status } = parsed.data
   const namespace = kind.scope === 'Cluster' ? '' : (given.namespace ?? 'default')
-  const { name, labels = {}, annotations = {}, generation, creationTimestamp } = given
-  const manifest = { kind: kind.kind, metadata: { name, namespace, labels, annotations, generation, creationTimestamp: creationTimestamp ?? undefined }, spec, status }
+  const { name, labels = {}, annotations = {}, generation, creationTimestamp, deletionTimestamp } = given
+  const manifest = { kind: kind.kind, metadata: { name, namespace, labels, annotations, generation, creationTimestamp: creationTimestamp ?? undefined, ...(deletionTimestamp !== undefined && { deletionTimestamp }) }, spec, status }
   return { kind: 'manifest', manifest: manifest as AnyManifest }
 }
 

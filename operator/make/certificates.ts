@@ -5,12 +5,13 @@ import ipaddr from 'ipaddr.js'
 import { bits, boolean, context, integer, octets, oid, sequence, set, time, utf8 } from './der.ts'
 
 export type KeyPair = { readonly certificate: string; readonly key: string } // PEM; key PKCS#8
-export type Authority = KeyPair
+/** `trust`: itself, and those before and after it while they count too. */
+export type Authority = KeyPair & { readonly trust: string }
 
 const day = 86_400_000
 const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'))
 
-export const newAuthority = (now: Date): Authority => {
+export const newAuthority = (now: Date): KeyPair => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = `Posthouse CA ${randomBytes(4).toString('hex')}` // a name of its own: clients may know several
   const extensions = [
@@ -22,7 +23,7 @@ export const newAuthority = (now: Date): Authority => {
 }
 
 /** A server certificate for these names and addresses; the CA follows in the chain. */
-export const certificateFor = (names: readonly string[], authority: Authority, now: Date): KeyPair => {
+export const certificateFor = (names: readonly string[], authority: KeyPair, now: Date): KeyPair => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const issuer = new X509Certificate(authority.certificate)
   const extensions = [
@@ -38,7 +39,7 @@ export const certificateFor = (names: readonly string[], authority: Authority, n
 }
 
 /** More than `days` left, and, where asked, still of this CA and for these names. */
-export const isFresh = (certificate: string, now: Date, days: number, wanted?: { readonly authority: Authority; readonly names: readonly string[] }): boolean => {
+export const isFresh = (certificate: string, now: Date, days: number, wanted?: { readonly authority: KeyPair; readonly names: readonly string[] }): boolean => {
   try {
     const parsed = new X509Certificate(certificate)
     if (parsed.validToDate.getTime() - now.getTime() < days * day) return false

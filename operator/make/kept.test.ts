@@ -5,7 +5,7 @@ import { bindingFrom, credentialFrom, newAuthority, type CredentialNeed, type Da
 
 const now = new Date('2026-11-25T12:00:00Z')
 const later = (hours: number): Date => new Date(now.getTime() + hours * 3_600_000)
-const authority = newAuthority(now)
+const authority = { ...newAuthority(now), trust: '' }
 const at = { sender: 'shop/shop', relay: 'mail/main', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
 const need = (rotation?: string): CredentialNeed => ({ ...at, kind: 'credential', username: 'shop.shop', ...(rotation !== undefined && { rotation }) })
 const from = (kept: Data, rotation?: string, when = now) => credentialFrom(kept, need(rotation), at, authority, when)

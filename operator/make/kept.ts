@@ -1,18 +1,31 @@
 // What is made once and kept: a CA, certificates, credentials of MailSenders. Each goes from what is kept to what is to be kept. Touches nothing.
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import type { MadeCredential, Need } from '../plan/index.ts'
-import { certificateFor, isFresh, newAuthority, type Authority } from './certificates.ts'
+import { certificateFor, isFresh, newAuthority, type Authority, type KeyPair } from './certificates.ts'
 import type { Data } from './data.ts'
 
-/** A new CA where there is none, or less than a year is left of it: what it signs lives a year. */
-export const authorityFrom = (kept: Data, now: Date): Data & { readonly 'ca.crt': string; readonly 'ca.key': string } => {
-  const { 'ca.crt': certificate, 'ca.key': key } = kept
-  if (certificate !== undefined && key !== undefined && isFresh(certificate, now, 366)) return { 'ca.crt': certificate, 'ca.key': key }
-  const made = newAuthority(now)
-  return { 'ca.key': made.key, 'ca.crt': made.certificate }
+type KeptAuthority = Data & { readonly 'ca.crt': string; readonly 'ca.key': string }
+
+/** What a CA signs lives a year; its successor is trusted for a day by all before it signs, and it is trusted itself for as long as it lives. */
+const successorDays = 400
+const knownMs = 86_400_000
+
+/** A new CA where there is none; a successor (`next.crt`) in time, which takes over a day later. `previous.crt` signs no more. */
+export const authorityFrom = (kept: Data, now: Date): KeptAuthority => {
+  const { 'ca.crt': certificate, 'ca.key': key, 'next.crt': next, 'next.key': nextKey, 'previous.crt': previous } = kept
+  if (certificate === undefined || key === undefined || !isFresh(certificate, now, 0)) return authorityOf(newAuthority(now))
+  const current = { certificate, key }
+  const before = previous !== undefined && isFresh(previous, now, 0) ? { 'previous.crt': previous } : {}
+  if (isFresh(certificate, now, successorDays)) return { ...authorityOf(current), ...before }
+  const successor = next !== undefined && nextKey !== undefined ? { certificate: next, key: nextKey } : newAuthority(now)
+  if (now.getTime() - madeAt(successor) < knownMs) return { ...authorityOf(current), ...before, 'next.crt': successor.certificate, 'next.key': successor.key }
+  return { ...authorityOf(successor), 'previous.crt': certificate }
 }
 
-export const authorityIn = (data: { readonly 'ca.crt': string; readonly 'ca.key': string }): Authority => ({ certificate: data['ca.crt'], key: data['ca.key'] })
+const authorityOf = ({ certificate, key }: KeyPair): KeptAuthority => ({ 'ca.key': key, 'ca.crt': certificate })
+const madeAt = ({ certificate }: KeyPair): number => new X509Certificate(certificate).validFromDate.getTime() + 3_600_000
+
+export const authorityIn = (data: KeptAuthority): Authority => ({ certificate: data['ca.crt'], key: data['ca.key'], trust: ['ca.crt', 'next.crt', 'previous.crt'].map((name) => data[name] ?? '').join('') })
 
 /** A new certificate where there is none of this CA for these names with a month left. */
 export const certificateFrom = (kept: Data, names: readonly string[], authority: Authority, now: Date): Data & { readonly 'tls.crt': string; readonly 'tls.key': string } => {
@@ -32,7 +45,7 @@ export const credentialFrom = (kept: Data, need: CredentialNeed, at: At, authori
   const uri = uriOf(need, at, `${encodeURIComponent(need.username)}:${password}@`)
   const marks = { ...(need.rotation !== undefined && { rotation: need.rotation }), ...(previous && { 'previous-salt': previous.salt, 'previous-hash': previous.hash, 'previous-until': previous.until }) }
   return {
-    data: { username: need.username, password, salt, host: at.host, port: String(at.port), uri, 'ca.crt': authority.certificate, ...marks },
+    data: { username: need.username, password, salt, host: at.host, port: String(at.port), uri, 'ca.crt': authority.trust, ...marks },
     made: { username: need.username, salt, hash: hashOf(password, salt), ...(previous && { previous }) },
   }
 }
@@ -55,12 +68,9 @@ const previousIn = ({ 'previous-salt': salt, 'previous-hash': hash, 'previous-un
   salt !== undefined && hash !== undefined && until !== undefined && now.getTime() < Date.parse(until) ? { salt, hash, until } : undefined
 
 /** For who brings a token: where to, for whom, and which certificate to trust. */
-export const bindingFrom = (need: NeedFor<'binding'>, at: At, authority: Authority): Data => ({ host: at.host, port: String(at.port), audience: need.audience, uri: uriOf(need, at, ''), 'ca.crt': authority.certificate })
+export const bindingFrom = (need: NeedFor<'binding'>, at: At, authority: Authority): Data => ({ host: at.host, port: String(at.port), audience: need.audience, uri: uriOf(need, at, ''), 'ca.crt': authority.trust })
 
 const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${host}:${port}`
 
 /** 256 random bits need no slow hash. */
 const hashOf = (password: string, salt: string): string => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password, 'utf8').digest('hex')
-
-/** User name and password of a relay at the servers of its queue. */
-export const loginFrom = (kept: Data): Data & { readonly username: string; readonly password: string } => ({ username: kept.username ?? 'relay', password: kept.password ?? randomBytes(32).toString('base64url') })

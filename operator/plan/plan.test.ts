@@ -205,7 +205,7 @@ test('every reason of the table is given by a test here', () => {
 test('checks are asked in this order: what makes others meaningless first', () => {
   const names = [refuseRelay, refuseListener, refuseDomain, refuseDomainOnRelay, refuseSender, refusePolicy, refuseTarget, refusePolicyOnRelay, refuseRoute].map((checks) => (checks as readonly { name: string }[]).map(({ name }) => name))
   assert.deepEqual(names, [
-    ['scheduleOfRelayIsMissing', 'listenersShareAPort'],
+    ['scheduleOfRelayIsMissing', 'listenersShareAPort', 'queueSecretIsMissing'],
     ['certificateIsMissing', 'certificateIsUnusable', 'anyPeerMayClaimAnAddress'],
     ['domainIsNoName', 'allowedAddressIsOfAnotherDomain', 'listedRecipientIsOfAnotherDomain', 'dkimKeyIsMissing', 'certificateForHostIsMissing'],
     ['hostIsOutOfReach', 'noListenerAdmitsIt'],

@@ -54,17 +54,25 @@ export const checkDurable = async (stream: Pick<JetStream, 'api'>, options: Dura
   return syncOf(options)
 }
 
-export const makeStream = async (stream: Pick<JetStream, 'api'>, config: { readonly name: string }): Promise<ApiAnswer | undefined> => {
+/** A stream kept by fewer servers than wanted is given more, where there are as many: a queue may grow, and never shrinks by itself. */
+export const makeStream = async (stream: Pick<JetStream, 'api'>, config: { readonly name: string; readonly num_replicas: number }): Promise<ApiAnswer | undefined> => {
   const info = await stream.api(`STREAM.INFO.${config.name}`)
+  if (info?.config && (info.config as { num_replicas: number }).num_replicas < config.num_replicas) return grow(stream, info, config)
   if (!info || info.error?.code !== 404) return info
   const made = await stream.api(`STREAM.CREATE.${config.name}`, config)
   return made?.error ? ((await stream.api(`STREAM.INFO.${config.name}`)) ?? made) : made // another process may have been first
 }
 
+const grow = async (stream: Pick<JetStream, 'api'>, info: ApiAnswer, { name, num_replicas }: { readonly name: string; readonly num_replicas: number }): Promise<ApiAnswer> => {
+  const grown = await stream.api(`STREAM.UPDATE.${name}`, { ...(info.config as object), num_replicas })
+  return grown?.config === undefined ? info : grown // servers that are not there yet: asked again at the next look
+}
+
 /** Every setting on which the promise rests, with what was found. */
 export const differences = (wanted: ReturnType<typeof streamConfig>, found: Record<string, unknown>): string[] => {
-  const keys = ['retention', 'storage', 'num_replicas', 'max_bytes', 'max_msgs', 'max_msgs_per_subject', 'allow_atomic', 'allow_msg_schedules', 'allow_msg_ttl', 'allow_direct', 'duplicate_window'] as const
+  const keys = ['retention', 'storage', 'max_bytes', 'max_msgs', 'max_msgs_per_subject', 'allow_atomic', 'allow_msg_schedules', 'allow_msg_ttl', 'allow_direct', 'duplicate_window'] as const
   const wrong = keys.filter((key) => found[key] !== wanted[key]).map((key) => `${key} is ${String(found[key])}, not ${String(wanted[key])}`)
+  if (Number(found.num_replicas) < wanted.num_replicas) wrong.push(`num_replicas is ${Number(found.num_replicas)}, not ${wanted.num_replicas}`)
   if (Number(found.max_age ?? 0) !== 0) wrong.push(`max_age is ${Number(found.max_age)}, not 0`)
   if (found.subject_delete_marker_ttl !== undefined) wrong.push('subject_delete_marker_ttl is set')
   const lanes = (found.metadata as Record<string, string> | undefined)?.posthouse_lanes

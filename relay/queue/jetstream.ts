@@ -3,13 +3,14 @@ import { connect, errors, type MsgHdrs, type NatsConnection } from '@nats-io/tra
 import { randomBytes } from 'node:crypto'
 import { JetStreamReader } from './jetstream-reader.ts'
 import { asBuffer, decodeAck, decodeDirect, encodeHeaders } from './jetstream-wire.ts'
+import { loginFrom } from './login.ts'
 import type { Found, NewRecord, RawAnswer, Stream, StoredRecord } from './stream.ts'
 
 export type JetStreamOptions = {
   readonly servers: readonly string[]
   readonly name: string
-  readonly credentials?: { readonly user: string; readonly pass: string } | { readonly token: string }
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  /** Folder with our login and whom to trust (login.ts); absent: nobody in particular, without TLS. */
+  readonly secrets?: string
   readonly clientName?: string
   readonly timeoutMs?: number
 }
@@ -88,11 +89,11 @@ const streamOn = (link: Link, name: string, timeout: number) => {
 
 type Link = ReturnType<typeof openLink>
 
-const openLink = ({ servers, credentials, tls, clientName }: JetStreamOptions) => {
+const openLink = ({ servers, secrets, clientName }: JetStreamOptions) => {
   let connection: NatsConnection | undefined
   let closed = false
   const waiting: ((connection: NatsConnection) => void)[] = []
-  const opening = keepConnecting(() => closed, { servers: [...servers], ...credentials, ...(tls && { tls }), name: clientName ?? 'posthouse' }).then((made) => {
+  const opening = keepConnecting(() => closed, { servers: [...servers], ...(secrets !== undefined && loginFrom(secrets)), name: clientName ?? 'posthouse' }).then((made) => {
     connection = made
     if (made) for (const call of waiting.splice(0)) call(made)
   })

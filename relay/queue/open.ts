@@ -9,6 +9,7 @@ import { openJetStream, type JetStream, type JetStreamOptions } from './jetstrea
 import { newMessageId } from './lanes.ts'
 import { Look } from './look.ts'
 import { Owner } from './owner.ts'
+import { remainsOf } from './remains.ts'
 import { createRoom, type Room } from './room.ts'
 import { giveOrders } from './steer.ts'
 import { createSubjects } from './subjects.ts'
@@ -32,8 +33,7 @@ export type QueueOptions = {
   readonly metrics: Metrics
   readonly composeNotice: ComposeNotice
   readonly limits?: Partial<Limits>
-  readonly credentials?: NonNullable<JetStreamOptions['credentials']>
-  readonly tls?: NonNullable<JetStreamOptions['tls']>
+  readonly secrets?: NonNullable<JetStreamOptions['secrets']>
   /** How much the trace stream keeps. */
   readonly trace?: { readonly days: number; readonly bytes: number }
 }
@@ -139,6 +139,11 @@ class ProcessQueue implements Queue {
   peers: Queue['peers'] = () => {
     const others = this.#owner?.own.heartbeat.others() ?? []
     return [{ pod: this.#options.pod, revision: this.#options.revision() }, ...others.map(({ pod, revision }) => ({ pod, revision }))]
+  }
+  remains: Queue['remains'] = async () => {
+    const idle = this.#accept.idle()
+    const remains = await remainsOf(this.#stream, this.#context.subjects)
+    return remains && { ...remains, empty: remains.empty && idle && this.#accept.idle() }
   }
   counts: Queue['counts'] = () => ({ ...(this.#owner?.next.counts() ?? { ready: 0, inFlight: 0 }), lanesOwned: this.#owner?.own.lanes().length ?? 0, bytes: this.#watch.bytes() })
 }

@@ -166,6 +166,8 @@ export type QueueTotals = { readonly ready: number; readonly deferred: number; r
 export type QueueServer = { readonly name: string } & ({ readonly up: false } | { readonly up: true; readonly memoryBytes: number; readonly connections: number; readonly storageBytes: number })
 /** `replicas`: copies of the stream; undefined: the servers do not say. */
 export type QueueServers = { readonly servers: readonly QueueServer[]; readonly replicas: { readonly current: number; readonly behind: number; readonly offline: number } | undefined }
+/** `empty`: certain; nothing is left, and nothing is on its way in. */
+export type QueueRemains = Pick<QueueTotals, 'ready' | 'deferred' | 'held'> & { readonly empty: boolean }
 export type Order = 'hold' | 'release' | 'retry' | 'bounce' | 'delete'
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
 
@@ -200,5 +202,7 @@ export type Queue = {
   totals(): QueueTotals | undefined
   /** The servers as they were at most three minutes ago; asks in the background, never waits. */
   servers(): QueueServers | undefined
+  /** Asked now, of the servers; undefined: they do not answer. */
+  remains(): Promise<QueueRemains | undefined>
   counts(): { readonly ready: number; readonly inFlight: number; readonly lanesOwned: number; readonly bytes: number }
 }

@@ -8,6 +8,7 @@ import type { HeaderFacts } from './header-section.ts'
 import type { Incoming } from './incoming.ts'
 import { missingFields, received, transmissionType } from './received.ts'
 import { clientOf, type BodySink, type State, type Transaction } from './state.ts'
+import { refuseWhenClosing } from './transaction.ts'
 
 export type Offered = { readonly id: string; readonly body: BodySink; readonly incoming: Incoming; readonly leaving: Leaving }
 
@@ -15,7 +16,7 @@ export type Offered = { readonly id: string; readonly body: BodySink; readonly i
 export const acceptMessage = async (state: State, transaction: Transaction, offered: Offered): Promise<Reply> => {
   const { incoming } = offered
   const facts = incoming.header()
-  const refusal = incoming.fault ?? refuseHeader(state, facts)
+  const refusal = incoming.fault ?? refuseWhenClosing(state.world.snapshot()) ?? refuseHeader(state, facts)
   if (refusal) {
     await incoming.refuse(refusal)
     return refusal

@@ -1,7 +1,7 @@
 // MAIL, RCPT and DATA up to the 354: read the command, ask decide, count limits, and answer.
 import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, indexOf, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
 import type { Recipient } from '../queue/index.ts'
-import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy } from '../snapshot/index.ts'
+import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
 import { parsePath } from './address.ts'
 import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
 import { clientOf, say, type Answer, type Command, type Passed, type State, type Transaction } from './state.ts'
@@ -29,12 +29,17 @@ export const mail: Command = (state, argument) => {
 const refuseMail = (state: State, mailFrom: Mailbox | null, parameters: MailParameters): Reply | undefined => {
   const { bytes, manifest } = sizeLimit(state)
   if ((parameters.size ?? 0) > bytes) return reply('too-big', { limit: bytes, manifest }) // RFC 1870 6.1
+  const snapshot = state.world.snapshot()
+  const closed = refuseWhenClosing(snapshot)
+  if (closed) return closed
   const durable = state.world.queue.durable()
   if (!durable.ok) return reply('not-stored', { why: durable.text })
-  const snapshot = state.world.snapshot()
   const denied = decideMail({ snapshot, listener: state.listener, client: clientOf(state), mailFrom })
   return denied?.reply ?? overLimit(state, 'messages', relevantPolicies(state, mailFrom, undefined), undefined)
 }
+
+/** A relay that is being removed goes on delivering, and takes nothing new: else its queue might never be empty. */
+export const refuseWhenClosing = ({ relay }: Snapshot): Reply | undefined => (relay.closing === true ? reply('being-removed', { manifest: relay.manifest }) : undefined)
 
 /** The smaller of the listener's and the sender's limit. */
 export const sizeLimit = ({ listener, sender }: State): { bytes: number; manifest: string } => {

@@ -9,7 +9,7 @@ export type HttpOptions = {
   readonly metrics: Metrics
   readonly readiness: () => Readiness
   readonly beforeScrape: () => void // gauges that are read, not counted
-  readonly status: () => object
+  readonly status: () => Promise<object>
 }
 
 /** Rejects when the address cannot be opened. */
@@ -17,7 +17,7 @@ export const startHttp = async ({ host, port, metrics, readiness, beforeScrape, 
   const pages: Record<string, () => Promise<[status: number, type: string, body: string]>> = {
     '/metrics': async () => (beforeScrape(), [200, metrics.registry.contentType, await metrics.registry.metrics()]),
     '/healthz': async () => [200, 'text/plain', 'ok\n'],
-    '/status': async () => [200, 'application/json', `${JSON.stringify(status())}\n`],
+    '/status': async () => [200, 'application/json', `${JSON.stringify(await status())}\n`],
     '/readyz': async () => {
       const { ready, reason } = readiness()
       return [ready ? 200 : 503, 'text/plain', `${reason}\n`]

@@ -228,6 +228,7 @@ export const snapshotSchema = z.object({
     queueReplicas: z.union([z.literal(1), z.literal(3), z.literal(5)]),
     queueBytes: z.number().int().positive(), // size of the volume; at 80 % accepting stops
     paused: z.boolean().default(false),
+    closing: z.boolean().optional(), // being removed: what is queued is delivered, nothing new is accepted
     drainSeconds: seconds.default(60),
     retrySchedule: name,
     resolver: z.object({ nameservers: z.array(z.string()).default([]), dnssec: z.enum(['Off', 'Trusted']).default('Off') }).prefault({}),

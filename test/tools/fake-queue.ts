@@ -44,6 +44,7 @@ export const createFakeQueue = (): FakeQueue => {
     counts: () => ({ ready: 0, inFlight: 0, lanesOwned: 0, bytes: 0 }),
     totals: () => undefined,
     servers: () => undefined,
+    remains: notHere,
     setPaused: () => {},
     start: notHere, drain: notHere, close: notHere, summary: notHere, list: notHere, show: notHere, order: notHere, trace: notHere, latest: notHere,
   }

@@ -49,6 +49,10 @@ capabilities: {drop: [ALL]}
 - apiGroups: [posthouse.dev]
   resources: [mailrelays, maildomains, mailsenders, relaypolicies, deliveryroutes]
   verbs: [get, list, watch]
+# only the finalizer that keeps a MailRelay with mail in its queue
+- apiGroups: [posthouse.dev]
+  resources: [mailrelays]
+  verbs: [patch]
 - apiGroups: [posthouse.dev]
   resources: [mailrelays/status, maildomains/status, mailsenders/status, relaypolicies/status, deliveryroutes/status]
   verbs: [get, patch]

@@ -11,7 +11,8 @@ import { judgeFleet, type Observed } from './fleet.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus } from './records.ts'
 
-export type { Observed } from './fleet.ts'
+export type { Observed, ObservedPod } from './fleet.ts'
+export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
 
 /** As in status.conditions, but for the time of the last change. */
 export type Statement = { readonly type: string; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string; readonly observedGeneration?: number }
@@ -24,6 +25,8 @@ export type StatusInput = {
   /** Objects that could not be read: what is wrong. */
   readonly mistaken: ReadonlyMap<string, string>
   readonly controllerName: string
+  /** By MailRelay that is being deleted: why it is still there. */
+  readonly leaving?: ReadonlyMap<string, Omit<Statement, 'observedGeneration'>>
   /** By MailSender: the Secret with its credentials. */
   readonly bindings: ReadonlyMap<string, string>
   /** By MailDomain in force: its DNS records, as they were seen. */
@@ -63,15 +66,16 @@ const readyOf = (manifest: AnyManifest, needed: readonly Statement[]): Statement
   return statement(manifest, lacking ? { ...lacking, type: 'Ready' } : { type: 'Ready', status: 'True', reason: 'Ready', message: inForce })
 }
 
-const relayStatus = (relay: MailRelay, about: readonly Condition[], { views }: StatusInput): Status['status'] => {
+const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, leaving }: StatusInput): Status['status'] => {
+  const drained = [leaving?.get(keyOf(relay)) ?? []].flat().map((one) => statement(relay, one))
   const key = keyOf(relay)
   const found = views.find(({ view }) => keyOf(view.relay) === key)
   const accepted = acceptedOf(relay, about.filter(({ section, status }) => section === undefined || status === 'False'))
-  if (!found) return { conditions: [accepted, readyOf(relay, [accepted])] }
+  if (!found) return { conditions: [accepted, ...drained, readyOf(relay, [...drained, accepted])] }
   const { view, revision, observed } = found
   const fleet = judgeFleet(view, revision, observed).map((one) => statement(relay, one))
   return {
-    conditions: [accepted, ...fleet, readyOf(relay, [accepted, ...fleet])],
+    conditions: [accepted, ...fleet, ...drained, readyOf(relay, [...drained, accepted, ...fleet])],
     replicas: observed.pods.length,
     selector: Object.entries(selectorOf(relay, 'relay')).map(([label, value]) => `${label}=${value}`).join(','),
     revision,

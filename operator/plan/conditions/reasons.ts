@@ -16,5 +16,9 @@ export const observedReasons = {
   DkimKeyMade: 'an Event: a DKIM key was made, and its record is to be published',
   DkimKeySigns: 'an Event: the record of a new DKIM key was seen, and the key signs from now on',
   DkimKeyForgotten: 'an Event: a DKIM key is gone, and its record may be removed',
+  QueueNotEmpty: 'a MailRelay that is being deleted waits for the mail in its queue',
+  QueueUnknown: 'a MailRelay is being deleted, and nobody can say what its queue holds',
+  QueueClosing: 'a MailRelay is being deleted, and its pods are taking no more mail',
+  QueueDiscarded: 'a MailRelay is being deleted, and the mail in its queue is given up as asked for',
 } as const
 export type ObservedReason = keyof typeof observedReasons

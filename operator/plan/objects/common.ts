@@ -27,7 +27,7 @@ export const resources = {
 } as const
 
 export const managedBy = 'posthouse'
-export const selectorOf = ({ metadata: { name } }: MailRelay, component: Component): Readonly<Record<string, string>> => ({
+export const selectorOf = ({ metadata: { name } }: { readonly metadata: { readonly name: string } }, component: Component): Readonly<Record<string, string>> => ({
   'app.kubernetes.io/name': 'posthouse',
   'app.kubernetes.io/instance': name,
   'app.kubernetes.io/component': component,

@@ -46,7 +46,7 @@ const podOf = (view: RelayView, settings: ObjectSettings): object => {
       // all are named from the start, so that a snapshot that grows restarts nothing
       { name: 'snapshot', projected: { defaultMode: 0o440, sources: snapshotSecretNames(relay).map((name) => ({ secret: { name, optional: true } })) } },
       { name: 'run', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
-      ...(relay.spec.queue.managed ? [{ name: 'queue', secret: { secretName: queueLoginName(relay), defaultMode: 0o440, items: ['username', 'password', 'ca.crt'].map((key) => ({ key, path: key })) } }] : []),
+      ...queueVolume(relay),
     ],
   }
 }
@@ -63,7 +63,7 @@ const containerOf = ({ relay, listeners }: RelayView, { image, imagePullPolicy, 
   volumeMounts: [
     { name: 'snapshot', mountPath: '/etc/posthouse/snapshot', readOnly: true },
     { name: 'run', mountPath: '/run/posthouse' },
-    ...(relay.spec.queue.managed ? [{ name: 'queue', mountPath: '/etc/posthouse/queue', readOnly: true }] : []),
+    ...queueVolume(relay).map(() => ({ name: 'queue', mountPath: queueFolder, readOnly: true })),
   ],
   readinessProbe: { httpGet: { path: '/readyz', port: 'http', scheme: 'HTTP' }, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2, successThreshold: 1 },
   // an outage of the queue must not restart pods: only a process that no longer turns is ended
@@ -74,9 +74,21 @@ const containerOf = ({ relay, listeners }: RelayView, { image, imagePullPolicy, 
 
 const queueArgs = (relay: MailRelay, clusterDomain: string): string[] => {
   const { external } = relay.spec.queue
-  if (external) return ['--nats', external.servers.join(',')]
-  const { servers, monitors } = queueUrls(relay, clusterDomain)
-  return ['--nats', servers.join(','), '--nats-monitor', monitors.join(','), '--nats-secrets', '/etc/posthouse/queue']
+  const { servers, monitors } = external ? { servers: external.servers, monitors: external.monitoring ?? [] } : queueUrls(relay, clusterDomain)
+  const watched = monitors.length > 0 ? ['--nats-monitor', monitors.join(',')] : ['--nats-trust-sync']
+  return ['--nats', servers.join(','), ...watched, ...(queueVolume(relay).length > 0 ? ['--nats-secrets', queueFolder] : [])]
+}
+
+const queueFolder = '/etc/posthouse/queue'
+
+/** Who the relay is to its queue: mounted, so that a rotated login or certificate restarts nothing. */
+const queueVolume = (relay: MailRelay): object[] => {
+  const { external } = relay.spec.queue
+  if (!external) return [{ name: 'queue', secret: { secretName: queueLoginName(relay), defaultMode: 0o440, items: ['username', 'password', 'ca.crt'].map((key) => ({ key, path: key })) } }]
+  const given = [[external.credentialsSecretRef, ['username', 'password', 'token', 'user.creds']], [external.tlsSecretRef, ['ca.crt', 'tls.crt', 'tls.key']]] as const
+  // optional: of the keys a Secret holds some; that it holds what is needed is checked before
+  const sources = given.flatMap(([ref, keys]) => (ref ? [{ secret: { name: ref.name, optional: true, items: keys.map((key) => ({ key, path: key })) } }] : []))
+  return sources.length > 0 ? [{ name: 'queue', projected: { defaultMode: 0o440, sources } }] : []
 }
 
 /** At most 15 characters, with a letter. */

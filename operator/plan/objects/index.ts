@@ -11,7 +11,8 @@ import { snapshotSecrets } from './snapshot-secrets.ts'
 
 export { managedBy, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 export { httpPort } from './deployment.ts'
-export { queueCertificateNames, queueLoginName, serversOf } from './queue.ts'
+export { configOf, queueCertificateNames, queueLoginName, serversOf, withItsClaims } from './queue.ts'
+export { configHash, loginAt, loginsIn, runningConfig, type QueueLogin } from './queue-config.ts'
 
 /** In the order in which they are to be made: a pod starts with its snapshot and its queue. */
 export const objectsOf = (view: RelayView, snapshot: Snapshot, queueSecrets: Data, settings: ObjectSettings): Wanted[] => [

@@ -56,6 +56,12 @@ describe('the objects of a MailRelay', () => {
     assert.equal(all.length, 7)
     assert.ok(all.every((name) => !name.includes('queue')))
   })
+  it('mount the 2 Secrets of a queue of other servers, and take on trust what no monitoring address shows', () => {
+    const queue = (more: object) => templates(objects([main({ queue: { external: { servers: ['tls://n.example:4222'], ...more } } })]))[0]!.spec as Pod['spec'] & { volumes: { name: string; projected?: { sources: { secret: { name: string } }[] } }[] }
+    const secured = queue({ monitoring: ['http://n.example:8222'] })
+    assert.deepEqual([secured.containers[0]!.args.slice(-4), secured.volumes.map(({ name }) => name)], [['--nats', 'tls://n.example:4222', '--nats-monitor', 'http://n.example:8222'], ['snapshot', 'run']])
+    assert.equal(queue({}).containers[0]!.args.at(-1), '--nats-trust-sync')
+  })
   it('keep 2 pod templates as they are when only what may change live is changed', () => {
     const before = objects([main()])
     const after = objects([main(), ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', action: 'Deny' }] }], ['DeliveryRoute', 'r', { nextHops: [{ mx: {}, tls: { mode: 'Require' } }] }], ['RetrySchedule', 's', { attempts: ['1m'], giveUpAfter: '1d' }]])

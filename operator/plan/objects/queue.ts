@@ -1,7 +1,9 @@
 // The NATS servers of a MailRelay with a managed queue: a StatefulSet behind a headless Service, TLS and one account of their own. Pure.
 import type { MailRelay } from '../../../crds/index.ts'
+import type { KubeObject } from '../../kube/index.ts'
 import type { Data } from '../../make/index.ts'
 import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { configAnnotation, configHash, loginsIn } from './queue-config.ts'
 
 const suffix = '-queue'
 export const queueLoginName = ({ metadata: { name } }: MailRelay): string => `${name}${suffix}`
@@ -27,25 +29,28 @@ export const queueCertificateNames = (relay: MailRelay, clusterDomain: string): 
 
 /** `secrets`: username, password, tls.crt, tls.key, ca.crt. */
 export const queueObjects = (relay: MailRelay, secrets: Data, settings: ObjectSettings): Wanted[] =>
-  relay.spec.queue.managed === undefined ? [] : [login(relay, secrets, settings), service(relay), statefulSet(relay, settings), disruptionBudget(relay)]
+  relay.spec.queue.managed === undefined ? [] : objectsWith(relay, { ...secrets, 'nats.conf': configOf(relay, secrets, settings.clusterDomain) }, settings)
 
-const login = (relay: MailRelay, secrets: Data, { clusterDomain }: ObjectSettings): Wanted => ({
+const objectsWith = (relay: MailRelay, secrets: Data, settings: ObjectSettings): Wanted[] => [login(relay, secrets), service(relay), statefulSet(relay, configHash(secrets), settings), disruptionBudget(relay)]
+
+const login = (relay: MailRelay, secrets: Data): Wanted => ({
   resource: resources.secret,
-  object: { metadata: metadataOf(relay, 'queue', suffix), type: 'Opaque', data: encoded({ ...secrets, 'nats.conf': configOf(relay, secrets, clusterDomain) }) },
+  object: { metadata: metadataOf(relay, 'queue', suffix), type: 'Opaque', data: encoded(secrets) },
 })
 
 const encoded = (data: Data): Data => Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]))
 
-const configOf = (relay: MailRelay, { username, password }: Data, clusterDomain: string): string => {
+export const configOf = (relay: MailRelay, secrets: Data, clusterDomain: string): string => {
   const tls = 'cert_file: "/etc/nats/tls.crt", key_file: "/etc/nats/tls.key", ca_file: "/etc/nats/ca.crt"'
   const routes = hostsOf(relay, clusterDomain).map((host) => `"tls://${host}:${natsPorts.cluster}"`)
+  const users = loginsIn(secrets).map(({ username, password }) => `{ user: "${username}", password: "${password}" }`)
   const cluster = serversOf(relay) === 1 ? '' : `cluster { name: "${relay.metadata.name}", port: ${natsPorts.cluster}, tls { ${tls}, verify: true }, routes: [${routes.join(', ')}] }\n`
   return `server_name: $POD_NAME
 port: ${natsPorts.client}
 http_port: ${natsPorts.monitor}
 max_payload: 1MB
 tls { ${tls} }
-${cluster}accounts { RELAY { jetstream: enabled, users: [{ user: "${username}", password: "${password}" }] }, SYS {} }
+${cluster}accounts { RELAY { jetstream: enabled, users: [${users.join(', ')}] }, SYS {} }
 system_account: SYS
 # written to disk before it is acknowledged: a 250 means that the mail is there after a power cut
 jetstream { store_dir: "/data/jetstream", sync_interval: always }
@@ -65,7 +70,7 @@ const service = (relay: MailRelay): Wanted => ({
   },
 })
 
-const statefulSet = (relay: MailRelay, { natsImage, imagePullPolicy }: ObjectSettings): Wanted => {
+const statefulSet = (relay: MailRelay, config: string, { natsImage, imagePullPolicy }: ObjectSettings): Wanted => {
   const labels = selectorOf(relay, 'queue')
   const { storage } = relay.spec.queue.managed!
   return {
@@ -81,7 +86,8 @@ const statefulSet = (relay: MailRelay, { natsImage, imagePullPolicy }: ObjectSet
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
         selector: { matchLabels: labels },
         template: {
-          metadata: { labels },
+          // another configuration or certificate is another template: the servers are started anew, one at a time
+          metadata: { labels, annotations: { [configAnnotation]: config } },
           spec: {
             serviceAccountName: relay.metadata.name,
             automountServiceAccountToken: false,
@@ -102,6 +108,12 @@ const statefulSet = (relay: MailRelay, { natsImage, imagePullPolicy }: ObjectSet
       },
     },
   }
+}
+
+/** The claims of a StatefulSet cannot be changed: those that are there stay, whatever size is wanted now. */
+export const withItsClaims = (wanted: KubeObject, live: KubeObject | undefined): KubeObject => {
+  const claims = (live?.spec as { volumeClaimTemplates?: unknown } | undefined)?.volumeClaimTemplates
+  return claims === undefined ? wanted : { ...wanted, spec: { ...(wanted.spec as object), volumeClaimTemplates: claims } }
 }
 
 const health = (query: string) => ({ httpGet: { path: `/healthz${query}`, port: 'monitor', scheme: 'HTTP' } })

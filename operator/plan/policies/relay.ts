@@ -1,6 +1,6 @@
 // What keeps a MailRelay, or one of its listeners, out of its snapshot.
 import type { ListenerSpec, MailRelay } from '../../../crds/index.ts'
-import type { Check } from '../condition.ts'
+import type { Check, Violation } from '../condition.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
 import type { World } from '../world.ts'
 import { widthFault } from './allow-sources.ts'
@@ -20,9 +20,27 @@ const listenersShareAPort: Check<SeenRelay> = ({ relay }) => {
   return { reason: 'PortConflict', message: `listeners ${first.name} (${first.port}) and ${second.name} (${second.port}) would both open port ${ports[index]}`, path: ['spec', 'listeners', index, 'port'] }
 }
 
+const queueSecretIsMissing: Check<SeenRelay> = ({ relay, world }) => {
+  const { external } = relay.spec.queue
+  const faults = [
+    secretFault(relay, world, 'credentialsSecretRef', external?.credentialsSecretRef?.name, (has) => (has('username') && has('password')) || has('token') || has('user.creds'), 'username and password, or token, or user.creds'),
+    secretFault(relay, world, 'tlsSecretRef', external?.tlsSecretRef?.name, (has) => has('ca.crt') && has('tls.crt') === has('tls.key'), 'ca.crt (and tls.crt with tls.key)'),
+  ]
+  return faults.find((fault) => fault !== undefined)
+}
+
+const secretFault = ({ metadata: { namespace } }: MailRelay, world: World, field: string, name: string | undefined, holds: (has: (key: string) => boolean) => boolean, wanted: string): Violation | undefined => {
+  if (name === undefined) return undefined
+  const data = world.secret(namespace, name)?.data
+  if (data !== undefined && holds((key) => data[key] !== undefined)) return undefined
+  const message = data === undefined ? world.missing('Secret', `${namespace}/${name}`) : `Secret ${namespace}/${name} lacks ${wanted}`
+  return { reason: 'CredentialsNotFound', message, path: ['spec', 'queue', 'external', field, 'name'] }
+}
+
 export const refuseRelay: readonly Check<SeenRelay>[] = [
   scheduleOfRelayIsMissing, // mail without a schedule would never be tried again
   listenersShareAPort, // the second could not be opened
+  queueSecretIsMissing, // its pods could not start
 ]
 
 const certificateIsMissing: Check<SeenListener> = ({ relay, listener, index, world }) => {

@@ -38,14 +38,14 @@ const relayOf = (relay: MailRelay, world: World): SnapshotInput['relay'] => {
     manifest: titleOf(relay),
     hostname: spec.hostname,
     queue: `${metadata.namespace}_${metadata.name}`, // neither half can hold an underscore
-    queueReplicas: serversOf(spec.queue.managed?.replicas),
-    queueBytes: bytesOf(spec.queue.managed?.storage.size ?? '10Gi'),
+    queueReplicas: serversOf((spec.queue.managed ?? spec.queue.external)?.replicas),
+    queueBytes: bytesOf(spec.queue.managed?.storage.size ?? spec.queue.external?.size ?? '10Gi'),
     paused: spec.paused,
     drainSeconds: secondsOf(spec.drain.timeout),
     retrySchedule: spec.retryScheduleName ?? builtIn.name,
     resolver: { nameservers: [...(spec.resolver.nameservers ?? [])], dnssec: spec.resolver.dnssec },
     ownNames: serviceNamesOf(relay, world.input.clusterDomain),
-    ...present({ postmaster: spec.postmaster }),
+    ...present({ postmaster: spec.postmaster, closing: metadata.deletionTimestamp === undefined ? undefined : true }),
   }
 }
 

@@ -37,7 +37,8 @@ export const applyExamples = async (cluster: Joined, ctx: Ctx): Promise<void> =>
   await giveVolumes(cluster, ctx.home.slice(ctx.home.lastIndexOf('/') + 1).slice(0, 4), 3)
   await kubectl('apply', '--filename', join(root, 'examples/cluster'))
   ctx.cleanup(async () => {
-    // relays would wait for a queue that goes with them
+    // relays would wait for a queue that goes with them, and the MailRelay for the mail in it
+    await kubectl.may('annotate', 'mailrelay', '--all', '--namespace', 'mail', '--overwrite', 'posthouse.dev/discard-queue=true')
     await kubectl.may('delete', 'pods', '--all', '--namespace', 'mail', '--grace-period=1')
     await kubectl('delete', 'namespace', 'mail', 'shop')
   })
