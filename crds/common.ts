@@ -1,7 +1,7 @@
 // Fields that several kinds share: names, references, selectors, TLS, addresses. Pure.
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { ordered, proven } from './schema.ts'
+import { ordered, proven, type Rule } from './schema.ts'
 
 const labelForm = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 const subdomainForm = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
@@ -39,6 +39,31 @@ export const isCidr = (text: string): boolean => {
 
 export const cidr = (description: string): z.ZodString =>
   proven(z.string().max(50), description, [{ cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48', holds: isCidr }])
+
+// as privateRanges of the relay
+const privateIp4 = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16']
+const privateIp6 = ['::1/128', 'fc00::/7', 'fe80::/10']
+const isIn = (range: string, ranges: readonly string[]): string => `[${ranges.map((one) => `'${one}'`).join(', ')}].exists(p, cidr(p).containsCIDR(cidr(${range})))`
+
+/** CEL: the range is small enough to name somebody, or no range at all (which another rule refuses). */
+const isBounded = (range: string): string => {
+  const length = `cidr(${range}).prefixLength()`
+  return `!isCIDR(${range}) || (cidr(${range}).ip().family() == 4 ? ${length} >= 24 || (${length} >= 8 && ${isIn(range, privateIp4)}) : ${length} >= 48 || (${length} >= 32 && ${isIn(range, privateIp6)}))`
+}
+const widest = 'at most a /8 of private IPv4 addresses, a /24 of public ones, a /32 or /48 of IPv6: wider ranges are trusted by nobody'
+
+/** Ranges that are trusted; the plan says of each which is too wide. */
+export const boundedCidr = (description: string): z.ZodString =>
+  proven(cidr(description), description, [
+    { cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48' },
+    { cel: isBounded('self'), message: widest },
+  ])
+
+/** Of a rule with action and match.sources. */
+export const allowIsBounded: Rule<unknown> = {
+  cel: `self.action != 'Allow' || !has(self.match) || !has(self.match.sources) || self.match.sources.all(s, ${isBounded('s')})`,
+  message: `sources of an Allow: ${widest}`,
+}
 
 export const secretRef = (description: string) =>
   z.strictObject({ name: objectName('Name of the Secret.') }).describe(`${description} A Secret of the same namespace.`)

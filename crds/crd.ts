@@ -17,6 +17,7 @@ export const crdOf = (kind: Kind): object => ({
         storage: true,
         schema: { openAPIV3Schema: jsonSchemaOf(kind) },
         subresources: { status: {}, ...(kind.scale && { scale: kind.scale }) },
+        selectableFields: kind.selectable.map((jsonPath) => ({ jsonPath })),
         additionalPrinterColumns: kind.columns,
       },
     ],

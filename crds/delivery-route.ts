@@ -96,6 +96,7 @@ export const deliveryRoute = {
   spec,
   status,
   nameRules: [],
+  selectable: ['.spec.hold', '.spec.retryScheduleName'],
   columns: [{ name: 'Hold', type: 'boolean', jsonPath: '.spec.hold', description: 'Whether mail is kept.', priority: 1 }, ready, reason, { name: 'Reachable', type: 'string', jsonPath: ".status.conditions[?(@.type=='Reachable')].status", description: 'Whether its mail reaches a host.' }, age],
   example: `metadata: {name: partner, namespace: mail}
 spec:

@@ -19,6 +19,8 @@ export type Kind<K extends string = string, S extends z.ZodType = z.ZodType> = {
   readonly status: z.ZodType
   readonly nameRules: readonly Rule<string>[] // on metadata.name
   readonly columns: readonly Column[]
+  /** Fields for `kubectl get --field-selector`. */
+  readonly selectable: readonly string[]
   readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath: string }
   readonly example: string // a small manifest for the manual
 }
@@ -44,3 +46,10 @@ export type Manifest<K extends string, S> = {
 export const age: Column = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Time since it was made.' }
 export const ready: Column = { name: 'Ready', type: 'string', jsonPath: ".status.conditions[?(@.type=='Ready')].status", description: 'The summary of its conditions.' }
 export const reason: Column = { name: 'Reason', type: 'string', jsonPath: ".status.conditions[?(@.type=='Ready')].reason", description: 'Why it is ready or not.' }
+
+/** A Secret is named after the object. */
+export const nameFits = (kind: string, ending: string): Rule<string> => ({
+  cel: 'self.metadata.name.size() <= 240',
+  message: `the name of a ${kind} has at most 240 characters: its Secret is called <name>-${ending}`,
+  holds: (name) => name.length <= 240,
+})

@@ -2,9 +2,9 @@
 import { z } from 'zod'
 import { hostOrAddress, namespaces, objectName, port, relayRef, secretRef, tlsPolicy } from './common.ts'
 import { duration, isLonger } from './duration.ts'
-import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
+import { age, nameFits, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressPattern, domainName } from './pattern.ts'
-import { exactlyOneOf, immutable, ordered, proven } from './schema.ts'
+import { exactlyOneOf, immutable, ordered, proven, type Rule } from './schema.ts'
 import { conditions, dnsRecords, observedGeneration, relayStatuses } from './status.ts'
 
 const recipients = proven(
@@ -99,8 +99,15 @@ const dkim = proven(
   ],
 )
 
-const spec = z
-  .strictObject({
+/** Where both are written in ASCII; names in other letters may look different and be the same, and the plan compares those. */
+const isAscii = "!self.domain.contains('xn--') && self.domain.matches('^[ -~]*$')"
+const sendersAreOfTheDomain: Rule<unknown> = {
+  cel: `!has(self.allowedSenders) || !has(self.allowedSenders.from) || !(${isAscii}) || self.allowedSenders.from.all(p, !p.matches('^[ -~]*$') || p.lowerAscii().endsWith('@' + self.domain.lowerAscii()))`,
+  message: 'allowedSenders.from holds addresses of this domain only',
+}
+
+const spec = proven(
+  z.strictObject({
     domain: proven(domainName('The domain. It cannot be changed.'), 'The domain. It cannot be changed.', [immutable]),
     relayRefs: ordered(relayRef('One MailRelay.'), 16, 'The MailRelays it attaches to. Absent: every MailRelay of its namespace.').optional(),
     inbound: inbound.optional(),
@@ -118,8 +125,10 @@ const spec = z
       })
       .describe('Who may send as this domain.')
       .prefault({}),
-  })
-  .describe('What the domain is to be.')
+  }),
+  'What the domain is to be.',
+  [sendersAreOfTheDomain],
+)
 
 const status = z
   .strictObject({
@@ -139,7 +148,8 @@ export const mailDomain = {
   description: 'One domain: mail for it is accepted (inbound), mail from it is signed (outbound), who may send as it, and the DNS records it needs. Where two claim one domain, the one that holds it keeps it; else the oldest.',
   spec,
   status,
-  nameRules: [],
+  nameRules: [nameFits('MailDomain', 'dkim')],
+  selectable: ['.spec.domain'],
   columns: [
     { name: 'Domain', type: 'string', jsonPath: '.spec.domain', description: 'The domain.' },
     ready,

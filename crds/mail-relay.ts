@@ -1,7 +1,7 @@
 // MailRelay: a fleet of relay pods. The schema is the manual's source and the generated CRD's.
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { cidr, hostName, labelName, namespaces, objectName, port, secretRef } from './common.ts'
+import { boundedCidr, hostName, labelName, namespaces, objectName, port, secretRef } from './common.ts'
 import { duration } from './duration.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressForm, domainPattern } from './pattern.ts'
@@ -43,7 +43,7 @@ const listener = proven(
       .optional(),
     auth: ordered(z.enum(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER']), 4, 'How senders may identify themselves, over TLS only. XOAUTH2 and OAUTHBEARER (RFC 7628) take ServiceAccount tokens, and are shown to clients where a MailSender has such an identity; PLAIN and LOGIN take passwords, and tokens as passwords. Absent: all of them on Submission and Submissions, none on SMTP. Empty: none.').optional(),
     proxyProtocol: z
-      .strictObject({ trustedCIDRs: ordered(cidr('An address range.'), 64, 'Peers whose PROXY header counts; nobody else may send one.') })
+      .strictObject({ trustedCIDRs: ordered(boundedCidr('An address range.'), 64, 'Peers whose PROXY header counts; nobody else may send one.') })
       .describe('PROXY protocol v1 and v2, for load balancers that hide the client address.')
       .optional(),
     allowedSenders: z
@@ -74,12 +74,18 @@ const listener = proven(
   ],
 )
 
+const bindPort = (listener: string): string => `(${listener}.port == 25 ? 2525 : ${listener}.port < 1024 ? ${listener}.port + 2000 : ${listener}.port)`
+
 const listeners = keyed(listener, 'name', 16, 'Ports that take mail. Default: mx on 25 (SMTP) and submission on 587 (Submission).', [
   { cel: 'self.size() > 0', message: 'at least one listener', holds: (list) => list.length > 0 },
   {
     cel: 'self.all(a, self.exists_one(b, a.port == b.port))',
     message: 'two listeners have the same port',
     holds: (list) => new Set(list.map(({ port }) => port)).size === list.length,
+  },
+  {
+    cel: `self.all(a, self.exists_one(b, ${bindPort('a')} == ${bindPort('b')}))`,
+    message: 'two listeners would open the same port in the pod: 25 is opened as 2525, others below 1024 as port + 2000',
   },
 ]).prefault([
   { name: 'mx', protocol: 'SMTP', port: 25 },
@@ -210,6 +216,7 @@ export const mailRelay = {
   description: 'A fleet of relay pods: its listeners and their TLS, who may attach to it, its queue, its Service, its defaults. Nothing relays by default: a fresh MailRelay refuses everyone.',
   spec,
   status,
+  selectable: ['.spec.hostname', '.spec.paused', '.spec.retryScheduleName'],
   nameRules: [
     {
       cel: "self.metadata.name.size() <= 40 && !self.metadata.name.contains('.')",

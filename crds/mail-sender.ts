@@ -1,7 +1,7 @@
 // MailSender: one workload that may send.
 import { z } from 'zod'
 import { labelName, relayRef } from './common.ts'
-import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
+import { age, nameFits, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressPattern } from './pattern.ts'
 import { exactlyOneOf, ordered, proven } from './schema.ts'
 import { conditions, observedGeneration, relayStatuses } from './status.ts'
@@ -59,7 +59,8 @@ export const mailSender = {
   description: 'One workload that may send: how it is known, the addresses it may use, its limits, its priority.',
   spec,
   status,
-  nameRules: [],
+  nameRules: [nameFits('MailSender', 'smtp')],
+  selectable: ['.spec.relayRef.name', '.spec.relayRef.namespace', '.spec.priority'],
   columns: [{ name: 'Relay', type: 'string', jsonPath: '.spec.relayRef.name', description: 'The MailRelay it sends through.' }, { name: 'Secret', type: 'string', jsonPath: '.status.binding.name', description: 'The Secret with its credentials.' }, ready, reason, age],
   example: `metadata: {name: shop, namespace: mail}
 spec:

@@ -9,7 +9,7 @@ export const manualOf = (kind: Kind): string => {
     '',
     kind.description,
     '',
-    `\`${apiVersion}\`, ${kind.scope === 'Cluster' ? 'cluster-scoped' : 'namespaced'}; short name \`${kind.shortName}\`, category \`mail\`.`,
+    `\`${apiVersion}\`, ${kind.scope === 'Cluster' ? 'cluster-scoped' : 'namespaced'}; short name \`${kind.shortName}\`, category \`mail\`; \`--field-selector\` by ${kind.selectable.map((path) => `\`${path.slice(1)}\``).join(', ')}.`,
     '',
     '```yaml',
     `apiVersion: ${apiVersion}`,

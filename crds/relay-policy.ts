@@ -1,6 +1,6 @@
 // RelayPolicy: ordered rules and limits, attached to a relay, a domain or a sender.
 import { z } from 'zod'
-import { cidr, labelName, objectName } from './common.ts'
+import { allowIsBounded, cidr, labelName, objectName } from './common.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressOrNullPattern, addressPattern, domainPattern } from './pattern.ts'
 import { keyed, ordered, proven, type Rule } from './schema.ts'
@@ -36,16 +36,18 @@ const match = z
   })
   .describe('What the rule looks at; all that is given must fit. Absent: everything fits.')
 
-const rule = z
-  .strictObject({
+const rule = proven(
+  z.strictObject({
     name: labelName('Name of the rule; replies, logs and traces use it.'),
     match: match.prefault({}),
     action: z
       .enum(['Allow', 'Deny', 'Hold', 'Redirect'])
       .describe('Deny: refuse. Hold: accept and keep until a person decides. Allow: end this policy; with sources, in the namespace of the MailRelay, it also lets those addresses relay. Redirect: not implemented yet.'),
     reply: z.string().min(1).max(200).regex(/^[ -~]+$/, 'printable ASCII').describe('Words for the client of a Deny.').optional(),
-  })
-  .describe('One rule.')
+  }),
+  'One rule.',
+  [allowIsBounded],
+)
 
 const uniqueNames: Rule<readonly { name: string }[]> = {
   cel: 'self.all(a, self.exists_one(b, a.name == b.name))',
@@ -122,6 +124,7 @@ export const relayPolicy = {
   spec,
   status,
   nameRules: [],
+  selectable: ['.spec.mode'],
   columns: [{ name: 'Mode', type: 'string', jsonPath: '.spec.mode', description: 'Enforce or Warn.' }, ready, reason, age],
   example: `metadata: {name: house-rules, namespace: mail}
 spec:

@@ -67,6 +67,7 @@ export const retrySchedule = {
   spec,
   status,
   nameRules: [],
+  selectable: ['.spec.giveUpAfter'],
   columns: [{ name: 'Give up after', type: 'string', jsonPath: '.spec.giveUpAfter', description: 'When the sender is told that it failed.' }, ready, reason, age],
   example: `metadata: {name: patient}
 spec:

@@ -1,7 +1,7 @@
 // Builds a field of a kind: its description (the manual), and rules that hold both as CEL in the API server and as TypeScript here. Pure.
 import { z } from 'zod'
 
-/** What one object can prove about itself. `holds` is the same test for files; absent where only a change can break it. */
+/** What one object can prove about itself. `holds` is the same test for files; absent where only a change can break it, or where the plan refuses the same with more to say. */
 export type Rule<T> = {
   readonly cel: string
   readonly message: string
