@@ -15,6 +15,9 @@ describe('the CLI on a terminal', () => {
     assert.equal(table(['A', 'B'], [['long', 'x'], ['s', 'y z']]), 'A     B\nlong  x\ns     y z')
   })
 
+  it('lines up 300,000 rows: a queue may have so many domains', () => {
+    assert.equal(table(['A', 'B'], Array.from({ length: 300_000 }, () => ['x', 'y'])).length, 'A  B\n'.length * 300_001 - 1)
+  })
   it('writes 0 colour codes where the stream is no terminal, or NO_COLOR is set', () => {
     assert.equal(styled('red', 'no', { isTTY: false } as NodeJS.WriteStream), 'no')
     const before = process.env.NO_COLOR

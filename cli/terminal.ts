@@ -13,7 +13,7 @@ export const printJson = (value: unknown): void => print(JSON.stringify(value, u
 
 /** Columns as wide as their widest cell; the last one runs free. */
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)))
+  const widths = head.map((title, column) => rows.reduce((widest, row) => Math.max(widest, (row[column] ?? '').length), title.length))
   const line = (cells: readonly string[]) => cells.map((cell, column) => (column === head.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  ').trimEnd()
   return [styled('bold', line(head)), ...rows.map(line)].join('\n')
 }

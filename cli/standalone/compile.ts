@@ -30,11 +30,12 @@ export const watchFolder = (manifests: string, data: string, relay: string | und
   let seen = stampToday(manifests)
   let busy = false
   const look = async () => {
-    const now = stampToday(manifests)
-    if (busy || now === seen) return
+    if (busy) return
     busy = true
-    seen = now
     try {
+      const now = stampToday(manifests)
+      if (now === seen) return
+      seen = now
       changed(await compileFolder(manifests, data, relay))
     } catch (error) {
       complain(styled('red', `${(error as Error).message}\nwhat runs stays as it was`, process.stderr))

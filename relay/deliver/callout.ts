@@ -1,7 +1,6 @@
 // Asks the hosts of a hosted domain whether they take a recipient, while the client waits at RCPT (MAIL FROM:<>, RCPT, RSET; never DATA).
-// Yes and no are kept for ten minutes; "unknown" is not kept, and never means no.
+// Remembers nothing: who asks does (receive/callout-cache.ts), or an answer would be ten minutes old twice. "Unknown" never means no.
 import type { HostedDomain, Mailbox } from '../snapshot/index.ts'
-import { printMailbox } from '../snapshot/index.ts'
 import type { Shared } from './shared.ts'
 import { findTargets, hopsOf } from './hops.ts'
 import { wayOf } from './route.ts'
@@ -10,36 +9,16 @@ import { mailCommand, rcptCommand } from './smtp-wire.ts'
 
 export type CalloutAnswer = 'yes' | 'no' | 'unknown'
 
-const keepMs = 600_000
-const mostKept = 50_000
 const patienceMs = 20_000
 
-export const createCallout = (shared: Shared): ((domain: HostedDomain, mailbox: Mailbox) => Promise<CalloutAnswer>) => {
-  const kept = new Map<string, { answer: CalloutAnswer; until: number }>()
-  const pending = new Map<string, Promise<CalloutAnswer>>()
-  const remember = (key: string, answer: CalloutAnswer): CalloutAnswer => {
-    pending.delete(key)
-    if (answer === 'unknown') return answer
-    kept.delete(key)
-    kept.set(key, { answer, until: shared.now() + keepMs })
-    if (kept.size > mostKept) kept.delete(kept.keys().next().value!)
-    return answer
-  }
-  return (domain, mailbox) => {
-    const key = printMailbox(mailbox)
-    const known = kept.get(key)
-    if (known !== undefined && known.until > shared.now()) return Promise.resolve(known.answer)
-    const asked = pending.get(key) ?? askHosts(shared, domain, mailbox).then((answer) => remember(key, answer), () => remember(key, 'unknown'))
-    pending.set(key, asked)
-    return asked
-  }
-}
-
-const askHosts = async (shared: Shared, domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer> => {
+/** Never throws. */
+export const createCallout = (shared: Shared) => async (domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer> => {
   const controller = new AbortController()
   const timer = setTimeout(() => controller.abort(), patienceMs)
   try {
     return await askEach(shared, domain, mailbox, controller.signal)
+  } catch {
+    return 'unknown'
   } finally {
     clearTimeout(timer)
   }

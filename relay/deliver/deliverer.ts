@@ -30,7 +30,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
   const prepare = createPreparation(options, shared.now)
   const callout = createCallout(shared)
   return {
-    site: (domain) => siteOf(shared, { domain, mailFrom: null }).name,
+    site: (domain, { mailFrom, sender }) => siteOf(shared, { domain, mailFrom, ...(sender !== undefined && { sender }) }).name,
     admit: (delivery) => {
       const { name, limits } = siteOf(shared, leavingOf(delivery))
       const { kind } = shared.throttle.admit(name, limits, shared.now())

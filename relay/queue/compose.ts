@@ -6,6 +6,7 @@ import { alone, encodeBodyStart, encodeDelivery, encodeNote } from './record-wir
 import type { BodyPointer, DeliveryHead } from './record.ts'
 import type { NewRecord } from './stream.ts'
 import { deliveryToken, type Subjects } from './subjects.ts'
+import type { SiteOf } from './context.ts'
 import type { ComposeNotice, Notice } from './types.ts'
 
 export type Composing = {
@@ -13,7 +14,7 @@ export type Composing = {
   readonly incarnation: string
   readonly number: number // of this batch within the incarnation
   readonly now: number // servers' time
-  readonly siteOf: (domain: string) => string
+  readonly siteOf: SiteOf
   readonly composeNotice: ComposeNotice
   readonly newMessageId: () => string
   readonly inlineBytes: number
@@ -58,7 +59,7 @@ const branches = (composing: Composing, { entry, settlement }: Settled): NewReco
   const records: NewRecord[] = []
   if (later) {
     const counted = later.countsAsAttempt ? 1 : 0
-    const head: DeliveryHead = { ...without(common, 'why', 'nextAt'), n: laterName, recipients: later.recipients, attempt: common.attempt + counted, delayNoticed: later.delayNoticed, last: later.last }
+    const head: DeliveryHead = { ...without(common, 'why', 'nextAt'), n: laterName, recipients: later.recipients, attempt: common.attempt + counted, delayNoticed: later.delayNoticed, last: later.last, ...(settlement.handOver && { movedHome: true }) }
     records.push(...waiting(composing, entry, head, later.at, settlement.handOver?.lane ?? entry.tenure.lane))
   }
   if (held) records.push(onHold(composing, entry, { ...without(common, 'nextAt'), n: heldName, recipients: held.recipients, why: held.why }))

@@ -3,7 +3,7 @@ import type { Log, Metrics } from '../report/index.ts'
 import type { Clock } from './clock.ts'
 import type { Stream } from './stream.ts'
 import type { Subjects } from './subjects.ts'
-import type { ComposeNotice, TraceEvent } from './types.ts'
+import type { ComposeNotice, Leaving, TraceEvent } from './types.ts'
 
 export type Context = {
   readonly stream: Stream
@@ -15,10 +15,13 @@ export type Context = {
   readonly incarnation: string // this start of this process: one token
   readonly composeNotice: ComposeNotice
   readonly newMessageId: () => string
-  readonly siteOf: (domain: string) => string
+  readonly siteOf: SiteOf
   readonly emit: (event: TraceEvent) => void
   readonly limits: Limits
 }
+
+/** A delivery's site as far as it is known: the domain, until an attempt has learnt its MX hosts. */
+export type SiteOf = (domain: string, envelope: Leaving) => string
 
 export type Limits = {
   readonly inlineBytes: number // bytes times deliveries that may travel with the records

@@ -1,5 +1,6 @@
 // Turns messages into the records of one atomic batch: deliveries by lane and class, shared bodies beside them. Pure.
 import { createHash } from 'node:crypto'
+import type { SiteOf } from './context.ts'
 import { laneOf } from './lanes.ts'
 import { alone, encodeBodyStart, encodeDelivery } from './record-wire.ts'
 import type { BodyPointer, DeliveryHead } from './record.ts'
@@ -15,10 +16,10 @@ export type Placed = {
   readonly bytes: number // about what it takes in a batch
 }
 
-export const place = (message: NewMessage, siteOf: (domain: string) => string, inlineBytes: number): Placed => {
+export const place = (message: NewMessage, siteOf: SiteOf, inlineBytes: number): Placed => {
   const { body, first, bytes } = placeBody(message, inlineBytes)
   const deliveries = message.deliveries.map((delivery, index) => ({
-    lane: laneOf(siteOf(delivery.domain)),
+    lane: laneOf(siteOf(delivery.domain, message.envelope)),
     head: firstHead(message, index, bytes, body?.pointer),
     inline: body ? [] : first,
     ...(delivery.hold !== undefined && { hold: delivery.hold }),

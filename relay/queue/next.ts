@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import type { Entry } from './entry.ts'
 import { QueueError } from './errors.ts'
 import { Jams, keepPerSite, tooMany } from './jams.ts'
-import { laneCount } from './lanes.ts'
+import { laneCount, laneOf } from './lanes.ts'
 import { decodeDelivery } from './record-wire.ts'
 import { asDelivery } from './record.ts'
 import { readLaneNotes, type LaneNotes } from './notes.ts'
@@ -188,10 +188,13 @@ export class Next {
     if (entry) this.offer(entry)
     else this.#fill()
   }
+  #siteOf({ head }: Entry): string {
+    return this.#parts.deliverer.site(head.domain, head.envelope)
+  }
   offer(entry: Entry): void {
     this.#held.count++
     this.#held.bytes += entry.inline?.length ?? 0
-    const site = this.#parts.deliverer.site(entry.head.domain)
+    const site = this.#siteOf(entry)
     if (this.#isTooMany(site, entry)) return this.#putOff(site, entry)
     this.#turns.push(site, entry)
     this.#pump()
@@ -265,8 +268,12 @@ export class Next {
   #offer(site: string, entry: Entry): 'taken' | 'wait' {
     const lane = this.#lanes.get(entry.tenure.lane)
     if (!lane || !this.#parts.mayStart(entry.tenure)) return 'wait'
-    const admitted = this.#parts.deliverer.admit(entry.delivery)
-    if (admitted.kind === 'wait') return 'wait'
+    const home = homeOf(entry, this.#siteOf(entry))
+    if (home !== undefined && !this.#lanes.has(home)) {
+      void this.#fly(lane, site, entry, () => Promise.resolve(handedOver(entry, home, this.#context.clock.now())))
+      return 'taken'
+    }
+    if (this.#parts.deliverer.admit(entry.delivery).kind === 'wait') return 'wait'
     void this.#fly(lane, site, entry, () => this.#attempt(lane, entry))
     return 'taken'
   }
@@ -305,8 +312,9 @@ export class Next {
   async settle(entry: Entry, settlement: Settlement, inAdvance?: { subject: string; until: number }): Promise<'stored' | 'lane-lost'> {
     const source = bodyOf(this.#context, { body: entry.head.body, inline: entry.inline })
     const needed = settlement.notices.length > 0
+    const home = homeOf(entry, this.#siteOf(entry))
     const original = needed ? await originalOf(source, { whole: entry.head.envelope.ret === 'FULL' || entry.head.envelope.ret === undefined, bytes: entry.head.bytes }) : undefined
-    return this.#parts.settle.add({ entry, settlement, ...(original && { original }), ...(inAdvance && { inAdvance }) })
+    return this.#parts.settle.add({ entry, settlement: settlement.later && home !== undefined ? { ...settlement, handOver: { lane: home } } : settlement, ...(original && { original }), ...(inAdvance && { inAdvance }) })
   }
 }
 
@@ -321,6 +329,14 @@ const putOff = ({ delivery }: Entry, { at, why }: { at: number; why: string }, n
   notices: [],
   trace: [],
 })
+
+/** The lane that serves its site, where that is another than the one it lies in: once in its life, or two that know different MX hosts would play ball. */
+const homeOf = ({ head, tenure }: Entry, site: string): number | undefined => {
+  const home = laneOf(site)
+  return head.movedHome === true || home === tenure.lane ? undefined : home
+}
+
+const handedOver = (entry: Entry, lane: number, now: number): Settlement => ({ ...putOff(entry, { at: 0, why: 'goes to the process that serves its mail servers' }, now), handOver: { lane } })
 
 const onHoldFor = ({ delivery }: Entry, settlement: Settlement | undefined, fault: QueueError): Settlement => ({
   held: { recipients: settlement?.later?.recipients ?? delivery.recipients, why: `${fault.code}: ${fault.message}` },

@@ -81,7 +81,7 @@ class ProcessQueue implements Queue {
       incarnation: randomBytes(8).toString('hex'),
       composeNotice,
       newMessageId: () => this.newMessageId(),
-      siteOf: (domain) => this.#deliverer?.site(domain) ?? domain,
+      siteOf: (domain, envelope) => this.#deliverer?.site(domain, envelope) ?? domain,
       emit: (event) => this.#traces.emit(event),
       limits: { ...usualLimits, ...limits },
     }

@@ -18,6 +18,7 @@ export type DeliveryHead = {
   readonly arrivedAt?: number // absent on the first: the record's own time
   readonly bytes: number
   readonly delayNoticed: boolean
+  readonly movedHome?: true // into the lane of its site: never again
   readonly last?: LastTry
   readonly body?: BodyPointer // absent: the bytes follow
   readonly nextAt?: number // in a later record

@@ -123,10 +123,13 @@ export type TraceEvent = {
   readonly rule?: string
 }
 
+/** What of an envelope a route may look at. */
+export type Leaving = Pick<Envelope, 'mailFrom' | 'sender'>
+
 /** What the queue calls for every delivery due, at most `window` at once, sites taking turns. Must never throw. */
 export type Deliverer = {
   /** Key for turns and throttling; the lane is hashed from it. Must not wait: what is not known yet is the domain itself. */
-  site(domain: string): string
+  site(domain: string, envelope: Leaving): string
   /** May this site start one more now? Asked just before the start. `paceMs`: how far apart its messages may start, where it has a rate. */
   admit(delivery: Delivery): { readonly kind: 'now' } | { readonly kind: 'wait'; readonly paceMs?: number }
   /** Runs the attempt. `signal` aborts when the lane is lost or the drain ends. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -77,5 +77,24 @@ describe('the snapshot on its way to a relay', () => {
       assert.equal(heard.length, 2)
       assert.equal(heard[0], revision)
       assert.match(heard[1]!, /not JSON/)
+    }))
+
+  it('tells a watcher once that the index cannot be read, and takes the 2nd revision when it can', () =>
+    inFolder(async (folder) => {
+      writeSnapshot(folder, snapshot(1))
+      const heard: string[] = []
+      const watch = watchSnapshot(folder, (_, revision) => heard.push(revision), (error) => heard.push(error.message), 10)
+      const until = async (what: RegExp) => {
+        for (let tries = 0; !what.test(heard.at(-1) ?? '') && tries < 1000; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      rmSync(join(folder, 'index.json'))
+      mkdirSync(join(folder, 'index.json')) // root may read everything: this fails for root as well
+      await until(/EISDIR/)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      rmSync(join(folder, 'index.json'), { recursive: true })
+      const revision = writeSnapshot(folder, snapshot(2))
+      await until(new RegExp(revision))
+      watch.stop()
+      assert.deepEqual([heard.length, heard[1]], [2, revision])
     }))
 })

@@ -33,9 +33,9 @@ export const watchSnapshot = (folder: string, changed: (snapshot: Snapshot, revi
   let seen = readIfThere(join(folder, indexFile))
   let complaint = ''
   const look = () => {
-    const text = readIfThere(join(folder, indexFile))
-    if (text === undefined || text === seen) return
     try {
+      const text = readIfThere(join(folder, indexFile)) // fails as well: a file that may not be read, no file handle left
+      if (text === undefined || text === seen) return
       const { snapshot, revision } = readSnapshot(folder)
       seen = text
       complaint = ''
