@@ -3,6 +3,7 @@
 import { originalOf, bodyOf } from './bodies.ts'
 import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
+import { laneCount } from './lanes.ts'
 import { decodeDelivery, decodeNote } from './record-wire.ts'
 import { asDelivery, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
@@ -15,7 +16,10 @@ type State = QueueEntry['state']
 export type Sighting = { readonly state: State; readonly record: StoredRecord; readonly head: DeliveryHead; readonly inline: Buffer; readonly lane: number }
 export type LookParts = { /** The pod that serves a lane, by the heartbeats. */ ownerOf(lane: number): string | undefined }
 
+type Kind = 'later' | 'held'
+const kinds = [['deferred', 'later'], ['held', 'held']] as const
 const usualLimit = 100
+const fewIds = 20
 const page = 500
 
 export class Look {
@@ -30,15 +34,14 @@ export class Look {
   /** Deferred and held by their subjects; ready ones have no domain there and are read. */
   async summary(): Promise<DomainSummary[]> {
     const { subjects } = this.#context
-    const [later, held, finished] = await Promise.all([this.#subjects(subjects.all('later')), this.#subjects(subjects.all('held')), this.#finished()])
+    const finished = await this.#finished()
     const domains = new Map<string, { ready: number; deferred: number; held: number }>()
     const count = (domain: string, state: State) => {
       const found = domains.get(domain) ?? { ready: 0, deferred: 0, held: 0 }
       domains.set(domain, found)
       found[state]++
     }
-    for (const [state, all] of [['deferred', later], ['held', held]] as const)
-      for (const subject of all) if (!finished.has(shortSubject(subjects, subject))) count(domainOf(subject), state)
+    for (const [state, kind] of kinds) for await (const subject of this.#waiting(kind)) if (!finished.has(shortSubject(subjects, subject))) count(domainOf(subject), state)
     for await (const { head } of this.#sightings('ready', subjects.all('ready'), finished)) count(head.domain, 'ready')
     return [...domains].map(([domain, counts]) => ({ domain, ...counts })).sort((a, b) => total(b) - total(a) || (a.domain < b.domain ? -1 : 1))
   }
@@ -63,19 +66,23 @@ export class Look {
 
   /** Where a delivery is now. */
   async find(id: string): Promise<Sighting | undefined> {
-    const [message, n] = id.split('.')
-    for await (const sighting of this.#matching({ message: message! })) if (n === undefined || sighting.head.n === n) return sighting
+    const [message = '', n] = id.split('.')
+    for (const [state, kind] of kinds) {
+      const [subject] = await this.#subjects(this.#context.subjects.ofDelivery(kind, message, n ?? '0')) // by name: at once, however many wait
+      if (subject !== undefined) for await (const sighting of this.#sightings(state, subject, await this.#finished())) return sighting
+    }
+    for await (const sighting of this.#matching({ message })) if (n === undefined || sighting.head.n === n) return sighting
     return undefined
   }
 
-  /** Many at once, with one listing for all. */
+  /** A few are asked for by name; for many, one listing. */
   async locate(ids: readonly string[]): Promise<Map<string, { lane: number; state: State; subject: string }>> {
     const { subjects } = this.#context
     const finished = await this.#finished()
     const wanted = new Set(ids)
     const places = new Map<string, { lane: number; state: State; subject: string }>()
-    for (const [state, kind] of [['deferred', 'later'], ['held', 'held']] as const)
-      for (const subject of await this.#subjects(subjects.all(kind))) {
+    for (const [state, kind] of kinds)
+      for await (const subject of ids.length <= fewIds ? this.#named(kind, ids) : this.#waiting(kind)) {
         const { message, n } = splitDeliveryToken(subject.split('.')[4] ?? '')
         if (wanted.has(`${message}.${n}`) && !finished.has(shortSubject(subjects, subject))) places.set(`${message}.${n}`, { lane: subjects.lane(subject), state, subject })
       }
@@ -92,17 +99,17 @@ export class Look {
     const finished = await this.#finished()
     const fits = ({ head }: Sighting) =>
       (message === undefined || head.message === message) && (domain === undefined || head.domain === domain) && (sender === undefined || sender === head.envelope.sender || (head.envelope.mailFrom !== null && sender === printMailbox(head.envelope.mailFrom)))
-    const filters: [State, string][] = [['ready', subjects.all('ready')], ['deferred', byDomain(subjects.all('later'), domain)], ['held', byDomain(subjects.all('held'), domain)]]
-    for (const [is, filter] of filters) {
+    for (const [is, kind] of [['ready', 'ready'], ...kinds] as const) {
       if (state !== undefined && state !== is) continue
-      const sightings = message === undefined || is === 'ready' ? this.#sightings(is, filter, finished) : this.#ofMessage(is, filter, message, finished)
+      const filter = kind === 'ready' ? subjects.all(kind) : byDomain(subjects.all(kind), domain)
+      const sightings = message === undefined || kind === 'ready' ? this.#sightings(is, filter, finished) : this.#ofMessage(is, kind, message, finished)
       for await (const sighting of sightings) if (fits(sighting)) yield sighting
     }
   }
 
   /** A message's name is in the subjects: nothing else is read. */
-  async *#ofMessage(state: State, filter: string, message: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
-    for (const subject of await this.#subjects(filter)) {
+  async *#ofMessage(state: State, kind: Kind, message: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
+    for await (const subject of this.#waiting(kind)) {
       if (splitDeliveryToken(subject.split('.')[4] ?? '').message !== message) continue
       yield* this.#sightings(state, subject, finished)
     }
@@ -125,6 +132,16 @@ export class Look {
   async #finished(): Promise<Set<string>> {
     const notes = (await this.#context.stream.records(this.#context.subjects.all('done'), 100_000)) ?? []
     return new Set(notes.flatMap(finishedIn))
+  }
+  /** Lane by lane: a million of them at once would be too much to hold. */
+  async *#waiting(kind: Kind): AsyncGenerator<string> {
+    for (let lane = 0; lane < laneCount; lane++) yield* await this.#subjects(this.#context.subjects.inLane(kind, lane))
+  }
+  async *#named(kind: Kind, ids: readonly string[]): AsyncGenerator<string> {
+    for (const id of ids) {
+      const [message = '', n = ''] = id.split('.')
+      yield* await this.#subjects(this.#context.subjects.ofDelivery(kind, message, n))
+    }
   }
   async #subjects(filter: string): Promise<string[]> {
     const found = await this.#context.stream.subjects(filter)

@@ -38,13 +38,13 @@ export const sweepEnds = async (context: Context, removal: Removal): Promise<voi
 
 /** Chunks of half bodies: old enough, and their chunk 0 the leader does not have. */
 export const sweepChunks = async ({ stream, subjects, log, limits }: Context, serverNow: number): Promise<number> => {
-  const all = await stream.subjects(subjects.all('body'))
-  if (!all) return 0
-  const real = new Set([...all.keys()].filter((subject) => subject.endsWith('.0')).map(bodyId))
-  const orphans = [...new Set([...all.keys()].map(bodyId))].filter((id) => !real.has(id))
+  // of all bodies only those in chunks: the first is there, or where its storing failed the second that was on its way beside it
+  const [first, second] = [await stream.subjects(subjects.bodiesWith(1)), await stream.subjects(subjects.bodiesWith(2))]
+  if (!first || !second) return 0
   let swept = 0
-  for (const id of orphans) {
-    const names = [...all.keys()].filter((subject) => bodyId(subject) === id)
+  for (const id of new Set([...first.keys(), ...second.keys()].map(bodyId))) {
+    if ((await stream.last(subjects.body(id, 0), 'leader')).kind !== 'missing') continue
+    const names = [...((await stream.subjects(subjects.bodyOf(id)))?.keys() ?? [])]
     const newest = await newestOf(stream, names)
     if (!newest || serverNow - newest.at < limits.halfBodyMs || (await stream.last(subjects.body(id, 0), 'leader')).kind !== 'missing') continue
     if ((await stream.purge(subjects.bodyOf(id), newest.seq + 1)) !== undefined) swept++
