@@ -45,6 +45,8 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailRelay spec.queue': [['spec.queue', {}]],
   'MailRelay spec.queue.managed.replicas': [['spec.queue', { managed: { replicas: 2 } }]],
   'MailRelay spec.queue.managed.storage.size': [['spec.queue', { managed: { storage: { size: '1Mi' } } }]],
+  'MailRelay spec.queue.external.replicas': [['spec.queue', { external: { servers: ['nats://n.example:4222'], replicas: 2 } }]],
+  'MailRelay spec.queue.external.size': [['spec.queue', { external: { servers: ['nats://n.example:4222'], size: '1Mi' } }]],
   'MailRelay spec.resolver.nameservers[]': [['spec.resolver', { nameservers: ['dns.example'] }]],
   'MailDomain ': [['metadata.name', 'n'.repeat(241)]],
   'MailDomain spec': [['spec.allowedSenders', { from: ['*@e.example'] }]],
@@ -85,7 +87,7 @@ const beside: Readonly<Record<string, Tree>> = {
 /** What the plan refuses with more to say than a rule can. */
 const bounds = 'at most a /8 of private IPv4 addresses, a /24 of public ones, a /32 or /48 of IPv6: wider ranges are trusted by nobody'
 const wordsOfThePlan: Readonly<Record<string, string>> = {
-  [bounds]: 'is wider than /8, the widest private IPv4 range that may be trusted',
+  [bounds]: 'is wider than /24, the widest public IPv4 range that may be trusted',
   [`sources of an Allow: ${bounds}`]: 'is wider than /24, the widest public IPv4 range that may be trusted',
   'two listeners would open the same port in the pod: 25 is opened as 2525, others below 1024 as port + 2000': 'would both open port 2525',
   'allowedSenders.from holds addresses of this domain only': 'is no address of d.example',

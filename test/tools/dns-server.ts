@@ -30,7 +30,7 @@ export type TestDns = {
 }
 
 /** Names not listed are NXDOMAIN; a listed name without the type is NODATA. */
-export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}): Promise<TestDns> => {
+export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, at: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 }): Promise<TestDns> => {
   const known = new Map(Object.entries(zones).map(([name, zone]) => [name.toLowerCase(), zone]))
   const questions: string[] = []
   const timers = new Set<NodeJS.Timeout>()
@@ -58,9 +58,9 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}): 
     if (!reply || reply.hang) return
     for (const packet of reply.packets) later(reply.delayMs, () => udp.send(packet, from.port, from.address))
   })
-  const port = await bindBoth(udp, tcp)
+  const port = await bindBoth(udp, tcp, at)
   return {
-    nameserver: `127.0.0.1:${port}`,
+    nameserver: `${at.host}:${port}`,
     questions,
     set: (name, zone) => void (zone === undefined ? known.delete(name.toLowerCase()) : known.set(name.toLowerCase(), zone)),
     close: async () => {
@@ -71,12 +71,12 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}): 
   }
 }
 
-const bindBoth = async (udp: ReturnType<typeof createSocket>, tcp: ReturnType<typeof createServer>): Promise<number> => {
-  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve))
+const bindBoth = async (udp: ReturnType<typeof createSocket>, tcp: ReturnType<typeof createServer>, at: { readonly host: string; readonly port: number }): Promise<number> => {
+  await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(at.port, at.host, resolve))
   const { port } = tcp.address() as { port: number }
   await new Promise<void>((resolve, reject) => {
     udp.once('error', reject)
-    udp.bind(port, '127.0.0.1', resolve)
+    udp.bind(port, at.host, resolve)
   })
   return port
 }
