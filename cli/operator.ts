@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { randomBytes } from 'node:crypto'
-import type { Command } from 'commander'
+import { InvalidArgumentError, type Command } from 'commander'
+import { parseDuration } from '../crds/index.ts'
 import { Failure } from './failure.ts'
 import { hostPort } from './listen-option.ts'
 import { untilSignal } from './signals.ts'
@@ -17,6 +18,7 @@ type Options = {
   readonly watchNamespaces?: string
   readonly kubeconfig?: string
   readonly http: string
+  readonly probeEvery: string
 }
 
 const namespaceOfPod = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
@@ -34,6 +36,7 @@ export const operatorCommand = (program: Command): void => {
     .option('--watch-namespaces <names>', 'only these, separated by commas (default: all)')
     .option('--kubeconfig <file>', 'which cluster (default: KUBECONFIG, ~/.kube/config, or the pod\'s own account)')
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9465')
+    .option('--probe-every <duration>', 'how often a stranger tries to relay through every listener, beside after every change', aDuration, '5m')
     .action(run)
 }
 
@@ -47,6 +50,9 @@ const run = async (options: Options): Promise<void> => {
     ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
     ...(options.watchNamespaces !== undefined && { watchNamespaces: options.watchNamespaces.split(',').filter((name) => name !== '') }),
     http: hostPort(options.http),
+    probeEvery: options.probeEvery,
+    // for tests only: it opens a hole on purpose, for the probe to find
+    believeAll: process.env.POSTHOUSE_TEST_BELIEVE_ADDRESSES === 'yes',
     say: (line) => console.log(JSON.stringify({ time: new Date().toISOString(), ...line })),
   }).catch((error: unknown) => {
     throw new Failure((error as Error).message, 1)
@@ -54,6 +60,11 @@ const run = async (options: Options): Promise<void> => {
   // whoever lost the lease ends: a new process begins with nothing half done
   await Promise.race([untilSignal(), operator.ended.then(() => (process.exitCode = 1))])
   await operator.stop()
+}
+
+const aDuration = (text: string): string => {
+  if ((parseDuration(text) ?? 0) < 10) throw new InvalidArgumentError('10s or more, such as 5m or 1h')
+  return text
 }
 
 const policyOf = (text: string): 'Always' | 'IfNotPresent' | 'Never' => {

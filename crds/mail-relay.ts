@@ -198,6 +198,8 @@ const status = z
         name: z.string().max(63).describe('Name of the listener.'),
         attachedSenders: z.int().min(0).describe('MailSenders that may use it.').optional(),
         attachedDomains: z.int().min(0).describe('MailDomains it takes mail for.').optional(),
+        closedFor: z.string().max(64).describe('Set while no address may relay here because a stranger could: a mark of the manifests that let it. It goes when they have changed and a stranger was refused.').optional(),
+        hiddenFor: z.string().max(64).describe('Set while no address counts here because clients came with that of a node or gateway: a mark of the Service they came through. It goes when that changes.').optional(),
         conditions: conditions.optional(),
       }).describe('One listener.'),
       'name',

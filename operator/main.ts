@@ -5,6 +5,8 @@ import { createKube, createNotes, Lease, openAccess, requestTitle, WorkQueue, ty
 import { createOperatorMetrics, measure, type OperatorMetrics } from './metrics.ts'
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
+import { Memory } from './memory.ts'
+import { Prober } from './probe/index.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
 import { SecretStore } from './secret-store.ts'
 import { TokenIssuerReader } from './token-issuer.ts'
@@ -20,6 +22,10 @@ export type OperatorOptions = {
   readonly kubeconfig?: string
   readonly access?: Access
   readonly watchNamespaces?: readonly string[]
+  /** How often a stranger tries every listener, beside after every change; 5m if absent. */
+  readonly probeEvery?: string
+  /** For tests only: believe the addresses of clients whatever is known of them. */
+  readonly believeAll?: boolean
   /** Metrics and health; absent: none. */
   readonly http?: { readonly host: string; readonly port: number }
   /** For tests: how often DNS is looked at. */
@@ -118,7 +124,9 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   const store = new SecretStore(kube, () => watched)
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
   const records = new RecordWatch({ changed: () => queue.add('all'), ...(options.recordTimes && { times: options.recordTimes }) })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, settings, now: () => new Date(), onSeen: (seen) => measure(metrics, seen) }
+  const prober = new Prober({ every: options.probeEvery ?? '5m', now: Date.now, news: () => queue.add('all'), relayed: (relay, found) => say({ event: 'OPEN_RELAY', relay, ...found }) })
+  const strangers = { prober, memory: new Memory(), ...(options.believeAll === true && { believeAll: true }) }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),
@@ -134,7 +142,7 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   return {
     stop: async () => {
       await queue.stop()
-      await records.stop()
+      await Promise.all([records.stop(), prober.stop()])
       await watched.stop()
     },
   }

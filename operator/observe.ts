@@ -5,12 +5,12 @@ import { made, pods, type Watched } from './watched.ts'
 
 const patienceMs = 2_000
 
-type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
-type Answer = Pick<ObservedPod, 'revision' | 'durable' | 'why' | 'routes' | 'closing' | 'remains'>
+type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly hostIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
+type Answer = Pick<ObservedPod, 'revision' | 'durable' | 'why' | 'routes' | 'closing' | 'remains' | 'clients' | 'gateways' | 'invalid'>
 
-export const observe = async ({ relay }: RelayView, watched: Watched): Promise<Observed> => {
+export const observe = async ({ relay }: Pick<RelayView, 'relay'>, watched: Watched): Promise<Observed> => {
   const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
-  const relayPods = await Promise.all(of('relay').map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...(await ask(statusOf(pod))) })))
+  const relayPods = await Promise.all(of('relay').map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...placeOf(statusOf(pod)), ...(await ask(statusOf(pod))) })))
   const service = watched.get(made.service, `${relay.metadata.namespace}/${relay.metadata.name}`)
   return { pods: relayPods, queueNodes: of('queue').filter(isReady).map(({ spec }) => String((spec as { nodeName?: string }).nodeName)), addresses: addressesOf(service) }
 }
@@ -28,13 +28,15 @@ const wears = ({ metadata: { labels = {} } }: KubeObject, selector: Readonly<Rec
 const statusOf = (pod: KubeObject): PodStatus => pod.status ?? {}
 const isReady = (pod: KubeObject): boolean => statusOf(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 
+const placeOf = ({ podIP, hostIP }: PodStatus) => ({ ...(podIP !== undefined && { address: podIP }), ...(hostIP !== undefined && { node: hostIP }) })
+
 const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
   if (podIP === undefined) return { why: phase ?? 'Pending' }
   try {
     const host = podIP.includes(':') ? `[${podIP}]` : podIP
     const answer = await fetch(`http://${host}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
-    const { revision, durable, routes = [], closing, remains } = (await answer.json()) as Required<Omit<Answer, 'why' | 'remains' | 'routes'>> & Pick<Answer, 'routes'> & { readonly remains?: NonNullable<Answer['remains']> | null }
-    return { revision, durable, routes, ...(closing && { closing }), ...(remains && { remains }) }
+    const { revision, durable, routes = [], closing, remains, clients, gateways = [], invalid = [] } = (await answer.json()) as Omit<Answer, 'remains'> & Required<Pick<Answer, 'revision' | 'durable'>> & { readonly remains?: NonNullable<Answer['remains']> | null }
+    return { revision, durable, routes, ...(closing && { closing }), ...(remains && { remains }), ...(clients && { clients }), gateways, invalid }
   } catch (error) {
     const { message, cause } = error as Error
     return { why: cause instanceof Error ? cause.message : message }

@@ -1,6 +1,6 @@
 // From what is declared to what is: gather, plan, make, apply, observe, say. One run does it all for every MailRelay; a run that changes nothing writes nothing.
 //   1. gather the manifests and the Secrets they name   2. plan, make what is needed, plan again
-//   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed
+//   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed   6. let a stranger try, where it is time
 import { apiVersion } from '../crds/index.ts'
 import { parseSnapshot, revisionOf, type Snapshot } from '../relay/snapshot/index.ts'
 import type { Applier } from './apply/index.ts'
@@ -9,11 +9,12 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { credentialSecretOf, keyOf, nothingMade, objectsOf, plan, runningConfig, selectorOf, statusesOf, titleOf, withItsClaims, type Input, type ObjectRef, type ObjectSettings, type Observed, type RelayView, type Secret, type Status, type Wanted } from './plan/index.ts'
-import type { Seen } from './metrics.ts'
+import { admittedInWords, closedTo, credentialSecretOf, keyOf, newsOf, nothingMade, objectsOf, plan, runningConfig, selectorOf, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import type { Seen as SeenByRun } from './metrics.ts'
 import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
+import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
 import type { TokenIssuerReader } from './token-issuer.ts'
 import { made, namespaces, ourKinds, pods, secrets, type Watched } from './watched.ts'
 
@@ -27,37 +28,62 @@ export type ReconcileParts = {
   readonly records: RecordWatch
   readonly settings: ObjectSettings
   readonly now: () => Date
+  readonly say: (line: { readonly event: string; readonly [field: string]: unknown }) => void
   /** What a run saw and will say, before it says it. */
-  readonly onSeen?: (seen: Seen) => void
-}
+  readonly onSeen?: (seen: SeenByRun) => void
+} & StrangerParts
 
 export const controllerName = 'posthouse.dev/operator'
 export const revisionAnnotation = 'posthouse.dev/revision'
 
-type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string }
+type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
 
 /** Milliseconds after which to look again though nothing was told. */
 export const reconcile = async (parts: ReconcileParts): Promise<number> => {
+  const { watched, prober, settings } = parts
   const gathered = await gather(parts)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
-  const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: parts.settings.clusterDomain, tokenIssuer })
+  const seen = await seenNow(gathered.declared.relays, parts)
+  const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: settings.clusterDomain, tokenIssuer, seen })
   const making = makingFor(parts)
   const { needs } = plan(input(nothingMade))
   const { snapshots, conditions, records } = plan(input(await make(needs, making)))
   parts.records.want(records)
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
+  const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
+  const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
+    const judged = new Map([...records.keys()].map((key) => [key, parts.records.judge(key)]))
+    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
+    parts.onSeen?.({ statuses, views })
+    await writeStatuses(statuses, conditions, parts)
+  }
+  if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt(fleets, parts))
   for (const fleet of fleets) await applyFleet(fleet, parts, making)
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts))
-  const views = await Promise.all(fleets.map(async ({ view, revision }) => ({ view, revision, observed: await observe(view, parts.watched) })))
+  const views = await lookAt(fleets, parts)
   for (const { view, revision } of views) await poke(view, revision, parts)
-  const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
-  const judged = new Map([...records.keys()].map((key) => [key, parts.records.judge(key)]))
-  const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, mistaken: gathered.mistaken, controllerName, bindings, records: judged, leaving })
-  parts.onSeen?.({ statuses, views })
-  await writeStatuses(statuses, parts)
+  await tellAll(views, leaving)
   await writeGroundless(gathered.manifests, leaving, parts)
-  return !views.every(isSettled) ? 1_000 : leaving.size > 0 ? 5_000 : 30_000
+  const nextTry = prober.look(views.map((view) => targetOf(view, watched)))
+  if (noteWhatBearsOnThePlan(views, seen, parts)) return 0
+  return Math.min(nextTry, !views.every(isSettled) ? 1_000 : leaving.size > 0 ? 5_000 : 30_000)
 }
+
+type Looked = Omit<Fleet, 'snapshot'> & { readonly observed: Observed; readonly attempts: ReturnType<StrangerParts['prober']['attempts']> }
+
+const lookAt = (fleets: readonly Fleet[], { watched, prober }: ReconcileParts): Promise<Looked[]> =>
+  Promise.all(fleets.map(async ({ view, revision, admitted }) => ({ view, revision, admitted, observed: await observe(view, watched), attempts: prober.attempts(keyOf(view.relay)) })))
+
+/** Whether the pods said something that changes whom a relay may trust. */
+const noteWhatBearsOnThePlan = (views: readonly Looked[], seen: Seen, { memory, say }: ReconcileParts): boolean =>
+  views
+    .map(({ view, revision, observed }) => {
+      const routers = memory.noteGateways(keyOf(view.relay), observed)
+      const found = memory.noteClients(view, revision, observed, seen)
+      for (const { relay, listener, address } of found) say({ event: 'NODE_ADDRESS_SEEN', relay, listener, address })
+      return routers || found.length > 0
+    })
+    .includes(true)
 
 const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> => {
   const isThere = (object: KubeObject): boolean => !namespaceEnds(object, watched) && (!isLeaving(object) || hasToStay(object))
@@ -67,7 +93,12 @@ const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> 
   return gatherCluster(objects, secretsRead)
 }
 
-const fleetOf = (view: RelayView, snapshot: Snapshot): Fleet => ({ view, snapshot, revision: revisionOf(snapshot) })
+/** What the rules would let through by mistake is closed before anybody runs it. */
+const fleetOf = (view: RelayView, planned: Snapshot): Fleet => {
+  const admitted = strangersAdmitted(planned)
+  const snapshot = admitted.length === 0 ? planned : closedTo(planned, admitted)
+  return { view, snapshot, revision: revisionOf(snapshot), admitted: admittedInWords(admitted) }
+}
 
 const makingFor = ({ store, applier, watched, now, records, notes }: ReconcileParts): MakeOptions => ({
   store,
@@ -149,22 +180,23 @@ const isSettled = ({ view, revision, observed }: { view: RelayView; revision: st
 
 const timeOf = ({ now }: Pick<ReconcileParts, 'now'>): string => now().toISOString().replace(/\.\d+Z$/, 'Z')
 
-const writeStatuses = async (statuses: readonly Status[], { watched, applier, notes, now }: ReconcileParts): Promise<void> => {
-  const write = async ({ object, status }: Status): Promise<void> => {
+const writeStatuses = async (statuses: readonly Status[], conditions: readonly Condition[], parts: ReconcileParts): Promise<void> => {
+  const { watched, applier } = parts
+  const told = Map.groupBy(conditions, ({ object }) => titleOf({ kind: object.kind, metadata: object }))
+  const write = async (one: Status): Promise<void> => {
+    const { object, status } = one
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
     if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
-    if (live === undefined || !(await applier.status(resource, live, status, timeOf({ now })))) return
-    await tell(object, live, status, notes)
+    if (live === undefined || !(await applier.status(resource, live, status, timeOf(parts)))) return
+    for (const news of newsOf(one, live.status, told.get(titleOf({ kind: object.kind, metadata: object })) ?? [])) await tell(news, parts)
   }
   await several(statuses, write)
 }
 
 const aboutOf = (kind: string, { metadata: { name, namespace, uid } }: KubeObject): Note['about'] => ({ apiVersion, kind, name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) })
 
-/** What a person should know: that a manifest is refused. What goes well is in the status. */
-const tell = async (object: ObjectRef, live: KubeObject, { conditions }: Status['status'], notes: Notes): Promise<void> => {
-  const refused = conditions.find(({ type, status }) => type === 'Accepted' && status === 'False')
-  if (refused === undefined) return
-  await notes.tell({ about: aboutOf(object.kind, live), type: 'Warning', reason: refused.reason, action: 'Plan', text: `${titleOf({ kind: object.kind, metadata: object })}: ${refused.message}` })
+const tell = async ({ about, reason, text }: News, { watched, notes }: ReconcileParts): Promise<void> => {
+  const live = watched.get(ourKinds.find(({ kind }) => kind === about.kind)!, keyOf({ metadata: about }))
+  if (live !== undefined) await notes.tell({ about: aboutOf(about.kind, live), type: 'Warning', reason, action: 'Plan', text })
 }

@@ -1,12 +1,15 @@
 // Everything the operator watches, in caches: our kinds, what we made of them, and what they refer to.
 import { group, kinds, version } from '../crds/index.ts'
 import { Cache, KubeError, listWatch, nameWatch, type Change, type Kube, type KubeObject, type Resource } from './kube/index.ts'
+import { essenceOfNode, nodeAddresses } from './gather/index.ts'
 import { managedBy, resources } from './plan/index.ts'
 
 export const ourKinds: readonly Resource[] = kinds.map(({ kind, plural, scope }) => ({ group, version, kind, plural, namespaced: scope === 'Namespaced' }))
 export const namespaces: Resource = { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
 export const pods: Resource = { group: '', version: 'v1', kind: 'Pod', plural: 'pods', namespaced: true }
 export const { secret: secrets, ...made } = resources
+
+export const nodes: Resource = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }
 
 type Following = { readonly resource: Resource; readonly labelSelector?: string; readonly metadataOnly?: true }
 
@@ -41,6 +44,7 @@ export class Watched {
     // nobody may list but some of them: each is read by name, which a Role inside it can allow
     this.#ended.push(watchNamespaces === undefined ? listWatch(how, this.#end.signal) : nameWatch({ ...how, names: watchNamespaces }, this.#end.signal))
     this.#caches.set(namespaces.plural, [known])
+    this.#caches.set(nodes.plural, watchNamespaces === undefined ? [this.#followNodes({ kube, onChange, onTrouble })] : []) // belongs to no namespace: without the right, the pods tell where they run
     for (const { resource, ...how } of followed) {
       const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
       const caches = scopes.map((namespace) => {
@@ -50,6 +54,16 @@ export class Watched {
       })
       this.#caches.set(resource.plural, caches)
     }
+  }
+
+  /** A node reports itself every few minutes: only another address of it is a change. */
+  #followNodes({ kube, onChange, onTrouble }: Pick<WatchedOptions, 'kube' | 'onChange' | 'onTrouble'>): Cache {
+    const addresses = (node: KubeObject | undefined): string => JSON.stringify(node && nodeAddresses([node], []))
+    const feed = new Cache((change) => {
+      if (addresses(change.before) !== addresses(change.after)) onChange(nodes, change)
+    }, essenceOfNode)
+    this.#ended.push(listWatch({ kube, resource: nodes, feed, onTrouble: (error) => onTrouble(nodes, error) }, this.#end.signal))
+    return feed
   }
 
   synced(): boolean {

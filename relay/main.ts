@@ -6,6 +6,7 @@ import { openQueue } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
 import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
+import { gateways } from './gateways.ts'
 import { adminCalls } from './steering.ts'
 import type { Queue } from './queue/index.ts'
 
@@ -50,7 +51,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
   const state = { stopping: false }
   const readiness = () => readinessOf(queue, state.stopping, Date.now())
-  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), deliverer.reached()) })
+  const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
   const watch = follow(options.snapshotFolder, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
@@ -117,8 +118,8 @@ const callsOf = (queue: Queue, deliverer: { whyWaiting(domain: string): readonly
   adminCalls(queue, (domain) => deliverer.whyWaiting(domain), status)
 
 /** What the operator asks for; once the relay is to go, also what is left in its queue. */
-const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, routes: readonly object[]): Promise<object> => {
-  const told = { revision, ready, durable: queue.durable(), routes }
+const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, seen: object): Promise<object> => {
+  const told = { revision, ready, durable: queue.durable(), ...seen }
   return snapshot.relay.closing === true ? { ...told, closing: true, remains: (await queue.remains()) ?? null } : told
 }
 

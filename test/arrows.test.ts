@@ -17,7 +17,7 @@ const arrows: Record<string, readonly string[]> = {
   'relay/deliver': ['relay/snapshot', 'relay/queue', 'relay/dns', 'relay/report'],
   'relay/receive': ['relay/snapshot', 'relay/decide', 'relay/queue', 'relay/report'],
   relay: ['relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/receive', 'relay/dns', 'relay/report'],
-  operator: ['relay/snapshot', 'relay/dns', 'crds'],
+  operator: ['relay/snapshot', 'relay/decide', 'relay/dns', 'crds'],
   cli: ['operator', 'relay', 'relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/dns', 'relay/report', 'crds'],
 }
 

@@ -28,7 +28,7 @@ spec: {domain: up.example, inbound: {recipients: {mode: Any}, deliverTo: {hosts:
 apiVersion: posthouse.dev/v1alpha1
 kind: MailDomain
 metadata: {name: down, namespace: mail}
-spec: {domain: down.example, inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: no-such-host.invalid, port: 25}]}}}
+spec: {domain: down.example, inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: no-such-host.example, port: 25}]}}}
 ---
 apiVersion: posthouse.dev/v1alpha1
 kind: RelayPolicy

@@ -7,12 +7,15 @@ export type Change = { readonly key: string; readonly before: KubeObject | undef
 export class Cache implements Feed {
   readonly #objects = new Map<string, KubeObject>()
   readonly #changed: (change: Change) => void
+  readonly #keep: (object: KubeObject) => KubeObject
   #synced = false
   /** Changes that only a new list showed: events that a watch did not tell, or that happened while it was away. */
   foundByList = 0
 
-  constructor(changed: (change: Change) => void = () => {}) {
+  /** `keep`: what of an object is kept; all but who manages it where absent. */
+  constructor(changed: (change: Change) => void = () => {}, keep: (object: KubeObject) => KubeObject = lean) {
     this.#changed = changed
+    this.#keep = keep
   }
 
   /** Whether there has been a whole list: before it, what is not here may be there all the same. */
@@ -32,7 +35,7 @@ export class Cache implements Feed {
   replace(objects: readonly KubeObject[]): void {
     const first = !this.#synced
     this.#synced = true
-    const listed = new Map(objects.map((object) => [keyOfObject(object), lean(object)]))
+    const listed = new Map(objects.map((object) => [keyOfObject(object), this.#keep(object)]))
     const changes = [...listed].filter(([key, after]) => !isSame(this.#objects.get(key), after)).map(([key, after]) => ({ key, before: this.#objects.get(key), after }))
     const gone = [...this.#objects].filter(([key]) => !listed.has(key)).map(([key, before]) => ({ key, before, after: undefined }))
     if (!first) this.foundByList += changes.length + gone.length
@@ -45,7 +48,7 @@ export class Cache implements Feed {
     const key = keyOfObject(object)
     const before = this.#objects.get(key)
     if (isSame(before, object)) return
-    const kept = lean(object)
+    const kept = this.#keep(object)
     this.#objects.set(key, kept)
     this.#changed({ key, before, after: kept })
   }

@@ -6,6 +6,7 @@ export const reasons = {
   SelfSigned: 'the listener is in force; its certificate is signed by a CA of our own',
   AddressPreserved: 'clients come to the listener with their own address',
   AddressRewritten: 'clients come to the listener with the address of a node, and no rule may trust one there',
+  NodeAddressSeen: 'clients came to the listener with the address of a node or gateway, and no rule may trust one there',
   NotImplemented: 'a field is used that this release does not do yet',
   InvalidName: 'a text is no domain name',
   RelayNotFound: 'the MailRelay it names does not exist',
@@ -37,8 +38,8 @@ export const reasons = {
 } as const
 export type Reason = keyof typeof reasons
 
-/** Why an object may not be part of a snapshot. `path` points into it. */
-export type Violation = { readonly reason: Reason; readonly message: string; readonly path?: readonly PropertyKey[] }
+/** Why an object may not be part of a snapshot. `path` points into it; `by` is who stands on the other side and is told too. */
+export type Violation = { readonly reason: Reason; readonly message: string; readonly path?: readonly PropertyKey[]; readonly by?: ObjectRef }
 
 /** A check is named for the fault and tells what it found. */
 export type Check<Seen> = (seen: Seen) => Violation | undefined
@@ -55,4 +56,5 @@ export type Condition = {
   readonly reason: Reason
   readonly message: string
   readonly path?: readonly PropertyKey[]
+  readonly by?: ObjectRef
 }

@@ -1,4 +1,5 @@
 // What a plan is made from: everything declared, and what was made for it. Plain data, filled by gather.
+import type { Seen } from './trust.ts'
 import type { DeliveryRoute, KindName, MailDomain, MailRelay, MailSender, RelayPolicy, RetrySchedule } from '../../crds/index.ts'
 
 export type Secret = { readonly namespace: string; readonly name: string; readonly data: Readonly<Record<string, string>> } // decoded
@@ -44,6 +45,7 @@ export type Input = {
   readonly clusterDomain: string // cluster.local
   /** Absent: there is no cluster, or nobody needs it. */
   readonly tokenIssuer?: TokenIssuer | undefined
+  readonly seen?: Seen // absent: nothing was
 }
 
 /** What has to be made before the snapshot is whole. */

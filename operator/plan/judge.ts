@@ -10,7 +10,7 @@ import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarge
 import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
 import { fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
-import { addressIsRewritten } from './source-address.ts'
+import { addressesAt } from './source-address.ts'
 import { relayKeysOf, type World } from './world.ts'
 
 export type AttachedDomain = { readonly domain: MailDomain; readonly listeners: readonly string[] }
@@ -89,20 +89,9 @@ const judgeListeners = (bench: Bench, relay: MailRelay): ListenerSpec[] =>
     if (refuse(bench, relay, violationsOf(refuseListener, { relay, listener, index, world: bench.world }), { section })) return false
     const selfSigned = listener.tls?.secretRef === undefined
     accept(bench, relay, { section }, selfSigned ? 'SelfSigned' : 'Accepted', selfSigned ? 'in force, with a certificate of our own CA' : 'in force')
-    bench.conditions.push({ object: refOf(relay), section, ...addressesAt(relay, listener) })
+    bench.conditions.push({ object: refOf(relay), section, ...addressesAt(relay, listener, bench.world.input.seen) })
     return true
   })
-
-const addressesAt = (relay: MailRelay, listener: ListenerSpec): Pick<Condition, 'type' | 'status' | 'reason' | 'message' | 'path'> =>
-  addressIsRewritten(relay, listener)
-    ? {
-        type: 'SourceAddressPreserved',
-        status: 'False',
-        reason: 'AddressRewritten',
-        message: 'clients from outside come with the address of a node: no rule may trust an address here, and limits per source count them together; set externalTrafficPolicy: Local, or proxyProtocol',
-        path: ['spec', 'service', relay.spec.service.externalTrafficPolicy === undefined ? 'type' : 'externalTrafficPolicy'],
-      }
-    : { type: 'SourceAddressPreserved', status: 'True', reason: 'AddressPreserved', message: 'clients come with their own address' }
 
 /** The relays an object means that are in force; the others are told to it. */
 const relaysFor = (bench: Bench, object: AnyManifest, keys: readonly string[], path: readonly PropertyKey[], relays: Relays): string[] =>

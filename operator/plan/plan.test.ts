@@ -198,7 +198,7 @@ test('who brings tokens needs a Secret without a password; an annotation asks fo
 })
 
 test('every reason of the table is given by a test here', () => {
-  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NotImplemented', ...Object.values(credentialCases).map(({ reason }) => reason)])
+  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NodeAddressSeen', 'NotImplemented', ...Object.values(credentialCases).map(({ reason }) => reason)])
   assert.deepEqual(Object.keys(reasons).filter((reason) => !given.has(reason)), [])
 })
 

@@ -51,8 +51,19 @@ export const policiesFor = ({ snapshot, listener, client, mailFrom, rcptTo }: Qu
 }
 
 /** An Allow rule lets a stranger pass only by address, and only where addresses can be believed. */
-const mayAdmit = ({ policy }: ReadyPolicy, { sources }: ReadyRule, { snapshot, listener, client }: Question): boolean =>
-  policy.mayAllowSources && listener.sourceAddressPreserved && indexOf(snapshot).sourcesMayAllow && admits(sources, addressOf(client.address))
+const mayAdmit = ({ policy }: ReadyPolicy, { sources }: ReadyRule, question: Question): boolean =>
+  policy.mayAllowSources && addressCounts(question) && admits(sources, addressOf(question.client.address))
+
+/** Behind the address of a node or gateway may be anybody; and where a stranger relayed once, addresses count for no mail that could reach anybody. */
+const addressCounts = (question: Question): boolean => {
+  const { snapshot, listener, client } = question
+  const { sourcesMayAllow, nodes } = indexOf(snapshot)
+  const isOpen = !listener.relayingClosed || goesNowhere(question)
+  return listener.sourceAddressPreserved && isOpen && sourcesMayAllow && !fromOneOf(nodes, client.address)
+}
+
+/** From nobody to a domain that cannot exist (RFC 2606 2): it reaches nobody and comes back to nobody, but shows whether the hole is still there. */
+const goesNowhere = ({ mailFrom, rcptTo }: Question): boolean => mailFrom === null && rcptTo.domain.endsWith('.invalid')
 
 /** Everything a rule names must fit; a rule that names nothing fits all. */
 const matches = ({ rule: { match }, sources, senders }: ReadyRule, { client, mailFrom, rcptTo }: Question): boolean => {

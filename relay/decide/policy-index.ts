@@ -13,6 +13,7 @@ export type Index = {
   readonly ofDomain: ReadonlyMap<string, readonly ReadyPolicy[]>
   readonly ofSender: ReadonlyMap<string, readonly ReadyPolicy[]>
   readonly sourcesMayAllow: boolean
+  readonly nodes: readonly Prefix[]
 }
 
 const indexes = new WeakMap<Snapshot, Index>()
@@ -37,6 +38,7 @@ const buildIndex = (snapshot: Snapshot): Index => {
     ofDomain: gather(policies, (target) => (target.kind === 'MailDomain' ? target.domain : undefined)),
     ofSender: gather(policies, (target) => (target.kind === 'MailSender' ? target.sender : undefined)),
     sourcesMayAllow: !allowRulesMakeTheWorld(snapshot.policies),
+    nodes: snapshot.relay.nodeAddresses.flatMap((text) => parsePrefix(text) ?? []),
   }
 }
 

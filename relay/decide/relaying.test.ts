@@ -187,3 +187,25 @@ test('with 1,000 domains, senders and policies on domains, 20,000 decisions take
   for (let index = 0; index < 20_000; index++) assert.equal(decide({ snapshot, to: `bad@d${index % 1000}.example` }).kind, 'deny')
   assert.ok(process.cpuUsage(began).user / 1e6 < 5)
 })
+
+const allowed = (address: string, change: { relay?: object; listener?: object; from?: string; to?: string }): string => {
+  const listeners = [{ name: 'mx', manifest: 'MailRelay mail/main', protocol: 'SMTP' as const, port: 25, bindPort: 2525, ...change.listener }]
+  const snapshot = snapshotOf({ relay: { ...relay, ...change.relay }, listeners, senders: [], policies: [policy({ rules: [{ name: 'old-hosts', match: { sources: ['10.0.0.0/8', 'fd00::/32'] }, action: 'Allow' }] })] })
+  return decide({ snapshot, client: { ...stranger, address }, from: change.from ?? 'a@far.example', to: change.to ?? 'fred@far.example' }).kind
+}
+
+test('of 5 addresses inside an Allow the 3 of nodes and gateways never count, and the 2 beside them do', () => {
+  const nodes = { nodeAddresses: ['10.0.0.2', '10.84.0.0/31', 'fd00::1'] }
+  assert.deepEqual(['10.0.0.2', '::ffff:10.84.0.1', 'fd00::1', '10.84.0.2', 'fd00::2'].map((address) => allowed(address, { relay: nodes })), ['deny', 'deny', 'deny', 'pass', 'pass'])
+})
+
+test('at a closed listener an Allow by address passes 0 mails that could reach anybody, and hosted domains and identified senders as before', () => {
+  const closed = { relayingClosed: true }
+  const mails = [{ from: '' }, { to: 'x@far.invalid' }, { from: '', to: 'x@invalid.example' }, { from: '', to: 'x@far.invalid' }]
+  assert.deepEqual(mails.map((mail) => allowed('10.0.0.9', { listener: closed, ...mail })), ['deny', 'deny', 'deny', 'pass'])
+  assert.equal(allowed('203.0.113.9', { listener: closed, from: '', to: 'x@far.invalid' }), 'deny', 'no rule means this address')
+  assert.equal(allowed('203.0.113.9', { listener: closed, to: 'fred@hosted.example' }), 'pass')
+  const snapshot = snapshotOf()
+  const shut = parseSnapshot({ ...snapshot, listeners: snapshot.listeners.map((listener) => ({ ...listener, relayingClosed: true })) })
+  assert.equal(decide({ snapshot: shut, listener: 'submission', client: shop, from: 'a@shop.example', to: 'fred@far.example' }).kind, 'pass')
+})

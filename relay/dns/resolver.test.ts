@@ -44,6 +44,11 @@ describe('the resolver', () => {
     assert.equal((await resolver().mx('empty.example')).kind, 'nodata')
     assert.equal((await resolver().mx('nowhere.example')).kind, 'nxdomain')
   })
+  it('knows without asking that 3 names under .invalid do not exist, and asks about invalid.example (RFC 6761 6.4)', async () => {
+    const { mx } = resolver()
+    const kinds = await Promise.all(['far.invalid', 'INVALID', 'a.b.invalid.', 'invalid.example'].map(async (name) => (await mx(name)).kind))
+    assert.deepEqual([kinds, server.questions.filter((asked) => /invalid/i.test(asked))], [['nxdomain', 'nxdomain', 'nxdomain', 'nxdomain'], ['MX invalid.example udp']])
+  })
   it('keeps the null MX as a record with the root as its name', async () => {
     assert.deepEqual(await resolver().mx('null.example'), { kind: 'records', records: [{ preference: 0, exchange: '.' }], ttl: 300 })
   })

@@ -20,6 +20,7 @@ export const createResolver = (options: ResolverOptions): Resolver => {
   const pending = new Map<string, Promise<Answer<unknown>>>()
   const closing = new AbortController()
   const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {
+    if (cannotExist(name)) return Promise.resolve({ kind: 'nxdomain', ttl: 3600 })
     const key = `${type} ${name.toLowerCase()}`
     const known = cache.get(key) ?? pending.get(key)
     if (known !== undefined) return Promise.resolve(known) as Promise<Answer<T>>
@@ -42,6 +43,9 @@ export const createResolver = (options: ResolverOptions): Resolver => {
     },
   }
 }
+
+/** RFC 6761 6.4: nobody is asked about a name under .invalid. */
+const cannotExist = (name: string): boolean => /(^|\.)invalid\.?$/i.test(name)
 
 const measured = async (options: ResolverOptions, run: () => Promise<Answer<unknown>>): Promise<Answer<unknown>> => {
   const start = performance.now()

@@ -24,6 +24,7 @@ export const acceptMessage = async (state: State, transaction: Transaction, offe
   const began = performance.now()
   const message = await compose(state, transaction, offered, facts)
   const accepted = await state.world.queue.accept(message)
+  if (accepted.kind !== 'refused') for (const { mailbox } of message.deliveries.flatMap(({ recipients }) => recipients)) state.world.witness.took(mailbox.domain)
   if (accepted.kind === 'stored') noteAccepted(state, message, incoming.bytes, performance.now() - began)
   return replyTo(accepted, offered.id)
 }

@@ -3,3 +3,4 @@
 export { startReceiving, type Opened, type ReceiveOptions, type Receiving } from './listen.ts'
 export type { Callout } from './callout-cache.ts'
 export type { Leaving } from './deliveries.ts'
+export type { Witnessed } from './witness.ts'

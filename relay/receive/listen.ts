@@ -9,6 +9,7 @@ import { createFleetLimits, type Over } from './fleet-limits.ts'
 import { Receiver, type Door } from './receiver.ts'
 import type { World } from './state.ts'
 import { tlsOf } from './tls.ts'
+import { Witness, type Witnessed } from './witness.ts'
 
 export type ReceiveOptions = {
   readonly snapshot: Snapshot
@@ -27,6 +28,7 @@ export type ReceiveOptions = {
 export type Opened = { readonly listener: string; readonly host: string; readonly port: number }
 export type Receiving = {
   readonly addresses: () => readonly Opened[]
+  readonly witnessed: () => Witnessed
   /** Opens, changes and closes listeners so that they are those of the snapshot. Throws, with nothing changed, where one cannot be. */
   reload(snapshot: Snapshot): Promise<void>
   /** Stops listening, sends idle sessions away with 421, and waits for messages on their way, at most `ms`. */
@@ -44,13 +46,14 @@ export const startReceiving = async (options: ReceiveOptions): Promise<Receiving
   const drain = async (ms: number): Promise<void> => {
     await Promise.all([...open.values()].map((receiver) => leave(receiver, ms)))
   }
-  return { addresses: () => [...open.values()].map(addressOf), reload: (snapshot) => reload(held, snapshot), drain, close: () => drain(0) }
+  return { addresses: () => [...open.values()].map(addressOf), witnessed: () => door.world.witness.seen(), reload: (snapshot) => reload(held, snapshot), drain, close: () => drain(0) }
 }
 
 const worldOf = (options: ReceiveOptions, snapshot: () => Snapshot): World => ({
   ...options,
   snapshot,
   callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown'))),
+  witness: new Witness(),
   limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: Date.now, warn: (over) => warnOf(options, over) }),
 })
 
@@ -69,6 +72,7 @@ const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {
     await Promise.all(gone.map(([, receiver]) => listenAgain(receiver)))
     throw error
   })
+  forgetWhereBelieved(held, snapshot)
   held.snapshot = snapshot
   for (const [key, receiver] of gone) {
     held.open.delete(key)
@@ -76,6 +80,12 @@ const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {
   }
   for (const [key, receiver] of held.open) receiver.update(snapshot, wanted.get(key)!)
   for (const receiver of opened) held.open.set(keyOf(receiver.listener), receiver)
+}
+
+/** Where addresses count again, only who comes from now on tells whether they should. */
+const forgetWhereBelieved = ({ snapshot: before, door }: Held, { listeners }: Snapshot): void => {
+  const hidden = new Set(before.listeners.filter(({ sourceAddressPreserved }) => !sourceAddressPreserved).map(({ name }) => name))
+  for (const { name, sourceAddressPreserved } of listeners) if (sourceAddressPreserved && hidden.has(name)) door.world.witness.forget(name)
 }
 
 /** A listener that changes its protocol or port is another listener. */

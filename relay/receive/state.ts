@@ -6,6 +6,7 @@ import type { HostedDomain, Listener, Mailbox, Sender, Snapshot } from '../snaps
 import type { CalloutCache } from './callout-cache.ts'
 import type { FleetLimits } from './fleet-limits.ts'
 import type { MailParameters } from './parameters.ts'
+import type { Witness } from './witness.ts'
 
 export type BodySink = ReturnType<Queue['newBody']>
 
@@ -18,6 +19,7 @@ export type World = {
   readonly pod: string
   readonly callouts: CalloutCache
   readonly limits: FleetLimits
+  readonly witness: Witness
 }
 
 /** A recipient that passed, and why. */

@@ -10,6 +10,7 @@ import type { Unit } from './fleet-limits.ts'
 export const mail: Command = (state, argument) => {
   if (!state.hello) return say(reply('hello-first'))
   if (state.transaction) return say(reply('nested-mail'))
+  state.world.witness.came(state.listener.name, clientOf(state))
   const { messagesPerConnection } = state.listener.limits
   if (state.messages >= messagesPerConnection) return { kind: 'close', reply: reply('too-many-messages', { limit: messagesPerConnection }) }
   const text = /^from\s*:(.*)$/is.exec(argument)?.[1]

@@ -48,6 +48,7 @@ export const listenerSchema = z.object({
   proxyProtocol: z.object({ trustedCIDRs: z.array(z.string()) }).optional(),
   foreignDomains: z.array(pattern).default([]),
   sourceAddressPreserved: z.boolean().default(true), // false: no rule may trust an address here
+  relayingClosed: z.boolean().default(false), // a stranger relayed here once: addresses count for nothing but to see whether one still could
   bareNewlines: z.enum(['Refuse', 'Normalise']).default('Refuse'), // bare CR or LF in DATA
   limits: listenerLimitsSchema.prefault({}),
 })
@@ -234,6 +235,7 @@ export const snapshotSchema = z.object({
     resolver: z.object({ nameservers: z.array(z.string()).default([]), dnssec: z.enum(['Off', 'Trusted']).default('Off') }).prefault({}),
     ownAddresses: z.array(z.string()).default([]), // listener and Service addresses: an MX that points here is ourselves
     ownNames: z.array(z.string()).default([]), // other host names of ourselves
+    nodeAddresses: z.array(z.string()).default([]), // nodes and gateways, as addresses or prefixes: whoever comes with one may be anybody, so no Allow rule means them
     blockedRanges: z.array(z.string()).default([]), // pod and Service ranges, beside loopback, private, link-local
     tokens: tokensSchema.optional(), // absent: no token is taken
     postmaster: z.string().optional(), // where double bounces go; absent: dropped and counted

@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../../gather/internal.ts'
-import { nothingMade, plan, statusesOf, type Observed } from '../index.ts'
+import { nothingMade, plan, statusesOf, type Attempts, type Observed } from '../index.ts'
 
 type Given = readonly [kind: string, name: string, spec: object][]
 const main = (spec: object = {}): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }]
 const revision = 'r2'
 const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Observed['pods'][number] => ({ name, ready: true, revision, durable: { ok: true, reason: 'Durable', text: 'synced on 3 of 3' }, ...change })
 
+const asked: Attempts = { from: ['10.0.0.7'], every: '5m' }
+
 const statuses = (given: Given, observed: Partial<Observed> = {}) => {
   const text = given.map(([kind, name, spec]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec })).join('\n---\n')
   const { declared } = gather(documentsOf('given.yaml', text).documents)
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
-  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed } }))
+  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked }))
   return statusesOf({ manifests, conditions, views, mistaken: new Map(), controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
 }
 const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
@@ -23,7 +25,7 @@ const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Reco
 
 describe('the status of a MailRelay', () => {
   it('is Ready when 2 of 2 pods run its snapshot and their queue is durable', () => {
-    assert.deepEqual(stateOf([main()], 'main'), { Accepted: 'True Accepted', Programmed: 'True Programmed', DurableAccept: 'True Durable', Ready: 'True Ready' })
+    assert.deepEqual(stateOf([main()], 'main'), { Accepted: 'True Accepted', Programmed: 'True Programmed', DurableAccept: 'True Durable', OpenRelayProbe: 'True StrangersRefused', Ready: 'True Ready' })
   })
   const unready: readonly (readonly [what: string, observed: Partial<Observed>, programmed: string, durable: string, ready: string])[] = [
     ['1 pod of 2 runs the snapshot before', { pods: [pod('a'), pod('b', { revision: 'r1' })] }, 'False Pending', 'True Durable', 'False Pending'],

@@ -9,6 +9,13 @@ export type ObservedPod = {
   readonly ready: boolean
   readonly revision?: string
   readonly durable?: { readonly ok: boolean; readonly reason: string; readonly text: string }
+  /** By listener: the addresses that came last. */
+  readonly clients?: Readonly<Record<string, readonly string[]>>
+  readonly gateways?: readonly string[]
+  /** Domains that cannot exist for which it took mail. */
+  readonly invalid?: readonly string[]
+  readonly address?: string
+  readonly node?: string // its node's address
   readonly why?: string // why there is no answer
   /** DeliveryRoutes of which it knows whether their mail reaches a host, by title. */
   readonly routes?: readonly { readonly route: string; readonly reached: boolean; readonly why?: string }[]

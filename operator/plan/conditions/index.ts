@@ -6,13 +6,16 @@ import type { RelayView } from '../judge.ts'
 import { selectorOf } from '../objects/index.ts'
 import type { JudgedRecord } from '../records/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
+import { closedFor, hiddenFor, nothingSeen, type Seen } from '../trust.ts'
 import { enforcedAt } from './enforced.ts'
 import { judgeFleet, type Observed } from './fleet.ts'
+import { openRelayProbe, type Attempts } from './open-relay.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus } from './records.ts'
 
 export type { Observed, ObservedPod } from './fleet.ts'
 export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
+export type { Attempts } from './open-relay.ts'
 
 /** As in status.conditions, but for the time of the last change. */
 export type Statement = { readonly type: string; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string; readonly observedGeneration?: number }
@@ -21,7 +24,15 @@ export type Status = { readonly object: ObjectRef; readonly status: { readonly c
 export type StatusInput = {
   readonly manifests: readonly AnyManifest[]
   readonly conditions: readonly Condition[]
-  readonly views: readonly { readonly view: RelayView; readonly revision: string; readonly observed: Observed }[]
+  readonly views: readonly {
+    readonly view: RelayView
+    readonly revision: string
+    readonly observed: Observed
+    readonly attempts?: Attempts | undefined
+    /** Addresses that nobody named and that the rules would let relay. */
+    readonly admitted?: readonly string[]
+  }[]
+  readonly seen?: Seen
   /** Objects that could not be read: what is wrong. */
   readonly mistaken: ReadonlyMap<string, string>
   readonly controllerName: string
@@ -66,30 +77,40 @@ const readyOf = (manifest: AnyManifest, needed: readonly Statement[]): Statement
   return statement(manifest, lacking ? { ...lacking, type: 'Ready' } : { type: 'Ready', status: 'True', reason: 'Ready', message: inForce })
 }
 
-const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, leaving }: StatusInput): Status['status'] => {
+const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, leaving, seen = nothingSeen }: StatusInput): Status['status'] => {
   const drained = [leaving?.get(keyOf(relay)) ?? []].flat().map((one) => statement(relay, one))
   const key = keyOf(relay)
   const found = views.find(({ view }) => keyOf(view.relay) === key)
   const accepted = acceptedOf(relay, about.filter(({ section, status }) => section === undefined || status === 'False'))
   if (!found) return { conditions: [accepted, ...drained, readyOf(relay, [...drained, accepted])] }
-  const { view, revision, observed } = found
-  const fleet = judgeFleet(view, revision, observed).map((one) => statement(relay, one))
+  const { view, revision, observed, attempts, admitted = [] } = found
+  const strangers = relay.spec.replicas === 0 ? [] : [openRelayProbe(view, { attempts, admitted, seen })]
+  const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, one))
   return {
     conditions: [accepted, ...fleet, ...drained, readyOf(relay, [...drained, accepted, ...fleet])],
     replicas: observed.pods.length,
     selector: Object.entries(selectorOf(relay, 'relay')).map(([label, value]) => `${label}=${value}`).join(','),
     revision,
     addresses: observed.addresses,
-    listeners: view.listeners.map(({ name }) => ({
-      name,
-      attachedSenders: view.senders.filter(({ listeners }) => listeners.includes(name)).length,
-      attachedDomains: view.domains.filter(({ listeners }) => listeners.includes(name)).length,
-      conditions: listenerConditions(relay, about.filter(({ section }) => section === name)),
+    listeners: view.listeners.map((listener) => ({
+      name: listener.name,
+      attachedSenders: view.senders.filter(({ listeners }) => listeners.includes(listener.name)).length,
+      attachedDomains: view.domains.filter(({ listeners }) => listeners.includes(listener.name)).length,
+      closedFor: closedFor(view, listener, seen),
+      hiddenFor: hiddenFor(relay, listener, seen),
+      conditions: listenerConditions(relay, about.filter(({ section }) => section === listener.name), observed),
     })),
   }
 }
 
-const listenerConditions = (relay: MailRelay, about: readonly Condition[]): Statement[] => [acceptedOf(relay, about), ...othersOf(relay, about)]
+const listenerConditions = (relay: MailRelay, about: readonly Condition[], { pods }: Observed): Statement[] => {
+  const wasAsked = pods.some(({ clients }) => clients !== undefined)
+  const others = othersOf(relay, about).map((one) => (one.type === 'SourceAddressPreserved' && one.status === 'True' && !wasAsked ? { ...one, ...notObserved } : one))
+  return [acceptedOf(relay, about), ...others]
+}
+
+/** What is declared would do; who really came is not known yet. */
+const notObserved = { status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet with which addresses clients come' } as const
 
 const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
 

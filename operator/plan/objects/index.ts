@@ -10,7 +10,7 @@ import { serviceOf } from './service.ts'
 import { snapshotSecrets } from './snapshot-secrets.ts'
 
 export { managedBy, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
-export { httpPort } from './deployment.ts'
+export { httpPort, portName } from './deployment.ts'
 export { configOf, queueCertificateNames, queueLoginName, serversOf, withItsClaims } from './queue.ts'
 export { configHash, loginAt, loginsIn, runningConfig, type QueueLogin } from './queue-config.ts'
 

@@ -2,7 +2,7 @@
 import { coversDomain, type MailDomain, type MailRelay } from '../../../crds/index.ts'
 import { normalDomain } from '../../../relay/snapshot/index.ts'
 import type { Check, Violation } from '../condition.ts'
-import { titleOf } from '../input.ts'
+import { refOf, titleOf } from '../input.ts'
 import { brokenNames, normalPattern, normalPatterns } from '../names.ts'
 import type { World } from '../world.ts'
 import { hostFault } from './hosts.ts'
@@ -74,7 +74,7 @@ const noListenerAdmitsIt: Check<SeenAttachment> = (seen) => {
   const { domain, relay, world } = seen
   if (listenersForDomain(seen).length > 0) return undefined
   const outside = domain.metadata.namespace === relay.metadata.namespace ? '' : `; for other namespaces allowedDomains needs both namespaces and names${world.aboutLabels(domain.metadata.namespace)}`
-  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} admits domain ${domain.spec.domain} of namespace ${domain.metadata.namespace}${outside}` }
+  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} admits domain ${domain.spec.domain} of namespace ${domain.metadata.namespace}${outside}`, by: refOf(relay) }
 }
 
 export const refuseDomainOnRelay: readonly Check<SeenAttachment>[] = [
@@ -96,7 +96,7 @@ export const listenersForDomain = ({ domain, relay, world }: SeenAttachment): st
 
 /** Of several that claim one domain: the holder, else the oldest, else the first by name. The others are told who. */
 export const domainIsHeldByAnother = (domain: MailDomain, holder: MailDomain): Violation | undefined =>
-  domain === holder ? undefined : { reason: 'DomainConflict', message: `${titleOf(holder)} holds ${domain.spec.domain}`, path: ['spec', 'domain'] }
+  domain === holder ? undefined : { reason: 'DomainConflict', message: `${titleOf(holder)} holds ${domain.spec.domain}`, path: ['spec', 'domain'], by: refOf(holder) }
 
 /** Whether any name in the patterns is broken. */
 export const patternIsNoName = (patterns: readonly string[] | undefined, path: readonly PropertyKey[]): Violation | undefined => {

@@ -58,7 +58,7 @@ type SeenOnRelay = SeenPolicy & { readonly relay: string; readonly relayNamespac
 const allowedFromAnotherNamespace: Check<SeenOnRelay> = ({ policy, relay, relayNamespace }) => {
   const index = policy.metadata.namespace === relayNamespace ? -1 : policy.spec.rules.findIndex(({ action, match }) => action === 'Allow' && match.sources !== undefined)
   if (index < 0) return undefined
-  return { reason: 'AllowNotPermitted', message: `rule ${policy.spec.rules[index]!.name}: only a policy in namespace ${relayNamespace} may let addresses use MailRelay ${relay}`, path: ['spec', 'rules', index, 'match', 'sources'] }
+  return { reason: 'AllowNotPermitted', message: `rule ${policy.spec.rules[index]!.name}: only a policy in namespace ${relayNamespace} may let addresses use MailRelay ${relay}`, path: ['spec', 'rules', index, 'match', 'sources'], by: { kind: 'MailRelay', namespace: relayNamespace, name: relay.slice(relayNamespace.length + 1) } }
 }
 
 const togetherTheyMakeTheWorld: Check<SeenOnRelay> = ({ policy, relay, allowedBefore }) => {

@@ -1,7 +1,7 @@
 // What keeps a MailSender from a MailRelay, and which addresses and listeners it gets.
 import { coversAddress, coversDomain, partsOf, type ListenerSpec, type MailDomain, type MailRelay, type MailSender } from '../../../crds/index.ts'
 import type { Check } from '../condition.ts'
-import { keyOf, titleOf } from '../input.ts'
+import { keyOf, refOf, titleOf } from '../input.ts'
 import { didYouMean } from '../../near-miss.ts'
 import { normalPattern, normalPatterns } from '../names.ts'
 import { authOf, takesCredentialOf } from '../snapshot/listener-auth.ts'
@@ -22,7 +22,7 @@ const addressIsNoPattern: Check<SeenSender> = ({ sender }) => patternIsNoName(se
 const noListenerTakesIt: Check<SeenSender> = (seen) => {
   const { sender, relay, world } = seen
   if (admittingListeners(seen).length > 0) return undefined
-  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, relay.metadata.namespace, world)}`, path: ['spec', 'relayRef'] }
+  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, relay.metadata.namespace, world)}`, path: ['spec', 'relayRef'], by: refOf(relay) }
 }
 
 const noListenerTakesItsCredential: Check<SeenSender> = (seen) => {
@@ -40,7 +40,7 @@ const addressIsNotAllowed: Check<SeenSender> = (seen) => {
   const best = usableListeners(seen).map((listener) => from.filter((pattern) => !mayUse(pattern, listener, seen))).sort((a, b) => a.length - b.length)[0]
   if (best === undefined || best.length === 0) return undefined
   const index = from.indexOf(best[0]!)
-  return { reason: 'FromNotAllowed', message: `${best.join(', ')}: ${whyNot(best[0]!, seen)} on ${titleOf(relay)}`, path: ['spec', 'from', index] }
+  return { reason: 'FromNotAllowed', message: `${best.join(', ')}: ${whyNot(best[0]!, seen)} on ${titleOf(relay)}`, path: ['spec', 'from', index], by: refOf(seen.lenders.get(partsOf(normalPattern(best[0]!) ?? best[0]!).domain)?.domain ?? relay) }
 }
 
 const thereIsNoAddress: Check<SeenSender> = (seen) => {

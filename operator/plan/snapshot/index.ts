@@ -7,6 +7,7 @@ import type { World } from '../world.ts'
 import { certificatesOf } from './certificates.ts'
 import { domainsOf } from './domains.ts'
 import { listenersOf } from './listeners.ts'
+import { nodeAddressesOf } from './node-addresses.ts'
 import { policiesOf } from './policies.ts'
 import { present } from './present.ts'
 import { routesOf } from './routes.ts'
@@ -19,8 +20,8 @@ export const snapshotOf = (view: RelayView, world: World): SnapshotInput => {
   const tokens = tokensOf(view, world)
   return {
     version: 1,
-    relay: { ...relayOf(view.relay, world), ...present({ tokens }) },
-    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name)), tokens !== undefined),
+    relay: { ...relayOf(view.relay, world), nodeAddresses: nodeAddressesOf(view, world.input.seen), ...present({ tokens }) },
+    listeners: listenersOf(view, new Set(certificates.map(({ name }) => name)), tokens !== undefined, world.input.seen),
     senders: sendersOf(view, world),
     domains: domainsOf(view, world),
     policies: policiesOf(view, world),

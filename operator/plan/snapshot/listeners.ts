@@ -4,13 +4,14 @@ import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { titleOf } from '../input.ts'
 import type { RelayView } from '../judge.ts'
 import { normalPatterns } from '../names.ts'
-import { addressIsRewritten } from '../source-address.ts'
+import { addressCounts } from '../source-address.ts'
+import { closedFor, nothingSeen, type Seen } from '../trust.ts'
 import { certificateNameOf } from './certificates.ts'
 import { offeredAuth } from './listener-auth.ts'
 import { bindPortOf } from './ports.ts'
 import { present } from './present.ts'
 
-export const listenersOf = (view: RelayView, known: ReadonlySet<string>, takesTokens: boolean): SnapshotInput['listeners'] =>
+export const listenersOf = (view: RelayView, known: ReadonlySet<string>, takesTokens: boolean, seen: Seen = nothingSeen): SnapshotInput['listeners'] =>
   view.listeners.map((listener) => {
     const certificate = certificateNameOf(view, listener)
     return {
@@ -21,7 +22,8 @@ export const listenersOf = (view: RelayView, known: ReadonlySet<string>, takesTo
       bindPort: bindPortOf(listener.port),
       auth: offeredAuth(listener, takesTokens),
       foreignDomains: normalPatterns(listener.allowedSenders.foreignDomains),
-      sourceAddressPreserved: !addressIsRewritten(view.relay, listener),
+      sourceAddressPreserved: addressCounts(view.relay, listener, seen),
+      relayingClosed: closedFor(view, listener, seen) !== undefined,
       bareNewlines: listener.bareNewlines,
       limits: limitsOf(listener.limits),
       ...(known.has(certificate) && { tls: { certificate, ...present({ minVersion: listener.tls?.minVersion }) } }),

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { documentsOf, gather } from './gather/internal.ts'
+import { Memory } from './memory.ts'
+import { nothingMade, nothingSeen, plan, type Observed, type Seen } from './plan/index.ts'
+
+const manifest = JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { hostname: 'mx.example' } })
+const { view } = plan({ declared: gather(documentsOf('given.yaml', manifest).documents).declared, made: nothingMade, clusterDomain: 'cluster.local' }).snapshots[0]!
+const answer = (change: Partial<Observed['pods'][number]>): Observed => ({ pods: [{ name: 'a', ready: true, revision: 'r', ...change }], queueNodes: [], addresses: [] })
+const seen: Seen = { ...nothingSeen, nodeAddresses: ['10.84.0.0/31', '10.0.0.2'] }
+
+test('a client with the address of a node is news once, for its 1 listener', () => {
+  const memory = new Memory()
+  const observed = answer({ clients: { mx: ['10.84.3.3', '10.84.0.1'], submission: ['10.84.3.3'] } })
+  assert.deepEqual(memory.noteClients(view, 'r', observed, seen), [{ relay: 'mail/main', listener: 'mx', address: '10.84.0.1' }])
+  assert.deepEqual(Object.keys(memory.hidden('mail/main')), ['mx'])
+  assert.deepEqual(memory.noteClients(view, 'r', observed, { ...seen, relays: { 'mail/main': { hidden: memory.hidden('mail/main'), strangers: {} } } }), [])
+})
+
+test('0 clients count of a pod that runs another snapshot, where no node has the address, and where a test believes all', () => {
+  const memory = new Memory()
+  const observed = answer({ clients: { mx: ['10.84.0.1'] } })
+  assert.deepEqual([memory.noteClients(view, 'newer', observed, seen), memory.noteClients(view, 'r', observed, nothingSeen), memory.noteClients(view, 'r', observed, { ...seen, believeAll: true })], [[], [], []])
+})
+
+test('a router is news once, is known of all relays, and goes with the last of 2 relays that had it', () => {
+  const memory = new Memory()
+  const routed = answer({ gateways: ['10.84.0.1'] })
+  assert.deepEqual([memory.noteGateways('mail/a', routed), memory.noteGateways('mail/a', routed), memory.noteGateways('mail/b', routed)], [true, false, true])
+  assert.deepEqual(memory.gateways(), ['10.84.0.1'])
+  memory.keep(new Set(['mail/b']))
+  assert.deepEqual([memory.gateways(), memory.knows('mail/a')], [['10.84.0.1'], false])
+})

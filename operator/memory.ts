@@ -1,0 +1,59 @@
+// What relay pods said that bears on whom a relay may trust: their routers, and clients that came with the address of a node. Kept while this process lives; the status keeps what must outlive it.
+import { holds, parseAddress, parsePrefix, type Prefix } from '../relay/snapshot/index.ts'
+import { addressMark, hiddenFor, keyOf, type Observed, type RelayView, type Seen, type SeenAtRelay } from './plan/index.ts'
+
+type Known = { readonly gateways: Set<string>; hidden: Record<string, string> }
+export type NodeSeen = { readonly relay: string; readonly listener: string; readonly address: string }
+
+export class Memory {
+  readonly #relays = new Map<string, Known>()
+
+  knows(relay: string): boolean {
+    return this.#relays.has(relay)
+  }
+  keep(relays: ReadonlySet<string>): void {
+    for (const relay of this.#relays.keys()) if (!relays.has(relay)) this.#relays.delete(relay)
+  }
+
+  /** Of all relays: where pods of one have a router, those of another may too. */
+  gateways(): string[] {
+    return [...new Set([...this.#relays.values()].flatMap(({ gateways }) => [...gateways]))]
+  }
+  hidden(relay: string): SeenAtRelay['hidden'] {
+    return this.#relays.get(relay)?.hidden ?? {}
+  }
+
+  /** Whether there is a router that was not known. */
+  noteGateways(relay: string, { pods }: Observed): boolean {
+    const known = this.#of(relay)
+    const before = known.gateways.size
+    for (const { gateways = [] } of pods) for (const gateway of gateways) known.gateways.add(gateway)
+    return known.gateways.size > before
+  }
+
+  /** Listeners at which a node's address was seen now and not before. Only pods that run this snapshot count: they forget when addresses are believed anew. */
+  noteClients({ relay, listeners }: RelayView, revision: string, { pods }: Observed, seen: Seen): NodeSeen[] {
+    const key = keyOf(relay)
+    const known = this.#of(key)
+    const nodes = seen.nodeAddresses.flatMap((text) => parsePrefix(text) ?? [])
+    const current = pods.filter((pod) => pod.revision === revision)
+    return listeners.flatMap((listener) => {
+      if (seen.believeAll === true || hiddenFor(relay, listener, seen) !== undefined) return []
+      const address = current.flatMap(({ clients }) => clients?.[listener.name] ?? []).find((client) => isOneOf(nodes, client))
+      if (address === undefined) return []
+      known.hidden = { ...known.hidden, [listener.name]: addressMark(relay, listener) }
+      return [{ relay: key, listener: listener.name, address }]
+    })
+  }
+
+  #of(relay: string): Known {
+    const known = this.#relays.get(relay) ?? { gateways: new Set<string>(), hidden: {} }
+    this.#relays.set(relay, known)
+    return known
+  }
+}
+
+const isOneOf = (prefixes: readonly Prefix[], text: string): boolean => {
+  const address = parseAddress(text)
+  return address !== undefined && prefixes.some((prefix) => holds(prefix, address))
+}

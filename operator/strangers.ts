@@ -1,0 +1,54 @@
+// Between the reconcile loop and the probe: what is known of strangers when a plan is made, and whom to try next once it is applied.
+import type { MailRelay } from '../crds/index.ts'
+import { nodeAddresses } from './gather/index.ts'
+import type { Memory } from './memory.ts'
+import { observe } from './observe.ts'
+import { closedFor, keyOf, trustMark, type Observed, type RelayView, type Seen } from './plan/index.ts'
+import { waysTo, type Prober, type Target } from './probe/index.ts'
+import { made, nodes, pods, type Watched } from './watched.ts'
+
+export type StrangerParts = {
+  readonly watched: Watched
+  readonly memory: Memory
+  readonly prober: Prober
+  /** For tests only. */
+  readonly believeAll?: boolean
+}
+
+/** A process that has just begun asks the pods first: what they know of their routers must not be missing from its first plan. */
+export const seenNow = async (relays: readonly MailRelay[], { watched, memory, prober, believeAll }: StrangerParts): Promise<Seen> => {
+  for (const relay of relays) if (!memory.knows(keyOf(relay))) memory.noteGateways(keyOf(relay), await observe({ relay }, watched))
+  memory.keep(new Set(relays.map(keyOf)))
+  return {
+    relays: Object.fromEntries(relays.map((relay) => [keyOf(relay), { hidden: memory.hidden(keyOf(relay)), strangers: prober.strangers(keyOf(relay)) }])),
+    nodeAddresses: [...nodeAddresses(watched.all(nodes), watched.all(pods)), ...memory.gateways()],
+    ...(believeAll === true && { believeAll }),
+  }
+}
+
+type Recorded = { readonly listeners?: readonly { readonly name: string; readonly closedFor?: string }[] }
+
+/** A listener is to be closed, and the status does not say so yet: it must, before it is done, so that nobody who comes after us opens it. */
+export const closesAnew = (view: RelayView, seen: Seen): boolean => {
+  const { listeners = [] } = (view.relay.status ?? {}) as Recorded
+  return view.listeners.some((listener) => closedFor(view, listener, seen) !== undefined && listeners.find(({ name }) => name === listener.name)?.closedFor === undefined)
+}
+
+export type Fleet = { readonly view: RelayView; readonly revision: string; readonly observed: Observed }
+
+/** Whom a stranger is to try: a relay whose pods, all that are ready, run this revision. */
+export const targetOf = ({ view, revision, observed }: Fleet, watched: Watched): Target => {
+  const { relay, listeners, domains } = view
+  const ready = observed.pods.filter((pod) => pod.ready)
+  const service = watched.get(made.service, keyOf(relay))
+  const taken = async () => new Set((await observe(view, watched)).pods.flatMap(({ invalid = [] }) => invalid))
+  return {
+    relay: keyOf(relay),
+    revision,
+    marks: Object.fromEntries(listeners.map((listener) => [listener.name, trustMark(view, listener)])),
+    how:
+      ready.length === 0 || ready.some((pod) => pod.revision !== revision)
+        ? undefined
+        : { ways: waysTo(relay, listeners, service, observed.pods), own: domains.find(({ domain }) => domain.spec.inbound !== undefined)?.domain.spec.domain ?? relay.spec.hostname, taken },
+  }
+}
