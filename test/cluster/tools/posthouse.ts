@@ -15,16 +15,16 @@ const root = join(import.meta.dirname, '../../..')
 
 export const helm = async ({ kubeconfig }: Joined, ...args: string[]): Promise<string> => (await runChild(programPath('helm'), ['--kubeconfig', kubeconfig, ...args], { forMs: 300_000 })).stdout
 
-/** `helm install`, and it is gone with all it made at the end of the story. */
-export const install = async (cluster: Joined, ctx: Ctx): Promise<void> => {
+/** `helm install`, with further flags where a story wants them, and it is gone with all it made at the end of the story. */
+export const install = async (cluster: Joined, ctx: Ctx, ...more: string[]): Promise<void> => {
   const [repository, tag] = cluster.images.posthouse.split(/:(?=[^/]*$)/) as [string, string]
   const images = [`image.repository=${repository}`, `image.tag=${tag}`, `nats.image=${cluster.images.nats}`]
-  await helm(cluster, 'upgrade', '--install', 'posthouse', join(root, 'charts/posthouse'), '--namespace', operatorNamespace, '--create-namespace', '--set', images.join(','), '--wait', '--timeout', '3m')
+  await helm(cluster, 'upgrade', '--install', 'posthouse', join(root, 'charts/posthouse'), '--namespace', operatorNamespace, '--create-namespace', '--set', images.join(','), ...more, '--wait', '--timeout', '3m')
   ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait'))
 }
 
 /** Where our own cluster has no storage of its own: volumes of the class `test-local`, in the folder of the run. */
-const giveVolumes = async ({ own, kubectl }: Joined, name: string, count: number): Promise<void> => {
+export const giveVolumes = async ({ own, kubectl }: Joined, name: string, count: number): Promise<void> => {
   if (!own) return
   const paths = Array.from({ length: count }, (_, n) => join(own.folder, 'volumes', `${name}-${n}`))
   for (const path of paths) mkdirSync(path, { recursive: true, mode: 0o777 })
