@@ -25,6 +25,7 @@ export class SmallRelay {
     await giveVolumes(this.cluster, this.namespace, 1)
     await kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: this.namespace } })
     ctx.cleanup(async () => {
+      await kubectl.may('annotate', 'mailrelay', '--all', '--namespace', this.namespace, '--overwrite', 'posthouse.dev/discard-queue=true')
       await kubectl.may('delete', 'pods', '--all', '--namespace', this.namespace, '--grace-period=1')
       await kubectl.may('delete', 'namespace', this.namespace)
     })
