@@ -103,7 +103,10 @@ const gauge = ({ metrics, leads, queue, watched }: State): void => {
   metrics.leader.set(leads ? 1 : 0)
   metrics.workQueue.set(queue?.depth() ?? 0)
   metrics.missedEvents.reset()
-  for (const [resource, count] of watched?.foundByList() ?? []) metrics.missedEvents.inc({ resource }, count)
+  for (const [resource, count] of watched?.foundByList() ?? []) {
+    metrics.missedEvents.inc({ resource }, count)
+    for (const why of ['ended', 'expired', 'failed']) metrics.watchRestarts.inc({ resource, why }, 0) // there from the start, so that the first one is seen as a step
+  }
 }
 
 const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Promise<void> } => {

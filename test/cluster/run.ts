@@ -52,7 +52,7 @@ const onApiServer = (): Promise<number> =>
 const everything = positionals.length === 0 && flags.list !== true && flags.up !== true && flags.help !== true && flags.json !== true
 if (everything && clusterLacks().length === 0) {
   if (!process.env.POSTHOUSE_KUBECONFIG) {
-    await build([...forCluster, 'kubeconform'], console.log)
+    await build([...forCluster, 'kubeconform', 'prometheus'], console.log)
     if ((await onApiServer()) !== 0) process.exit(1)
   }
 }
