@@ -45,6 +45,7 @@ export type RunningOperator = {
 }
 
 const gatherMs = 200 // a `kubectl apply` of many manifests is one change
+const newsMs = 1000 // what DNS says of many domains comes in one by one
 
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
@@ -126,7 +127,7 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   state.watched = watched
   const store = new SecretStore(kube, () => watched)
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
-  const records = new RecordWatch({ changed: () => queue.add('all'), ...(options.recordTimes && { times: options.recordTimes }) })
+  const records = new RecordWatch({ changed: () => queue.add('all', newsMs), ...(options.recordTimes && { times: options.recordTimes }) })
   const prober = new Prober({ every: options.probeEvery ?? '5m', now: Date.now, news: () => queue.add('all'), relayed: (relay, found) => say({ event: 'OPEN_RELAY', relay, ...found }) })
   const strangers = { prober, memory: new Memory(), ...(options.believeAll === true && { believeAll: true }) }
   const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }

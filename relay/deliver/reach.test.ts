@@ -3,6 +3,8 @@ import { describe, it } from 'node:test'
 import type { Route } from '../snapshot/index.ts'
 import type { Ended } from './attempt.ts'
 import type { Outcome } from './outcome.ts'
+import { bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { startSink } from '../../cli/standalone/sink.ts'
 import { Reach } from './reach.ts'
 
 const route = (name = 'partner', hold = false): Route => ({ namespace: 'mail', name, manifest: `DeliveryRoute mail/${name}`, hold, nextHops: [] }) as unknown as Route
@@ -54,5 +56,30 @@ describe('what a process knows of a route', () => {
     for (let n = 0; n < 3; n++) reach.note(routes[299]!, 'bad', failed())
     for (let n = 0; n < 64; n++) reach.note(routes[299]!, `s${n}`, n === 63 ? delivered : failed())
     assert.deepEqual(of(reach, routes[299]), ['reached'])
+  })
+})
+
+describe('what a deliverer tells of a route with a smarthost', () => {
+  it('nobody listens, 3 attempts: not reached, and where; then somebody does: reached', async () => {
+    const taken = await startSink({})
+    await taken.close()
+    const routes = [{ namespace: 'mail', name: 'partner', manifest: 'DeliveryRoute mail/partner', match: {}, nextHops: [{ kind: 'smarthost' as const, host: '127.0.0.1', port: taken.port }] }]
+    const deliverer = testDeliverer(testSnapshot({ routes }), { allowLoopback: true })
+    const attempt = () => deliverer.attempt(testDelivery({ bytes: testMessage.length }), bodyOf(testMessage), never())
+    try {
+      for (const expected of [0, 0, 1]) {
+        await attempt()
+        assert.equal(deliverer.reached().length, expected)
+      }
+      const [told] = deliverer.reached()
+      assert.deepEqual([told!.route, told!.reached], ['DeliveryRoute mail/partner', false])
+      assert.match(told!.why!, /127\.0\.0\.1/)
+      const sink = await startSink({ port: taken.port })
+      await attempt()
+      assert.deepEqual([deliverer.reached(), sink.count()], [[{ route: 'DeliveryRoute mail/partner', reached: true }], 1])
+      await sink.close()
+    } finally {
+      await deliverer.close()
+    }
   })
 })

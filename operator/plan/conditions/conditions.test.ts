@@ -59,6 +59,15 @@ describe('the status of what attaches', () => {
     assert.deepEqual([status.observedGeneration, status.binding, (status.relays as { namespace: string; name: string }[]).map(({ namespace, name }) => `${namespace}/${name}`)], [4, { name: 'app-smtp' }, ['mail/main']])
     assert.ok(status.conditions.every(({ observedGeneration }) => observedGeneration === 4))
   })
+  it('has the conditions of the API on each of the 5 kinds that attach', () => {
+    const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }], ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', action: 'Deny' }] }], ['DeliveryRoute', 'r', {}], ['RetrySchedule', 's', { attempts: ['1m'] }]]
+    const types = (name: string) => Object.keys(stateOf(given, name)).sort()
+    assert.deepEqual(types('d'), ['Accepted', 'Ready', 'RecordsPublished'])
+    assert.deepEqual(types('app'), ['Accepted', 'CredentialsReady', 'Ready'])
+    assert.deepEqual(types('p'), ['Accepted', 'Ready'])
+    assert.deepEqual(types('r'), ['Accepted', 'Reachable', 'Ready'])
+    assert.deepEqual(types('s'), ['Accepted', 'Ready'])
+  })
   it('of 2 that claim one domain is in force for the older and DomainConflict for the other, each naming the other', () => {
     const given: Given = [main(), ['MailDomain', 'a', { domain: 'd.example' }], ['MailDomain', 'b', { domain: 'd.example' }]]
     assert.deepEqual([stateOf(given, 'a').Ready, stateOf(given, 'b').Ready], ['True Ready', 'False DomainConflict'])
