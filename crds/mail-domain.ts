@@ -137,7 +137,7 @@ const status = z
     relays: relayStatuses.optional(),
     requiredRecords: dnsRecords.optional(),
   })
-  .describe('What the operator found. Conditions: Ready, RecordsPublished; per relay Accepted.')
+  .describe('What the operator found. Conditions: Ready, RecordsPublished; Contested where others claim the domain or its addresses in vain; per relay Accepted.')
 
 export const mailDomain = {
   kind: 'MailDomain',

@@ -207,7 +207,7 @@ const status = z
       'What is known about each listener.',
     ).optional(),
   })
-  .describe('What the operator found. Conditions: Ready, Accepted, Programmed, DurableAccept, OpenRelayProbe.')
+  .describe('What the operator found. Conditions: Ready, Accepted, Programmed, DurableAccept, OpenRelayProbe; Contested where others asked in vain to attach.')
 
 export const mailRelay = {
   kind: 'MailRelay',

@@ -51,7 +51,7 @@ export type Condition = {
   readonly object: ObjectRef
   readonly relay?: string
   readonly section?: string
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'SourceAddressPreserved' | 'CredentialsReady'
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'SourceAddressPreserved' | 'CredentialsReady' | 'Contested'
   readonly status: 'True' | 'False' | 'Unknown'
   readonly reason: Reason
   readonly message: string

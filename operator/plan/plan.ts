@@ -2,6 +2,7 @@
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Condition } from './condition.ts'
 import { credentialsOf } from './conditions/credentials.ts'
+import { contestsOf } from './conditions/contested.ts'
 import { fit, type Fitted } from './fit.ts'
 import { keyOf, refOf, titleOf, type Input, type Need } from './input.ts'
 import { judge, type RelayView } from './judge.ts'
@@ -25,7 +26,7 @@ export const plan = (input: Input): Plan => {
   const fitted = views.map((view) => ({ relay: keyOf(view.relay), view, ...fit(snapshotOf(view, world), view) }))
   return {
     snapshots: fitted.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
-    conditions: fitted.reduce(withTooBig, [...conditions, ...views.flatMap((view) => credentialsOf(view, world))]),
+    conditions: fitted.reduce(withTooBig, [...conditions, ...views.flatMap((view) => credentialsOf(view, world)), ...contestsOf(conditions)]),
     needs: needsOf(views, world),
     records: recordsOf(views, world),
   }

@@ -86,6 +86,15 @@ describe('the status of what attaches', () => {
       ['Accepted False TargetNotFound', 'Enforced False TargetNotFound'],
     ])
   })
+  it('names both sides: the holder of a domain and the MailRelay are Contested, each by who was refused, and Ready all the same', () => {
+    const given: Given = [main(), ['MailDomain', 'a', { domain: 'd.example', allowedSenders: { from: ['orders@d.example'] } }], ['MailDomain', 'b', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['boss@d.example'] }]]
+    const contested = (name: string) => statuses(given).find(({ object }) => object.name === name)!.status.conditions.filter(({ type }) => type === 'Contested').map(({ status, reason, message }) => [status, reason, message])
+    assert.deepEqual(contested('a'), [['True', 'DomainConflict', 'MailDomain mail/b is refused: MailDomain mail/a holds d.example; MailSender mail/app is refused: boss@d.example: MailDomain mail/a lends only orders@d.example on MailRelay mail/main']])
+    assert.deepEqual([stateOf(given, 'a').Ready, contested('b'), contested('main')], ['True Ready', [], []])
+    const closed: Given = [main({ listeners: [{ name: 'mx', protocol: 'SMTP', port: 25 }] }), ['MailDomain', 'a', { domain: 'd.example' }], ...Array.from({ length: 12 }, (_, n): Given[number] => ['MailSender', `app${n}`, { relayRef: { name: 'main' } }])]
+    const { reason, message } = statuses(closed)[0]!.status.conditions.find(({ type }) => type === 'Contested')!
+    assert.deepEqual([reason, message.match(/is refused/g)?.length, message.endsWith('; and 2 more'), stateOf(closed, 'main').Ready], ['NotAdmitted', 10, true, 'True Ready'])
+  })
   it('whose reference dangles without harm is Ready, and says so in ResolvedRefs', () => {
     assert.deepEqual(stateOf([main(), ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { senders: ['gone'] }, action: 'Deny' }] }]], 'p'), { Accepted: 'True Accepted', ResolvedRefs: 'False SenderNotFound', Ready: 'True Ready' })
   })

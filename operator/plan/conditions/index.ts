@@ -87,7 +87,7 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
   const strangers = relay.spec.replicas === 0 ? [] : [openRelayProbe(view, { attempts, admitted, seen })]
   const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, one))
   return {
-    conditions: [accepted, ...fleet, ...drained, readyOf(relay, [...drained, accepted, ...fleet])],
+    conditions: [accepted, ...fleet, ...drained, ...othersOf(relay, about.filter(({ type }) => type === 'Contested')), readyOf(relay, [...drained, accepted, ...fleet])],
     replicas: observed.pods.length,
     selector: Object.entries(selectorOf(relay, 'relay')).map(([label, value]) => `${label}=${value}`).join(','),
     revision,

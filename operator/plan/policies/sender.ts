@@ -40,7 +40,7 @@ const addressIsNotAllowed: Check<SeenSender> = (seen) => {
   const best = usableListeners(seen).map((listener) => from.filter((pattern) => !mayUse(pattern, listener, seen))).sort((a, b) => a.length - b.length)[0]
   if (best === undefined || best.length === 0) return undefined
   const index = from.indexOf(best[0]!)
-  return { reason: 'FromNotAllowed', message: `${best.join(', ')}: ${whyNot(best[0]!, seen)} on ${titleOf(relay)}`, path: ['spec', 'from', index], by: refOf(seen.lenders.get(partsOf(normalPattern(best[0]!) ?? best[0]!).domain)?.domain ?? relay) }
+  return { reason: 'FromNotAllowed', message: `${best.join(', ')}: ${whyNot(best[0]!, seen)} on ${titleOf(relay)}`, path: ['spec', 'from', index], by: refOf(lenderOf(best[0]!, seen)?.domain ?? relay) }
 }
 
 const thereIsNoAddress: Check<SeenSender> = (seen) => {
@@ -89,9 +89,12 @@ const mayUse = (pattern: string, listener: ListenerSpec, { sender, lenders, worl
 const admitsSender = (domain: MailDomain, sender: MailSender, world: World): boolean =>
   world.admits(domain.spec.allowedSenders.namespaces, domain.metadata.namespace, sender.metadata.namespace)
 
-const whyNot = (pattern: string, { sender, lenders, world }: SeenSender): string => {
+const lenderOf = (pattern: string, { lenders }: SeenSender): Lender | undefined => lenders.get(partsOf(normalPattern(pattern) ?? pattern).domain)
+
+const whyNot = (pattern: string, seen: SeenSender): string => {
+  const { sender, lenders, world } = seen
   const wanted = partsOf(normalPattern(pattern) ?? pattern)
-  const lender = lenders.get(wanted.domain)
+  const lender = lenderOf(pattern, seen)
   if (lender === undefined) {
     const hint = didYouMean(wanted.domain, [...lenders].filter(([, { domain }]) => domain.metadata.namespace === sender.metadata.namespace).map(([name]) => name))
     return `no MailDomain for ${wanted.domain}${hint === undefined ? '' : ` (${hint})`} is accepted, and no foreignDomains names it`
