@@ -19,6 +19,13 @@ test('a new credential is whole: 7 keys, and a URI with user name, password, hos
   assert.deepEqual(from(data, undefined, later(1000)).data, data, 'kept as it is')
 })
 
+test('ca.crt is that of the listener’s own certificate where it has one, and missing where its Secret names none: 2 kinds of Secret', () => {
+  for (const [trust, expected] of [[{ ca: 'theirs' }, 'theirs'], [{}, undefined]] as const) {
+    assert.equal(credentialFrom({}, { ...need(), trust }, at, authority, now).data['ca.crt'], expected)
+    assert.equal(bindingFrom({ ...at, kind: 'binding', audience: 'a', trust }, at, authority)['ca.crt'], expected)
+  }
+})
+
 test('another value of the annotation makes another password, and the one before is right for 24 hours', () => {
   const first = from({})
   const second = from(first.data, '1')

@@ -1,11 +1,11 @@
 // What has to be made before the snapshot is whole: certificates, credentials, DKIM keys. Pure.
 import { secondsOf } from '../../crds/index.ts'
 import { normalDomain } from '../../relay/snapshot/index.ts'
+import { entranceOf } from './entrance.ts'
 import { keyOf, type Need } from './input.ts'
 import type { RelayView } from './judge.ts'
 import { needsOwnCertificate } from './snapshot/certificates.ts'
 import { serviceNamesOf } from './snapshot/index.ts'
-import { bindPortOf } from './snapshot/ports.ts'
 import { present } from './snapshot/present.ts'
 import { audienceOf } from './snapshot/tokens.ts'
 import type { World } from './world.ts'
@@ -19,16 +19,17 @@ export const needsOf = (views: readonly RelayView[], world: World): Need[] => {
 const certificate = (view: RelayView, { input }: World): Need[] =>
   needsOwnCertificate(view) ? [{ kind: 'certificate', relay: keyOf(view.relay), names: [view.relay.spec.hostname, ...serviceNamesOf(view.relay, input.clusterDomain)] }] : []
 
-const credentials = ({ relay, listeners, senders }: RelayView, { input }: World): Need[] =>
-  senders.flatMap(({ sender, listeners: usable }): Need[] => {
-    const listener = listeners.find(({ name }) => usable.includes(name))
-    if (listener === undefined) return []
-    const { port, protocol } = listener
+const credentials = ({ relay, listeners, senders }: RelayView, world: World): Need[] => {
+  const entrances = listeners.map((listener) => [listener.name, entranceOf(relay, listener, world)] as const)
+  return senders.flatMap(({ sender, listeners: usable }): Need[] => {
+    const [, entrance] = entrances.find(([name]) => usable.includes(name)) ?? []
+    if (entrance === undefined) return []
     const { metadata: { namespace, name, annotations }, spec: { identity } } = sender
-    const common = { sender: keyOf(sender), relay: keyOf(relay), host: serviceNamesOf(relay, input.clusterDomain)[0]!, port, bindPort: bindPortOf(port), implicitTls: protocol === 'Submissions' }
+    const common = { sender: keyOf(sender), relay: keyOf(relay), ...entrance }
     if (identity.serviceAccountName !== undefined) return [{ ...common, kind: 'binding', audience: audienceOf(relay) }]
     return identity.generated === undefined ? [] : [{ ...common, kind: 'credential', username: `${namespace}.${name}`, ...present({ rotation: annotations[rotateAnnotation] }) }]
   })
+}
 
 /** On a MailSender: any value that it did not have before makes a new password. */
 export const rotateAnnotation = 'posthouse.dev/rotate-credentials'

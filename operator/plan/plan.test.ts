@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { parseSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
+import { certificateFor, newAuthority } from '../make/index.ts'
 import { nothingMade, plan, reasons, waitingFields, type Condition, type Declared, type Input, type Made } from './index.ts'
 import { bindPortOf, fit, refuseDomain, refuseDomainOnRelay, refuseListener, refusePolicy, refusePolicyOnRelay, refuseRelay, refuseRoute, refuseSender, refuseTarget } from './internal.ts'
 
@@ -195,6 +196,20 @@ test('who brings tokens needs a Secret without a password; an annotation asks fo
   const at = { sender: 'mail/app', relay: 'mail/main', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
   assert.deepEqual(needs(byAccount), [{ ...at, kind: 'binding', audience: 'posthouse.dev/mail/main' }])
   assert.deepEqual(needs(sender, { 'posthouse.dev/rotate-credentials': '2' }), [{ ...at, kind: 'credential', username: 'mail.app', rotation: '2' }])
+})
+
+test('a client connects to the 1st of 3 names that the listener’s certificate is for, and trusts the CA beside it', () => {
+  const authority = newAuthority(new Date())
+  const need = (names: readonly string[], more: object = {}) => {
+    const { certificate, key } = certificateFor(names, authority, new Date())
+    const relay: Given[number] = ['MailRelay', 'main', { hostname: 'mx.example', listeners: [submission({ tls: { secretRef: { name: 'own' } } })] }]
+    const [found] = planned([relay, ours, byAccount, ['Secret', 'own', { 'tls.crt': certificate, 'tls.key': key, ...more }]]).needs.filter(({ kind }) => kind === 'binding')
+    return found?.kind === 'binding' ? [found.host, found.trust] : []
+  }
+  assert.deepEqual(need(['mx.example', 'main.mail.svc'], { 'ca.crt': 'CA' }), ['main.mail.svc', { ca: 'CA' }])
+  assert.deepEqual(need(['mx.example', '*.mail.svc.cluster.local']), ['main.mail.svc.cluster.local', {}])
+  assert.deepEqual(need(['mx.example']), ['mx.example', {}])
+  assert.deepEqual(need(['other.example']), ['main.mail.svc', {}])
 })
 
 test('every reason of the table is given by a test here', () => {

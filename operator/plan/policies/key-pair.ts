@@ -10,6 +10,14 @@ export const pairFault = (certificate: string, key: string): string | undefined 
   }
 }
 
+export const isForName = (certificate: string, name: string): boolean => {
+  try {
+    return new X509Certificate(certificate).checkHost(name, { subject: 'never' }) !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** PKCS#8 PEM of a DKIM key; undefined where it is no private key of the algorithm, or an RSA key below 1024 bits (RFC 8301 3.2). */
 export const dkimKeyOf = (pem: string, algorithm: 'ed25519' | 'rsa'): string | undefined => {
   try {
