@@ -34,6 +34,16 @@ for (const example of ['quickstart', 'cluster']) {
   })
 }
 
+test('a sender with a ServiceAccount is 0 mistakes for check, 1 warning where there is no cluster to run in, and nobody in its snapshot', async (t) => {
+  const path = folder(t, { 'all.yaml': ['MailRelay|main|{hostname: mx.example}', 'MailDomain|ours|{domain: ours.example}', 'MailSender|app|{relayRef: {name: main}, identity: {serviceAccountName: app}}'].map((one) => one.split('|')).map(([kind, name, spec]) => `apiVersion: posthouse.dev/v1alpha1\nkind: ${kind}\nmetadata: {name: ${name}, namespace: mail}\nspec: ${spec}\n`).join('---\n') })
+  assert.deepEqual((await compile({ manifests: path, now: new Date() })).problems, [])
+  const { problems, snapshots } = await compile({ manifests: path, made: join(folder(t), 'made'), now: new Date() })
+  assert.deepEqual(problems.map(({ level, reason, line, object }) => [level, reason, line, object]), [['warning', 'KeysUnknown', 14, 'MailSender mail/app']])
+  assert.match(problems[0]!.message, /here is none: the sender cannot identify itself; use identity: \{generated: \{\}\} without a cluster$/)
+  const { relay, senders, listeners } = snapshots.get('mail/main')!
+  assert.deepEqual([relay.tokens, senders[0]!.auth, listeners[1]!.auth], [undefined, undefined, ['PLAIN', 'LOGIN']])
+})
+
 test('check makes nothing: no file appears anywhere beside the manifests', async (t) => {
   const path = folder(t, { 'relay.yaml': 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main, namespace: mail}\nspec: {hostname: mx.example}\n' })
   const before = existsSync(join(root, '.posthouse'))

@@ -114,6 +114,22 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     assert.deepEqual((await get(resources.secret, 'app-smtp'))!.data, before)
   })
 
+  it('makes another password for another value of the annotation, with the one before right for 24 hours; of a deleted Secret nothing is right', async () => {
+    const plain = async (): Promise<Record<string, string>> => Object.fromEntries(Object.entries(((await get(resources.secret, 'app-smtp'))?.data ?? {}) as Record<string, string>).map(([name, text]) => [name, Buffer.from(text, 'base64').toString()]))
+    const auth = async () => (await readSnapshotOf(kube, 'mail', 'main')).senders.find(({ name }) => name === 'app')!.auth!
+    const [first, firstAuth] = [await plain(), await auth()]
+    await kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailSender'), { namespace: 'mail', name: 'app' }), contentType: 'application/merge-patch+json', body: { metadata: { annotations: { 'posthouse.dev/rotate-credentials': '1' } } } })
+    await until('the password before in the snapshot', async () => (await auth()).previous?.hash === firstAuth.hash)
+    const second = await plain()
+    assert.notEqual(second.password, first.password)
+    assert.ok(second.uri!.includes(second.password!))
+    assert.ok(Math.abs(Date.parse((await auth()).previous!.until) - Date.now() - 24 * 3_600_000) < 60_000)
+    assert.match((await condition('MailSender', 'app', 'CredentialsReady'))!.message, /the password before is right until/)
+    await deleteObject(kube, resources.secret, (await get(resources.secret, 'app-smtp'))!)
+    await until('a Secret again', async () => ![undefined, second.password].includes((await plain()).password))
+    await until('1 password in the snapshot', async () => (await auth()).previous === undefined && (await auth()).hash !== firstAuth.hash)
+  })
+
   it('an invalid change to a MailRelay changes nothing that runs, and the condition says what is wrong', async () => {
     const before = (await get(resources.deployment, 'main'))!.spec
     await save('MailRelay', 'main', { hostname: 'mx.example', replicas: 5, retryScheduleName: 'gone' })
@@ -130,6 +146,8 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     await becomes('MailDomain', 'thief', 'Ready', 'DomainConflict')
     await becomes('MailSender', 'stranger', 'Ready', 'NotAdmitted', 'shop')
     assert.match((await condition('MailDomain', 'thief', 'Accepted'))!.message, /MailDomain mail\/browncow/)
+    const contested = async (kind: string, name: string) => (await condition(kind, name, 'Contested'))?.message ?? ''
+    await until('both sides to name them', async () => (await contested('MailDomain', 'browncow')).startsWith('MailDomain mail/thief is refused') && (await contested('MailRelay', 'main')).startsWith('MailSender shop/stranger is refused'))
     const events = async (namespace: string) => (await kube.call<{ items: { reason: string; regarding: { name: string } }[] }>({ path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events` })).items.map(({ reason, regarding }) => `${regarding.name} ${reason}`)
     await until('both Events', async () => (await events('mail')).includes('thief DomainConflict') && (await events('shop')).includes('stranger NotAdmitted'))
     assert.equal((await condition('MailDomain', 'browncow', 'Ready'))!.reason, 'Ready')
