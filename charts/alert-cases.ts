@@ -7,6 +7,7 @@ export type AlertCase = { readonly fires: World; readonly quiet: World; readonly
 const relay = 'relay="mail/main"'
 const of = (name: string, labels = ''): string => `posthouse_${name}{${relay}${labels === '' ? '' : `,${labels}`}}`
 const condition = (type: string, status: string): string => `posthouse_operator_relay_condition{${relay},condition="${type}",status="${status}"}`
+const probe = (status: string, reason: string): string => `posthouse_operator_relay_condition{${relay},condition="OpenRelayProbe",status="${status}",reason="${reason}"}`
 const pods = (state: string): string => `posthouse_operator_relay_pods{${relay},state="${state}"}`
 const deliveries = (state: string): string => of('queue_deliveries', `state="${state}"`)
 const attempts = (outcome: string): string => of('delivery_attempts_total', `outcome="${outcome}"`)
@@ -57,9 +58,14 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     quiet: { at: '2h', series: { [of('certificate_expiry_timestamp_seconds', 'certificate="secret:mail/mx-tls"')]: always(8 * 86_400) } },
   },
   PosthouseOpenRelay: {
+    labels: `${byRelay},reason="StrangerRelayed"`,
+    fires: { at: '2m', series: { [probe('False', 'StrangerRelayed')]: always(1) } },
+    quiet: { at: '2m', series: { [probe('False', '')]: always(0), [probe('False', 'ProbeFailed')]: always(1) } },
+  },
+  PosthouseProbeFailed: {
     labels: byRelay,
-    fires: { at: '2m', series: { [condition('OpenRelayProbe', 'False')]: always(1) } },
-    quiet: { at: '2m', series: { [condition('OpenRelayProbe', 'False')]: always(0), [condition('OpenRelayProbe', 'Unknown')]: always(1) } },
+    fires: { at: '20m', series: { [probe('False', 'ProbeFailed')]: always(1) } },
+    quiet: { at: '20m', series: { [probe('True', 'StrangersRefused')]: always(1), [probe('False', 'ProbeFailed')]: '1x10 _x300' } },
   },
   PosthouseQueueGrowing: {
     labels: byRelay,

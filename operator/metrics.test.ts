@@ -36,7 +36,7 @@ describe('what a run saw', () => {
     const metrics = createOperatorMetrics()
     measure(metrics, { views: [], statuses: [object('MailDomain', 'a', statement('Ready', 'True')), object('MailDomain', 'b', statement('Ready', 'True')), object('MailDomain', 'c', statement('Ready', 'False')), object('MailRelay', 'main', statement('Programmed', 'Unknown'))] })
     assert.deepEqual(await valuesOf(metrics, 'objects'), { 'MailDomain Ready True': 2, 'MailDomain Ready False': 1, 'MailRelay Programmed Unknown': 1 })
-    assert.deepEqual(await valuesOf(metrics, 'relay_condition'), { 'mail/main Programmed True': 0, 'mail/main Programmed False': 0, 'mail/main Programmed Unknown': 1 })
+    assert.deepEqual(await valuesOf(metrics, 'relay_condition'), { 'mail/main Programmed True ': 0, 'mail/main Programmed False ': 0, 'mail/main Programmed Unknown R': 1 })
   })
 
   it('is 3 pods wanted, 2 ready, 1 current, and 3 servers on 1 node; and nothing once the relay is gone', async () => {

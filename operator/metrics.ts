@@ -23,7 +23,7 @@ export const createOperatorMetrics = () => {
     watchRestarts: counter('watch_restarts_total', 'Watches begun anew, by resource and why the one before ended.', ['resource', 'why']),
     missedEvents: counter('missed_events_total', 'Changes that no watch had told and a list showed, by resource.', ['resource']),
     objects: gauge('objects', 'Objects of our kinds, by condition and its status.', ['kind', 'condition', 'status']),
-    relayCondition: gauge('relay_condition', '1 for the status that a condition of a MailRelay has, 0 for the others.', ['relay', 'condition', 'status']),
+    relayCondition: gauge('relay_condition', '1 for the status that a condition of a MailRelay has, with its reason, 0 for the others.', ['relay', 'condition', 'status', 'reason']),
     relayPods: gauge('relay_pods', 'Pods of a MailRelay, by state.', ['relay', 'state']),
     queueServers: gauge('queue_servers', 'NATS servers of a managed queue, by state.', ['relay', 'state']),
     queueNodes: gauge('queue_nodes', 'Nodes on which the ready NATS servers of a managed queue run.', ['relay']),
@@ -37,9 +37,9 @@ export type Seen = { readonly statuses: readonly Status[]; readonly views: reado
 export const measure = (metrics: OperatorMetrics, { statuses, views }: Seen): void => {
   for (const gauge of [metrics.objects, metrics.relayCondition, metrics.relayPods, metrics.queueServers, metrics.queueNodes]) gauge.reset()
   for (const { object, status } of statuses)
-    for (const { type, status: is } of status.conditions) {
+    for (const { type, status: is, reason } of status.conditions) {
       metrics.objects.inc({ kind: object.kind, condition: type, status: is })
-      if (object.kind === 'MailRelay') for (const one of ['True', 'False', 'Unknown']) metrics.relayCondition.set({ relay: `${object.namespace}/${object.name}`, condition: type, status: one }, one === is ? 1 : 0)
+      if (object.kind === 'MailRelay') for (const one of ['True', 'False', 'Unknown']) metrics.relayCondition.set({ relay: `${object.namespace}/${object.name}`, condition: type, status: one, reason: one === is ? reason : '' }, one === is ? 1 : 0)
     }
   for (const { view, revision, observed } of views) measureFleet(metrics, view, revision, observed)
 }

@@ -184,7 +184,7 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     const exceptional = ['posthouse_operator_missed_events_total', 'posthouse_operator_work_queue_depth', 'posthouse_operator_queue_nodes']
     const names = (await createOperatorMetrics().registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => name.startsWith('posthouse_') && !exceptional.includes(name))
     assert.deepEqual(names.filter((name) => !moved.has(name)), [])
-    assert.match(page, /^posthouse_operator_relay_condition\{relay="mail\/main",condition="Accepted",status="True"\} 1$/m)
+    assert.match(page, /^posthouse_operator_relay_condition\{relay="mail\/main",condition="Accepted",status="True",reason="[A-Za-z]+"\} 1$/m)
   })
 
   it('had no run of reconcile that failed for another reason than the API server being away', () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { Story } from '../../scenarios/story.ts'
 import { until } from '../../tools/until.ts'
+import { metricsOf, sumOf } from '../tools/pages.ts'
 import { applyExamples, install, kubectlPosthouse, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
 import { joinCluster } from '../tools/shared.ts'
 import { submit } from '../tools/submission.ts'
@@ -69,6 +70,15 @@ export const story: Story = {
     const probed = await kubectlPosthouse(cluster, 'probe', 'nosuch.invalid')
     assert.notEqual(probed.code, 0, probed.output)
     assert.match(probed.output, /nosuch\.invalid/)
+
+    ctx.step('what the pods tell Prometheus: 64 lanes served, 3 servers and 3 copies seen by each pod, one operator that leads and sees 3 pods ready')
+    const told = async (): Promise<number[]> => {
+      const [relays, operators] = await Promise.all([metricsOf(kubectl, 'mail', 'relay'), metricsOf(kubectl, operatorNamespace, 'operator')])
+      const [lanes, up, copies] = ['queue_lanes_owned{', 'queue_server_up{server="main-queue-', 'queue_replicas{state="current"'].map((begins) => sumOf(relays, `posthouse_${begins}`))
+      const [leaders, ready] = ['leader ', 'relay_pods{relay="mail/main",state="ready"'].map((begins) => sumOf(operators, `posthouse_operator_${begins}`.trim()))
+      return [lanes!, up!, copies!, leaders!, ready!]
+    }
+    await until('the figures', async () => (await told()).join() === '64,9,9,1,3', 120_000, 1000).catch(async () => assert.deepEqual(await told(), [64, 9, 9, 1, 3]))
 
     ctx.step('nothing of it was restarted on the way')
     const restarts = await kubectl('get', 'pods', '-n', 'mail', '-o', 'jsonpath={.items[*].status.containerStatuses[*].restartCount}')
