@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { alertCases, type World } from '../../charts/alert-cases.ts'
 import { alertRules, boards, queries, rulesFile } from '../../charts/monitoring.ts'
+import { startTestDns, type TestDns } from '../tools/dns-server.ts'
 import { startStandalone, type Standalone } from '../tools/relay-process.ts'
 import { startSink, type Sink } from '../tools/sink.ts'
 import { openSmtp, sendMail } from '../tools/smtp-client.ts'
@@ -71,11 +72,11 @@ const worldTest = (alert: string, name: string, { series, at }: World, exp_sampl
   },
 })
 
-const manifests = (port: number): string => `
+const manifests = (port: number, nameserver: string): string => `
 apiVersion: posthouse.dev/v1alpha1
 kind: MailRelay
 metadata: {name: main, namespace: mail}
-spec: {hostname: relay.example, queue: {managed: {replicas: 1, storage: {size: 1Gi}}}}
+spec: {hostname: relay.example, queue: {managed: {replicas: 1, storage: {size: 1Gi}}}, resolver: {nameservers: ["${nameserver}"]}}
 ---
 apiVersion: posthouse.dev/v1alpha1
 kind: MailDomain
@@ -85,7 +86,7 @@ spec: {domain: up.example, inbound: {recipients: {mode: Any}, deliverTo: {hosts:
 apiVersion: posthouse.dev/v1alpha1
 kind: MailDomain
 metadata: {name: down, namespace: mail}
-spec: {domain: down.example, inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: no-such-host.invalid, port: 25}]}}}
+spec: {domain: down.example, inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: no-such-host.example, port: 25}]}}}
 ---
 apiVersion: posthouse.dev/v1alpha1
 kind: RelayPolicy
@@ -99,12 +100,13 @@ spec:
 const lacks = [...notBuilt, ...apiServerLacks()]
 describe('a Prometheus that scrapes a relay and an operator', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-watching-'))
-  const world = {} as { sink: Sink; relay: Standalone; operator: OperatorWorld; prometheus: Prometheus }
+  const world = {} as { dns: TestDns; sink: Sink; relay: Standalone; operator: OperatorWorld; prometheus: Prometheus }
 
   before(async () => {
+    world.dns = await startTestDns()
     world.sink = await startSink()
     mkdirSync(join(folder, 'manifests'))
-    writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests(world.sink.port))
+    writeFileSync(join(folder, 'manifests', 'all.yaml'), manifests(world.sink.port, world.dns.nameserver))
     world.relay = await startStandalone({ folder, manifests: join(folder, 'manifests') })
     world.operator = await startOperatorWorld(['mail'], { http: { host: '127.0.0.1', port: 0 } })
     const pages = { relay: `127.0.0.1:${world.relay.httpPort}`, operator: `127.0.0.1:${world.operator.operator.httpPort}` }
@@ -117,6 +119,7 @@ describe('a Prometheus that scrapes a relay and an operator', { skip: lacks.leng
     await world.operator?.stop()
     await world.relay?.stop()
     await world.sink?.close()
+    await world.dns?.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -163,6 +166,8 @@ const live = async ({ relay, operator }: { readonly relay: Standalone; readonly 
   assert.equal((await sendMail(client, { from: 'joe@up.example', to: ['fred@elsewhere.example'], data: '' })).recipients[0]!.code, 550)
   client.close()
   await until('one waits', async () => (await relay.posthouse('queue', 'list', '--state', 'deferred')).output.includes('fred@down.example'))
+  // on a slow machine it may be put off before it was tried at all
+  await until('an attempt for it', async () => (await (await fetch(`http://127.0.0.1:${relay.httpPort}/metrics`)).text()).includes('posthouse_dns_lookup_seconds_count'), 120_000)
   await until('it is returned', async () => (await relay.posthouse('queue', 'bounce', '--domain', 'down.example')).code === 0)
   await operator.save('MailRelay', 'main', { hostname: 'mx.example' })
   await operator.save('MailDomain', 'first', { domain: 'browncow.example' })
