@@ -1,6 +1,6 @@
 // One host of a probe: the session with its transcript, the TLS seen, and on demand whether it relays for strangers, to the end of DATA.
-import { randomBytes } from 'node:crypto'
-import { closeSession, commandLine, mailCommand, openSession, rcptCommand, reasonOf, settingsFrom, Watch, type Session, type TlsSeen } from '../relay/deliver/internal.ts'
+import { attemptAll, strangerForms } from '../operator/index.ts'
+import { closeSession, openSession, path, reasonOf, settingsFrom, Watch, type Session, type TlsSeen } from '../relay/deliver/internal.ts'
 import type { Mailbox } from '../relay/snapshot/index.ts'
 import { styled } from './terminal.ts'
 
@@ -69,21 +69,16 @@ const relaysInWords = {
   unknown: 'whether it relays for strangers could not be told: it put us off',
 } as const
 
-/** A stranger, to an address that cannot exist (RFC 2606). A 250 at RCPT is not the proof: many refuse after DATA. */
-const testRelaying = async (session: Session, { from, timeoutMs }: ProbeSettings): Promise<'yes' | 'no' | 'unknown'> => {
-  const to = { local: `relay-test-${randomBytes(4).toString('hex')}`, domain: 'posthouse-probe.invalid' }
-  for (const command of [mailCommand(from, {}), rcptCommand(to, {}), commandLine('DATA')]) {
-    session.wire.send(command)
+/** A stranger, to addresses that cannot exist (RFC 2606), in all the ways that the operator tries too. A 250 at RCPT is not the proof: many refuse after DATA. */
+const testRelaying = async (session: Session, { from, timeoutMs }: ProbeSettings): Promise<NonNullable<HostFinding['relays']>> => {
+  const domain = 'posthouse-probe.invalid'
+  const ask = async (text: string): Promise<number | undefined> => {
+    session.wire.send(text)
     const heard = await session.wire.hear(timeoutMs)
-    if (heard.kind === 'broken') return 'unknown'
-    if (heard.reply.code >= 500) return 'no'
-    if (heard.reply.code >= 400) return 'unknown'
+    return heard.kind === 'broken' ? undefined : heard.reply.code
   }
-  session.wire.send(testMessage(to))
-  const heard = await session.wire.hear(timeoutMs)
-  if (heard.kind === 'broken' || (heard.reply.code >= 400 && heard.reply.code < 500)) return 'unknown'
-  return heard.reply.code < 300 ? 'yes' : 'no'
+  const asked = { name: 'the sender that was asked for', from: path(from), to: `<nobody@${domain}>` }
+  const results = (await attemptAll(ask, [asked, ...strangerForms(domain, from?.domain ?? domain)], domain)).map(({ result }) => result)
+  if (results.includes('relayed')) return 'yes'
+  return results.includes('refused') && results.at(-1) !== 'lost' ? 'no' : 'unknown'
 }
-
-const testMessage = (to: Mailbox): string =>
-  ['From: relay test <postmaster@posthouse-probe.invalid>', `To: <${to.local}@${to.domain}>`, 'Subject: relay test', 'Auto-Submitted: auto-generated', '', 'If this arrives anywhere, a mail server relays for strangers.', '.', ''].join('\r\n')
