@@ -1,4 +1,5 @@
 // Between the reconcile loop and the probe: what is known of strangers when a plan is made, and whom to try next once it is applied.
+import { networkInterfaces } from 'node:os'
 import type { MailRelay } from '../crds/index.ts'
 import { nodeAddresses } from './gather/index.ts'
 import type { Memory } from './memory.ts'
@@ -21,9 +22,18 @@ export const seenNow = async (relays: readonly MailRelay[], { watched, memory, p
   memory.keep(new Set(relays.map(keyOf)))
   return {
     relays: Object.fromEntries(relays.map((relay) => [keyOf(relay), { hidden: memory.hidden(keyOf(relay)), strangers: prober.strangers(keyOf(relay)) }])),
+    ownAddresses: ownAddresses(watched),
     nodeAddresses: [...nodeAddresses(watched.all(nodes), watched.all(pods)), ...memory.gateways()],
     ...(believeAll === true && { believeAll }),
   }
+}
+
+/** Of this process and of those that wait for its lease: who acts next changes nothing. */
+const ownAddresses = (watched: Watched): string[] => {
+  const operators = watched.all(pods).filter(({ metadata: { labels = {} } }) => labels['app.kubernetes.io/component'] === 'operator')
+  const theirs = operators.map(({ status }) => (status as { podIP?: string } | undefined)?.podIP).filter((address) => address !== undefined)
+  const ours = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.filter(({ internal }) => !internal).map(({ address }) => address))
+  return [...theirs, ...ours]
 }
 
 type Recorded = { readonly listeners?: readonly { readonly name: string; readonly closedFor?: string }[] }

@@ -94,6 +94,9 @@ describe('the address of a node in place of a client’s', () => {
     const { snapshot } = look(before, seenAt({}, ['10.84.0.0/31', '10.9.9.9', '192.168.7.7', 'fd00::1', '10.9.9.9']))
     assert.deepEqual(snapshot.relay.nodeAddresses, ['10.84.0.0/31', '10.9.9.9'])
   })
+  it('is joined by our own 1 address, for we ask as a stranger: also where a test wants addresses believed', () => {
+    for (const believeAll of [false, true]) assert.deepEqual(look(before, { ...seenAt({}), ownAddresses: ['10.84.0.7', '192.168.7.7'], believeAll }).snapshot.relay.nodeAddresses, ['10.84.0.7'])
+  })
   it('counts for nothing where a test wants addresses believed: 2 of 2 trust, 0 node addresses', () => {
     const { counts, snapshot } = look(declare([relay({ service: { type: 'NodePort' } }), policy(['10.0.0.0/8'])]), { ...seenAt({}, ['10.9.9.9']), believeAll: true })
     assert.deepEqual([counts, snapshot.relay.nodeAddresses], [[true, true], []])

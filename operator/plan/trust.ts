@@ -16,6 +16,8 @@ export type Seen = {
   readonly relays: Readonly<Record<string, SeenAtRelay>>
   /** Of nodes and gateways: addresses and prefixes. */
   readonly nodeAddresses: readonly string[]
+  /** Our own: we ask as a stranger, so no rule means us, whatever range it names. */
+  readonly ownAddresses?: readonly string[]
   /** For tests only: believe addresses whatever is known of them. */
   readonly believeAll?: boolean
 }

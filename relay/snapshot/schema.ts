@@ -235,7 +235,7 @@ export const snapshotSchema = z.object({
     resolver: z.object({ nameservers: z.array(z.string()).default([]), dnssec: z.enum(['Off', 'Trusted']).default('Off') }).prefault({}),
     ownAddresses: z.array(z.string()).default([]), // listener and Service addresses: an MX that points here is ourselves
     ownNames: z.array(z.string()).default([]), // other host names of ourselves
-    nodeAddresses: z.array(z.string()).default([]), // nodes and gateways, as addresses or prefixes: whoever comes with one may be anybody, so no Allow rule means them
+    nodeAddresses: z.array(z.string()).default([]), // nodes, gateways and the operator, as addresses or prefixes: whoever comes with one may be anybody, so no Allow rule means them
     blockedRanges: z.array(z.string()).default([]), // pod and Service ranges, beside loopback, private, link-local
     tokens: tokensSchema.optional(), // absent: no token is taken
     postmaster: z.string().optional(), // where double bounces go; absent: dropped and counted
