@@ -18,7 +18,7 @@ const renew = async ({ kubectl }: Joined): Promise<string> => {
   return new X509Certificate(certificate).fingerprint256
 }
 
-const app: Submission = { namespace: 'mail', sender: 'app', mechanism: 'PLAIN', from: 'app@browncow.example', to: 'fred@browncow.example', subject: 'from the app' }
+const app: Submission = { namespace: 'shop', sender: 'app', mechanism: 'PLAIN', from: 'app@browncow.example', to: 'fred@browncow.example', subject: 'from the app' }
 
 export const story: Story = {
   title: `A listener's certificate and a sender's password are replaced: new connections use them (bar: ${barSeconds} s), the old password holds for the overlap, and no pod is restarted`,
@@ -34,14 +34,15 @@ export const story: Story = {
     const first = await renew(cluster)
     const listeners = (await kubectl.json<{ spec: { listeners: { name: string }[] } }>('get', 'mailrelay', 'main', '-n', 'mail')).spec.listeners
     await kubectl('patch', 'mailrelay', 'main', '-n', 'mail', '--type=json', '--patch', JSON.stringify([{ op: 'add', path: `/spec/listeners/${listeners.findIndex(({ name }) => name === 'submission')}/tls`, value: { secretRef: { name: 'mx-tls' } } }]))
-    await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailSender', metadata: { name: 'app', namespace: 'mail' }, spec: { relayRef: { name: 'main' }, from: ['app@browncow.example'] } })
-    await kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'mailsender/app', 'mailrelay/main', '--timeout=1m')
+    await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailSender', metadata: { name: 'app', namespace: 'shop' }, spec: { relayRef: { name: 'main', namespace: 'mail' }, from: ['app@browncow.example'] } })
+    await kubectl('wait', '-n', 'shop', '--for=condition=Ready', 'mailsender/app', '--timeout=1m')
+    await kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=1m')
     const pods = async (): Promise<string> => {
       const of = async (namespace: string): Promise<string> => kubectl('get', 'pods', '-n', namespace, '-l', 'app.kubernetes.io/name=posthouse', '-o', 'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}{"\\n"}{end}')
       return (await of('mail')) + (await of(operatorNamespace))
     }
     const secret = async (): Promise<Record<string, string>> => {
-      const { data } = await kubectl.json<{ data: Record<string, string> }>('get', 'secret', 'app-smtp', '-n', 'mail')
+      const { data } = await kubectl.json<{ data: Record<string, string> }>('get', 'secret', 'app-smtp', '-n', 'shop')
       return Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64').toString()]))
     }
     const before = await pods()
@@ -62,17 +63,17 @@ export const story: Story = {
 
     ctx.step('the password is rotated by the annotation: the new one is right, and the one before still is')
     const { password: old } = await secret()
-    await kubectl('annotate', '-n', 'mail', 'mailsender/app', 'posthouse.dev/rotate-credentials=1')
+    await kubectl('annotate', '-n', 'shop', 'mailsender/app', 'posthouse.dev/rotate-credentials=1')
     await until('another password in the Secret', async () => (await secret()).password !== old, 60_000, 200)
     ctx.note('seconds until the new password was right', await becomes('the new password', {}, isTaken))
     assert.ok(isTaken(await submit(cluster, { ...app, instead: { password: old! } })), 'running pods have the password before')
-    const { status } = await kubectl.json<{ status: { conditions: { type: string; message: string }[] } }>('get', 'mailsender', 'app', '-n', 'mail')
+    const { status } = await kubectl.json<{ status: { conditions: { type: string; message: string }[] } }>('get', 'mailsender', 'app', '-n', 'shop')
     assert.match(status.conditions.find(({ type }) => type === 'CredentialsReady')!.message, /the password before is right until 20/)
 
     ctx.step('the Secret is deleted: both passwords are worth nothing')
     const leaked = (await secret()).password!
-    await kubectl('delete', 'secret', 'app-smtp', '-n', 'mail')
-    await until('a new Secret', async () => (await kubectl.may('get', 'secret', 'app-smtp', '-n', 'mail')).code === 0 && (await secret()).password !== leaked, 60_000, 200)
+    await kubectl('delete', 'secret', 'app-smtp', '-n', 'shop')
+    await until('a new Secret', async () => (await kubectl.may('get', 'secret', 'app-smtp', '-n', 'shop')).code === 0 && (await secret()).password !== leaked, 60_000, 200)
     ctx.note('seconds until a leaked password was refused', await becomes('the leaked password to be refused', { instead: { password: leaked } }, (said) => said.includes('< 535 5.7.8 ')))
     assert.match(await submit(cluster, { ...app, instead: { password: old! } }), /< 535 5\.7\.8 User name or password is wrong/)
     await becomes('the newest password', {}, isTaken)
