@@ -46,7 +46,7 @@ export const story: Story = {
       return Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64').toString()]))
     }
     const before = await pods()
-    assert.equal(before.trim().split('\n').length, 7, before)
+    assert.ok(before.trim().split('\n').length >= 7, `3 relays, 3 queue servers, and the operator: ${before}`)
     /** Asked in new connections until one fits; seconds it took. */
     const becomes = async (what: string, asked: Partial<Submission>, fits: (said: string) => boolean): Promise<string> => {
       const began = Date.now()
