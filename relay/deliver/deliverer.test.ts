@@ -244,6 +244,15 @@ describe('an attempt by MX', () => {
     assert.equal(later!.countsAsAttempt, false)
     assert.ok(later!.at <= Date.now())
   })
+  it('never returns mail for an attempt that we called off, though its 5 days are over', async () => {
+    const [a] = await mxHosts({ hang: 'mail' })
+    const controller = new AbortController()
+    const running = attempt(deliverer(a!.port), { signal: controller.signal, arrivedAt: Date.now() - 433_000_000 })
+    await until('MAIL', () => a!.commands.some((line) => line.includes('MAIL')), 10_000, 5)
+    controller.abort()
+    const { later, notices } = await running
+    assert.deepEqual([later?.recipients.length, notices.filter(({ kind }) => kind === 'failed')], [1, []])
+  })
   it('cuts the connection when the message cannot be read to its end, and sends no dot', async () => {
     const [a] = await mxHosts({})
     const body = Buffer.concat([testMessage, Buffer.alloc(200_000, 'x\r\n')])

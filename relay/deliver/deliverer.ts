@@ -88,7 +88,9 @@ const onHold = (delivery: Delivery, manifest: string): AttemptResult['ended'] =>
   delivery.recipients.map((recipient) => ({ recipient, outcome: { kind: 'held', text: `${manifest} holds mail on this way` } }))
 
 const settle = ({ options, now, random }: Shared, delivery: Delivery, result: AttemptResult): Settlement => {
-  const given = { delivery, ended: result.ended, notes: result.notes, now: now(), random: random(), pod: options.pod }
+  // called off by us: that was not the last attempt, even where it was the last one's time
+  const at = result.aborted ? Math.min(now(), givesUpAt(delivery) - 1) : now()
+  const given = { delivery, ended: result.ended, notes: result.notes, now: at, random: random(), pod: options.pod }
   const ended = expireDue(given)
   const settlement = afterAttempt({ ...given, ended })
   account(options, delivery, ended, given.now)
