@@ -7,31 +7,28 @@ const firstBackMs = 10_000
 const usualPaceMs = 20
 const rememberMs = 30_000
 
-type Jam = { readonly paceMs: number; slot: number; until: number }
+type Jam = { readonly paceMs: number; readonly lines: Map<string, number>; until: number } // lines: when the next of each sender comes back
 
 export class Jams {
   readonly #jams = new Map<string, Jam>()
 
   /** `paceMs`: how far apart its messages may start, where that is known. */
   begin(site: string, now: number, paceMs = usualPaceMs): void {
-    const jam = this.#jams.get(site)
-    const first = now + Math.max(firstBackMs, keepPerSite * paceMs)
-    this.#jams.set(site, { paceMs, slot: Math.max(jam?.slot ?? 0, first), until: now + rememberMs })
+    for (const [old, { until }] of this.#jams) if (until < now && old !== site) this.#jams.delete(old)
+    this.#jams.set(site, { paceMs, lines: this.#jams.get(site)?.lines ?? new Map<string, number>(), until: now + rememberMs })
   }
 
   has(site: string, now: number): boolean {
-    const jam = this.#jams.get(site)
-    if (jam !== undefined && jam.until < now) this.#jams.delete(site)
-    return jam !== undefined && jam.until >= now
+    return (this.#jams.get(site)?.until ?? -Infinity) >= now
   }
 
-  /** When one more of it comes back: each has its own time, so that they do not all come at once and go again. */
-  slot(site: string, now: number): number {
+  /** When one more of a sender's comes back: each has its own time, so that they do not all come at once and go again; and who sends little is not behind who sends much. */
+  slot(site: string, sender: string, now: number): number {
     const jam = this.#jams.get(site)
     if (jam === undefined) return now + firstBackMs
     jam.until = now + rememberMs
-    const slot = Math.max(jam.slot, now + firstBackMs)
-    jam.slot = slot + jam.paceMs
+    const slot = Math.max(jam.lines.get(sender) ?? 0, now + Math.max(firstBackMs, keepPerSite * jam.paceMs))
+    jam.lines.set(sender, slot + jam.paceMs)
     return slot
   }
 }

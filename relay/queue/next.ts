@@ -255,12 +255,12 @@ export class Next {
     this.#jams.begin(site, this.#parts.serverNow(), admitted.kind === 'wait' ? admitted.paceMs : undefined)
   }
   /** While a site is jammed, more of its mail does not even wait here. */
-  #isTooMany(site: string, { tenure }: Entry): boolean {
-    return this.#jams.has(site, this.#parts.serverNow()) && this.#turns.waitingFor(site) >= keepPerSite && this.#lanes.has(tenure.lane) && this.#parts.mayStart(tenure) && !this.#parts.paused()
+  #isTooMany(site: string, { tenure, head }: Entry): boolean {
+    return this.#jams.has(site, this.#parts.serverNow()) && this.#turns.waitingFor(site, head.envelope) >= keepPerSite && this.#lanes.has(tenure.lane) && this.#parts.mayStart(tenure) && !this.#parts.paused()
   }
   #putOff(site: string, entry: Entry): void {
     const lane = this.#lanes.get(entry.tenure.lane)
-    const at = this.#jams.slot(site, this.#parts.serverNow())
+    const at = this.#jams.slot(site, entry.head.envelope.sender ?? '', this.#parts.serverNow())
     if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry, { at, why: 'waits for its turn: its destination takes no more at a time' }, this.#context.clock.now())))
     else this.#leave(entry)
   }

@@ -1,5 +1,6 @@
 // Who is next: transactional before bulk but never instead of it, sites in turn, and within a site senders in turn. Pure.
 import type { Entry } from './entry.ts'
+import type { Envelope } from './types.ts'
 
 /** What became of the one offered: started or put away (it leaves), or its whole site must wait. */
 export type Verdict = 'taken' | 'wait'
@@ -57,9 +58,9 @@ export class Turns {
     this.size -= out.length
     return out
   }
-  waitingFor(site: string): number {
-    const lines = [this.#rings.transactional, this.#rings.bulk].flatMap((ring) => [...(ring.get(site)?.senders.values() ?? [])])
-    return lines.reduce((sum, { length }) => sum + length, 0)
+  /** How many of one class and sender wait for a site. */
+  waitingFor(site: string, { class: mailClass, sender = '' }: Pick<Envelope, 'class' | 'sender'>): number {
+    return this.#rings[mailClass].get(site)?.senders.get(sender)?.length ?? 0
   }
   *waiting(): Generator<{ site: string; entry: Entry }> {
     for (const ring of [this.#rings.transactional, this.#rings.bulk])
