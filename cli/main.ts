@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   standalone: async () => (await import('./standalone.ts')).standaloneCommand,
   relay: async () => (await import('./relay.ts')).relayCommand,
   operator: async () => (await import('./operator.ts')).operatorCommand,
+  'uninstall-note': async () => (await import('./uninstall-note.ts')).uninstallNoteCommand,
   check: async () => (await import('./check.ts')).checkCommand,
   'can-send': async () => (await import('./can-send.ts')).canSendCommand,
   schedule: async () => (await import('./schedule.ts')).scheduleCommand,

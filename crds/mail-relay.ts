@@ -207,11 +207,7 @@ const status = z
       'What is known about each listener.',
     ).optional(),
   })
-<<<<<<< HEAD
-  .describe('What the operator found. Conditions: Ready, Accepted, Programmed, DurableAccept, OpenRelayProbe; Contested where others asked in vain to attach.')
-=======
-  .describe('What the operator found. Conditions: Ready, Accepted, Programmed, DurableAccept, OpenRelayProbe; Drained while it is being deleted.')
->>>>>>> 4ab10f9 (Where the queue in a cluster is described; Drained is a condition of a MailRelay)
+  .describe('What the operator found. Conditions: Ready, Accepted, Programmed, DurableAccept, OpenRelayProbe; Contested where others asked in vain to attach; Drained while it is being deleted.')
 
 export const mailRelay = {
   kind: 'MailRelay',

@@ -50,6 +50,16 @@ export const ours = async (say: (line: string) => void): Promise<Image> => {
   return { name: imageNames.posthouse, archive }
 }
 
+/** The image of another release, from a folder with what its Dockerfile takes; made once. `archive`: what its file is called. */
+export const ofRelease = async (name: string, folder: string, archive: string): Promise<Image> => {
+  const image = { name, archive: join(place(), archive) }
+  if (existsSync(image.archive)) return image
+  await makeBase(() => {})
+  await buildah('bud', '--isolation', 'chroot', '--pull-never', '--layers', '--tag', name, folder)
+  await push(name, image.archive)
+  return image
+}
+
 /** One static binary and nothing else. */
 const ofBinary = async (name: string, binary: string, entry: string, say: (line: string) => void, called = name.replace(/^.*\/|:.*$/g, '')): Promise<Image> => {
   const archive = join(place(), `${name.replace(/^.*\//, '').replace(':', '-')}.tar`)

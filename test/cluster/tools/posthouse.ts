@@ -20,7 +20,7 @@ export const install = async (cluster: Joined, ctx: Ctx, ...more: string[]): Pro
   const [repository, tag] = cluster.images.posthouse.split(/:(?=[^/]*$)/) as [string, string]
   const images = [`image.repository=${repository}`, `image.tag=${tag}`, `nats.image=${cluster.images.nats}`]
   await helm(cluster, 'upgrade', '--install', 'posthouse', join(root, 'charts/posthouse'), '--namespace', operatorNamespace, '--create-namespace', '--set', images.join(','), ...more, '--wait', '--timeout', '3m')
-  ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait'))
+  ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait', '--ignore-not-found'))
 }
 
 /** Where our own cluster has no storage of its own: volumes of the class `test-local`, in the folder of the run. */
@@ -33,19 +33,25 @@ export const giveVolumes = async ({ own, kubectl }: Joined, name: string, count:
 
 /** examples/cluster with a mail store behind it, all of it Ready. */
 export const applyExamples = async (cluster: Joined, ctx: Ctx): Promise<void> => {
-  const { kubectl, images } = cluster
+  const { kubectl } = cluster
   await giveVolumes(cluster, ctx.home.slice(ctx.home.lastIndexOf('/') + 1).slice(0, 4), 3)
   await kubectl('apply', '--filename', join(root, 'examples/cluster'))
-  ctx.cleanup(async () => {
-    // relays would wait for a queue that goes with them, and the MailRelay for the mail in it
-    await kubectl.may('annotate', 'mailrelay', '--all', '--namespace', 'mail', '--overwrite', 'posthouse.dev/discard-queue=true')
-    await kubectl.may('delete', 'pods', '--all', '--namespace', 'mail', '--grace-period=1')
-    await kubectl('delete', 'namespace', 'mail', 'shop')
-  })
-  await kubectl.applyText(readFileSync(join(import.meta.dirname, 'mailstore.yaml'), 'utf8').replace('POSTHOUSE_IMAGE', images.posthouse))
+  ctx.cleanup(() => removeNamespaces(cluster, 'mail', 'shop'))
+  await startMailstore(cluster)
   await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=110s')
   await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
 }
+
+/** Quickly: relays would wait for a queue that goes with them, and the MailRelay for the mail in it. */
+export const removeNamespaces = async ({ kubectl }: Joined, ...names: readonly string[]): Promise<void> => {
+  const { output } = await kubectl.may('get', 'mailrelay', '--namespace', names[0]!, '--output=jsonpath={.items[*].metadata.name}')
+  // by hand, for there may be no operator any more
+  for (const relay of output.split(' ').filter((name) => /^[a-z0-9-]+$/.test(name))) await kubectl.may('patch', 'mailrelay', relay, '--namespace', names[0]!, '--type=merge', '--patch={"metadata":{"annotations":{"posthouse.dev/discard-queue":"true"},"finalizers":null}}')
+  await kubectl.may('delete', 'pods', '--all', '--namespace', names[0]!, '--grace-period=1')
+  await kubectl('delete', 'namespace', ...names)
+}
+
+export const startMailstore = ({ kubectl, images }: Joined): Promise<unknown> => kubectl.applyText(readFileSync(join(import.meta.dirname, 'mailstore.yaml'), 'utf8').replace('POSTHOUSE_IMAGE', images.posthouse))
 
 /** A session from a pod inside the cluster; what both sides said. */
 export const talkFrom = async ({ kubectl, images }: Joined, namespace: string, target: string, ...lines: string[]): Promise<string> => {
