@@ -1,7 +1,7 @@
 // The manual against the code: every file, log code and metric it names exists, and every one that exists is named.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { disagreements } from './tools/rfc.ts'
 import { createOperatorMetrics } from '../operator/metrics.ts'
@@ -16,6 +16,13 @@ describe('the manual', () => {
     const named = [...page('map.md').matchAll(/`([a-z-]+\/[a-z0-9/-]+\.ts)`/g)].map(([, file]) => file!)
     assert.ok(named.length >= 10)
     assert.deepEqual(named.filter((file) => !existsSync(join(root, file))), [])
+  })
+
+  it('links only to files that exist, at least 20 times', () => {
+    const pages = globSync(['*.md', 'docs/**/*.md', 'charts/**/*.md'], { cwd: root })
+    const links = pages.flatMap((file) => [...readFileSync(join(root, file), 'utf8').matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)].map(([, target]) => ({ file, target: target! })))
+    assert.ok(links.length >= 20)
+    assert.deepEqual(links.filter(({ file, target }) => !existsSync(join(root, dirname(file), target))).map(({ file, target }) => `${file}: ${target}`), [])
   })
 
   it('names each RFC that the code cites, and 0 that it does not', () => {

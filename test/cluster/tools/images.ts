@@ -88,7 +88,8 @@ const makeBase = async (say: (line: string) => void): Promise<void> => {
   const context = mkdtempSync(join(place(), 'context-'))
   const tree = join(context, 'tree')
   try {
-    await runChild('debootstrap', ['--variant=minbase', 'bookworm', tree], { forMs: 600_000 })
+    // what it mounts goes with it, however it ends
+    await runChild('unshare', ['--mount', '--propagation', 'private', 'debootstrap', '--variant=minbase', 'bookworm', tree], { forMs: 600_000 })
     rmSync(join(tree, 'var/cache/apt'), { recursive: true, force: true })
     cpSync(node, join(tree, 'usr/local/bin/node'))
     await runChild('npm', ['install', '--global', '--no-audit', '--no-fund', '--prefix', join(tree, 'usr/local'), `npm@${npmVersion}`], { forMs: 300_000 })

@@ -67,11 +67,11 @@ const follow = async (api: ApiServer, signal: AbortSignal, say: (line: string) =
 type Soaking = { readonly options: SoakOptions; readonly api: ApiServer; readonly writer: Kube; readonly caches: readonly Followed[]; readonly book: Map<string, string>; readonly dice: ReturnType<typeof chance> }
 
 const rounds = async (soaking: Soaking): Promise<SoakResult> => {
-  const { options, caches, dice } = soaking
+  const { options, caches } = soaking
   const began = Date.now()
   const counts = { writes: 0, missed: 0, slowest: 0, troubles: {} as Record<string, number> }
   for (let round = 1; Date.now() - began < options.seconds * 1000; round++) {
-    const kind = troubles[dice.below(troubles.length)]!
+    const kind = troubles[(options.seed + round) % troubles.length]! // each in its turn
     counts.troubles[kind] = (counts.troubles[kind] ?? 0) + 1
     const [writes] = await Promise.all([writeFor(soaking), trouble(kind, soaking)])
     counts.writes += writes
@@ -132,7 +132,7 @@ const correct = async (kube: Kube, book: Map<string, string>, name: string): Pro
   else book.set(name, version)
 }
 
-const troubles = ['none', 'killed', 'ended', 'frozen', 'frozen long', 'killed twice'] as const
+const troubles = ['none', 'killed', 'frozen', 'ended', 'killed twice', 'frozen long'] as const
 
 /** In the middle of a round, so that it falls among writes. `frozen long` outlasts the silence after which a watch is taken for dead. */
 const trouble = async (kind: (typeof troubles)[number], { api, options: { roundSeconds } }: Soaking): Promise<void> => {
