@@ -4,7 +4,7 @@ import { clusterLacks } from '../cluster/tools/cluster.ts'
 import { eximIsHere } from '../tools/exim.ts'
 import { postfixIsHere } from '../tools/postfix.ts'
 
-export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'cluster'
+export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'cluster' | 'own cluster'
 
 const succeeds = (command: string, ...args: string[]): boolean => {
   try {
@@ -25,6 +25,13 @@ export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; read
   swaks: { isHere: () => succeeds('swaks', '--version') && succeeds('perl', '-MNet::SSLeay', '-e', '1'), install: 'apt-get install swaks libnet-ssleay-perl' },
   dkimpy: { isHere: () => succeeds('/usr/bin/python3', '-c', 'import dkim, nacl'), install: 'apt-get install python3-dkim python3-nacl' },
   openssl: { isHere: () => succeeds('openssl', 'version'), install: 'apt-get install openssl' },
+  // its processes are killed, its API server is stopped, and load reaches it from outside
+  'own cluster': {
+    isHere: () => !process.env.POSTHOUSE_KUBECONFIG && clusterLacks().length === 0,
+    get install() {
+      return process.env.POSTHOUSE_KUBECONFIG ? 'run it without POSTHOUSE_KUBECONFIG: it does harm to the cluster' : clusterLacks().join('; ') || 'it is here'
+    },
+  },
   cluster: {
     isHere: () => clusterLacks().length === 0,
     get install() {

@@ -2,9 +2,6 @@
 import { openSmtp, sendMail, type Mail, type SmtpClient } from './smtp-client.ts'
 import { sleep } from './until.ts'
 
-/** Each recipient address is used once in a run, so that it names its copy everywhere: at the sink, in a DSN, in the queue. */
-export type Sending = { readonly number: number; readonly mail: Mail }
-
 export type SendLog = {
   /** Recipients for which a 250 after the dot was read. */
   readonly accepted: Set<string>
@@ -20,19 +17,26 @@ export type SendLog = {
 export const sendAll = async (options: {
   readonly ports: readonly number[] | (() => readonly number[])
   readonly clients: number
-  readonly mails: readonly Mail[]
+  /** Each client takes the next when it is done with its last; the load ends with them. Each recipient address is used once in a run, so that it names its copy everywhere: at the sink, in a DSN, in the queue. */
+  readonly mails: Iterable<Mail>
+  /** The relay's host; 127.0.0.1 where not said. */
+  readonly host?: string
+  /** Mails after which a client leaves and connects anew; never where not said. */
+  readonly mailsPerConnection?: number
   readonly patienceMs?: number
   readonly onAccepted?: (count: number) => void
   readonly pauseMs?: number
+  /** Longest wait for a reply; 60 s where not said. */
+  readonly replyMs?: number
 }): Promise<SendLog> => {
   const log: SendLog = { accepted: new Set(), refused: new Map(), unsure: 0, trouble: new Map(), times: [] }
-  const waiting = options.mails.map((mail, number) => ({ number, mail }))
+  const waiting = options.mails[Symbol.iterator]()
   const deadline = Date.now() + (options.patienceMs ?? 300_000)
   const ports = typeof options.ports === 'function' ? options.ports : () => options.ports as readonly number[]
   const one = async (index: number): Promise<void> => {
-    const line = new Line(ports, index, log)
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      while (!(await line.send(next.mail))) {
+    const line = new Line(ports, index, log, options)
+    for (let next = waiting.next(); next.done !== true; next = waiting.next()) {
+      while (!(await line.send(next.value))) {
         if (Date.now() > deadline) throw new Error(`a mail was not taken in time; trouble: ${JSON.stringify([...log.trouble])}`)
         await sleep(50 + Math.random() * 100)
       }
@@ -45,17 +49,22 @@ export const sendAll = async (options: {
   return log
 }
 
+type LineOptions = { readonly host?: string; readonly mailsPerConnection?: number; readonly replyMs?: number }
+
 /** One client: a connection while it lasts, the next address when it does not. */
 class Line {
   private client: SmtpClient | undefined
   private turn: number
   private readonly ports: () => readonly number[]
   private readonly log: SendLog
+  private readonly how: LineOptions
+  private sent = 0
 
-  constructor(ports: () => readonly number[], turn: number, log: SendLog) {
+  constructor(ports: () => readonly number[], turn: number, log: SendLog, how: LineOptions) {
     this.ports = ports
     this.turn = turn
     this.log = log
+    this.how = how
   }
 
   /** True once every recipient has its final answer. */
@@ -80,6 +89,7 @@ class Line {
         else if (said.data !== undefined && said.data.code >= 500) this.log.refused.set(to, said.data.text)
       })
       if (said.mail.code === 421 || said.data?.code === 421) this.close()
+      else if (++this.sent === this.how.mailsPerConnection) await this.quit()
     } catch (error) {
       if (dotted) this.log.unsure++
       this.note(error instanceof Error ? `lost: ${error.message}` : 'lost')
@@ -91,12 +101,18 @@ class Line {
   close(): void {
     this.client?.close()
     this.client = undefined
+    this.sent = 0
+  }
+
+  async quit(): Promise<void> {
+    await this.client?.say('QUIT').catch(() => undefined)
+    this.close()
   }
 
   private async connected(): Promise<SmtpClient> {
     if (this.client) return this.client
     const ports = this.ports()
-    const client = await openSmtp(ports[this.turn++ % ports.length]!, { patienceMs: 60_000 })
+    const client = await openSmtp(ports[this.turn++ % ports.length]!, { patienceMs: this.how.replyMs ?? 60_000, ...(this.how.host !== undefined && { host: this.how.host }) })
     if (client.greeting.code !== 220) {
       client.close()
       throw new Error(`greeting ${client.greeting.text}`)

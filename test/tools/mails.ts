@@ -3,12 +3,12 @@ import type { Mail } from './smtp-client.ts'
 
 /** One recipient each, `<prefix><n>@domain`, the domains taken in turn; about `bytes` long. */
 export const mailsTo = (count: number, domains: string | readonly string[], options: { prefix?: string; bytes?: number; from?: string } = {}): Mail[] => {
-  const from = options.from ?? 'sender@client.example'
-  const filler = `${'x'.repeat(70)}\r\n`.repeat(Math.ceil((options.bytes ?? 1000) / 72))
-  return Array.from({ length: count }, (_, n) => {
-    const to = `${options.prefix ?? 'r'}${n}@${typeof domains === 'string' ? domains : domains[n % domains.length]}`
-    return { from, to: [to], data: `From: ${from}\r\nTo: ${to}\r\nSubject: ${n}\r\nMessage-ID: <${to}>\r\n\r\n${filler}` }
-  })
+  return Array.from({ length: count }, (_, n) => mailTo(`${options.prefix ?? 'r'}${n}@${typeof domains === 'string' ? domains : domains[n % domains.length]}`, options))
+}
+
+export const mailTo = (to: string, { bytes = 1000, from = 'sender@client.example' }: { bytes?: number; from?: string } = {}): Mail => {
+  const filler = `${'x'.repeat(70)}\r\n`.repeat(Math.ceil(bytes / 72))
+  return { from, to: [to], data: `From: ${from}\r\nTo: ${to}\r\nSubject: ${to.split('@')[0]}\r\nMessage-ID: <${to}>\r\n\r\n${filler}` }
 }
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). POSTHOUSE_SEED repeats a run. */

@@ -4,23 +4,30 @@ import { dirname, join } from 'node:path'
 import type { Ctx } from '../../scenarios/story.ts'
 import { runChild } from '../../tools/child.ts'
 import { until } from '../../tools/until.ts'
-import { programPath } from './build.ts'
+import { helm } from './helm.ts'
 import { program as kubectlPath } from './kubectl.ts'
 import { nodeName } from './node.ts'
 import { volume } from './manifests.ts'
 import type { Joined } from './shared.ts'
+import { cleanSlate } from './slate.ts'
 
+export { helm }
 export const operatorNamespace = 'posthouse'
 const root = join(import.meta.dirname, '../../..')
 
-export const helm = async ({ kubeconfig }: Joined, ...args: string[]): Promise<string> => (await runChild(programPath('helm'), ['--kubeconfig', kubeconfig, ...args], { forMs: 300_000 })).stdout
+const state = { isClean: false }
 
-/** `helm install`, with further flags where a story wants them, and it is gone with all it made at the end of the story. */
+/**
+ * `helm install`, with further flags where a story wants them, into a cluster that holds nothing of an earlier story. In a cluster of our own what it made stays at the end, so that a
+ * failure can be looked at, and goes before the next story; in a person's it goes at the end of the story.
+ */
 export const install = async (cluster: Joined, ctx: Ctx, ...more: string[]): Promise<void> => {
+  if (!state.isClean) await cleanSlate(cluster)
+  state.isClean = true // once per story: it may install again on what it made itself
   const [repository, tag] = cluster.images.posthouse.split(/:(?=[^/]*$)/) as [string, string]
   const images = [`image.repository=${repository}`, `image.tag=${tag}`, `nats.image=${cluster.images.nats}`]
   await helm(cluster, 'upgrade', '--install', 'posthouse', join(root, 'charts/posthouse'), '--namespace', operatorNamespace, '--create-namespace', '--set', images.join(','), ...more, '--wait', '--timeout', '3m')
-  ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait', '--ignore-not-found'))
+  if (!cluster.own) ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait', '--ignore-not-found'))
 }
 
 /** Where our own cluster has no storage of its own: volumes of the class `test-local`, in the folder of the run. */
@@ -36,7 +43,7 @@ export const applyExamples = async (cluster: Joined, ctx: Ctx): Promise<void> =>
   const { kubectl } = cluster
   await giveVolumes(cluster, ctx.home.slice(ctx.home.lastIndexOf('/') + 1).slice(0, 4), 3)
   await kubectl('apply', '--filename', join(root, 'examples/cluster'))
-  ctx.cleanup(() => removeNamespaces(cluster, 'mail', 'shop'))
+  if (!cluster.own) ctx.cleanup(() => removeNamespaces(cluster, 'mail', 'shop'))
   await startMailstore(cluster)
   await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=110s')
   await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
