@@ -1,7 +1,7 @@
 // Wiring of the operator: access, caches, the lease, and one queue of work with one piece in it: reconcile everything.
 import { Applier } from './apply/index.ts'
 import { serveHttp } from './http.ts'
-import { createKube, createNotes, Lease, openAccess, requestTitle, WorkQueue, type Access, type Kube, type KubeError } from './kube/index.ts'
+import { createKube, createNotes, Lease, openAccess, requestTitle, WorkQueue, type Access, type Kube, type KubeError, type KubeOptions } from './kube/index.ts'
 import { createOperatorMetrics, measure, type OperatorMetrics } from './metrics.ts'
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
@@ -34,6 +34,7 @@ export type OperatorOptions = {
 }
 
 export type RunningOperator = {
+  /** Counts what is sent, renewals of the lease apart. */
   readonly kube: Kube
   readonly synced: () => boolean
   /** Runs of reconcile that ended well. */
@@ -50,8 +51,9 @@ const newsMs = 1000 // what DNS says of many domains comes in one by one
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
   const metrics = createOperatorMetrics()
-  const kube = countingKube(options.access ?? (await openAccess(options.kubeconfig)), metrics)
-  const lease = new Lease({ kube, namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
+  const access = options.access ?? (await openAccess(options.kubeconfig))
+  const lease = new Lease({ kube: countingKube(access, metrics), namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
+  const kube = countingKube(access, metrics, { mayWrite: () => lease.held() })
   const state: State = { runs: 0, leads: false, watched: undefined, queue: undefined, metrics }
   const end = new AbortController()
   const ended = act({ options, kube, lease, state, signal: end.signal })
@@ -90,8 +92,9 @@ const act = async ({ options, kube, lease, state, signal }: Acting): Promise<voi
   say({ event: signal.aborted ? 'STOPPED' : 'LEASE_LOST' })
 }
 
-const countingKube = (access: Access, metrics: OperatorMetrics): Kube =>
+const countingKube = (access: Access, metrics: OperatorMetrics, options: Pick<KubeOptions, 'mayWrite'> = {}): Kube =>
   createKube(access, {
+    ...options,
     onAnswer: (call, status, seconds) => {
       const { verb, resource } = requestTitle(call)
       metrics.apiRequests.inc({ verb, resource, code: status === 0 ? 'none' : String(status) })

@@ -226,6 +226,21 @@ describe('a lease', () => {
     await one.release()
     await waiting
   })
+  it('that could not be renewed for 0.7 s lets no write through, not even the repeat of one begun before, and reads as ever', async (t) => {
+    const { server, kube } = await withServer(t)
+    const own = lease(kube, 'one')
+    assert.equal(own.held(), false)
+    await own.acquire(never)
+    const fenced = createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 1, mayWrite: () => own.held() })
+    await applyObject(fenced, things, thing('a'))
+    server.fault = ({ method }) => (method === 'PATCH' ? { status: 503 } : undefined)
+    await assert.rejects(applyObject(fenced, things, thing('b')), (error: KubeError) => error.reason === 'LeaseLost')
+    server.fault = () => undefined
+    assert.equal(own.held(), false)
+    await assert.rejects(applyObject(fenced, things, thing('c')), (error: KubeError) => error.reason === 'LeaseLost')
+    assert.equal((await readOne(fenced, things, { namespace: 'mail', name: 'a' }))?.metadata.name, 'a')
+    assert.equal(server.objects(path).length, 1)
+  })
   it('of 5 who claim it in the same moment goes to 1', async (t) => {
     const { kube } = await withServer(t)
     const end = new AbortController()

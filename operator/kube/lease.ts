@@ -39,6 +39,11 @@ export class Lease {
     while ((await this.#try(this.#times.renewWithinMs)) !== 'ours') await sleep(this.#times.everyMs, undefined, { signal })
   }
 
+  /** Ours for certain: nobody else may have it yet. A process that slept finds here that it did. */
+  held(): boolean {
+    return performance.now() < this.#renewedAt + this.#times.renewWithinMs
+  }
+
   /** Renews until it could not for `renewWithinMs`, or another has it: then it resolves, and whoever acts must stop at once. */
   async keep(signal: AbortSignal): Promise<void> {
     for (;;) {

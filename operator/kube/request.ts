@@ -35,6 +35,8 @@ export type KubeOptions = {
   readonly random?: () => number
   /** Each answer's head, 0 where none came; `seconds` after it was asked for. */
   readonly onAnswer?: (call: Call, status: number, seconds: number) => void
+  /** False: nothing that changes the cluster is sent, now and when a try is repeated. For whoever may have lost its lease. */
+  readonly mayWrite?: () => boolean
 }
 
 export const createKube = (access: Access, options: KubeOptions = {}): Kube => {
@@ -42,6 +44,7 @@ export const createKube = (access: Access, options: KubeOptions = {}): Kube => {
   const sent: Record<string, number> = {}
   const begin = async (call: Call): Promise<IncomingMessage> => {
     const method = call.method ?? 'GET'
+    if (method !== 'GET' && options.mayWrite?.() === false) throw new KubeError({ status: 412, reason: 'LeaseLost', message: `${titleOf(call)}: not sent, for the lease may be another's by now` })
     sent[method] = (sent[method] ?? 0) + 1
     const prepared = await access.prepare()
     const asked = performance.now()
