@@ -41,10 +41,16 @@ export const joinCluster = (): Joined => {
   return { kubeconfig, images, kubectl: kubectlOf(kubeconfig), ...(own && apiServer && { own: { ...own, apiServer } }) }
 }
 
-/** What a person or a later look needs: pods, events and the logs of what does not run, as files. */
+/** What a person or a later look needs: pods, events, our kinds, and the logs of our pods, of this life and the one before, as files. */
 export const explain = async (kubectl: Kubectl, folder: string): Promise<void> => {
-  const looks = { pods: ['get', 'pods', '-A', '-o', 'wide'], events: ['get', 'events', '-A', '--sort-by=.lastTimestamp'], described: ['describe', 'pods', '-A'] }
+  const ours = ['--all-namespaces', '--selector=app.kubernetes.io/name=posthouse']
+  const looks = { pods: ['get', 'pods', '-A', '-o', 'wide'], events: ['get', 'events', '-A', '--sort-by=.lastTimestamp'], described: ['describe', 'pods', '-A'], mail: ['get', 'mail', '-A', '-o', 'yaml'] }
   for (const [name, args] of Object.entries(looks)) writeFileSync(join(folder, `cluster-${name}.txt`), (await kubectl.may(...args)).output)
+  const pods = (await kubectl.may('get', 'pods', ...ours, '--output', 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"}{end}')).stdout.split('\n').filter((line) => line !== '')
+  for (const [namespace, name] of pods.map((line) => line.split(' ') as [string, string])) {
+    const logs = await Promise.all([['--previous'], []].map(async (life) => (await kubectl.may('logs', name, '--namespace', namespace, '--tail=2000', ...life)).output))
+    writeFileSync(join(folder, `cluster-log-${namespace}-${name}.txt`), logs.join('\n'))
+  }
 }
 
 const socketOf = (folder: string): string => join(folder, 'control')
