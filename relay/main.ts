@@ -49,8 +49,11 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   await queue.start(deliverer)
   const leaving: ReceiveOptions['leaving'] = (now, mail) => ({ schedule: scheduleFor(now, mail) }) // a route on hold is seen at the attempt
   const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
-  const state = { stopping: false }
-  const readiness = () => readinessOf(queue, state.stopping, Date.now())
+  const state = { stopping: false, isNew: true }
+  const readiness = () => {
+    if (queue.durable().ok && queue.outageSince() === undefined) state.isNew = false
+    return readinessOf(queue, state, Date.now())
+  }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
   const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
   const watch = follow(options.snapshotFolder, current, receiving, queue, log)
@@ -101,14 +104,14 @@ const follow = (folder: string, current: Current, receiving: Receiving, queue: Q
 /** What this process is called in leases, logs and traces: the pod's name, or host and process. */
 export const podName = (env: NodeJS.ProcessEnv = process.env): string => env.POD_NAME ?? `${hostname().replace(/[^A-Za-z0-9-]/g, '-')}-${process.pid}`
 
-/** Not ready: stopping, not durable, or a queue out of reach for a minute (under that, clients are answered 451). */
-export const readinessOf = (queue: Pick<Queue, 'durable' | 'outageSince'>, stopping: boolean, now: number): Readiness => {
+/** Not ready: stopping, not durable, or a queue out of reach for a minute (under that, clients are answered 451). `isNew`: the queue was never seen to be durable; the others serve until it is. */
+export const readinessOf = (queue: Pick<Queue, 'durable' | 'outageSince'>, { stopping, isNew }: { readonly stopping: boolean; readonly isNew: boolean }, now: number): Readiness => {
   if (stopping) return { ready: false, reason: 'stopping: sessions finish, new ones go elsewhere' }
   const since = queue.outageSince()
   if (since !== undefined && now - since > 60_000) return { ready: false, reason: `the queue has been out of reach for ${Math.round((now - since) / 1000)} s` }
   const durable = queue.durable()
   // inside the first minute of an outage nothing is known about durability either: stay in, answer 451
-  if (!durable.ok && since === undefined) return { ready: false, reason: `${durable.reason}: ${durable.text}` }
+  if (isNew || (!durable.ok && since === undefined)) return { ready: false, reason: `${durable.reason}: ${durable.text}` }
   return { ready: true, reason: since === undefined ? 'ready' : 'ready; the queue has not answered for a moment, clients get 451' }
 }
 

@@ -21,12 +21,13 @@ export const cleanSlate = async (cluster: Joined): Promise<boolean> => {
   for (const { name, namespace } of releases) await helm(cluster, 'uninstall', name, '--namespace', namespace, '--no-hooks', '--ignore-not-found')
   await Promise.all(namespaces.map((name) => kubectl.may('delete', 'pods', '--all', '--namespace', name, '--grace-period=1', '--timeout=60s')))
   await freeOurs(kubectl)
-  if (namespaces.length > 0) await kubectl.may('delete', 'namespaces', ...namespaces, '--wait=false')
   await kubectl.may('delete', 'retryschedules', '--all', '--wait=false')
+  if (namespaces.length === 0) return false
+  await kubectl.may('delete', 'namespaces', ...namespaces, '--wait=false')
   await until('the namespaces of the story before to be gone', async () => (await kubectl.may('get', 'namespaces', ...namespaces, '--ignore-not-found', '--output', 'name')).stdout.trim() === '', 120_000, 300)
   await kubectl.may('delete', 'persistentvolumes', '--all', '--wait=false')
   rmSync(join(own.folder, 'volumes'), { recursive: true, force: true, maxRetries: 10 })
-  return namespaces.length > 0
+  return true
 }
 
 /** Our own objects go without whoever would have let them go. */
