@@ -10,7 +10,7 @@ import { until } from '../../tools/until.ts'
 import { inMachine } from '../tools/cluster.ts'
 import { ofRelease } from '../tools/images.ts'
 import { applyOneRelay, sendMany, untilDelivered, untilReady } from '../tools/one-relay.ts'
-import { helm, install, operatorNamespace, startMailstore } from '../tools/posthouse.ts'
+import { helm, install, operatorNamespace, startClean, startMailstore } from '../tools/posthouse.ts'
 import { joinCluster, type Joined } from '../tools/shared.ts'
 
 const before = '5f2c7f9'
@@ -26,6 +26,7 @@ export const story: Story = {
     const { kubectl, images } = cluster
 
     ctx.step(`the image of ${before}, and its chart installed`)
+    await startClean(cluster)
     const chart = await makeOld(cluster, ctx)
     const [repository, tag] = (process.env.POSTHOUSE_OLD_IMAGE ?? oldImage).split(/:(?=[^/]*$)/) as [string, string]
     await helm(cluster, 'install', 'posthouse', chart, '--namespace', operatorNamespace, '--create-namespace', '--set', `image.repository=${repository},image.tag=${tag},nats.image=${images.nats}`, '--wait', '--timeout', '3m')

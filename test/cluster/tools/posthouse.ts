@@ -17,13 +17,19 @@ const root = join(import.meta.dirname, '../../..')
 
 const state = { isClean: false }
 
+/** Once per story, at its first install: a cluster that holds nothing of an earlier one. */
+export const startClean = async (cluster: Joined): Promise<void> => {
+  if (state.isClean) return
+  await cleanSlate(cluster)
+  state.isClean = true
+}
+
 /**
  * `helm install`, with further flags where a story wants them, into a cluster that holds nothing of an earlier story. In a cluster of our own what it made stays at the end, so that a
  * failure can be looked at, and goes before the next story; in a person's it goes at the end of the story.
  */
 export const install = async (cluster: Joined, ctx: Ctx, ...more: string[]): Promise<void> => {
-  if (!state.isClean) await cleanSlate(cluster)
-  state.isClean = true // once per story: it may install again on what it made itself
+  await startClean(cluster)
   const [repository, tag] = cluster.images.posthouse.split(/:(?=[^/]*$)/) as [string, string]
   const images = [`image.repository=${repository}`, `image.tag=${tag}`, `nats.image=${cluster.images.nats}`]
   await helm(cluster, 'upgrade', '--install', 'posthouse', join(root, 'charts/posthouse'), '--namespace', operatorNamespace, '--create-namespace', '--set', images.join(','), ...more, '--wait', '--timeout', '3m')
