@@ -12,18 +12,21 @@ const refused = /550 5\.7\.1 .*[Rr]elaying denied/
 
 type Wrong = { readonly kind: string; readonly name: string; readonly spec: object; readonly reason: string; readonly words: RegExp; readonly other?: string }
 
+/** 60 public ranges, each as wide as one may be. */
+const blocks = (from: number): object => ({ name: `from-${from}`, match: { sources: Array.from({ length: 60 }, (_, n) => `${11 + Math.floor((from + n) / 256)}.7.${(from + n) % 256}.0/24`) }, action: 'Allow' })
+
 const wrong: readonly Wrong[] = [
   { kind: 'MailDomain', name: 'thief', spec: { domain: 'hosted.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { mx: {} } } }, reason: 'DomainConflict', words: /MailDomain c-07\/hosted holds hosted\.example/, other: 'MailDomain hosted' },
   { kind: 'MailSender', name: 'stray', spec: { relayRef: { name: 'mian' } }, reason: 'RelayNotFound', words: /MailRelay c-07\/mian does not exist; did you mean main\?/ },
   { kind: 'MailSender', name: 'forger', spec: { relayRef: { name: 'main' }, from: ['boss@elsewhere.example'] }, reason: 'FromNotAllowed', words: /boss@elsewhere\.example: no MailDomain for elsewhere\.example/, other: 'MailRelay main' },
   { kind: 'MailSender', name: 'borrower', spec: { relayRef: { name: 'main' }, from: ['boss@lent.example'] }, reason: 'FromNotAllowed', words: /MailDomain c-07\/lent lends only orders@lent\.example/, other: 'MailDomain lent' },
-  { kind: 'RelayPolicy', name: 'half-the-world', spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'all', match: { sources: ['0.0.0.0/1', '128.0.0.0/1'] }, action: 'Allow' }] }, reason: 'SourcesTooWide', words: /0\.0\.0\.0\/1 is wider than \/24/ },
+  { kind: 'RelayPolicy', name: 'half-the-world', spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [blocks(0), blocks(60), blocks(120), blocks(180), blocks(240)] }, reason: 'SourcesMakeTheWorld', words: /more public addresses than an IPv4 \/16/ },
   { kind: 'RelayPolicy', name: 'for-nothing', spec: { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'smtp' }], rules: [{ name: 'no', match: {}, action: 'Deny' }] }, reason: 'TargetNotFound', words: /has no listener smtp, only mx, submission/ },
   { kind: 'DeliveryRoute', name: 'dangling', spec: { match: { recipientDomains: ['far.example'] }, nextHops: [{ smarthost: { host: 'smtp.far.example', credentialsSecretRef: { name: 'gone' } } }] }, reason: 'CredentialsNotFound', words: /Secret c-07\/gone does not exist/ },
 ]
 
 export const story: Story = {
-  title: `${wrong.length} manifests that are wrong or claim what another has, 1 that no API server takes, and a MailRelay made wrong: what runs stays, and conditions tell`,
+  title: `${wrong.length} manifests that are wrong or claim what another has, 2 that no API server takes, and a MailRelay made wrong: what runs stays, and conditions tell`,
   needs: ['cluster'],
   limitSeconds: 500,
   run: async (ctx) => {
@@ -48,6 +51,7 @@ export const story: Story = {
     const door = await kubectl.may('patch', 'mailrelay', 'main', '-n', namespace, '--type=json', '-p', JSON.stringify([{ op: 'add', path: '/spec/listeners/-', value: { name: 'again', protocol: 'SMTP', port: 25 } }]))
     assert.notEqual(door.code, 0)
     assert.match(door.output, /two listeners have the same port/)
+    await assert.rejects(relay.allow('0.0.0.0/1', '128.0.0.0/1'), /wider ranges are trusted by nobody/)
 
     ctx.step(`${wrong.length} that only the others show`)
     const began = Date.now()
