@@ -22,7 +22,7 @@ const wrong: readonly Wrong[] = [
   { kind: 'MailSender', name: 'borrower', spec: { relayRef: { name: 'main' }, from: ['boss@lent.example'] }, reason: 'FromNotAllowed', words: /MailDomain c-07\/lent lends only orders@lent\.example/, other: 'MailDomain lent' },
   { kind: 'RelayPolicy', name: 'half-the-world', spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [blocks(0), blocks(60), blocks(120), blocks(180), blocks(240)] }, reason: 'SourcesMakeTheWorld', words: /more public addresses than an IPv4 \/16/ },
   { kind: 'RelayPolicy', name: 'for-nothing', spec: { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'smtp' }], rules: [{ name: 'no', match: {}, action: 'Deny' }] }, reason: 'TargetNotFound', words: /has no listener smtp, only mx, submission/ },
-  { kind: 'DeliveryRoute', name: 'dangling', spec: { match: { recipientDomains: ['far.example'] }, nextHops: [{ smarthost: { host: 'smtp.far.example', credentialsSecretRef: { name: 'gone' } } }] }, reason: 'CredentialsNotFound', words: /Secret c-07\/gone does not exist/ },
+  { kind: 'DeliveryRoute', name: 'dangling', spec: { match: { recipientDomains: ['far.example'] }, nextHops: [{ smarthost: { host: 'smtp.far.example', credentialsSecretRef: { name: 'gone' } }, tls: { mode: 'Verify' } }] }, reason: 'CredentialsNotFound', words: /Secret c-07\/gone does not exist/ },
 ]
 
 export const story: Story = {
