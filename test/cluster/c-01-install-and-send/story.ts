@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Story } from '../../scenarios/story.ts'
 import { until } from '../../tools/until.ts'
 import { metricsOf, sumOf } from '../tools/pages.ts'
-import { applyExamples, install, kubectlPosthouse, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
+import { applyExamples, helm, install, kubectlPosthouse, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
+import { chartFolder } from '../tools/chart.ts'
 import { joinCluster } from '../tools/shared.ts'
 import { submit } from '../tools/submission.ts'
 
@@ -79,6 +80,14 @@ export const story: Story = {
       return [lanes!, up!, copies!, leaders!, ready!]
     }
     await until('the figures', async () => (await told()).join() === '64,9,9,1,3', 120_000, 1000).catch(async () => assert.deepEqual(await told(), [64, 9, 9, 1, 3]))
+
+    ctx.step('helm test: mail to the postmaster of the first domain is accepted; mail to elsewhere fails it')
+    const helmTest = async (to: string): Promise<string> => {
+      await helm(cluster, 'upgrade', 'posthouse', chartFolder, '--namespace', operatorNamespace, '--reuse-values', '--set', `test.server=${service},test.to=${to}`)
+      return helm(cluster, 'test', 'posthouse', '--namespace', operatorNamespace, '--logs', '--timeout', '90s')
+    }
+    assert.match(await helmTest('postmaster'), /< 250 2\.0\.0 queued as [^]*\naccepted/)
+    await assert.rejects(helmTest('fred@far.example'), /NOT accepted: 550 5\.7\.1 .*[Rr]elaying denied/)
 
     ctx.step('nothing of it was restarted on the way')
     const restarts = await kubectl('get', 'pods', '-n', 'mail', '-o', 'jsonpath={.items[*].status.containerStatuses[*].restartCount}')
