@@ -70,7 +70,7 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
   }
 
   it('renders nothing by default that a cluster without further CRDs does not know: 0 kinds of other groups', async () => {
-    const known = /^(v1|apps\/v1|policy\/v1|networking\.k8s\.io\/v1|rbac\.authorization\.k8s\.io\/v1|apiextensions\.k8s\.io\/v1)$/
+    const known = /^(v1|apps\/v1|batch\/v1|policy\/v1|networking\.k8s\.io\/v1|rbac\.authorization\.k8s\.io\/v1|apiextensions\.k8s\.io\/v1)$/
     assert.deepEqual((await renderObjects({})).map(({ apiVersion }) => apiVersion!).filter((version) => !known.test(version)), [])
   })
 
