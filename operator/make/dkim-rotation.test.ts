@@ -57,6 +57,12 @@ describe('without rotation', () => {
 })
 
 describe('keys that somebody touched', () => {
+  it('a key made 1 ms ahead of a clock that went back begins once: a second look changes nothing', () => {
+    const given: Given = { keys: [{ selector: 'ph-rsa-202610', madeAt: at(-100), signsFrom: at(-100) }, { selector: 'ph-rsa-202611', madeAt: at(0) + 1 }], rotation, selectorPrefix: 'ph', now: at(0), seen: () => true }
+    const { keys } = stepRotation(given)
+    assert.equal(signingOf(keys)?.selector, 'ph-rsa-202611')
+    assert.deepEqual(stepRotation({ ...given, keys }), { keys })
+  })
   it('2 that would sign: the younger does, the other leaves', () => {
     const keys = stepRotation({ keys: [{ selector: 'ph-rsa-202610', madeAt: at(-30), signsFrom: at(-30) }, { selector: 'ph-rsa-202611', madeAt: at(0), signsFrom: at(0) }], selectorPrefix: 'ph', now: at(1) }).keys
     assert.deepEqual([signingOf(keys)?.selector, keys[0]!.leftAt], ['ph-rsa-202611', at(0)])

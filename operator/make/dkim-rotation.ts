@@ -56,7 +56,7 @@ const last = (keys: readonly KeptKey[], by: (key: KeptKey) => number): KeptKey |
 const begun = (keys: readonly KeptKey[], given: Given): readonly KeptKey[] => {
   const [signing, coming] = [signingOf(keys)!, comingOf(keys)]
   if (coming === undefined || given.now < dueAt(signing, given) || !mayBegin(coming, given)) return keys
-  return keys.map((key) => (key === coming ? { ...key, signsFrom: given.now } : key === signing ? { ...key, leftAt: given.now } : key))
+  return keys.map((key) => (key === coming ? { ...key, madeAt: Math.min(key.madeAt, given.now), signsFrom: given.now } : key === signing ? { ...key, leftAt: given.now } : key))
 }
 
 const mayBegin = ({ selector, madeAt }: KeptKey, { seen, now, rotation }: Given): boolean => (seen === undefined ? now >= madeAt + overlapOf(rotation) : seen(selector))

@@ -69,11 +69,10 @@ const make = async (cluster: Joined, { net }: Own, ctx: Ctx, domains: { here: st
 
 /** On our side of the link to the node; a host that is away says 421 to whoever connects. */
 const openSinks = async ({ net }: Own, ctx: Ctx): Promise<Pick<Fleet, 'sink' | 'away'>> => {
-  const state = { isAway: false }
   const sink = await startSink({ host: net.host, port: ports.here, keepData: false })
-  const away = await startSink({ host: net.host, port: ports.away, keepData: false, greeting: () => (state.isAway ? '421 4.3.2 away' : undefined) })
+  const away: Fleet['away'] = Object.assign(await startSink({ host: net.host, port: ports.away, keepData: false, greeting: () => (away.isAway ? '421 4.3.2 away' : undefined) }), { isAway: false })
   ctx.cleanup(() => Promise.all([sink.close(), away.close()]))
-  return { sink, away: Object.assign(away, { get isAway() { return state.isAway }, set isAway(is: boolean) { state.isAway = is } }) }
+  return { sink, away }
 }
 
 const looksAt = ({ kubectl }: Joined): Pick<Fleet, 'relays' | 'servers' | 'operators' | 'posthouse' | 'deferred' | 'leaveWhole'> => {
