@@ -31,6 +31,7 @@ export const story: Story = {
     const flow = startTraffic(fleet, { domains: fleet.domains, clients: 10, pauseMs: 50, prefix: 'flows' })
     await until('mail to flow', () => flow.accepted() > 100, 60_000)
     const lanes = await lanesOf(await fleet.relays())
+    assert.ok(lanes > 0, 'no pod says how many lanes it owns')
     flow.longestGap()
     const told = Date.now()
     await kubectl('scale', 'mailrelay/main', '--namespace', namespace, '--replicas=1')

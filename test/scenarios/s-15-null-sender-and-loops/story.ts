@@ -70,5 +70,5 @@ export const story: Story = {
 
 const doubleBounces = async (httpPort: number): Promise<number> => {
   const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text()
-  return Number(/^posthouse_double_bounces_total (\d+)/m.exec(metrics)?.[1] ?? 0)
+  return Number(/^posthouse_double_bounces_total(?:\{[^}]*\})? (\d+)/m.exec(metrics)?.[1] ?? 0)
 }
