@@ -11,7 +11,7 @@ export type RecordWatchOptions = {
 }
 
 /** An answer that stays the same is asked for less and less often. A failure counts when it came `failures` times in a row: before that, what was known holds. */
-export const usualTimes = { firstMs: 30_000, lastMs: 600_000, failures: 3, patienceMs: 2_000 }
+export const usualTimes = { firstMs: 30_000, lastMs: 600_000, failures: 3, patienceMs: 1_500 }
 
 type Watched = { wanted: RecordsWanted; facts: Facts; readonly failures: Map<string, number>; unchanged: number }
 
@@ -97,7 +97,7 @@ export class RecordWatch {
     const key = nameservers.join(' ')
     const known = this.#resolvers.get(key)
     if (known) return known
-    const made = createResolver({ nameservers: () => nameservers, timeoutMs: this.#times.patienceMs, rounds: 1, cache })
+    const made = createResolver({ nameservers: () => nameservers, timeoutMs: this.#times.patienceMs, rounds: 2, cache })
     this.#resolvers.set(key, made)
     return made
   }

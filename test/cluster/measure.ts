@@ -10,6 +10,7 @@ import { parse } from 'yaml'
 import { kinds } from '../../crds/index.ts'
 import { applyObject, createKube, openAccess, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
 import { startChild, type Child } from '../tools/child.ts'
+import { startTestDns } from '../tools/dns-server.ts'
 import { until } from '../tools/until.ts'
 import { startApiServer, type ApiServer } from './tools/api-server.ts'
 import { requestsOf, type Requests } from './tools/requests.ts'
@@ -28,11 +29,11 @@ const object = (name: string, spec: object): KubeObject => ({ metadata: { name, 
 const domain = (n: number, change: object = {}): KubeObject => object(`d${n}`, { domain: `d${n}.example`, outbound: { dkim: { algorithms } }, ...change })
 const sender = (n: number): KubeObject => object(`s${n}`, { relayRef: { name: 'main' }, from: [`app@d${n}.example`] })
 
-const prepare = async (kube: Kube): Promise<void> => {
+const prepare = async (kube: Kube, nameserver: string): Promise<void> => {
   const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
   for (const file of readdirSync(join(root, 'crds')).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, parse(readFileSync(join(root, 'crds', file), 'utf8')) as KubeObject)
   await applyObject(kube, { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }, { metadata: { name: namespace } })
-  await until('the kinds', () => applyObject(kube, relays, object('main', { hostname: 'mx.example' })).then(() => true, () => false), 60_000)
+  await until('the kinds', () => applyObject(kube, relays, object('main', { hostname: 'mx.example', resolver: { nameservers: [nameserver] } })).then(() => true, () => false), 60_000)
   for (let n = 0; n < count; n += 20) await Promise.all(Array.from({ length: Math.min(20, count - n) }, async (_, m) => (await applyObject(kube, domains, domain(n + m)), applyObject(kube, senders, sender(n + m)))))
 }
 
@@ -48,10 +49,15 @@ const startOperator = (api: ApiServer, name: string): Operator => {
   return { child, peak: memory('VmHWM'), memory: memory('VmRSS'), processorSeconds }
 }
 
-type Listed = { readonly items: readonly (KubeObject & { readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly observedGeneration?: number }[] } })[] }
+type Listed = { readonly items: readonly (KubeObject & { readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string; readonly observedGeneration?: number }[] } })[] }
 const readyCount = async (kube: Kube, { plural }: Resource): Promise<number> => {
   const { items } = await kube.call<Listed>({ path: `/apis/posthouse.dev/v1alpha1/namespaces/${namespace}/${plural}`, timeoutMs: 60_000 })
   return items.filter(({ status, metadata }) => status?.conditions?.some(({ type, status: is, observedGeneration }) => type === 'Ready' && is === 'True' && observedGeneration === metadata.generation)).length
+}
+/** MailDomains of which the operator knows what DNS says. */
+const observedCount = async (kube: Kube): Promise<number> => {
+  const { items } = await kube.call<Listed>({ path: `/apis/posthouse.dev/v1alpha1/namespaces/${namespace}/maildomains`, timeoutMs: 60_000 })
+  return items.filter(({ status }) => status?.conditions?.some(({ type, reason }) => type === 'RecordsPublished' && reason === 'RecordsMissing')).length
 }
 const revision = async (kube: Kube): Promise<unknown> => (await kube.call<{ status?: { revision?: string } }>({ path: `/apis/posthouse.dev/v1alpha1/namespaces/${namespace}/mailrelays/main` })).status?.revision
 
@@ -74,6 +80,8 @@ const firstConvergence = async (kube: Kube, operator: Operator): Promise<void> =
   console.log(`first convergence, senders in force: ${seconds(began)} s (processor time ${operator.processorSeconds().toFixed(0)} s)`)
   await until('all of them to be ready', async () => (await readyCount(kube, domains)) === count, 600_000, 500)
   console.log(`first convergence, domains too, with ${algorithms.join(' and ')} keys: ${seconds(began)} s (processor time ${operator.processorSeconds().toFixed(0)} s; bar: 30 s)`)
+  await until('every domain to be looked up', async () => (await observedCount(kube)) === count, 600_000, 500)
+  console.log(`DNS looked at for each of them: ${seconds(began)} s`)
 }
 
 const atRest = async (api: ApiServer): Promise<void> => {
@@ -86,11 +94,12 @@ const atRest = async (api: ApiServer): Promise<void> => {
   console.log(`a minute at rest: ${writes} writes (bar: 0), ${reads} reads, leases apart`)
 }
 
+const dns = await startTestDns() // nothing is published
 const api = await startApiServer()
 try {
   const kube = createKube(await openAccess(api.kubeconfig))
   console.log(`${count} MailDomains and ${count} MailSenders`)
-  await prepare(kube)
+  await prepare(kube, dns.nameserver)
   const first = startOperator(api, 'first')
   await firstConvergence(kube, first)
   await sleep(5000)
@@ -106,4 +115,5 @@ try {
   await second.child.stop()
 } finally {
   await api.stop()
+  await dns.close()
 }
