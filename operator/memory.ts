@@ -1,5 +1,5 @@
 // What relay pods said that bears on whom a relay may trust: their routers, and clients that came with the address of a node. Kept while this process lives; the status keeps what must outlive it.
-import { holds, parseAddress, parsePrefix, type Prefix } from '../relay/snapshot/index.ts'
+import { anyHolds, prefixesIn } from '../relay/snapshot/index.ts'
 import { addressMark, hiddenFor, keyOf, type Observed, type RelayView, type Seen, type SeenAtRelay } from './plan/index.ts'
 
 type Known = { readonly gateways: Set<string>; hidden: Record<string, string> }
@@ -35,11 +35,11 @@ export class Memory {
   noteClients({ relay, listeners }: RelayView, revision: string, { pods }: Observed, seen: Seen): NodeSeen[] {
     const key = keyOf(relay)
     const known = this.#of(key)
-    const nodes = seen.nodeAddresses.flatMap((text) => parsePrefix(text) ?? [])
+    const nodes = prefixesIn(seen.nodeAddresses)
     const current = pods.filter((pod) => pod.revision === revision)
     return listeners.flatMap((listener) => {
       if (seen.believeAll === true || hiddenFor(relay, listener, seen) !== undefined) return []
-      const address = current.flatMap(({ clients }) => clients?.[listener.name] ?? []).find((client) => isOneOf(nodes, client))
+      const address = current.flatMap(({ clients }) => clients?.[listener.name] ?? []).find((client) => anyHolds(nodes, client))
       if (address === undefined) return []
       known.hidden = { ...known.hidden, [listener.name]: addressMark(relay, listener) }
       return [{ relay: key, listener: listener.name, address }]
@@ -51,9 +51,4 @@ export class Memory {
     this.#relays.set(relay, known)
     return known
   }
-}
-
-const isOneOf = (prefixes: readonly Prefix[], text: string): boolean => {
-  const address = parseAddress(text)
-  return address !== undefined && prefixes.some((prefix) => holds(prefix, address))
 }

@@ -1,5 +1,5 @@
 // Addresses behind which anybody may be: those of nodes, of their side of the pods' network, and of what rewrites addresses on them. Pure.
-import { parsePrefix, type Prefix } from '../../relay/snapshot/index.ts'
+import { parsePrefix, printAddress, type Prefix } from '../../relay/snapshot/index.ts'
 import type { KubeObject } from '../kube/index.ts'
 
 type NodeParts = { readonly spec?: { readonly podCIDRs?: readonly string[]; readonly podCIDR?: string }; readonly status?: { readonly addresses?: readonly { readonly address: string }[] } }
@@ -27,7 +27,7 @@ const ofNode = (node: KubeObject): string[] => {
 /** The first two addresses of a node's pod range: of its tunnel and of its bridge, by custom. */
 const ownSide = (range: Prefix | undefined): string[] => {
   if (range === undefined || range.last === range.first) return []
-  return range.family === 4 ? [`${[24n, 16n, 8n, 0n].map((shift) => (range.first >> shift) & 255n).join('.')}/31`] : [`${Array.from({ length: 8 }, (_, group) => ((range.first >> BigInt(112 - 16 * group)) & 0xffffn).toString(16)).join(':')}/127`]
+  return [`${printAddress({ family: range.family, value: range.first })}/${range.family === 4 ? 31 : 127}`]
 }
 
 const ofPod = (pod: KubeObject): string[] => {

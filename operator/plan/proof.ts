@@ -1,7 +1,7 @@
 // The proof beside the attempts: over a whole snapshot, nobody whom no rule names may relay. Asks decide for an address in and two beside
 // every range that is named, and for public ones that nobody names; what may pass is read from the rules by another way than decide's. Pure.
 import { decideRecipient, type Client } from '../../relay/decide/index.ts'
-import { holds, isBounded, parseAddress, parsePrefix, type Address, type Listener, type Mailbox, type Prefix, type Snapshot } from '../../relay/snapshot/index.ts'
+import { holds, isBounded, parseAddress, prefixesIn, printAddress, type Address, type Listener, type Mailbox, type Prefix, type Snapshot } from '../../relay/snapshot/index.ts'
 
 export type Admitted = { readonly listener: string; readonly address: string }
 
@@ -11,8 +11,8 @@ const publicAddresses = ['192.0.2.1', '198.51.100.1', '203.0.113.1', '8.8.8.8', 
 /** At each listener the addresses that may relay though nobody named them; none where all is well. */
 export const strangersAdmitted = (snapshot: Snapshot): Admitted[] => {
   const named = namedIn(snapshot)
-  const nodes = prefixesOf(snapshot.relay.nodeAddresses)
-  const addresses = new Set([...publicAddresses, ...named.flatMap(addressesAround), ...nodes.map((node) => textOf(node.family, node.first))])
+  const nodes = prefixesIn(snapshot.relay.nodeAddresses)
+  const addresses = new Set([...publicAddresses, ...named.flatMap(addressesAround), ...nodes.map((node) => printAddress({ family: node.family, value: node.first }))])
   const mails = mailsFor(snapshot)
   return snapshot.listeners.flatMap((listener) =>
     [...addresses].filter((address) => !mayRelay(listener, parseAddress(address)!, named, nodes) && mails.some((mail) => passes(snapshot, listener, address, mail))).map((address) => ({ listener: listener.name, address })),
@@ -28,22 +28,15 @@ export const closedTo = (snapshot: Snapshot, admitted: readonly Admitted[]): Sna
 }
 
 const namedIn = ({ policies }: Snapshot): Prefix[] =>
-  prefixesOf(policies.filter(({ mayAllowSources, mode }) => mayAllowSources && mode === 'Enforce').flatMap(({ rules }) => rules.flatMap(({ action, match }) => (action === 'Allow' ? (match.sources ?? []) : [])))).filter(isBounded)
-
-const prefixesOf = (texts: readonly string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
+  prefixesIn(policies.filter(({ mayAllowSources, mode }) => mayAllowSources && mode === 'Enforce').flatMap(({ rules }) => rules.flatMap(({ action, match }) => (action === 'Allow' ? (match.sources ?? []) : [])))).filter(isBounded)
 
 const mayRelay = ({ sourceAddressPreserved, relayingClosed }: Listener, address: Address, named: readonly Prefix[], nodes: readonly Prefix[]): boolean =>
   sourceAddressPreserved && !relayingClosed && named.some((prefix) => holds(prefix, address)) && !nodes.some((node) => holds(node, address))
 
 const addressesAround = ({ family, first, last }: Prefix): string[] => {
   const end = (1n << (family === 4 ? 32n : 128n)) - 1n
-  return [first, first - 1n, last + 1n].filter((value) => value >= 0n && value <= end).map((value) => textOf(family, value))
+  return [first, first - 1n, last + 1n].filter((value) => value >= 0n && value <= end).map((value) => printAddress({ family, value }))
 }
-
-const textOf = (family: 4 | 6, value: bigint): string =>
-  family === 4
-    ? [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.')
-    : Array.from({ length: 8 }, (_, group) => ((value >> BigInt(112 - 16 * group)) & 0xffffn).toString(16)).join(':')
 
 type Mail = { readonly mailFrom: Mailbox | null; readonly rcptTo: Mailbox }
 

@@ -1,6 +1,6 @@
 // By which ways a stranger can come to the listeners of a MailRelay: through its Service, at a pod, and from outside where there is an outside. Pure.
 import type { ListenerSpec, MailRelay } from '../../crds/index.ts'
-import { holds, parseAddress, parsePrefix } from '../../relay/snapshot/index.ts'
+import { anyHolds, prefixesIn } from '../../relay/snapshot/index.ts'
 import type { KubeObject } from '../kube/index.ts'
 import { bindPortOf, portName, type Observed } from '../plan/index.ts'
 import type { Door } from './session.ts'
@@ -36,10 +36,4 @@ export const waysTo = ({ spec }: MailRelay, listeners: readonly ListenerSpec[], 
   })
 }
 
-const isTrustedProxy = ({ proxyProtocol }: ListenerSpec) => {
-  const trusted = (proxyProtocol?.trustedCIDRs ?? []).flatMap((text) => parsePrefix(text) ?? [])
-  return (own: string): boolean => {
-    const address = parseAddress(own)
-    return address !== undefined && trusted.some((prefix) => holds(prefix, address))
-  }
-}
+const isTrustedProxy = ({ proxyProtocol }: ListenerSpec) => (own: string): boolean => anyHolds(prefixesIn(proxyProtocol?.trustedCIDRs ?? []), own)

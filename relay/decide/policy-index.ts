@@ -1,5 +1,5 @@
 // A snapshot prepared once for quick decisions: who hosts a domain, who is a sender, which policies can matter. Pure.
-import { holds, isBounded, makeTheWorld, parseAddress, parsePrefix, type Address, type HostedDomain, type Policy, type PolicyRule, type Prefix, type Sender, type Snapshot } from '../snapshot/index.ts'
+import { holds, isBounded, makeTheWorld, parseAddress, prefixesIn, type Address, type HostedDomain, type Policy, type PolicyRule, type Prefix, type Sender, type Snapshot } from '../snapshot/index.ts'
 
 export type ReadyRule = { readonly rule: PolicyRule; readonly sources: readonly Prefix[] | undefined; readonly senders: ReadonlySet<string> | undefined }
 export type ReadyPolicy = { readonly order: number; readonly policy: Policy; readonly rules: readonly ReadyRule[] }
@@ -38,13 +38,13 @@ const buildIndex = (snapshot: Snapshot): Index => {
     ofDomain: gather(policies, (target) => (target.kind === 'MailDomain' ? target.domain : undefined)),
     ofSender: gather(policies, (target) => (target.kind === 'MailSender' ? target.sender : undefined)),
     sourcesMayAllow: !allowRulesMakeTheWorld(snapshot.policies),
-    nodes: snapshot.relay.nodeAddresses.flatMap((text) => parsePrefix(text) ?? []),
+    nodes: prefixesIn(snapshot.relay.nodeAddresses),
   }
 }
 
 const readyRule = (rule: PolicyRule): ReadyRule => ({
   rule,
-  sources: rule.match.sources?.flatMap((text) => parsePrefix(text) ?? []),
+  sources: rule.match.sources && prefixesIn(rule.match.sources),
   senders: rule.match.senders && new Set(rule.match.senders),
 })
 
@@ -66,7 +66,7 @@ export const allowRulesMakeTheWorld = (policies: readonly Policy[]): boolean =>
   makeTheWorld(policies.flatMap((policy) => (policy.mayAllowSources ? policy.rules.flatMap(allowedPrefixes) : [])))
 
 const allowedPrefixes = (rule: PolicyRule): Prefix[] =>
-  rule.action === 'Allow' ? (rule.match.sources ?? []).flatMap((text) => parsePrefix(text) ?? []) : []
+  rule.action === 'Allow' ? prefixesIn(rule.match.sources ?? []) : []
 
 const addresses = new Map<string, Address | undefined>()
 

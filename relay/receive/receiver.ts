@@ -3,7 +3,7 @@
 import { SMTPServer } from 'smtp-server'
 import type { Socket } from 'node:net'
 import { indexOf, reply, type Reply } from '../decide/index.ts'
-import { holds, parseAddress, parsePrefix, type Listener, type Snapshot } from '../snapshot/index.ts'
+import { anyHolds, prefixesIn, type Listener, type Snapshot } from '../snapshot/index.ts'
 import type { Leaving } from './deliveries.ts'
 import { readProxy } from './proxy.ts'
 import { Session } from './session.ts'
@@ -112,9 +112,7 @@ export class Receiver extends SMTPServer {
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {
-    const address = parseAddress(socket.remoteAddress ?? '')
-    const trusted = this.listener.proxyProtocol?.trustedCIDRs ?? []
-    return address !== undefined && trusted.some((text) => holdsAddress(text, address))
+    return anyHolds(prefixesIn(this.listener.proxyProtocol?.trustedCIDRs ?? []), socket.remoteAddress ?? '')
   }
 
   override _handleProxy(socket: Socket, callback: (error: Error | null, options: SocketOptions) => void): void {
@@ -132,11 +130,6 @@ export class Receiver extends SMTPServer {
   override onSecure(_socket: unknown, _session: unknown, callback: (error?: Error | null) => void): void {
     callback()
   }
-}
-
-const holdsAddress = (text: string, address: NonNullable<ReturnType<typeof parseAddress>>): boolean => {
-  const prefix = parsePrefix(text)
-  return prefix !== undefined && holds(prefix, address)
 }
 
 let counter = 0

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { countAddresses, holds, isBounded, makeTheWorld, parseAddress, parsePrefix } from './cidr.ts'
+import { anyHolds, countAddresses, holds, isBounded, makeTheWorld, parseAddress, parsePrefix, prefixesIn, printAddress } from './cidr.ts'
 
 const prefixes = (...texts: string[]) => texts.map((text) => parsePrefix(text)!)
 const inside = (prefix: string, address: string): boolean => holds(parsePrefix(prefix)!, parseAddress(address)!)
@@ -9,6 +9,19 @@ const inside = (prefix: string, address: string): boolean => holds(parsePrefix(p
 test('reads prefixes and addresses, and nothing that only looks like one', () => {
   for (const text of ['10.0.0.0/8', '10.1.2.3', '::/0', '2001:db8::/48', '::ffff:10.0.0.0/104']) assert.ok(parsePrefix(text), text)
   for (const text of ['', '10.0.0.0/33', '10.0.0/8', '010.0.0.1', '0x7f.1', '10.0.0.0/', '10.0.0.0/-1', '10.0.0.0/8 ', '::/129', 'fe80::1%eth0', '::ffff:10.0.0.0/95', 'a/8']) assert.equal(parsePrefix(text), undefined, text)
+})
+
+test('of 4 texts the 2 that are prefixes count; an address is held by one of them or by none, and what is no address never', () => {
+  const some = prefixesIn(['10.0.0.0/8', 'nothing', '2001:db8::/48', '10.0.0.0/33'])
+  assert.equal(some.length, 2)
+  assert.deepEqual(['10.1.2.3', '2001:db8::9', '192.0.2.1', '', 'mx.example'].map((text) => anyHolds(some, text)), [true, true, false, false, false])
+  assert.equal(anyHolds([], '10.1.2.3'), false)
+})
+
+test('every address of both families is printed as it is read', () => {
+  const address = fc.oneof(fc.ipV4(), fc.ipV6()).map((text) => parseAddress(text)!)
+  fc.assert(fc.property(address, (one) => assert.deepEqual(parseAddress(printAddress(one)), one)))
+  assert.deepEqual(['192.0.2.1', '2001:db8::1'].map((text) => printAddress(parseAddress(text)!)), ['192.0.2.1', '2001:db8:0:0:0:0:0:1'])
 })
 
 test('an IPv4-mapped IPv6 address is its IPv4 address', () => {

@@ -41,6 +41,21 @@ const prefixOf = ({ family, value }: Address, bits: number): Prefix => {
 export const holds = (prefix: Prefix, address: Address): boolean =>
   prefix.family === address.family && prefix.first <= address.value && address.value <= prefix.last
 
+/** Of several texts those that are prefixes. */
+export const prefixesIn = (texts: readonly string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
+
+/** Whether one of them holds this address; false where the text is none. */
+export const anyHolds = (prefixes: readonly Prefix[], text: string): boolean => {
+  const address = parseAddress(text)
+  return address !== undefined && prefixes.some((prefix) => holds(prefix, address))
+}
+
+/** As text that parseAddress reads; IPv6 without any shortening. */
+export const printAddress = ({ family, value }: Address): string =>
+  family === 4
+    ? [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.')
+    : Array.from({ length: 8 }, (_, group) => ((value >> BigInt(112 - 16 * group)) & 0xffffn).toString(16)).join(':')
+
 /** Whether every address of one prefix is one of the other; false where either is none. */
 export const isWithin = (inner: string, outer: string): boolean => {
   const [narrow, wide] = [parsePrefix(inner), parsePrefix(outer)]

@@ -1,6 +1,6 @@
 // Whether an SPF record lets a host send (RFC 7208), whichever way it says so: a, mx, ip4, ip6, include, redirect. Pure.
 // What depends on one message (macros, exists) or may not be used any more (ptr) is not evaluated: then nobody can tell.
-import { holds, parseAddress, parsePrefix } from '../../../relay/snapshot/index.ts'
+import { anyHolds, prefixesIn } from '../../../relay/snapshot/index.ts'
 import { addressesOf, type Fact, type Look } from './facts.ts'
 
 /** A host with one of its addresses; without any where DNS knows none. */
@@ -84,11 +84,7 @@ const targetOf = (tail: string, domain: string): Target => {
   return { host: host ?? domain, lengths: [ip4, ip6] }
 }
 
-const isIn = (range: string, { address }: Subject): boolean => {
-  const prefix = parsePrefix(range)
-  const mine = address === undefined ? undefined : parseAddress(address)
-  return prefix !== undefined && mine !== undefined && holds(prefix, mine)
-}
+const isIn = (range: string, { address }: Subject): boolean => address !== undefined && anyHolds(prefixesIn([range]), address)
 
 const hostMatches = ({ host, lengths }: Target, { subject, look }: Check): Match => {
   if (sameHost(host, subject.host)) return true

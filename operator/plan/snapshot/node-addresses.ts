@@ -1,13 +1,12 @@
 // The addresses of nodes, gateways and the operator that an Allow rule of the relay would mean: those never count. The others need not be told. Pure.
-import { parsePrefix, type Prefix } from '../../../relay/snapshot/index.ts'
+import { prefixesIn, type Prefix } from '../../../relay/snapshot/index.ts'
 import type { RelayView } from '../judge.ts'
 import { allowedSourcesOf } from '../policies/policy.ts'
 import { nothingSeen, type Seen } from '../trust.ts'
 
 export const nodeAddressesOf = ({ policies }: RelayView, { nodeAddresses, ownAddresses = [], believeAll }: Seen = nothingSeen): string[] => {
-  const allowed = prefixesOf(policies.flatMap(({ policy }) => allowedSourcesOf(policy)))
-  return [...new Set([...(believeAll === true ? [] : nodeAddresses), ...ownAddresses])].filter((text) => prefixesOf([text]).some((one) => allowed.some((other) => overlap(one, other)))).sort()
+  const allowed = prefixesIn(policies.flatMap(({ policy }) => allowedSourcesOf(policy)))
+  return [...new Set([...(believeAll === true ? [] : nodeAddresses), ...ownAddresses])].filter((text) => prefixesIn([text]).some((one) => allowed.some((other) => overlap(one, other)))).sort()
 }
 
-const prefixesOf = (texts: readonly string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
 const overlap = (a: Prefix, b: Prefix): boolean => a.family === b.family && a.first <= b.last && b.first <= a.last
