@@ -312,9 +312,9 @@ export class Next {
   async settle(entry: Entry, settlement: Settlement, inAdvance?: { subject: string; until: number }): Promise<'stored' | 'lane-lost'> {
     const source = bodyOf(this.#context, { body: entry.head.body, inline: entry.inline })
     const needed = settlement.notices.length > 0
-    const home = homeOf(entry, this.#siteOf(entry))
+    const home = settlement.later && homeOf(entry, this.#siteOf(entry))
     const original = needed ? await originalOf(source, { whole: entry.head.envelope.ret === 'FULL' || entry.head.envelope.ret === undefined, bytes: entry.head.bytes }) : undefined
-    return this.#parts.settle.add({ entry, settlement: settlement.later && home !== undefined ? { ...settlement, handOver: { lane: home } } : settlement, ...(original && { original }), ...(inAdvance && { inAdvance }) })
+    return this.#parts.settle.add({ entry, settlement: home === undefined ? settlement : { ...settlement, handOver: { lane: home } }, ...(original && { original }), ...(inAdvance && { inAdvance }) })
   }
 }
 

@@ -1,11 +1,10 @@
-// How the queue's servers are, each and as one: asked for at most every 15 s and only while somebody wants it. Reads only.
+// How the queue's servers are, each and as one. Reads only.
 import { isIP } from 'node:net'
 import type { Clock } from './clock.ts'
+import { createGlance } from './glance.ts'
 import type { JetStream } from './jetstream.ts'
 import type { QueueServer, QueueServers } from './types.ts'
 
-const freshMs = 15_000
-const usefulMs = 180_000 // a scrape shows what the one before it asked for
 const patienceMs = 3_000
 
 export type ServersOptions = {
@@ -15,21 +14,11 @@ export type ServersOptions = {
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
-export const createServers = ({ stream, name, monitorUrls, clock }: ServersOptions): (() => QueueServers | undefined) => {
-  let known: { readonly seen: QueueServers; readonly at: number } | undefined
-  let askedAt = -Infinity
-  const ask = async (): Promise<void> => {
+export const createServers = ({ stream, name, monitorUrls, clock }: ServersOptions): (() => QueueServers | undefined) =>
+  createGlance(async () => {
     const [servers, info] = await Promise.all([Promise.all(monitorUrls.map(serverAt)), stream.api(`STREAM.INFO.${name}`)])
-    known = { seen: { servers, replicas: replicasIn(info) }, at: clock.monotonic() }
-  }
-  return () => {
-    if (clock.monotonic() - askedAt >= freshMs) {
-      askedAt = clock.monotonic()
-      void ask() // both halves answer undefined where they fail, they do not throw
-    }
-    return known && clock.monotonic() - known.at <= usefulMs ? known.seen : undefined
-  }
-}
+    return { servers, replicas: replicasIn(info) }
+  }, clock)
 
 /** As people know it: the pod's name where there is one, else host and port. */
 const nameOf = ({ hostname, host }: URL): string => (isIP(hostname.replace(/^\[|\]$/g, '')) === 0 && hostname.includes('.') ? hostname.slice(0, hostname.indexOf('.')) : host)
