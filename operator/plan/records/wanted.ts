@@ -1,8 +1,9 @@
 // For every MailDomain in force: the records that its relays and keys need, and the name servers to ask about them. Pure.
 import type { MailDomain } from '../../../crds/index.ts'
+import { givenKeysOf } from '../given-keys.ts'
 import { keyOf } from '../input.ts'
 import type { RelayView } from '../judge.ts'
-import { dkimKeyOf, publicPartOf } from '../policies/key-pair.ts'
+import { publicPartOf } from '../policies/key-pair.ts'
 import type { World } from '../world.ts'
 import { requiredRecords, type RequiredRecord } from './required.ts'
 
@@ -25,12 +26,6 @@ type Dkim = Parameters<typeof requiredRecords>[1]['dkim'][number]
 const dkimOf = (domain: MailDomain, world: World): Dkim[] => {
   const dkim = domain.spec.outbound?.dkim
   if (dkim === undefined) return []
-  const wanted = new Set(dkim.algorithms)
-  if (dkim.keySecretRef === undefined) return (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm }) => wanted.has(algorithm))
-  const data = world.secret(domain.metadata.namespace, dkim.keySecretRef.name)?.data ?? {}
-  return [...wanted].flatMap((algorithm) => {
-    const privateKey = dkimKeyOf(data[`${algorithm}.key`] ?? '', algorithm)
-    const selector = data[`${algorithm}.selector`]?.trim()
-    return privateKey === undefined || selector === undefined ? [] : [{ selector, algorithm, publicPart: publicPartOf(privateKey, algorithm) }]
-  })
+  const made = (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm }) => dkim.algorithms.includes(algorithm))
+  return givenKeysOf(domain, world)?.map((key) => ({ ...key, publicPart: publicPartOf(key.privateKey, key.algorithm) })) ?? made
 }

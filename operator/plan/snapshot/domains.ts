@@ -1,10 +1,10 @@
 // The MailDomains of a snapshot: what is accepted for them, where it goes, what signs. Pure.
 import type { MailDomain } from '../../../crds/index.ts'
 import { normalDomain, type SnapshotInput } from '../../../relay/snapshot/index.ts'
+import { givenKeysOf } from '../given-keys.ts'
 import { keyOf, titleOf } from '../input.ts'
 import type { AttachedDomain, RelayView } from '../judge.ts'
 import { serviceNamespace } from '../policies/hosts.ts'
-import { dkimKeyOf } from '../policies/key-pair.ts'
 import type { World } from '../world.ts'
 import { absoluteHost, tlsOf } from './tls.ts'
 
@@ -43,10 +43,6 @@ const inboundOf = (domain: MailDomain, { relay }: RelayView, world: World): Snap
 const dkimOf = (domain: MailDomain, world: World): NonNullable<SnapshotDomain['dkim']> => {
   const dkim = domain.spec.outbound?.dkim
   if (dkim === undefined) return []
-  if (dkim.keySecretRef === undefined) return (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm, stage }) => stage === 'signing' && dkim.algorithms.includes(algorithm)).map(({ selector, algorithm, privateKey }) => ({ selector, algorithm, privateKey }))
-  const data = world.secret(domain.metadata.namespace, dkim.keySecretRef.name)?.data ?? {}
-  return dkim.algorithms.flatMap((algorithm) => {
-    const privateKey = dkimKeyOf(data[`${algorithm}.key`] ?? '', algorithm)
-    return privateKey === undefined ? [] : [{ selector: data[`${algorithm}.selector`]!.trim(), algorithm, privateKey }]
-  })
+  const made = (world.input.made.dkim[keyOf(domain)] ?? []).filter(({ algorithm, stage }) => stage === 'signing' && dkim.algorithms.includes(algorithm))
+  return givenKeysOf(domain, world) ?? made.map(({ selector, algorithm, privateKey }) => ({ selector, algorithm, privateKey }))
 }
