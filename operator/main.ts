@@ -1,7 +1,7 @@
 // Wiring of the operator: access, caches, the lease, and one queue of work with one piece in it: reconcile everything.
 import { Applier } from './apply/index.ts'
 import { serveHttp } from './http.ts'
-import { createKube, createNotes, Lease, openAccess, requestTitle, WorkQueue, type Access, type Kube, type KubeError, type KubeOptions } from './kube/index.ts'
+import { createKube, createNotes, Lease, openAccess, requestTitle, watchEnds, WorkQueue, type Access, type Kube, type KubeError, type KubeOptions } from './kube/index.ts'
 import { createOperatorMetrics, measure, type OperatorMetrics } from './metrics.ts'
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
@@ -109,7 +109,7 @@ const gauge = ({ metrics, leads, queue, watched }: State): void => {
   metrics.missedEvents.reset()
   for (const [resource, count] of watched?.foundByList() ?? []) {
     metrics.missedEvents.inc({ resource }, count)
-    for (const why of ['ended', 'expired', 'failed']) metrics.watchRestarts.inc({ resource, why }, 0) // there from the start, so that the first one is seen as a step
+    for (const why of watchEnds) metrics.watchRestarts.inc({ resource, why }, 0) // there from the start, so that the first one is seen as a step
   }
 }
 

@@ -13,7 +13,8 @@ export type RecordWatchOptions = {
 /** An answer that stays the same is asked for less and less often. A failure counts when it came `failures` times in a row: before that, what was known holds. */
 export const usualTimes = { firstMs: 30_000, lastMs: 600_000, failures: 3, patienceMs: 1_500 }
 
-type Watched = { wanted: RecordsWanted; facts: Facts; readonly failures: Map<string, number>; unchanged: number }
+/** `judged`: the records by these facts; a run of the operator asks for those of every domain. */
+type Watched = { readonly wanted: RecordsWanted; facts: Facts; judged: readonly JudgedRecord[]; readonly failures: Map<string, number>; unchanged: number }
 
 const atOnce = 8
 /** Shorter than the time between two looks at one domain: it saves what many domains ask alike, such as the addresses of a relay. */
@@ -41,15 +42,15 @@ export class RecordWatch {
     for (const [key, wanted] of all) {
       const before = this.#watched.get(key)
       if (before !== undefined && JSON.stringify(before.wanted) === JSON.stringify(wanted)) continue
-      this.#watched.set(key, { facts: before?.facts ?? new Map(), failures: before?.failures ?? new Map(), wanted, unchanged: 0 })
+      const facts = before?.facts ?? new Map<string, Fact>()
+      this.#watched.set(key, { facts, judged: judgedBy(wanted, facts).records, failures: before?.failures ?? new Map(), wanted, unchanged: 0 })
       this.#queue.add(key)
     }
   }
 
   /** With what is known now. */
-  judge(key: string): JudgedRecord[] {
-    const watched = this.#watched.get(key)
-    return watched === undefined ? [] : judgedBy(watched.wanted, watched.facts).records
+  judge(key: string): readonly JudgedRecord[] {
+    return this.#watched.get(key)?.judged ?? []
   }
 
   /** Whether a key stands in DNS. */
@@ -63,9 +64,10 @@ export class RecordWatch {
     if (watched === undefined || this.#stopped) return
     const facts = await this.#ask(watched)
     if (this.#watched.get(key) !== watched || this.#stopped) return // something else is wanted meanwhile, and a look at that is due
-    const before = JSON.stringify(judgedBy(watched.wanted, watched.facts).records)
+    const { records } = judgedBy(watched.wanted, facts)
+    const isNews = JSON.stringify(records) !== JSON.stringify(watched.judged)
     watched.facts = facts
-    const isNews = JSON.stringify(judgedBy(watched.wanted, facts).records) !== before
+    watched.judged = records
     watched.unchanged = isNews ? 0 : watched.unchanged + 1
     if (isNews) this.#options.changed()
     const { firstMs, lastMs } = this.#times

@@ -1,6 +1,6 @@
 // Everything the operator watches, in caches: our kinds, what we made of them, and what they refer to.
 import { group, kinds, version } from '../crds/index.ts'
-import { Cache, KubeError, listWatch, nameWatch, type Change, type Kube, type KubeObject, type Resource } from './kube/index.ts'
+import { Cache, KubeError, listWatch, nameWatch, type Change, type Kube, type KubeObject, type Resource, type WatchEnd } from './kube/index.ts'
 import { essenceOfNode, nodeAddresses } from './gather/index.ts'
 import { managedBy, resources } from './plan/index.ts'
 
@@ -26,7 +26,7 @@ export type WatchedOptions = {
   readonly watchNamespaces?: readonly string[]
   readonly onChange: (resource: Resource, change: Change) => void
   readonly onTrouble: (resource: Resource, error: KubeError) => void
-  readonly onRestart: (resource: Resource, why: 'ended' | 'expired' | 'failed') => void
+  readonly onRestart: (resource: Resource, why: WatchEnd) => void
 }
 
 export class Watched {
@@ -37,32 +37,27 @@ export class Watched {
   /** Only some namespaces are looked after: what belongs to none of them is read, and never written. */
   readonly isNarrowed: boolean
 
-  constructor({ kube, watchNamespaces, onChange, onTrouble, onRestart }: WatchedOptions) {
+  constructor(options: WatchedOptions) {
+    const { watchNamespaces, onChange } = options
     this.isNarrowed = watchNamespaces !== undefined
-    const known = new Cache((change) => onChange(namespaces, change))
-    const how = { kube, resource: namespaces, feed: known, onTrouble: (error: KubeError) => onTrouble(namespaces, error), onRestart: (why: 'ended' | 'expired' | 'failed') => onRestart(namespaces, why) }
-    // nobody may list but some of them: each is read by name, which a Role inside it can allow
-    this.#ended.push(watchNamespaces === undefined ? listWatch(how, this.#end.signal) : nameWatch({ ...how, names: watchNamespaces }, this.#end.signal))
-    this.#caches.set(namespaces.plural, [known])
-    this.#caches.set(nodes.plural, watchNamespaces === undefined ? [this.#followNodes({ kube, onChange, onTrouble })] : []) // belongs to no namespace: without the right, the pods tell where they run
     for (const { resource, ...how } of followed) {
       const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
-      const caches = scopes.map((namespace) => {
-        const cache = new Cache((change) => onChange(resource, change))
-        this.#ended.push(listWatch({ kube, resource, namespace, ...how, feed: cache, onTrouble: (error) => onTrouble(resource, error), onRestart: (why) => onRestart(resource, why) }, this.#end.signal))
-        return cache
-      })
-      this.#caches.set(resource.plural, caches)
+      this.#caches.set(resource.plural, scopes.map((namespace) => this.#follow(options, { resource, namespace, ...how }, new Cache((change) => onChange(resource, change)))))
     }
+    const known = new Cache((change) => onChange(namespaces, change))
+    // nobody may list but some of them: each is read by name, which a Role inside it can allow
+    this.#caches.set(namespaces.plural, [watchNamespaces === undefined ? this.#follow(options, { resource: namespaces }, known) : this.#followNames(options, watchNamespaces, known)])
+    // belong to no namespace: without the right, the pods tell where they run
+    this.#caches.set(nodes.plural, watchNamespaces === undefined ? [this.#follow(options, { resource: nodes }, cacheOfNodes(onChange))] : [])
   }
 
-  /** A node reports itself every few minutes: only another address of it is a change. */
-  #followNodes({ kube, onChange, onTrouble }: Pick<WatchedOptions, 'kube' | 'onChange' | 'onTrouble'>): Cache {
-    const addresses = (node: KubeObject | undefined): string => JSON.stringify(node && nodeAddresses([node], []))
-    const feed = new Cache((change) => {
-      if (addresses(change.before) !== addresses(change.after)) onChange(nodes, change)
-    }, essenceOfNode)
-    this.#ended.push(listWatch({ kube, resource: nodes, feed, onTrouble: (error) => onTrouble(nodes, error) }, this.#end.signal))
+  #follow({ kube, onTrouble, onRestart }: WatchedOptions, following: Following & { readonly namespace?: string | undefined }, feed: Cache): Cache {
+    const { resource } = following
+    this.#ended.push(listWatch({ kube, ...following, feed, onTrouble: (error) => onTrouble(resource, error), onRestart: (why) => onRestart(resource, why) }, this.#end.signal))
+    return feed
+  }
+  #followNames({ kube, onTrouble }: WatchedOptions, names: readonly string[], feed: Cache): Cache {
+    this.#ended.push(nameWatch({ kube, resource: namespaces, names, feed, onTrouble: (error) => onTrouble(namespaces, error) }, this.#end.signal))
     return feed
   }
 
@@ -87,4 +82,12 @@ export class Watched {
     this.#end.abort()
     await Promise.all(this.#ended)
   }
+}
+
+/** A node reports itself every few minutes: only another address of it is a change. */
+const cacheOfNodes = (onChange: WatchedOptions['onChange']): Cache => {
+  const addresses = (node: KubeObject | undefined): string => JSON.stringify(node && nodeAddresses([node], []))
+  return new Cache((change) => {
+    if (addresses(change.before) !== addresses(change.after)) onChange(nodes, change)
+  }, essenceOfNode)
 }

@@ -16,6 +16,9 @@ export type Feed = {
   remove(object: KubeObject): void
 }
 
+export const watchEnds = ['ended', 'expired', 'failed'] as const
+export type WatchEnd = (typeof watchEnds)[number]
+
 export type ListWatchOptions = {
   readonly kube: Kube
   readonly resource: Resource
@@ -26,7 +29,7 @@ export type ListWatchOptions = {
   readonly feed: Feed
   readonly onTrouble?: (error: KubeError) => void
   /** A watch is over and another one begins: the server ended it, its version is gone, or something failed. */
-  readonly onRestart?: (why: 'ended' | 'expired' | 'failed') => void
+  readonly onRestart?: (why: WatchEnd) => void
   /** A watch that says nothing for so long, not even a bookmark, is taken for dead; 90 s if absent. */
   readonly silenceMs?: number
   readonly random?: () => number

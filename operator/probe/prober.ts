@@ -76,16 +76,13 @@ export class Prober {
   }
 
   async #run(known: Known, target: Target, how: Omit<ProbeOptions, 'signal'>): Promise<void> {
-    const end = new AbortController()
-    const abort = () => end.abort()
-    this.#end.signal.addEventListener('abort', abort)
     try {
-      const found = await (this.#options.run ?? probe)({ ...how, signal: end.signal })
+      // one of its own: what listens to it goes with this attempt
+      const found = await (this.#options.run ?? probe)({ ...how, signal: AbortSignal.any([this.#end.signal]) })
       if (!this.#end.signal.aborted) this.#note(known, target, found)
     } catch (error) {
       this.#note(known, target, { from: [], relayed: [], failed: (error as Error).message })
     } finally {
-      this.#end.signal.removeEventListener('abort', abort)
       known.running = false
       if (!this.#end.signal.aborted) this.#options.news()
     }
