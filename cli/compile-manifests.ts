@@ -1,5 +1,5 @@
 // From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
-import { inOrder, nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Input, type Made, type Need, type Problem } from '../operator/index.ts'
+import { inOrder, needsIn, nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Problem } from '../operator/index.ts'
 import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
 import { make } from './standalone/made.ts'
 
@@ -9,7 +9,6 @@ export type Compiled = {
   readonly conditions: readonly Condition[]
   /** Everything wrong or worth knowing; nothing may run while there are errors. */
   readonly problems: readonly Problem[]
-  readonly needs: readonly Need[]
   readonly gathered: Gathered
 }
 
@@ -18,19 +17,16 @@ export type CompileOptions = { readonly manifests: string; readonly made?: strin
 
 export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1' }: CompileOptions): Promise<Compiled> => {
   const gathered = readManifests(manifests)
-  const draft = plan(inputOf(gathered, nothingMade))
-  const made = folder === undefined ? nothingMade : await make(draft.needs, { folder, now, host })
-  const { snapshots, conditions, needs } = plan(inputOf(gathered, made))
+  const given = { declared: gathered.declared, clusterDomain: 'cluster.local' }
+  const made = folder === undefined ? nothingMade : await make(needsIn(given), { folder, now, host })
+  const { snapshots, conditions } = plan({ ...given, made })
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have
     conditions,
     problems: inOrder([...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered), ...(folder === undefined ? [] : conditions.flatMap((condition) => withoutCluster(condition, gathered)))]),
-    needs,
     gathered,
   }
 }
-
-const inputOf = ({ declared }: Gathered, made: Made): Input => ({ declared, made, clusterDomain: 'cluster.local' })
 
 const problemOf = ({ object, type, status, reason, message, path = [], relay, section }: Condition, gathered: Gathered): Problem[] => {
   if (status !== 'False' || isConsequence({ reason, message, object }, gathered)) return []

@@ -1,6 +1,6 @@
 // Every metric of the operator in one table; docs/metrics.md has a row for each and a test holds the two together. Prometheus' naming rules.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import { keyOf, serversOf, type Observed, type RelayView, type Status } from './plan/index.ts'
+import { keyOf, serversOf, type ObservedFleet, type Status } from './plan/index.ts'
 
 const seconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
@@ -31,7 +31,7 @@ export const createOperatorMetrics = () => {
 }
 export type OperatorMetrics = ReturnType<typeof createOperatorMetrics>
 
-export type Seen = { readonly statuses: readonly Status[]; readonly views: readonly { readonly view: RelayView; readonly revision: string; readonly observed: Observed }[] }
+export type Seen = { readonly statuses: readonly Status[]; readonly views: readonly ObservedFleet[] }
 
 /** What one run saw, in place of what the one before saw: an object that is gone leaves no figure behind. */
 export const measure = (metrics: OperatorMetrics, { statuses, views }: Seen): void => {
@@ -41,10 +41,10 @@ export const measure = (metrics: OperatorMetrics, { statuses, views }: Seen): vo
       metrics.objects.inc({ kind: object.kind, condition: type, status: is })
       if (object.kind === 'MailRelay') for (const one of ['True', 'False', 'Unknown']) metrics.relayCondition.set({ relay: `${object.namespace}/${object.name}`, condition: type, status: one, reason: one === is ? reason : '' }, one === is ? 1 : 0)
     }
-  for (const { view, revision, observed } of views) measureFleet(metrics, view, revision, observed)
+  for (const fleet of views) measureFleet(metrics, fleet)
 }
 
-const measureFleet = ({ relayPods, queueServers, queueNodes }: OperatorMetrics, { relay: manifest }: RelayView, revision: string, { pods, queueNodes: nodes }: Observed): void => {
+const measureFleet = ({ relayPods, queueServers, queueNodes }: OperatorMetrics, { view: { relay: manifest }, revision, observed: { pods, queueNodes: nodes } }: ObservedFleet): void => {
   const relay = keyOf(manifest)
   relayPods.set({ relay, state: 'wanted' }, manifest.spec.replicas)
   relayPods.set({ relay, state: 'ready' }, pods.filter(({ ready }) => ready).length)

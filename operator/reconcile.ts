@@ -1,5 +1,5 @@
 // From what is declared to what is: gather, plan, make, apply, observe, say. One run does it all for every MailRelay; a run that changes nothing writes nothing.
-//   1. gather the manifests and the Secrets they name   2. plan, make what is needed, plan again
+//   1. gather the manifests and the Secrets they name   2. make what is needed, plan
 //   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed   6. let a stranger try, where it is time
 import { apiVersion } from '../crds/index.ts'
 import { parseSnapshot, revisionOf, type Snapshot } from '../relay/snapshot/index.ts'
@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, keyOf, newsOf, nothingMade, objectsOf, plan, runningConfig, selectorOf, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
@@ -44,10 +44,10 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const gathered = await gather(parts)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
-  const input = (made: Input['made']): Input => ({ declared: gathered.declared, made, clusterDomain: settings.clusterDomain, tokenIssuer, seen })
+  const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen }
   const making = makingFor(parts)
-  const { needs } = plan(input(nothingMade))
-  const { snapshots, conditions, records } = plan(input(await make(needs, making)))
+  const needs = needsIn(given)
+  const { snapshots, conditions, records } = plan({ ...given, made: await make(needs, making) })
   parts.records.want(records)
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))

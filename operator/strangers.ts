@@ -4,7 +4,7 @@ import type { MailRelay } from '../crds/index.ts'
 import { nodeAddresses } from './gather/index.ts'
 import type { Memory } from './memory.ts'
 import { observe } from './observe.ts'
-import { closedFor, keyOf, trustMark, type Observed, type RelayView, type Seen } from './plan/index.ts'
+import { closedFor, keyOf, trustMark, type ObservedFleet, type RelayView, type Seen } from './plan/index.ts'
 import { waysTo, type Prober, type Target } from './probe/index.ts'
 import { made, nodes, pods, type Watched } from './watched.ts'
 
@@ -18,7 +18,8 @@ export type StrangerParts = {
 
 /** A process that has just begun asks the pods first: what they know of their routers must not be missing from its first plan. */
 export const seenNow = async (relays: readonly MailRelay[], { watched, memory, prober, believeAll }: StrangerParts): Promise<Seen> => {
-  for (const relay of relays) if (!memory.knows(keyOf(relay))) memory.noteGateways(keyOf(relay), await observe({ relay }, watched))
+  const unknown = relays.filter((relay) => !memory.knows(keyOf(relay)))
+  await Promise.all(unknown.map(async (relay) => memory.noteGateways(keyOf(relay), await observe({ relay }, watched))))
   memory.keep(new Set(relays.map(keyOf)))
   return {
     relays: Object.fromEntries(relays.map((relay) => [keyOf(relay), { hidden: memory.hidden(keyOf(relay)), strangers: prober.strangers(keyOf(relay)) }])),
@@ -44,10 +45,8 @@ export const closesAnew = (view: RelayView, seen: Seen): boolean => {
   return view.listeners.some((listener) => closedFor(view, listener, seen) !== undefined && listeners.find(({ name }) => name === listener.name)?.closedFor === undefined)
 }
 
-export type Fleet = { readonly view: RelayView; readonly revision: string; readonly observed: Observed }
-
 /** Whom a stranger is to try: a relay whose pods, all that are ready, run this revision. */
-export const targetOf = ({ view, revision, observed }: Fleet, watched: Watched): Target => {
+export const targetOf = ({ view, revision, observed }: ObservedFleet, watched: Watched): Target => {
   const { relay, listeners, domains } = view
   const ready = observed.pods.filter((pod) => pod.ready)
   const service = watched.get(made.service, keyOf(relay))

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { parseSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
-import { nothingMade, plan, reasons, waitingFields, type Condition, type Declared, type Input, type Made } from './index.ts'
+import { needsIn, nothingMade, plan, reasons, waitingFields, type Condition, type Declared, type Input, type Made } from './index.ts'
 import { bindPortOf, fit, refuseDomain, refuseDomainOnRelay, refuseListener, refusePolicy, refusePolicyOnRelay, refuseRelay, refuseRoute, refuseSender, refuseTarget } from './internal.ts'
 
 /** Manifests by kind, name and spec; namespace mail unless `namespace/name` is given. */
@@ -25,6 +25,7 @@ const declare = (given: Given): Declared => {
 }
 
 const planned = (given: Given, made: Made = nothingMade, more: Partial<Input> = {}) => plan({ declared: declare(given), made, clusterDomain: 'cluster.local', ...more })
+const needed = (given: Given) => needsIn({ declared: declare(given), clusterDomain: 'cluster.local' })
 
 const only = (given: Given, made?: Made): Snapshot => {
   const { snapshots } = planned(given, made)
@@ -191,7 +192,7 @@ test('who brings tokens needs a Secret without a password; an annotation asks fo
   const needs = (one: Given[number], annotations?: object) => {
     const declared = declare([main, ours, one])
     const senders = declared.senders.map((each) => ({ ...each, metadata: { ...each.metadata, annotations: { ...annotations } } }))
-    return plan({ declared: { ...declared, senders }, made: nothingMade, clusterDomain: 'cluster.local' }).needs.filter(({ kind }) => kind !== 'certificate')
+    return needsIn({ declared: { ...declared, senders }, clusterDomain: 'cluster.local' }).filter(({ kind }) => kind !== 'certificate')
   }
   const at = { sender: 'mail/app', relay: 'mail/main', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
   assert.deepEqual(needs(byAccount), [{ ...at, kind: 'binding', audience: 'posthouse.dev/mail/main' }])
@@ -203,7 +204,7 @@ test('a client connects to the 1st of 3 names that the listener’s certificate 
   const need = (names: readonly string[], more: object = {}) => {
     const { certificate, key } = certificateFor(names, authority, new Date())
     const relay: Given[number] = ['MailRelay', 'main', { hostname: 'mx.example', listeners: [submission({ tls: { secretRef: { name: 'own' } } })] }]
-    const [found] = planned([relay, ours, byAccount, ['Secret', 'own', { 'tls.crt': certificate, 'tls.key': key, ...more }]]).needs.filter(({ kind }) => kind === 'binding')
+    const [found] = needed([relay, ours, byAccount, ['Secret', 'own', { 'tls.crt': certificate, 'tls.key': key, ...more }]]).filter(({ kind }) => kind === 'binding')
     return found?.kind === 'binding' ? [found.host, found.trust] : []
   }
   assert.deepEqual(need(['mx.example', 'main.mail.svc'], { 'ca.crt': 'CA' }), ['main.mail.svc', { ca: 'CA' }])
@@ -245,7 +246,7 @@ test('the smallest MailRelay listens on 25 without AUTH and 587 with it, keeps 1
 test('the smallest MailSender may use every address of the MailDomains of its namespace, and gets a credential', () => {
   const given: Given = [main, ours, ['MailDomain', 'second', { domain: 'second.example' }], ['MailSender', 'app', { relayRef: { name: 'main' } }]]
   assert.deepEqual(only(given).senders.map(({ from, listeners }) => [from, listeners]), [[['*@ours.example', '*@second.example'], ['submission']]])
-  const need = planned(given).needs.find(({ kind }) => kind === 'credential')
+  const need = needed(given).find(({ kind }) => kind === 'credential')
   assert.deepEqual(need, { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false })
 })
 
@@ -330,7 +331,7 @@ test('the password never reaches the snapshot, the salted hash does; without wha
   const whole = only([main, ours, sender], made)
   assert.deepEqual([whole.senders[0]!.auth, whole.certificates, whole.listeners.map(({ tls }) => tls?.certificate)], [{ username: 'mail.app', salt: '00', hash: 'ff' }, [{ name: 'self-signed', certificate: 'C', key: 'K' }], ['self-signed', 'self-signed']])
   const bare = planned([main, ours, sender])
-  assert.deepEqual(bare.needs.map(({ kind }) => kind), ['certificate', 'credential'])
+  assert.deepEqual(needed([main, ours, sender]).map(({ kind }) => kind), ['certificate', 'credential'])
   assert.equal(parseSnapshot(bare.snapshots[0]!.snapshot).listeners[0]!.tls, undefined)
 })
 

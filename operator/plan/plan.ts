@@ -4,7 +4,7 @@ import type { Condition } from './condition.ts'
 import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
 import { fit, type Fitted } from './fit.ts'
-import { keyOf, refOf, titleOf, type Input, type Need } from './input.ts'
+import { keyOf, nothingMade, refOf, titleOf, type Input, type Need } from './input.ts'
 import { judge, type RelayView } from './judge.ts'
 import { needsOf } from './needs.ts'
 import { recordsOf, type RecordsWanted } from './records/index.ts'
@@ -15,9 +15,14 @@ export type Plan = {
   /** One per MailRelay in force. While something is needed that was not made, it lacks it: not to be published. */
   readonly snapshots: readonly { readonly relay: string; readonly snapshot: SnapshotInput; readonly view: RelayView }[]
   readonly conditions: readonly Condition[]
-  readonly needs: readonly Need[]
   /** By MailDomain in force: what DNS should say of it, and whom to ask. */
   readonly records: ReadonlyMap<string, RecordsWanted>
+}
+
+/** What has to be made, without the rest of the plan: it does not hang on what was made before. */
+export const needsIn = (input: Omit<Input, 'made'>): Need[] => {
+  const world = worldOf({ ...input, made: nothingMade })
+  return needsOf(judge(world).views, world)
 }
 
 export const plan = (input: Input): Plan => {
@@ -27,7 +32,6 @@ export const plan = (input: Input): Plan => {
   return {
     snapshots: fitted.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
     conditions: fitted.reduce(withTooBig, [...conditions, ...views.flatMap((view) => credentialsOf(view, world)), ...contestsOf(conditions)]),
-    needs: needsOf(views, world),
     records: recordsOf(views, world),
   }
 }

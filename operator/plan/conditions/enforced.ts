@@ -2,17 +2,15 @@
 import type { RelayPolicy } from '../../../crds/index.ts'
 import type { Reason } from '../condition.ts'
 import { keyOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
 import { overriddenAt } from '../policies/overridden.ts'
-import { judgeFleet, type Observed } from './fleet.ts'
+import { judgeFleet, type ObservedFleet } from './fleet.ts'
 import type { ObservedReason } from './reasons.ts'
 
-type Seen = { readonly view: RelayView; readonly revision: string; readonly observed: Observed }
 type Target = RelayPolicy['spec']['targetRefs'][number]
 export type Enforced = { readonly type: 'Enforced'; readonly status: 'True' | 'False'; readonly reason: ObservedReason | Reason; readonly message: string }
 
 /** `accepted`: what the plan says of this target. */
-export const enforcedAt = (policy: RelayPolicy, target: Target, accepted: { readonly status: string; readonly reason: string; readonly message: string }, views: readonly Seen[]): Enforced => {
+export const enforcedAt = (policy: RelayPolicy, target: Target, accepted: { readonly status: string; readonly reason: string; readonly message: string }, views: readonly ObservedFleet[]): Enforced => {
   const no = (reason: Enforced['reason'], message: string): Enforced => ({ type: 'Enforced', status: 'False', reason, message })
   const here = views.filter(({ view }) => view.policies.some((one) => one.policy === policy && one.targets.includes(target)))
   if (accepted.status !== 'True') return no(accepted.reason as Reason, accepted.message)
@@ -21,12 +19,12 @@ export const enforcedAt = (policy: RelayPolicy, target: Target, accepted: { read
   const overridden = here.map(({ view }) => overriddenAt(policy, target, view))
   const parts = [...new Set(overridden.flatMap((one) => one.parts))].join('; ')
   if (overridden.every(({ whole }) => whole)) return no('Overridden', parts)
-  const late = wasEnforced(policy, target) ? undefined : here.find(({ view, revision, observed }) => !isProgrammed(view, revision, observed))
+  const late = wasEnforced(policy, target) ? undefined : here.find((fleet) => !isProgrammed(fleet))
   if (late) return no('Pending', `not all pods of MailRelay ${keyOf(late.view.relay)} run a snapshot with it yet`)
   return { type: 'Enforced', status: 'True', ...(parts === '' ? { reason: 'Enforced', message: 'in effect on every pod' } : { reason: 'PartlyOverridden', message: parts }) }
 }
 
-const isProgrammed = (view: RelayView, revision: string, observed: Observed): boolean => judgeFleet(view, revision, observed).find(({ type }) => type === 'Programmed')?.status === 'True'
+const isProgrammed = ({ view, revision, observed }: ObservedFleet): boolean => judgeFleet(view, revision, observed).find(({ type }) => type === 'Programmed')?.status === 'True'
 
 /** Pods that once ran this generation of it run it still: later snapshots have it too. */
 const wasEnforced = ({ metadata, status }: RelayPolicy, { kind, name, sectionName }: Target): boolean => {

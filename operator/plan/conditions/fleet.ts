@@ -30,6 +30,9 @@ export type Observed = {
   readonly addresses: readonly string[]
 }
 
+/** One MailRelay in force, the revision of its snapshot, and what was seen of its pods. */
+export type ObservedFleet = { readonly view: RelayView; readonly revision: string; readonly observed: Observed }
+
 export const judgeFleet = ({ relay }: RelayView, revision: string, observed: Observed): Omit<Statement, 'observedGeneration'>[] => {
   if (relay.spec.replicas === 0) return [{ type: 'Programmed', status: 'False', reason: 'ScaledToZero', message: 'replicas is 0: nothing takes or delivers mail' }]
   return [programmed(relay.spec.replicas, revision, observed), durable(serversOf(relay), observed)]

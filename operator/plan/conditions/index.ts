@@ -2,18 +2,17 @@
 import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
 import { keyOf, titleOf, type ObjectRef } from '../input.ts'
-import type { RelayView } from '../judge.ts'
 import { selectorOf } from '../objects/index.ts'
 import type { JudgedRecord } from '../records/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
 import { closedFor, hiddenFor, nothingSeen, type Seen } from '../trust.ts'
 import { enforcedAt } from './enforced.ts'
-import { judgeFleet, type Observed } from './fleet.ts'
+import { judgeFleet, type Observed, type ObservedFleet } from './fleet.ts'
 import { openRelayProbe, type Attempts } from './open-relay.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus } from './records.ts'
 
-export type { Observed, ObservedPod } from './fleet.ts'
+export type { Observed, ObservedFleet, ObservedPod } from './fleet.ts'
 export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
 export type { Attempts } from './open-relay.ts'
 
@@ -24,14 +23,11 @@ export type Status = { readonly object: ObjectRef; readonly status: { readonly c
 export type StatusInput = {
   readonly manifests: readonly AnyManifest[]
   readonly conditions: readonly Condition[]
-  readonly views: readonly {
-    readonly view: RelayView
-    readonly revision: string
-    readonly observed: Observed
+  readonly views: readonly (ObservedFleet & {
     readonly attempts?: Attempts | undefined
     /** Addresses that nobody named and that the rules would let relay. */
     readonly admitted?: readonly string[]
-  }[]
+  })[]
   readonly seen?: Seen
   /** Objects that could not be read: what is wrong. */
   readonly mistaken: ReadonlyMap<string, string>

@@ -1,15 +1,13 @@
 // Whether mail by a DeliveryRoute reaches a host, from what the relay pods saw when they sent some: nobody knocks only to find out. Pure.
 import type { DeliveryRoute } from '../../../crds/index.ts'
 import { titleOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
-import type { Observed } from './fleet.ts'
+import type { ObservedFleet } from './fleet.ts'
 import type { ObservedReason } from './reasons.ts'
 
-type Seen = { readonly view: RelayView; readonly revision: string; readonly observed: Observed }
 export type Reachable = { readonly type: 'Reachable'; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: ObservedReason; readonly message: string }
 
 /** Pods forget with every restart, and mail may be rare: what was seen holds until something else is, or the route says something else. */
-export const reachableOf = (route: DeliveryRoute, views: readonly Seen[]): Reachable => {
+export const reachableOf = (route: DeliveryRoute, views: readonly ObservedFleet[]): Reachable => {
   const title = titleOf(route)
   const mine = views.filter(({ view }) => view.routes.includes(route))
   if (mine.length === 0) return { type: 'Reachable', status: 'Unknown', reason: 'NotInForce', message: 'no MailRelay sends mail by this route' }
