@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { startFakeKube, type FakeKube, type Fault } from '../../test/tools/fake-kube.ts'
 import { until } from '../../test/tools/until.ts'
-import { applyObject, applyStatus, Cache, createKube, createNotes, deleteObject, KubeError, Lease, listWatch, nameWatch, pathOf, readOne, type Change, type Kube, type KubeObject, type Resource } from './index.ts'
+import { applyObject, applyStatus, Cache, createKube, createNotes, deleteObject, KubeError, Lease, listWatch, nameWatch, pathOf, readOne, type Change, type Kube, type KubeObject, type Resource, type WatchEnd } from './index.ts'
 
 const things: Resource = { group: 'test.example', version: 'v1', kind: 'Thing', plural: 'things', namespaced: true }
 const path = pathOf(things, { namespace: 'mail' })
@@ -15,17 +15,18 @@ const withServer = async (t: TestContext): Promise<{ server: FakeKube; kube: Kub
   return { server, kube: createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 0 }) }
 }
 
-type Following = { readonly cache: Cache; readonly changes: Change[]; readonly troubles: KubeError[]; readonly stop: () => Promise<void> }
+type Following = { readonly cache: Cache; readonly changes: Change[]; readonly troubles: KubeError[]; readonly ends: WatchEnd[]; readonly stop: () => Promise<void> }
 
 const follow = (t: TestContext, kube: Kube, more: { silenceMs?: number } = {}): Following => {
   const changes: Change[] = []
   const troubles: KubeError[] = []
+  const ends: WatchEnd[] = []
   const cache = new Cache((change) => void changes.push(change))
   const end = new AbortController()
-  const ended = listWatch({ kube, resource: things, namespace: 'mail', feed: cache, onTrouble: (error) => void troubles.push(error), random: () => 0, ...more }, end.signal)
+  const ended = listWatch({ kube, resource: things, namespace: 'mail', feed: cache, onTrouble: (error) => void troubles.push(error), onRestart: (why) => void ends.push(why), random: () => 0, ...more }, end.signal)
   const stop = async (): Promise<void> => (end.abort(), ended)
   t.after(stop)
-  return { cache, changes, troubles, stop }
+  return { cache, changes, troubles, ends, stop }
 }
 const valueOf = (cache: Cache, name: string): unknown => (cache.get(`mail/${name}`)?.spec as { value: number } | undefined)?.value
 
@@ -135,6 +136,15 @@ describe('a list-watch', () => {
     server.put(path, thing('a', 2))
     await until('the change', () => valueOf(cache, 'a') === 2)
     assert.equal(server.requests.filter((line) => line.includes('limit=')).length, 1)
+  })
+  it('begins another watch after one was silent for 100 ms, 12 times without a pause that grows and with 0 troubles: nothing may have changed', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.put(path, thing('a', 1))
+    const { cache, troubles, ends } = follow(t, kube, { silenceMs: 100 })
+    await until('12 watches', () => ends.length >= 12)
+    server.put(path, thing('a', 2))
+    await until('the change', () => valueOf(cache, 'a') === 2)
+    assert.deepEqual([troubles, new Set(ends)], [[], new Set(['silent'])])
   })
   it('takes a watch that is silent for 300 ms for dead and begins another', async (t) => {
     const { server, kube } = await withServer(t)

@@ -16,7 +16,7 @@ export type Feed = {
   remove(object: KubeObject): void
 }
 
-export const watchEnds = ['ended', 'expired', 'failed'] as const
+export const watchEnds = ['ended', 'silent', 'expired', 'failed'] as const
 export type WatchEnd = (typeof watchEnds)[number]
 
 export type ListWatchOptions = {
@@ -28,9 +28,9 @@ export type ListWatchOptions = {
   readonly metadataOnly?: boolean
   readonly feed: Feed
   readonly onTrouble?: (error: KubeError) => void
-  /** A watch is over and another one begins: the server ended it, its version is gone, or something failed. */
+  /** A watch is over and another one begins: the server ended it, it was silent for long, its version is gone, or something failed. */
   readonly onRestart?: (why: WatchEnd) => void
-  /** A watch that says nothing for so long, not even a bookmark, is taken for dead; 90 s if absent. */
+  /** A watch that says nothing for so long, not even a bookmark, may be dead, and another one begins; 90 s if absent. Some servers say nothing while nothing changes. */
   readonly silenceMs?: number
   readonly random?: () => number
 }
@@ -54,6 +54,11 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
       if (failures > 1) await pause(waitBefore(failures, undefined, random()), signal)
     } catch (error) {
       if (signal.aborted) return
+      if (error instanceof Silence) {
+        options.onRestart?.('silent')
+        failures = 0 // it was long enough
+        continue
+      }
       const trouble = error instanceof KubeError ? error : noAnswer('watch', String((error as Error).stack))
       options.onRestart?.(trouble.status === 410 ? 'expired' : 'failed')
       if (trouble.status === 410) version = undefined
@@ -109,6 +114,8 @@ async function* watchFrom(options: ListWatchOptions, version: string, signal: Ab
   }
 }
 
+class Silence extends Error {}
+
 const eventIn = (line: string): Event => {
   try {
     return JSON.parse(line) as Event
@@ -120,7 +127,8 @@ const eventIn = (line: string): Event => {
 /** Whole lines; half a line at the end is dropped: its event comes again from the version before it. */
 async function* linesOf(answer: IncomingMessage, silenceMs: number): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8')
-  const timer = setTimeout(() => answer.destroy(new Error(`nothing was said for ${silenceMs / 1000} s`)), silenceMs)
+  let silence: Silence | undefined
+  const timer = setTimeout(() => answer.destroy((silence = new Silence())), silenceMs)
   let rest = ''
   try {
     for await (const piece of answer) {
@@ -130,7 +138,7 @@ async function* linesOf(answer: IncomingMessage, silenceMs: number): AsyncGenera
       yield* lines.filter((line) => line !== '')
     }
   } catch (error) {
-    throw error instanceof KubeError ? error : noAnswer('watch', (error as Error).message)
+    throw silence ?? (error instanceof KubeError ? error : noAnswer('watch', (error as Error).message))
   } finally {
     clearTimeout(timer)
   }

@@ -94,7 +94,10 @@ const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMess
   const options: RequestOptions = { ...prepared, method, headers, ...(signal && { signal }) }
   const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}${queryOf(query)}`, server)
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, options, resolve)
+    const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, options, (answer) => {
+      request.setTimeout(0) // who reads the answer has a time of its own
+      resolve(answer)
+    })
     request.setTimeout(call.timeoutMs ?? 30_000, () => request.destroy(new Error('no answer in time')))
     request.once('error', (error) => reject(noAnswer(titleOf(call), error.message)))
     request.end(payload)
