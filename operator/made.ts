@@ -1,7 +1,7 @@
 // What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
-import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type Data, type DkimNews } from './make/index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type Data, type DkimNews, type DkimOptions } from './make/index.ts'
 import { credentialSecretOf, keyOf, managedBy, queueCertificateNames, queueLoginName, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
@@ -15,6 +15,7 @@ export type MakeOptions = {
   /** Whether a record of a MailDomain stands in DNS. */
   readonly sees: (domain: string, record: DnsRecord) => boolean
   readonly tell: (kind: string, key: string, news: DkimNews) => void
+  readonly newKey: NonNullable<DkimOptions['newKey']>
   /** By StatefulSet: the configuration that all of its pods were seen to run. */
   readonly running: (key: string) => string | undefined
 }
@@ -52,7 +53,7 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
   const keys: MadeDkimKey[] = []
   const news: DkimNews[] = []
   for (const need of needs) {
-    const made = await dkimKeysFor(need, data, options.now, (record) => options.sees(domain, record))
+    const made = await dkimKeysFor(need, data, options.now, { seen: (record) => options.sees(domain, record), newKey: options.newKey })
     data = made.data
     keys.push(...made.keys)
     news.push(...made.news)

@@ -6,6 +6,7 @@ import { createOperatorMetrics, measure, type OperatorMetrics } from './metrics.
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
 import { Memory } from './memory.ts'
+import { KeyMaker } from './key-maker.ts'
 import { Prober } from './probe/index.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
 import { SecretStore } from './secret-store.ts'
@@ -131,9 +132,10 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   const store = new SecretStore(kube, () => watched)
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
   const records = new RecordWatch({ changed: () => queue.add('all', newsMs), ...(options.recordTimes && { times: options.recordTimes }) })
+  const keys = new KeyMaker({ ready: () => queue.add('all') })
   const prober = new Prober({ every: options.probeEvery ?? '5m', now: Date.now, news: () => queue.add('all'), relayed: (relay, found) => say({ event: 'OPEN_RELAY', relay, ...found }) })
   const strangers = { prober, memory: new Memory(), ...(options.believeAll === true && { believeAll: true }) }
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),
@@ -149,6 +151,7 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   return {
     stop: async () => {
       await queue.stop()
+      keys.stop()
       await Promise.all([records.stop(), prober.stop()])
       await watched.stop()
     },

@@ -11,6 +11,7 @@ import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
 import { admittedInWords, closedTo, credentialSecretOf, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
+import type { KeyMaker } from './key-maker.ts'
 import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
@@ -26,6 +27,7 @@ export type ReconcileParts = {
   readonly tokenIssuer: TokenIssuerReader
   readonly notes: Notes
   readonly records: RecordWatch
+  readonly keys: KeyMaker
   readonly settings: ObjectSettings
   readonly now: () => Date
   readonly say: (line: { readonly event: string; readonly [field: string]: unknown }) => void
@@ -52,7 +54,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
-    const judged = new Map([...records.keys()].map((key) => [key, parts.records.judge(key)]))
+    const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
     const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
     parts.onSeen?.({ statuses, views })
     await writeStatuses(statuses, conditions, parts)
@@ -100,7 +102,7 @@ const fleetOf = (view: RelayView, planned: Snapshot): Fleet => {
   return { view, snapshot, revision: revisionOf(snapshot), admitted: admittedInWords(admitted) }
 }
 
-const makingFor = ({ store, applier, watched, now, records, notes }: ReconcileParts): MakeOptions => ({
+const makingFor = ({ store, applier, watched, now, records, keys, notes }: ReconcileParts): MakeOptions => ({
   store,
   applier,
   now: now(),
@@ -111,6 +113,7 @@ const makingFor = ({ store, applier, watched, now, records, notes }: ReconcilePa
     return live === undefined ? [] : [ownedBy(kind, live)]
   },
   sees: (domain, record) => records.sees(domain, record),
+  newKey: keys.forRun(),
   tell: (kind, key, { reason, text }) => {
     const live = watched.get(ourKinds.find((one) => one.kind === kind)!, key)
     if (live !== undefined) void notes.tell({ about: aboutOf(kind, live), type: 'Normal', reason, action: 'RotateKeys', text })

@@ -11,6 +11,7 @@ const publicPart = 'A'.repeat(392) // as long as that of an RSA key of 2048 bits
 const wantedFor = (domain: string, nameserver: string): RecordsWanted => ({
   records: requiredRecords({ spec: { domain, inbound: {} } as never }, { hostnames: ['mx1.example'], dkim: [{ selector: 'ph-rsa-202611', algorithm: 'rsa', publicPart }] }),
   nameservers: [nameserver],
+  comingKeys: [],
 })
 
 describe('the watch over DNS records', () => {

@@ -10,14 +10,21 @@ type DkimNeed = Extract<Need, { kind: 'dkim' }>
 export type DkimNews = { readonly reason: 'DkimKeyMade' | 'DkimKeySigns' | 'DkimKeyForgotten'; readonly text: string }
 export type DkimKeys = { readonly keys: readonly MadeDkimKey[]; readonly data: Data; readonly news: readonly DkimNews[] }
 
-/** All keys of the algorithm, and all that is to be kept. `seen`: whether a record stands in DNS; absent: nobody looks, and time alone decides. */
-export const dkimKeysFor = async (need: DkimNeed, kept: Data, now: Date, seen?: (record: DnsRecord) => boolean): Promise<DkimKeys> => {
+export type DkimOptions = {
+  /** Whether a record stands in DNS; absent: nobody looks, and time alone decides. */
+  readonly seen?: (record: DnsRecord) => boolean
+  /** A private key in PEM, or undefined: it comes later, and until then there is none. */
+  readonly newKey?: (algorithm: DkimNeed['algorithm']) => Promise<string | undefined>
+}
+
+/** All keys of the algorithm, and all that is to be kept. */
+export const dkimKeysFor = async (need: DkimNeed, kept: Data, now: Date, { seen, newKey = newDkimKey }: DkimOptions = {}): Promise<DkimKeys> => {
   const { domain, algorithm, selectorPrefix } = need
   const before = keysIn(kept, algorithm)
   const rotation = need.rotation && { everyMs: need.rotation.everySeconds * 1000, overlapMs: need.rotation.overlapSeconds * 1000 }
   const recordOf = (selector: string): DnsRecord => dkimRecord(domain, selector, publicPartIn(kept, selector, algorithm), algorithm)
   const { keys: stay, make } = stepRotation({ keys: before, rotation, selectorPrefix, now: now.getTime(), seen: seen && ((selector) => seen(recordOf(selector))) })
-  const made = make && (await makeKey(need, before, make, now))
+  const made = make && (await makeKey(need, before, make, now, newKey))
   const keys = made ? [...stay, made.key] : stay
   const data = { ...without(kept, before, keys), ...made?.data, ...timesOf(keys) }
   const shown = keys.map((key): MadeDkimKey => ({ selector: key.selector, algorithm, privateKey: data[`${key.selector}.key`]!, publicPart: publicPartIn(data, key.selector, algorithm), stage: stageOf(key) }))
@@ -49,17 +56,18 @@ const without = (kept: Data, before: readonly KeptKey[], keys: readonly KeptKey[
 const timesOf = (keys: readonly KeptKey[]): Data =>
   Object.fromEntries(keys.flatMap(({ selector, madeAt, signsFrom, leftAt }) => Object.entries({ 'made-at': madeAt, 'signs-from': signsFrom, 'left-at': leftAt }).flatMap(([ending, at]) => (at === undefined ? [] : [[`${selector}.${ending}`, `${new Date(at).toISOString()}\n`]]))))
 
-const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, before: readonly KeptKey[], make: 'first' | 'next', now: Date): Promise<{ readonly key: KeptKey; readonly data: Data }> => {
+const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, before: readonly KeptKey[], make: 'first' | 'next', now: Date, newKey: NonNullable<DkimOptions['newKey']>): Promise<{ readonly key: KeptKey; readonly data: Data } | undefined> => {
   const at = now.getTime()
   const selector = nextSelector(before, selectorPrefix, algorithm, at)
-  const privateKey = await generate(algorithm)
+  const privateKey = await newKey(algorithm)
+  if (privateKey === undefined) return undefined
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
   // the key last: without its record it would never be published
   return { key: { selector, madeAt: at, ...(make === 'first' && { signsFrom: at }) }, data: { [`${selector}.txt`]: `${zoneLine(record)}\n`, [`${selector}.key`]: privateKey } }
 }
 
-/** Beside the event loop: an RSA key takes 50 ms, and there may be a thousand. */
-const generate = async (algorithm: 'ed25519' | 'rsa'): Promise<string> => {
+/** In PEM. Made beside the event loop: an RSA key takes 50 ms of processor. */
+export const newDkimKey = async (algorithm: 'ed25519' | 'rsa'): Promise<string> => {
   const { privateKey } = algorithm === 'rsa' ? await keyPair('rsa', { modulusLength: 2048 }) : await keyPair('ed25519', {})
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }

@@ -3,14 +3,13 @@ import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crd
 import type { Condition } from '../condition.ts'
 import { keyOf, titleOf, type ObjectRef } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
-import type { JudgedRecord } from '../records/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
 import { closedFor, hiddenFor, nothingSeen, type Seen } from '../trust.ts'
 import { enforcedAt } from './enforced.ts'
 import { judgeFleet, type Observed, type ObservedFleet } from './fleet.ts'
 import { openRelayProbe, type Attempts } from './open-relay.ts'
 import { reachableOf } from './reachable.ts'
-import { recordsStatus } from './records.ts'
+import { recordsStatus, type RecordsSeen } from './records.ts'
 
 export type { Observed, ObservedFleet, ObservedPod } from './fleet.ts'
 export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
@@ -36,8 +35,8 @@ export type StatusInput = {
   readonly leaving?: ReadonlyMap<string, Omit<Statement, 'observedGeneration'>>
   /** By MailSender: the Secret with its credentials. */
   readonly bindings: ReadonlyMap<string, string>
-  /** By MailDomain in force: its DNS records, as they were seen. */
-  readonly records: ReadonlyMap<string, readonly JudgedRecord[]>
+  /** By MailDomain in force. */
+  readonly records: ReadonlyMap<string, RecordsSeen>
 }
 
 export const statusesOf = (input: StatusInput): Status[] => {

@@ -6,39 +6,43 @@ import type { JudgedRecord } from '../records/index.ts'
 import { enforcedAt } from './enforced.ts'
 import type { ObservedPod } from './fleet.ts'
 import { reachableOf } from './reachable.ts'
-import { recordsStatus } from './records.ts'
+import { recordsStatus, type RecordsSeen } from './records.ts'
 
 const key = `v=DKIM1; k=rsa; p=${'A'.repeat(392)}`
 const record = (state: JudgedRecord['state'], change: Partial<JudgedRecord> = {}): JudgedRecord => ({ type: 'TXT', name: 's._domainkey.d.example', value: key, state, ...change })
 const domain = (requiredRecords: readonly object[] = []): MailDomain => ({ kind: 'MailDomain', metadata: { name: 'd', namespace: 'mail', labels: {}, annotations: {} }, spec: {} as MailDomain['spec'], status: { requiredRecords } })
+const seenOf = (...judged: JudgedRecord[]): RecordsSeen => ({ judged, comingKeys: [] })
 
 describe('RecordsPublished', () => {
-  const cases: readonly (readonly [title: string, judged: readonly JudgedRecord[] | undefined, expected: string])[] = [
+  const cases: readonly (readonly [title: string, judged: readonly JudgedRecord[] | undefined, expected: string, comingKeys?: readonly string[]])[] = [
     ['of 2 published records', [record('Published'), record('Published')], 'True RecordsPublished'],
     ['of 1 missing and 1 different', [record('Different'), record('Missing')], 'False RecordsMissing'],
     ['of 1 different and 1 unknown', [record('Unknown'), record('Different')], 'False RecordsDiffer'],
     ['of 1 published and 1 unknown', [record('Published'), record('Unknown')], 'Unknown RecordsUnknown'],
     ['of 1 that nobody has asked about', [record(undefined)], 'Unknown RecordsUnknown'],
+    ['of 2 published, while a third is of a key that is still made', [record('Published'), record('Published')], 'Unknown RecordsUnknown', ['rsa']],
+    ['of 1 missing, while another is of a key that is still made', [record('Missing')], 'False RecordsMissing', ['rsa']],
     ['of a domain in force nowhere', undefined, 'Unknown NotInForce'],
   ]
-  for (const [title, judged, expected] of cases) {
+  for (const [title, judged, expected, comingKeys = []] of cases) {
     it(`${title} is ${expected}`, () => {
-      const { published: { status, reason } } = recordsStatus(domain(), judged)
+      const { published: { status, reason, message } } = recordsStatus(domain(), judged && { judged, comingKeys })
+      assert.equal(message.includes('DKIM key (rsa) is being made'), comingKeys.length > 0)
       assert.equal(`${status} ${reason}`, expected)
     })
   }
   it('says a missing key as 1 line for the zone, in 2 strings of at most 255', () => {
-    const line = recordsStatus(domain(), [record('Missing')]).published.message.split('\n')[1]!
+    const line = recordsStatus(domain(), seenOf(record('Missing'))).published.message.split('\n')[1]!
     assert.match(line, /^s\._domainkey\.d\.example\. IN TXT ("[^"]{1,255}" ?)+$/)
     assert.equal([...line.matchAll(/"([^"]*)"/g)].map(([, part]) => part).join(''), key)
   })
   it('holds what the status had of a record while it has not been looked at again, but not of another key', () => {
     const seen = { type: 'TXT', name: 's._domainkey.d.example', value: key, state: 'Published', observed: 'it' }
-    assert.deepEqual(recordsStatus(domain([seen]), [record(undefined)]).requiredRecords, [seen])
-    assert.equal(recordsStatus(domain([{ ...seen, value: 'v=DKIM1; p=B' }]), [record(undefined)]).requiredRecords[0]!.state, 'Unknown')
+    assert.deepEqual(recordsStatus(domain([seen]), seenOf(record(undefined))).requiredRecords, [seen])
+    assert.equal(recordsStatus(domain([{ ...seen, value: 'v=DKIM1; p=B' }]), seenOf(record(undefined))).requiredRecords[0]!.state, 'Unknown')
   })
   it('has in requiredRecords the 5 fields of the API and no other', () => {
-    assert.deepEqual(Object.keys(recordsStatus(domain(), [record('Different', { observed: 'x', why: 'y' })]).requiredRecords[0]!), ['type', 'name', 'value', 'observed', 'state'])
+    assert.deepEqual(Object.keys(recordsStatus(domain(), seenOf(record('Different', { observed: 'x', why: 'y' }))).requiredRecords[0]!), ['type', 'name', 'value', 'observed', 'state'])
   })
 })
 

@@ -11,13 +11,17 @@ export type RecordsWanted = {
   readonly records: readonly RequiredRecord[]
   /** Those of the first MailRelay it attaches to; none: the system's. */
   readonly nameservers: readonly string[]
+  /** Algorithms whose first DKIM key is still being made. */
+  readonly comingKeys: readonly string[]
 }
 
 export const recordsOf = (views: readonly RelayView[], world: World): Map<string, RecordsWanted> => {
   const byDomain = Map.groupBy(views.flatMap(({ relay, domains }) => domains.map(({ domain }) => ({ relay, domain }))), ({ domain }) => domain)
   return new Map([...byDomain].map(([domain, attached]) => {
     const hostnames = [...new Set(attached.map(({ relay }) => relay.spec.hostname))]
-    return [keyOf(domain), { records: requiredRecords(domain, { hostnames, dkim: dkimOf(domain, world) }), nameservers: attached[0]!.relay.spec.resolver.nameservers ?? [] }]
+    const dkim = dkimOf(domain, world)
+    const comingKeys = (domain.spec.outbound?.dkim?.algorithms ?? []).filter((algorithm) => !dkim.some((key) => key.algorithm === algorithm))
+    return [keyOf(domain), { records: requiredRecords(domain, { hostnames, dkim }), nameservers: attached[0]!.relay.spec.resolver.nameservers ?? [], comingKeys }]
   }))
 }
 
