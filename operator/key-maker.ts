@@ -19,6 +19,7 @@ export class KeyMaker {
   readonly #spare: string[] = []
   /** RSA keys that the last run went on without. */
   #missing = 0
+  #missedNow = 0
   #isMaking = false
   #stopped = false
 
@@ -28,17 +29,22 @@ export class KeyMaker {
   }
 
   forRun(): NewKey {
-    this.#missing = 0
+    this.#missedNow = 0
     let patience = waitedFor
     return async (algorithm) => {
       if (algorithm === 'ed25519') return this.#make(algorithm) // takes no time
       const spare = this.#spare.pop()
       if (spare !== undefined) return spare
       if (patience-- > 0) return this.#make(algorithm)
-      this.#missing += 1
-      if (!this.#isMaking) void this.#makeMissing()
+      this.#missedNow += 1
       return undefined
     }
+  }
+
+  /** The run is over: what it wrote was more urgent. */
+  endRun(): void {
+    this.#missing = this.#missedNow
+    if (!this.#isMaking) void this.#makeMissing()
   }
 
   /** One at a time: whoever writes them needs a processor too. */

@@ -2,7 +2,7 @@
 //   1. gather the manifests and the Secrets they name   2. make what is needed, plan
 //   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed   6. let a stranger try, where it is time
 import { apiVersion } from '../crds/index.ts'
-import { parseSnapshot, revisionOf, type Snapshot } from '../relay/snapshot/index.ts'
+import { parseSnapshot, revisionOf, type Snapshot, type SnapshotInput } from '../relay/snapshot/index.ts'
 import type { Applier } from './apply/index.ts'
 import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts'
 import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Note, type Notes } from './kube/index.ts'
@@ -28,6 +28,8 @@ export type ReconcileParts = {
   readonly notes: Notes
   readonly records: RecordWatch
   readonly keys: KeyMaker
+  /** By MailRelay: what came of the last plan. */
+  readonly proven: Map<string, Proven>
   readonly settings: ObjectSettings
   readonly now: () => Date
   readonly say: (line: { readonly event: string; readonly [field: string]: unknown }) => void
@@ -38,7 +40,8 @@ export type ReconcileParts = {
 export const controllerName = 'posthouse.dev/operator'
 export const revisionAnnotation = 'posthouse.dev/revision'
 
-type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
+type Proven = { readonly planned: string; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
+type Fleet = Omit<Proven, 'planned'> & { readonly view: RelayView }
 
 /** Milliseconds after which to look again though nothing was told. */
 export const reconcile = async (parts: ReconcileParts): Promise<number> => {
@@ -51,7 +54,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const needs = needsIn(given)
   const { snapshots, conditions, records } = plan({ ...given, made: await make(needs, making) })
   parts.records.want(records)
-  const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, parseSnapshot(snapshot)))
+  const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, snapshot, parts))
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
@@ -66,6 +69,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   for (const { view, revision } of views) await poke(view, revision, parts)
   await tellAll(views, leaving)
   await writeGroundless(gathered.manifests, leaving, parts)
+  parts.keys.endRun()
   const nextTry = prober.look(views.map((view) => targetOf(view, watched)))
   if (noteWhatBearsOnThePlan(views, seen, parts)) return 0
   return Math.min(nextTry, !views.every(isSettled) ? 1_000 : leaving.size > 0 ? 5_000 : 30_000)
@@ -95,11 +99,19 @@ const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> 
   return gatherCluster(objects, secretsRead)
 }
 
-/** What the rules would let through by mistake is closed before anybody runs it. */
-const fleetOf = (view: RelayView, planned: Snapshot): Fleet => {
+/** What the rules would let through by mistake is closed before anybody runs it. A plan that says what it said before is not proven and packed again. */
+const fleetOf = (view: RelayView, input: SnapshotInput, { proven }: ReconcileParts): Fleet => {
+  const planned = revisionOf(input)
+  const before = proven.get(keyOf(view.relay))
+  const known = before?.planned === planned ? before : { planned, ...proofOf(parseSnapshot(input)) }
+  proven.set(keyOf(view.relay), known)
+  return { view, ...known }
+}
+
+const proofOf = (planned: Snapshot): Omit<Proven, 'planned'> => {
   const admitted = strangersAdmitted(planned)
   const snapshot = admitted.length === 0 ? planned : closedTo(planned, admitted)
-  return { view, snapshot, revision: revisionOf(snapshot), admitted: admittedInWords(admitted) }
+  return { snapshot, revision: revisionOf(snapshot), admitted: admittedInWords(admitted) }
 }
 
 const makingFor = ({ store, applier, watched, now, records, keys, notes }: ReconcileParts): MakeOptions => ({

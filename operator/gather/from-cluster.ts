@@ -3,7 +3,7 @@ import type { AnyManifest } from '../../crds/index.ts'
 import { titleOf, type Declared, type Secret } from '../plan/index.ts'
 import type { KubeObject } from '../kube/index.ts'
 import { declaredBy } from './from-files.ts'
-import { readObject } from './read-object.ts'
+import { readObject, type ReadObject } from './read-object.ts'
 
 export type FromCluster = {
   readonly declared: Declared
@@ -16,7 +16,7 @@ export type FromCluster = {
 export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[]): FromCluster => {
   const mistaken = new Map<string, string>()
   const reads = objects.map(({ apiVersion, kind, object }) => {
-    const read = readObject({ ...object, apiVersion, kind })
+    const read = readOnce(object, apiVersion, kind)
     if (read.kind === 'mistaken') {
       const { name, namespace = '' } = object.metadata
       mistaken.set(titleOf({ kind, metadata: { namespace, name } }), read.mistakes.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; '))
@@ -25,6 +25,16 @@ export const gatherCluster = (objects: readonly { readonly apiVersion: string; r
   })
   return { declared: { ...declaredBy(reads), secrets }, manifests: reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : [])), mistaken }
 }
+
+/** An object as it came is never changed: what was read from it holds until another one comes in its place. */
+const readOnce = (object: KubeObject, apiVersion: string, kind: string): ReadObject => {
+  const known = readBefore.get(object)
+  if (known) return known
+  const read = readObject({ ...object, apiVersion, kind })
+  readBefore.set(object, read)
+  return read
+}
+const readBefore = new WeakMap<KubeObject, ReadObject>()
 
 /** Every Secret that a manifest names, as namespace/name: a `…SecretRef` anywhere in a spec, of the object's own namespace. */
 export const secretsNamed = (manifests: readonly AnyManifest[]): Set<string> => new Set(manifests.flatMap(({ metadata, spec }) => refsIn(spec).map((name) => `${metadata.namespace}/${name}`)))

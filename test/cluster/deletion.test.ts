@@ -28,7 +28,7 @@ describe('a MailRelay that is deleted', { skip: lacks.length > 0 && lacks.join('
   const start = async (name: string, namespace?: string): Promise<StandIn> => {
     await operated.save('MailRelay', name, { hostname: 'mx.example' }, namespace)
     const standIn = await stand(name, namespace)
-    await operated.becomes('MailRelay', name, 'Ready', 'Ready', namespace)
+    await operated.becomes('MailRelay', name, 'Programmed', 'Programmed', namespace) // not Ready: no stranger can try here
     return standIn
   }
 

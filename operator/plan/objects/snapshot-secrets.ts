@@ -10,7 +10,19 @@ const roomOfOne = 1_000_000
 export const snapshotSecretNames = ({ metadata: { name } }: MailRelay): string[] => Array.from({ length: most }, (_, n) => `${name}-snapshot-${n}`)
 
 /** Parts before the index: who reads half of a change still has the old index, or one that fits. */
-export const snapshotSecrets = (relay: MailRelay, snapshot: Snapshot): Wanted[] => {
+export const snapshotSecrets = (relay: MailRelay, snapshot: Snapshot): Wanted[] => dataOf(snapshot).map((data, n) => secretOf(relay, n, data)).toReversed()
+
+type Data = Readonly<Record<string, string>>
+
+/** By Secret; made once for each snapshot, which may have megabytes. */
+const dataOf = (snapshot: Snapshot): readonly Data[] => {
+  const known = packed.get(snapshot) ?? pack(snapshot)
+  packed.set(snapshot, known)
+  return known
+}
+const packed = new WeakMap<Snapshot, readonly Data[]>()
+
+const pack = (snapshot: Snapshot): Data[] => {
   const { index, parts } = toParts(snapshot)
   const bins: Record<string, string>[] = [{}]
   let room = roomOfOne
@@ -25,10 +37,10 @@ export const snapshotSecrets = (relay: MailRelay, snapshot: Snapshot): Wanted[] 
   }
   const withIndex = [{ 'index.json': JSON.stringify(index) }, ...bins]
   if (withIndex.length > most) throw new RangeError(`a snapshot of ${withIndex.length} Secrets, more than ${most}: the plan should have left something out`)
-  return withIndex.map((data, n) => secretOf(relay, n, data)).toReversed()
+  return withIndex.map((data) => Object.fromEntries(Object.entries(data).map(([file, text]) => [file, Buffer.from(text).toString('base64')])))
 }
 
-const secretOf = (relay: MailRelay, n: number, data: Readonly<Record<string, string>>): Wanted => ({
+const secretOf = (relay: MailRelay, n: number, data: Data): Wanted => ({
   resource: resources.secret,
-  object: { metadata: metadataOf(relay, 'relay', `-snapshot-${n}`), type: 'Opaque', data: Object.fromEntries(Object.entries(data).map(([file, text]) => [file, Buffer.from(text).toString('base64')])) },
+  object: { metadata: metadataOf(relay, 'relay', `-snapshot-${n}`), type: 'Opaque', data },
 })
