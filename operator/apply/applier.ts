@@ -20,7 +20,7 @@ export class Applier {
     const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex')
     const before = this.#written.get(key)
     if (live !== undefined && before?.hash === hash && before.mark === markOf(live)) return false
-    const now = await applyObject(this.#kube, resource, object)
+    const now = await applyObject(this.#kube, resource, object, 'metadata')
     this.#written.set(key, { hash, mark: markOf(now) })
     return true
   }

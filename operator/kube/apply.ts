@@ -5,17 +5,21 @@ import { apiVersionOf, pathOf, type KubeObject, type Resource } from './resource
 
 export const fieldManager = 'posthouse'
 
-/** Makes the object so in every field that is given; fields given before and not now are removed; those of others stay. Returns what the server has. */
-export const applyObject = (kube: Kube, resource: Resource, object: KubeObject): Promise<KubeObject> =>
+/** Of an answer only the metadata: the rest we know, and it may be megabytes. */
+const onlyMetadata = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+
+/** Makes the object so in every field that is given; fields given before and not now are removed; those of others stay. Returns what the server has, or its metadata. */
+export const applyObject = (kube: Kube, resource: Resource, object: KubeObject, answer: 'whole' | 'metadata' = 'whole'): Promise<KubeObject> =>
   kube.call<KubeObject>({
     method: 'PATCH',
     path: pathOf(resource, object.metadata),
     query: { fieldManager, force: true },
     contentType: 'application/apply-patch+yaml',
     body: { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object },
+    ...(answer === 'metadata' && { accept: onlyMetadata }),
   })
 
-/** `undefined`: the object is gone. */
+/** Returns its metadata; `undefined`: the object is gone. */
 export const applyStatus = async (kube: Kube, resource: Resource, { metadata: { namespace, name, uid } }: KubeObject, status: object): Promise<KubeObject | undefined> => {
   try {
     return await kube.call<KubeObject>({
@@ -23,6 +27,7 @@ export const applyStatus = async (kube: Kube, resource: Resource, { metadata: { 
       path: pathOf(resource, { namespace, name, subresource: 'status' }),
       query: { fieldManager, force: true },
       contentType: 'application/apply-patch+yaml',
+      accept: onlyMetadata,
       // with the uid, an object made anew under the name does not get the status of the old one
       body: { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: { name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) }, status },
     })

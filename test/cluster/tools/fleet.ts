@@ -16,6 +16,8 @@ const mark = 'posthouse.test/whole'
 export type Fleet = {
   /** The Service, as reached from this side of the node. */
   readonly host: string
+  /** With which the names of this story's recipients begin. */
+  readonly mark: string
   /** Domains whose next host answers; and others, whose next host is told when to. */
   readonly domains: readonly string[]
   readonly awayDomains: readonly string[]
@@ -44,7 +46,7 @@ export const standFleet = async (cluster: Joined, ctx: Ctx): Promise<Fleet> => {
   ctx.note(isOld ? 'seconds until the standing fleet was taken over' : 'seconds until a fleet was made', Math.round((Date.now() - began) / 1000))
   const sinks = await openSinks(own, ctx)
   const { spec } = await cluster.kubectl.json<{ spec: { clusterIP: string } }>('get', 'service', 'main', '--namespace', namespace)
-  return { host: spec.clusterIP, domains: domains.here, awayDomains: domains.away, ...sinks, ...looksAt(cluster) }
+  return { host: spec.clusterIP, mark: `${began.toString(36)}-`, domains: domains.here, awayDomains: domains.away, ...sinks, ...looksAt(cluster) }
 }
 
 const named = (prefix: string, n: number): string[] => Array.from({ length: n }, (_, i) => `${prefix}${i}.example`)
