@@ -14,7 +14,7 @@ import type { Opening, Session, Target } from './session.ts'
 import { parametersFor, transact, type Told } from './transaction.ts'
 
 export type Ended = { readonly recipient: Recipient; readonly outcome: Outcome }
-export type AttemptResult = { readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly aborted: boolean; readonly mxHosts?: readonly string[] }
+export type AttemptResult = { readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly aborted: boolean }
 
 export type Attempt = Finding & {
   readonly delivery: Delivery
@@ -32,7 +32,7 @@ export type Attempt = Finding & {
 export type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
 
 /** What is still open while the attempt goes on. */
-type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; aborted: boolean; mxHosts?: readonly string[] }
+type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; aborted: boolean }
 
 export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
   const progress: Progress = { open: attempt.delivery.recipients, ended: [], notes: [], addressesLeft: attempt.settings.addressesPerAttempt, aborted: false }
@@ -49,8 +49,8 @@ export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
   // another hop of the route may be back tomorrow: only where every way ends there, there is no way
   if (unroutable !== undefined && hops.length === 1) endAll(progress, progress.open, unroutable.outcome)
   endAll(progress, progress.open, leftOver(progress))
-  const { ended, notes, aborted, mxHosts } = progress
-  return { ended, notes, aborted, ...(mxHosts && { mxHosts }) }
+  const { ended, notes, aborted } = progress
+  return { ended, notes, aborted }
 }
 
 const isOver = ({ signal }: Attempt, progress: Progress): boolean => {
@@ -64,8 +64,7 @@ const leftOver = ({ last, telling }: Progress): Outcome => ({
   ...(telling?.kind === 'said' && { said: telling.said }),
 })
 
-const tryTargets = async (attempt: Attempt, progress: Progress, { targets, mxHosts }: Extract<Found, { kind: 'targets' }>): Promise<void> => {
-  if (mxHosts) progress.mxHosts = mxHosts
+const tryTargets = async (attempt: Attempt, progress: Progress, { targets }: Extract<Found, { kind: 'targets' }>): Promise<void> => {
   for (const target of preferred(targets, attempt)) {
     if (isOver(attempt, progress)) return
     progress.addressesLeft--

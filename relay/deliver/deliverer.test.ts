@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { startTestDns, type TestDns } from '../../test/tools/dns-server.ts'
-import { bodyOf, mailbox, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
+import { attemptOf, bodyOf, mailbox, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
 import { until } from '../../test/tools/until.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import { createResolver } from '../dns/index.ts'
@@ -64,7 +64,7 @@ describe('an attempt by MX', () => {
   }
   const attempt = (made: RunningDeliverer, change: DeliveryChange & { body?: Buffer; pieces?: number; signal?: AbortSignal } = {}): Promise<Settlement> => {
     const { body = testMessage, pieces, signal = never(), ...rest } = change
-    return made.attempt(testDelivery({ bytes: body.length, ...rest }), bodyOf(body, pieces), signal)
+    return attemptOf(made, testDelivery({ bytes: body.length, ...rest }), bodyOf(body, pieces), signal)
   }
   const took = (all: readonly (RunningSink | undefined)[]): number[] => Array.from(all, (sink) => sink?.count() ?? 0)
 
@@ -257,13 +257,13 @@ describe('an attempt by MX', () => {
     const [a] = await mxHosts({})
     const body = Buffer.concat([testMessage, Buffer.alloc(200_000, 'x\r\n')])
     const broken = { ...bodyOf(body, 10_000), open: () => failingBody(body) }
-    const settlement = await deliverer(a!.port).attempt(testDelivery({ bytes: body.length }), broken, never())
+    const settlement = await attemptOf(deliverer(a!.port), testDelivery({ bytes: body.length }), broken)
     assert.deepEqual([a!.count(), settlement.later!.countsAsAttempt, settlement.notices], [0, false, []])
   })
   it('puts on hold what cannot be read even at the end of its time, and bounces nothing', async () => {
     const [a] = await mxHosts({})
     const body = { ...bodyOf(testMessage), head: () => Promise.reject(new Error('a chunk cannot be read')) }
-    const settlement = await deliverer(a!.port).attempt(testDelivery({ arrivedAt: Date.now() - 433_000_000 }), body, never())
+    const settlement = await attemptOf(deliverer(a!.port), testDelivery({ arrivedAt: Date.now() - 433_000_000 }), body)
     assert.deepEqual([settlement.notices, settlement.later, settlement.held!.recipients.length], [[], undefined, 1])
   })
   it('puts on hold an envelope that would be two commands, and sends neither', async () => {

@@ -7,12 +7,15 @@ import { runAttempt, type AttemptResult } from './attempt.ts'
 import { createCallout, type CalloutAnswer } from './callout.ts'
 import { contentOf } from './content.ts'
 import { hasEightBit } from './fit.ts'
+import { literalIn } from './hops.ts'
+import { hostsToAsk } from './mx-plan.ts'
 import { createPreparation } from './prepare.ts'
 import type { Reached } from './reach.ts'
 import { givesUpAt } from './retry.ts'
 import type { Leaving } from './route.ts'
 import { settingsOn } from './settings.ts'
 import { share, siteOf, type DelivererOptions, type Shared, type Site } from './shared.ts'
+import { namedSite } from './sites.ts'
 import { WireError } from './smtp-wire.ts'
 import { whyWaiting } from './why-waiting.ts'
 
@@ -61,13 +64,23 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
 
 const leavingOf = ({ domain, envelope }: Delivery): Leaving => ({ domain, mailFrom: envelope.mailFrom, ...(envelope.sender !== undefined && { sender: envelope.sender }) })
 
+/** Known before any connection is opened: the mail of many domains may be for one set of MX hosts, which then share its limits. */
+const belongsElsewhere = async ({ sites, resolver }: Shared, { name, way }: Site, { domain }: Delivery): Promise<boolean> => {
+  if (namedSite(way) !== undefined || literalIn(domain) !== undefined) return false
+  const wanted = hostsToAsk(domain, await resolver.mx(domain))
+  if (wanted.kind !== 'ask') return false
+  sites.learn(domain, wanted.hosts.map((host) => host.name))
+  return sites.nameOf(way, domain) !== name
+}
+
 type Prepare = ReturnType<typeof createPreparation>
 
-const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement> => {
+const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement | 'other-site'> => {
   const { options, now, random } = shared
   const settings = settingsOn(site.way, shared.settings)
   const snapshot = options.snapshot()
   if (site.way.kind === 'route' && site.way.route.hold) return settle(shared, delivery, { ended: onHold(delivery, site.way.route.manifest), notes: [], aborted: false })
+  if (await belongsElsewhere(shared, site, delivery)) return 'other-site'
   const started = performance.now()
   const content = await contentOf(body, delivery.bytes)
   let eightBit: Promise<boolean> | undefined
@@ -79,7 +92,6 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
     contentFor: prepare(snapshot, delivery, content),
   })
   options.metrics.attemptSeconds.observe((performance.now() - started) / 1000)
-  if (result.mxHosts) shared.sites.learn(delivery.domain, result.mxHosts)
   if (site.way.kind === 'route' && !result.aborted) shared.reach.note(site.way.route, site.name, result.ended)
   return settle(shared, delivery, result)
 }

@@ -32,7 +32,7 @@ const inOrder = <T extends { readonly preference: number; readonly weight?: numb
     .map(({ hop }) => hop)
 
 export type Found =
-  | { readonly kind: 'targets'; readonly targets: readonly Target[]; readonly mxHosts?: readonly string[]; readonly notes: readonly string[] }
+  | { readonly kind: 'targets'; readonly targets: readonly Target[]; readonly notes: readonly string[] }
   | Extract<MxPlan, { kind: 'unroutable' | 'later' }>
 
 export type Finding = { readonly snapshot: Snapshot; readonly resolver: Resolver; readonly settings: Settings; readonly random: () => number }
@@ -45,7 +45,7 @@ const findMx = async ({ tls }: Extract<Hop, { kind: 'mx' }>, domain: string, fin
   if (plan.kind !== 'hosts') return plan
   const targets = plan.hosts.flatMap(({ name, addresses }) =>
     addresses.map((address) => ({ host: name, address, port: finding.settings.mxPort, tls: tls.mode, implicitTls: false, ...certificateOf(tls, finding.snapshot) })))
-  return { kind: 'targets', targets, mxHosts: plan.hosts.map(({ name }) => name).sort(), notes: plan.notes }
+  return { kind: 'targets', targets, notes: plan.notes }
 }
 
 export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'settings'>): PlanRules => ({
@@ -54,8 +54,11 @@ export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'sett
   ourselves: { names: [snapshot.relay.hostname, ...snapshot.relay.ownNames], addresses: snapshot.relay.ownAddresses },
 })
 
+/** The address in "[192.0.2.1]" (RFC 5321 4.1.3). */
+export const literalIn = (domain: string): string | undefined => /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domain)?.[1]
+
 export const planMx = async (domain: string, rules: PlanRules, { resolver, random }: Pick<Finding, 'resolver' | 'random'>): Promise<MxPlan> => {
-  const literal = /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domain)?.[1] // RFC 5321 4.1.3
+  const literal = literalIn(domain)
   if (literal !== undefined) return mxPlan({ domain, mx: { kind: 'nodata', ttl: 0 }, hosts: [{ name: literal, preference: 0, ...literalAnswers(literal) }] }, rules, random)
   const mx = await resolver.mx(domain)
   const wanted = hostsToAsk(domain, mx)

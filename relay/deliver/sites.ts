@@ -1,4 +1,4 @@
-// What a domain's mail is throttled and laned by: its set of MX hosts once an attempt has learnt it. Remembers; asks nobody.
+// What a domain's mail is throttled and laned by: its set of MX hosts once they are learnt. Remembers; asks nobody.
 import type { Way } from './route.ts'
 
 export class Sites {
@@ -10,16 +10,20 @@ export class Sites {
   }
 
   nameOf(way: Way, domain: string): string {
-    if (way.kind === 'hosts') return `deliverTo ${way.hosted.domain}`
-    if (way.kind === 'route' && way.route.nextHops.some(({ kind }) => kind === 'smarthost')) return way.route.manifest
-    return this.#known.get(domain) ?? domain
+    return namedSite(way) ?? this.#known.get(domain) ?? domain
   }
 
   learn(domain: string, mxHosts: readonly string[]): void {
-    const name = `mx ${mxHosts.join(' ')}`
+    const name = `mx ${mxHosts.toSorted().join(' ')}`
     if (this.#known.get(domain) === name) return
     this.#known.delete(domain)
     this.#known.set(domain, name)
     if (this.#known.size > this.#most) this.#known.delete(this.#known.keys().next().value!)
   }
+}
+
+/** A domain's deliverTo hosts are one site, a route's smarthosts are one; undefined: whatever MX hosts the domain has. */
+export const namedSite = (way: Way): string | undefined => {
+  if (way.kind === 'hosts') return `deliverTo ${way.hosted.domain}`
+  return way.kind === 'route' && way.route.nextHops.some(({ kind }) => kind === 'smarthost') ? way.route.manifest : undefined
 }

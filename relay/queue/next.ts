@@ -192,6 +192,7 @@ export class Next {
     return this.#parts.deliverer.site(head.domain, head.envelope)
   }
   offer(entry: Entry): void {
+    if (this.#lanes.get(entry.tenure.lane)?.tenure !== entry.tenure) return
     this.#held.count++
     this.#held.bytes += entry.inline?.length ?? 0
     const site = this.#siteOf(entry)
@@ -278,7 +279,7 @@ export class Next {
     return 'taken'
   }
 
-  async #fly(lane: Lane, site: string, entry: Entry, work: () => Promise<Settlement | undefined>): Promise<void> {
+  async #fly(lane: Lane, site: string, entry: Entry, work: () => Promise<Settlement | 'other-site' | undefined>): Promise<void> {
     const { metrics } = this.#context
     lane.inFlight++
     metrics.inFlight.set(++this.#inFlight)
@@ -286,7 +287,8 @@ export class Next {
     try {
       const settlement = await work()
       this.#turns.unblock(site)
-      if (settlement && entry.tenure.state !== 'gone') await this.settle(entry, settlement)
+      if (settlement === 'other-site') this.offer(entry)
+      else if (settlement && entry.tenure.state !== 'gone') await this.settle(entry, settlement)
     } finally {
       lane.inFlight--
       metrics.inFlight.set(--this.#inFlight)
@@ -297,12 +299,13 @@ export class Next {
   }
 
   /** undefined: aborted, nothing is known of it; the record stays for the next owner. */
-  async #attempt(lane: Lane, entry: Entry): Promise<Settlement | undefined> {
+  async #attempt(lane: Lane, entry: Entry): Promise<Settlement | 'other-site' | undefined> {
     const body = bodyOf(this.#context, { body: entry.head.body, inline: entry.inline })
     const settlement = await this.#parts.deliverer.attempt(entry.delivery, body, lane.abort.signal).catch((error: unknown) => {
       this.#context.log.error('BUG', { part: 'deliver', delivery: entry.delivery.id, error: String((error as Error).stack) })
       return undefined
     })
+    if (settlement === 'other-site') return settlement
     const fault = body.fault()
     if (fault && (!settlement || settlement.later)) return onHoldFor(entry, settlement, fault)
     if (settlement) return settlement

@@ -132,8 +132,8 @@ export type Deliverer = {
   site(domain: string, envelope: Leaving): string
   /** May this site start one more now? Asked just before the start. `paceMs`: how far apart its messages may start, where it has a rate. */
   admit(delivery: Delivery): { readonly kind: 'now' } | { readonly kind: 'wait'; readonly paceMs?: number }
-  /** Runs the attempt. `signal` aborts when the lane is lost or the drain ends. */
-  attempt(delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement>
+  /** Runs the attempt. `signal` aborts when the lane is lost or the drain ends. `other-site`: nothing was tried, the delivery belongs to a site that was not known before. */
+  attempt(delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement | 'other-site'>
 }
 
 export type BodySource = {

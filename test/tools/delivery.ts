@@ -1,6 +1,6 @@
 // Deliveries and snapshots for tests of the delivering side: small, complete, and the same everywhere.
 import { Readable } from 'node:stream'
-import type { BodySource, Delivery, Recipient } from '../../relay/queue/index.ts'
+import type { BodySource, Delivery, Recipient, Settlement } from '../../relay/queue/index.ts'
 import { createMetrics, silentLog } from '../../relay/report/index.ts'
 import { parseSnapshot, splitMailbox, type Mailbox, type Snapshot, type SnapshotInput } from '../../relay/snapshot/index.ts'
 import { createDeliverer, type DelivererOptions, type RunningDeliverer } from '../../relay/deliver/index.ts'
@@ -40,5 +40,11 @@ const cut = (bytes: Buffer, size: number): Buffer[] => Array.from({ length: Math
 
 export const testDeliverer = (snapshot: Snapshot, options: Partial<DelivererOptions> = {}): RunningDeliverer =>
   createDeliverer({ snapshot: () => snapshot, log: silentLog, metrics: createMetrics(), pod: 'test', ...options, timeouts: { look: 20, ...options.timeouts } })
+
+/** As the queue does it: a delivery whose site had to be learnt is tried again at once. */
+export const attemptOf = async (deliverer: RunningDeliverer, delivery: Delivery, body: BodySource, signal = never()): Promise<Settlement> => {
+  const settlement = await deliverer.attempt(delivery, body, signal)
+  return settlement === 'other-site' ? attemptOf(deliverer, delivery, body, signal) : settlement
+}
 
 export const never = (): AbortSignal => new AbortController().signal
