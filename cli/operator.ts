@@ -17,6 +17,7 @@ type Options = {
   readonly lease: string
   readonly watchNamespaces?: string
   readonly kubeconfig?: string
+  readonly serviceAccount?: string
   readonly http: string
   readonly probeEvery: string
 }
@@ -35,6 +36,7 @@ export const operatorCommand = (program: Command): void => {
     .option('--lease <name>', 'by which one of several acts', 'posthouse-operator')
     .option('--watch-namespaces <names>', 'only these, separated by commas (default: all)')
     .option('--kubeconfig <file>', 'which cluster (default: KUBECONFIG, ~/.kube/config, or the pod\'s own account)')
+    .option('--service-account <folder>', 'with the token and the CA of a ServiceAccount (default: the pod\'s own)')
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9465')
     .option('--probe-every <duration>', 'how often a stranger tries to relay through every listener, beside after every change', aDuration, '5m')
     .action(run)
@@ -48,6 +50,7 @@ const run = async (options: Options): Promise<void> => {
     lease: options.lease,
     identity: `${hostname()}_${randomBytes(4).toString('hex')}`,
     ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
+    ...(options.serviceAccount !== undefined && { serviceAccount: options.serviceAccount }),
     ...(options.watchNamespaces !== undefined && { watchNamespaces: options.watchNamespaces.split(',').filter((name) => name !== '') }),
     http: hostPort(options.http),
     probeEvery: options.probeEvery,

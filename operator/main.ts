@@ -21,6 +21,8 @@ export type OperatorOptions = {
   readonly lease?: string
   readonly identity: string
   readonly kubeconfig?: string
+  /** Folder with the token and CA of a ServiceAccount; the pod's own where absent. */
+  readonly serviceAccount?: string
   readonly access?: Access
   readonly watchNamespaces?: readonly string[]
   /** How often a stranger tries every listener, beside after every change; 5m if absent. */
@@ -52,7 +54,7 @@ const newsMs = 1000 // what DNS says of many domains comes in one by one
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
   const metrics = createOperatorMetrics()
-  const access = options.access ?? (await openAccess(options.kubeconfig))
+  const access = options.access ?? (await openAccess(options.kubeconfig, options.serviceAccount))
   const lease = new Lease({ kube: countingKube(access, metrics), namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
   const kube = countingKube(access, metrics, { mayWrite: () => lease.held() })
   const state: State = { runs: 0, leads: false, watched: undefined, queue: undefined, metrics }

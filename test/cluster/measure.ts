@@ -1,9 +1,9 @@
 // How the operator does with 1,000 MailDomains (each with DKIM keys) and 1,000 MailSenders (each with credentials), against a real API server:
-//   node test/cluster/measure.ts [count] [--only ed25519]
+//   npm run measure -- [count] [--only ed25519]
 // Prints how long until all are in force, from nothing and after a restart, how long one change takes, what a minute at rest asks of the API
 // server, and the memory. The processor time is printed beside each, for the clock also counts what else the machine does.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parse } from 'yaml'
@@ -38,9 +38,15 @@ const prepare = async (kube: Kube, nameserver: string): Promise<void> => {
 }
 
 type Operator = { readonly child: Child; peak(): number; memory(): number; processorSeconds(): number }
+/** As it runs in a pod: as a ServiceAccount, here with the admin's token. */
 const startOperator = (api: ApiServer, name: string): Operator => {
-  const args = ['bin/posthouse.mjs', 'operator', '--image', 'posthouse:measure', '--nats-image', 'nats:measure', '--namespace', 'default', '--kubeconfig', api.kubeconfig, '--http', '127.0.0.1:0']
-  const child = startChild(process.execPath, args, { cwd: root, log: join(api.folder, `${name}.log`) })
+  const account = join(api.folder, 'account')
+  mkdirSync(account, { recursive: true })
+  writeFileSync(join(account, 'token'), api.token)
+  writeFileSync(join(account, 'ca.crt'), api.ca)
+  const args = ['bin/posthouse.mjs', 'operator', '--image', 'posthouse:measure', '--nats-image', 'nats:measure', '--namespace', 'default', '--service-account', account, '--http', '127.0.0.1:0']
+  const { hostname, port } = new URL(api.url)
+  const child = startChild(process.execPath, args, { cwd: root, log: join(api.folder, `${name}.log`), env: { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port } })
   const memory = (field: string) => (): number => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
   const processorSeconds = (): number => {
     const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
