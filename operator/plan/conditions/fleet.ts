@@ -51,6 +51,7 @@ const durable = (servers: number, { pods, queueNodes }: Observed): Omit<Statemen
   const faulty = answers.find(({ ok }) => !ok)
   if (faulty) return { type: 'DurableAccept', status: 'False', reason: faulty.reason, message: `${faulty.name}: ${faulty.text}` }
   if (answers.length === 0) return { type: 'DurableAccept', status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet whether its queue is durable' }
+  const { reason, text } = answers[0]!
   const single = servers > 1 && new Set(queueNodes).size === 1
-  return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : 'Durable', message: single ? `${answers[0]!.text}; all servers run on node ${queueNodes[0]!}, whose loss takes them all` : answers[0]!.text }
+  return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : reason, message: single ? `${text}; all servers run on node ${queueNodes[0]!}, whose loss takes them all` : text }
 }
