@@ -6,8 +6,8 @@ export type AlertCase = { readonly fires: World; readonly quiet: World; readonly
 
 const relay = 'relay="mail/main"'
 const of = (name: string, labels = ''): string => `posthouse_${name}{${relay}${labels === '' ? '' : `,${labels}`}}`
-const condition = (type: string, status: string): string => `posthouse_operator_relay_condition{${relay},condition="${type}",status="${status}"}`
-const probe = (status: string, reason: string): string => `posthouse_operator_relay_condition{${relay},condition="OpenRelayProbe",status="${status}",reason="${reason}"}`
+const condition = (type: string, status: string, reason = 'Any'): string => `posthouse_operator_relay_condition{${relay},condition="${type}",status="${status}",reason="${reason}"}`
+const probe = (status: string, reason: string): string => condition('OpenRelayProbe', status, reason)
 const pods = (state: string): string => `posthouse_operator_relay_pods{${relay},state="${state}"}`
 const deliveries = (state: string): string => of('queue_deliveries', `state="${state}"`)
 const attempts = (outcome: string): string => of('delivery_attempts_total', `outcome="${outcome}"`)
@@ -33,7 +33,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
   PosthouseQueueNotDurable: {
     labels: byRelay,
     fires: { at: '5m', series: { [condition('DurableAccept', 'False')]: always(1) } },
-    quiet: { at: '5m', series: { [condition('DurableAccept', 'False')]: always(0), [condition('DurableAccept', 'True')]: always(1) } },
+    quiet: { at: '5m', series: { [condition('DurableAccept', 'True')]: always(1), [condition('DurableAccept', 'False', 'QueueFull')]: always(1) } }, // full is another alert
   },
   PosthouseQueueFull: {
     labels: byRelay,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { readinessOf } from './main.ts'
+import { describe, it, test } from 'node:test'
+import { acceptanceOf, readinessOf } from './main.ts'
 
 const [old, isNew, stopping] = [{ stopping: false, isNew: false }, { stopping: false, isNew: true }, { stopping: true, isNew: false }]
 const queue = (ok: boolean, since?: number) => ({ durable: () => ({ ok, reason: 'NotSynced', text: 'sync_interval is not always' }), outageSince: () => since })
@@ -21,4 +21,9 @@ describe('readiness', () => {
     assert.equal(readinessOf(queue(true), stopping, 0).ready, false)
     assert.equal(readinessOf(queue(true), old, 0).ready, true)
   })
+})
+
+test('that the queue is full is told the operator in place of 1 that is durable, and not in place of 1 that is not', () => {
+  assert.deepEqual([false, true].map((full) => acceptanceOf({ ...queue(true), isFull: () => full }).reason), ['NotSynced', 'QueueFull'])
+  assert.deepEqual(acceptanceOf({ ...queue(false), isFull: () => true }), queue(false).durable())
 })

@@ -8,7 +8,7 @@ import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Lo
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
 import { gateways } from './gateways.ts'
 import { adminCalls } from './steering.ts'
-import type { Queue } from './queue/index.ts'
+import type { DurableAccept, Queue } from './queue/index.ts'
 
 export type RelayOptions = {
   readonly snapshotFolder: string
@@ -122,8 +122,14 @@ const callsOf = (queue: Queue, deliverer: { whyWaiting(domain: string): readonly
 
 /** What the operator asks for; once the relay is to go, also what is left in its queue. */
 const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, seen: object): Promise<object> => {
-  const told = { revision, ready, durable: queue.durable(), ...seen }
+  const told = { revision, ready, durable: acceptanceOf(queue), ...seen }
   return snapshot.relay.closing === true ? { ...told, closing: true, remains: (await queue.remains()) ?? null } : told
+}
+
+/** Whether mail can be taken so that it is kept. A full queue takes no pod out of the Service: a 452 says more than nobody who answers. */
+export const acceptanceOf = (queue: Pick<Queue, 'durable' | 'isFull'>): DurableAccept => {
+  const durable = queue.durable()
+  return durable.ok && queue.isFull() ? { ok: false, reason: 'QueueFull', text: 'the queue takes 80 % of its volume: clients are answered 452 until deliveries have made room' } : durable
 }
 
 const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readiness): object => ({

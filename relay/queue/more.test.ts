@@ -182,14 +182,17 @@ test('a lane with a note of a newer format is not served: what is finished there
   assert.equal((await stream.subjects(`odd2.ready.${lane}.>`))!.size, 1)
 })
 
-test('over 80 % of its volume the queue says full, and accepts again when there is room', async () => {
+test('over 80 % of its volume the queue says full, and accepts again when there is room; that it is full it says until under 75 %', async () => {
   const queue = await aQueue('full', { bytesLimit: 200_000 })
+  assert.equal(queue.isFull(), false)
   let go = false
   await queue.start({ ...deliverer(() => delivered), admit: () => (go ? { kind: 'now' } : { kind: 'wait' }) })
   await until('full', async () => (await queue.accept(aMessage({ body: Buffer.alloc(20_000) }))).kind === 'refused')
   assert.deepEqual(await queue.accept(aMessage()), { kind: 'refused', why: 'full' })
+  assert.equal(queue.isFull(), true)
   go = true
   await until('room again', async () => (await queue.accept(aMessage())).kind === 'stored')
+  await until('it to say so', () => !queue.isFull())
 })
 
 test('servers whose syncing cannot be checked are not durable unless trusted, and nothing is accepted', async () => {

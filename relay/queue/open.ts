@@ -135,6 +135,7 @@ class ProcessQueue implements Queue {
     this.#traces.emit(event)
   }
   durable: Queue['durable'] = () => this.#watch.durable()
+  isFull: Queue['isFull'] = () => this.#watch.isFull()
   outageSince: Queue['outageSince'] = () => this.#watch.outageSince()
   peers: Queue['peers'] = () => {
     const others = this.#owner?.own.heartbeat.others() ?? []

@@ -197,6 +197,8 @@ export type Queue = {
   latest(): Promise<string | undefined>
   emit(event: TraceEvent): void // trace stream, without waiting
   durable(): DurableAccept
+  /** It takes 80 % of its volume or more; once it did, until it takes less than 75 %. */
+  isFull(): boolean
   /** Since when the queue has been out of reach, ms since epoch; undefined while it answers. */
   outageSince(): number | undefined
   /** Live relay processes by heartbeat, ourselves included: who shares a fleet-wide limit. */

@@ -19,6 +19,7 @@ const lookEveryMs = 1_000
 const firstLooksMs = 100
 const checkAgainMs = 30_000
 const fullAt = 0.8
+const roomAt = 0.75 // mail that comes and goes at the mark is no news each time
 const skewMs = 2_000
 const quickMs = 1_000 // an answer that took longer says too little of the time
 const usualTrace = { days: 7, bytes: 1_073_741_824 }
@@ -33,6 +34,7 @@ export class Watch {
   #bytes = 0
   #writtenThen = 0 // sent when the bytes were asked for; what was sent since is not in them
   #full = false
+  #saysFull = false
   #offset = 0
   #stopped = false
   #cancel = () => {}
@@ -54,6 +56,9 @@ export class Watch {
   }
   outageSince(): number | undefined {
     return this.#outage
+  }
+  isFull(): boolean {
+    return this.#saysFull
   }
   bytes(): number {
     return this.#bytes
@@ -125,6 +130,7 @@ export class Watch {
     const full = bytes >= bytesLimit * fullAt
     if (full && !this.#full) log.warn('QUEUE_FULL', { bytes, limit: bytesLimit })
     this.#full = full
+    this.#saysFull = full || (this.#saysFull && bytes >= bytesLimit * roomAt)
     return full
   }
 }

@@ -39,6 +39,7 @@ export const createFakeQueue = (): FakeQueue => {
     },
     emit: (event) => void queue.emitted.push(event),
     durable: () => queue.durability,
+    isFull: () => false,
     outageSince: () => undefined,
     peers: () => queue.pods,
     counts: () => ({ ready: 0, inFlight: 0, lanesOwned: 0, bytes: 0 }),

@@ -33,6 +33,7 @@ describe('the status of a MailRelay', () => {
     ['a 3rd pod still runs the snapshot before', { pods: [pod('a'), pod('b'), pod('c', { revision: 'r1' })] }, 'False Pending', 'True Durable', 'False Pending'],
     ['0 pods have answered', { pods: [{ name: 'a', ready: false, why: 'Pending' }] }, 'False Pending', 'Unknown NotObserved', 'False Pending'],
     ['1 pod finds its queue not durable', { pods: [pod('a'), pod('b', { durable: { ok: false, reason: 'NotSynced', text: 'sync_interval is 2m' } })] }, 'True Programmed', 'False NotSynced', 'False NotSynced'],
+    ['1 pod finds its queue full', { pods: [pod('a'), pod('b', { durable: { ok: false, reason: 'QueueFull', text: 'no room' } })] }, 'True Programmed', 'False QueueFull', 'False QueueFull'],
     ['2 pods take on trust that the servers sync', { pods: ['a', 'b'].map((name) => pod(name, { durable: { ok: true, reason: 'SyncTrusted', text: 'taken on trust' } })) }, 'True Programmed', 'True SyncTrusted', 'True Ready'],
     ['3 servers run on 1 node', { queueNodes: ['n1', 'n1', 'n1'] }, 'True Programmed', 'True SingleNode', 'True Ready'],
   ]

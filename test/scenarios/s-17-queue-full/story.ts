@@ -38,12 +38,15 @@ export const story: Story = {
     assert.match((await send(await greet(relay.ports.mx!), 'small@browncow.example', 'small\r\n')).text, /^452 4\.3\.1 /)
     assert.ok((await queueLength(relay)) >= accepted.length - 1)
     await until('the log to say so', () => relay.log().some(({ code }) => code === 'QUEUE_FULL'))
+    const told = async (): Promise<string> => ((await (await fetch(`http://127.0.0.1:${relay.httpPort}/status`)).json()) as { durable: { reason: string } }).durable.reason
+    assert.equal(await told(), 'QueueFull')
 
     ctx.step('the next host opens: everything goes, and there is room again')
     open = true
     await until('everything accepted to be delivered', () => accepted.every((to) => sink.recipients().includes(to)), 120_000, 250)
     await until('mail to be accepted again', async () => (await send(await greet(relay.ports.mx!), 'again@browncow.example', 'small\r\n')).code === 250, 60_000, 500)
     await until('an empty queue', async () => (await queueLength(relay)) === 0, 60_000)
+    assert.equal(await told(), 'Durable')
     assert.equal(new Set(sink.recipients().filter((to) => /^r\d/.test(to))).size, accepted.length)
   },
 }
