@@ -17,6 +17,11 @@ test('of 6 conditions the 3 that a person should know are told', () => {
   assert.deepEqual(brief(of(relay, ...conditions)), ['main SingleNode', 'main StrangerRelayed', 'main PortConflict'])
 })
 
+test('of 6 reasons for which DurableAccept is False the 3 that do not pass by themselves are told', () => {
+  const reasons = ['Unreachable', 'SyncUnknown', 'StreamRefused', 'SyncNotAlways', 'StreamMismatch', 'QueueFull']
+  assert.deepEqual(reasons.flatMap((reason) => brief(of(relay, said('DurableAccept', 'False', reason)))), ['main SyncNotAlways', 'main StreamMismatch', 'main QueueFull'])
+})
+
 test('what was said before is told 0 times again, and other words of the same are told', () => {
   const before = { conditions: [said('DurableAccept', 'True', 'SingleNode')] }
   assert.deepEqual(brief(of(relay, said('DurableAccept', 'True', 'SingleNode')), before), [])

@@ -26,8 +26,11 @@ const statementsIn = (status: unknown): Placed[] => {
 
 const isWorthTelling = ({ type, status, reason }: Statement): boolean => {
   if (type === 'Accepted' || type === 'OpenRelayProbe') return status === 'False'
-  return reason === 'SingleNode' || reason === 'NodeAddressSeen'
+  return worthTelling.has(reason)
 }
+
+/** Of a queue that is only away, or still being made, the condition is enough: that comes and goes. */
+const worthTelling: ReadonlySet<string> = new Set(['SingleNode', 'SyncNotAlways', 'StreamMismatch', 'QueueFull', 'NodeAddressSeen'])
 
 const changedFrom = (before: readonly Placed[]) => (place: string, { type, status, reason, message }: Statement): boolean =>
   !before.some((one) => one.place === place && one.said.type === type && one.said.status === status && one.said.reason === reason && one.said.message === message)
