@@ -42,12 +42,13 @@ const fake = {
     given.push({ order, ids })
     return ids.map((id) => (id === 'm1.1' ? { id, done: false, why: 'nobody owns it for the moment, try again' } : { id, done: true }))
   },
+  whyWaiting: async () => ['2 connections at once (DeliveryRoute mail/slow)'],
   durable: () => ({ ok: true, reason: 'Durable', text: 'fine' }),
 }
 
 let close = async () => {}
 before(async () => {
-  close = (await startAdmin(socket, adminCalls(fake as unknown as Queue, () => ['2 connections at once (DeliveryRoute mail/slow)'], () => ({})))).close
+  close = (await startAdmin(socket, adminCalls(fake as unknown as Queue, () => ({})))).close
 })
 after(async () => {
   await close()

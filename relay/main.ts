@@ -4,7 +4,7 @@ import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { type Current, setFigures } from './figures.ts'
 import { openQueue } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
-import { type AdminCalls, createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
+import { createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
 import { gateways } from './gateways.ts'
 import { adminCalls } from './steering.ts'
@@ -55,7 +55,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
     return readinessOf(queue, state, Date.now())
   }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
-  const admin = await startAdmin(options.adminSocket, callsOf(queue, deliverer, () => statusOf(options.pod, current.revision, queue, readiness())))
+  const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf(options.pod, current.revision, queue, readiness())))
   const watch = follow(options.snapshotFolder, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {
@@ -116,9 +116,6 @@ export const readinessOf = (queue: Pick<Queue, 'durable' | 'outageSince'>, { sto
 }
 
 const scheduleOf = (snapshot: Snapshot) => snapshot.schedules.find(({ name }) => name === snapshot.relay.retrySchedule)!
-
-const callsOf = (queue: Queue, deliverer: { whyWaiting(domain: string): readonly string[] }, status: () => object): AdminCalls =>
-  adminCalls(queue, (domain) => deliverer.whyWaiting(domain), status)
 
 /** What the operator asks for; once the relay is to go, also what is left in its queue. */
 const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, seen: object): Promise<object> => {

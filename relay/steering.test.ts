@@ -11,8 +11,8 @@ const callsOn = (entries: readonly QueueEntry[]) => {
   const list = async ({ state, message, domain, sender, limit = 100 }: QueueFilter) =>
     entries.filter((one) => (state ?? one.state) === one.state && (message ?? one.message) === one.message && (domain ?? one.domain) === one.domain && (sender ?? one.mailFrom) === one.mailFrom).slice(0, limit)
   const order = async (_: Order, ids: readonly string[]) => (rounds.push([...ids]), ids.map((id) => ({ id, done: true })))
-  const queue = { list, order, show: async () => undefined, trace: async () => [], durable: () => ({ ok: true, reason: '', text: '' }) }
-  return { rounds, calls: adminCalls(queue as unknown as Queue, () => [], () => ({})) }
+  const queue = { list, order, show: async () => undefined, whyWaiting: async () => [], trace: async () => [], durable: () => ({ ok: true, reason: '', text: '' }) }
+  return { rounds, calls: adminCalls(queue as unknown as Queue, () => ({})) }
 }
 
 describe('orders', () => {

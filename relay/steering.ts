@@ -7,16 +7,14 @@ const orders: readonly Order[] = ['hold', 'release', 'retry', 'bounce', 'delete'
 const ordersAtOnce = 500
 const all = Number.MAX_SAFE_INTEGER
 
-export type Waiting = (domain: string) => readonly string[] // what throttles say of a domain
-
-export const adminCalls = (queue: Queue, waiting: Waiting, status: () => object): AdminCalls => ({
+export const adminCalls = (queue: Queue, status: () => object): AdminCalls => ({
   status: async () => status(),
   summary: (args) => summary(queue, filterOf(args)),
   list: (args) => queue.list(filterOf(args)),
   show: async ({ id }) => (await queue.show(text(id, 'id'))) ?? missing(text(id, 'id')),
   trace: ({ id }) => queue.trace(text(id, 'id').split('.')[0]!),
   latest: () => latest(queue),
-  why: ({ about }) => why(queue, waiting, text(about, 'about')),
+  why: ({ about }) => why(queue, text(about, 'about')),
   order: async ({ order, ids, filter }) => {
     if (!orders.includes(order as Order)) throw new AdminError('BAD_ORDER', `${String(order)} is no order; one of ${orders.join(', ')}`)
     const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : await idsOf(queue, order as Order, filterOf(filter as Record<string, unknown>))
@@ -57,12 +55,12 @@ const summary = async (queue: Queue, filter: QueueFilter): Promise<DomainSummary
   return [...sums.values()]
 }
 
-const why = async (queue: Queue, waiting: Waiting, about: string): Promise<object> => {
+const why = async (queue: Queue, about: string): Promise<object> => {
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
-  if (entry) return { kind: 'delivery', ...entry, limits: waiting(entry.entry.domain), durable: queue.durable() }
+  if (entry) return { kind: 'delivery', ...entry, limits: await queue.whyWaiting(entry.entry), durable: queue.durable() }
   const domain = about.toLowerCase()
   const entries = await queue.list({ domain, limit: 1000 })
-  if (entries.length > 0) return { kind: 'domain', domain, entries, limits: waiting(domain), durable: queue.durable() }
+  if (entries.length > 0) return { kind: 'domain', domain, entries, limits: await queue.whyWaiting(entries[0]!), durable: queue.durable() }
   const events = await queue.trace(about.split('.')[0]!)
   if (events.length > 0) return { kind: 'ended', events }
   if (about.includes('.') && !/\.\d+[ab]*$/.test(about)) throw new AdminError('NOT_FOUND', `nothing waits for ${domain}: posthouse queue shows which domains have mail, posthouse trace what became of a message`)

@@ -19,11 +19,9 @@ import { namedSite } from './sites.ts'
 import { WireError } from './smtp-wire.ts'
 import { whyWaiting } from './why-waiting.ts'
 
-export type RunningDeliverer = Deliverer & {
+export type RunningDeliverer = Required<Deliverer> & {
   close(): Promise<void>
   callout(domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer>
-  /** What holds mail for this domain just now, in lines a person reads. */
-  whyWaiting(domain: string): readonly string[]
   /** Which routes reach a host, as far as this process knows. */
   reached(): readonly Reached[]
 }
@@ -52,7 +50,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
       }
     },
     callout,
-    whyWaiting: (domain) => whyWaiting(shared, siteOf(shared, { domain, mailFrom: null }), domain),
+    whyWaiting: (domain, envelope) => whyWaiting(shared, siteOf(shared, { domain, ...envelope }), domain),
     reached: () => shared.reach.list(options.snapshot().routes),
     close: async () => {
       shared.pool.close()

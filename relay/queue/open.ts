@@ -11,12 +11,12 @@ import { Look } from './look.ts'
 import { Owner } from './owner.ts'
 import { remainsOf } from './remains.ts'
 import { createRoom, type Room } from './room.ts'
-import { giveOrders } from './steer.ts'
+import { askWhy, giveOrders } from './steer.ts'
 import { createSubjects } from './subjects.ts'
 import { createServers } from './servers.ts'
 import { createTotals } from './totals.ts'
 import { TraceStream } from './trace-stream.ts'
-import type { BodyWriter, ComposeNotice, Deliverer, Order, OrderResult, Queue, QueueFilter, TraceEvent } from './types.ts'
+import type { BodyWriter, ComposeNotice, Deliverer, Order, OrderResult, Queue, QueueEntry, QueueFilter, TraceEvent } from './types.ts'
 import { Watch } from './watch.ts'
 
 export type QueueOptions = {
@@ -124,6 +124,9 @@ class ProcessQueue implements Queue {
   show: Queue['show'] = (id) => this.#look.show(id)
   order(order: Order, ids: readonly string[]): Promise<OrderResult[]> {
     return giveOrders(this.#context, this.#look, order, ids)
+  }
+  whyWaiting(entry: QueueEntry): Promise<readonly string[]> {
+    return askWhy(this.#context, entry)
   }
   trace(message: string): Promise<TraceEvent[]> {
     return this.#traces.of(message)

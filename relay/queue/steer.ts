@@ -5,13 +5,16 @@ import type { Entry, Settled } from './entry.ts'
 import type { Look } from './look.ts'
 import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
+import { splitMailbox } from '../snapshot/index.ts'
 import { isUnreadable } from './record.ts'
-import type { Notice, Order, OrderResult, Settlement, TraceEvent } from './types.ts'
+import type { Deliverer, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
+type Question = { readonly order: 'why'; readonly domain: string; readonly mailFrom: string; readonly sender?: string }
 type Ask = { readonly order: Order; readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
 
 const askMs = 15_000
+const whyMs = 3_000
 const asksAtOnce = 64
 const tooCloseMs = 2_000
 
@@ -36,13 +39,24 @@ const askOwner = async ({ stream, subjects }: Context, order: Order, id: string,
   return JSON.parse(answer.toString()) as OrderResult
 }
 
+/** What the owner of a delivery's lane says of its way and its limits. */
+export const askWhy = async ({ stream, subjects }: Context, { lane, domain, mailFrom, sender }: QueueEntry): Promise<readonly string[]> => {
+  const question: Question = { order: 'why', domain, mailFrom, ...(sender !== undefined && { sender }) }
+  const answer = await stream.ask(subjects.ctl(lane), Buffer.from(JSON.stringify(question)), whyMs)
+  if (answer === 'nobody') return ['no process serves its lane at the moment: it goes on in some seconds, when another has taken it']
+  if (answer === 'silence') return ['the process that serves its lane did not answer in time']
+  return JSON.parse(answer.toString()) as string[]
+}
+
+type SteerParts = { readonly own: Own; readonly next: Next; readonly deliverer: Deliverer; serverNow(): number }
+
 /** The owner's side. */
 export class Steer {
   readonly #context: Context
-  readonly #parts: { readonly own: Own; readonly next: Next; serverNow(): number }
+  readonly #parts: SteerParts
   readonly #deaf = new Map<Tenure, () => void>()
 
-  constructor(context: Context, parts: { own: Own; next: Next; serverNow(): number }) {
+  constructor(context: Context, parts: SteerParts) {
     this.#context = context
     this.#parts = parts
   }
@@ -51,13 +65,19 @@ export class Steer {
     const { stream, subjects } = this.#context
     for (const tenure of tenures)
       this.#deaf.set(tenure, stream.hear(subjects.ctl(tenure.lane), (data, reply) => {
-        const answer = (result: OrderResult) => reply(Buffer.from(JSON.stringify(result)))
-        void this.#obey(tenure, JSON.parse(data.toString()) as Ask).then(answer, (error: unknown) => this.#context.log.error('BUG', { part: 'steer', error: String((error as Error).stack) }))
+        const answer = (result: OrderResult | readonly string[]) => reply(Buffer.from(JSON.stringify(result)))
+        const asked = JSON.parse(data.toString()) as Ask | Question
+        if (asked.order === 'why') return answer(this.#why(asked))
+        void this.#obey(tenure, asked).then(answer, (error: unknown) => this.#context.log.error('BUG', { part: 'steer', error: String((error as Error).stack) }))
       }))
   }
   leave(tenure: Tenure): void {
     this.#deaf.get(tenure)?.()
     this.#deaf.delete(tenure)
+  }
+
+  #why({ domain, mailFrom, sender }: Question): readonly string[] {
+    return this.#parts.deliverer.whyWaiting?.(domain, { mailFrom: splitMailbox(mailFrom) ?? null, ...(sender !== undefined && { sender }) }) ?? []
   }
 
   async #obey(tenure: Tenure, ask: Ask): Promise<OrderResult> {

@@ -134,6 +134,8 @@ export type Deliverer = {
   admit(delivery: Delivery): { readonly kind: 'now' } | { readonly kind: 'wait'; readonly paceMs?: number }
   /** Runs the attempt. `signal` aborts when the lane is lost or the drain ends. `other-site`: nothing was tried, the delivery belongs to a site that was not known before. */
   attempt(delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement | 'other-site'>
+  /** The way this mail goes and what holds it just now, in lines a person reads. */
+  whyWaiting?(domain: string, envelope: Leaving): readonly string[]
 }
 
 export type BodySource = {
@@ -192,6 +194,8 @@ export type Queue = {
   list(filter: QueueFilter): Promise<QueueEntry[]>
   show(id: string): Promise<{ readonly entry: QueueEntry; readonly headers: string } | undefined>
   order(order: Order, ids: readonly string[]): Promise<OrderResult[]>
+  /** As the process sees it that serves this mail: its limits are counted there. */
+  whyWaiting(entry: QueueEntry): Promise<readonly string[]>
   trace(messageId: string): Promise<TraceEvent[]>
   /** The message of the newest trace line; undefined before the first. */
   latest(): Promise<string | undefined>
