@@ -1,7 +1,7 @@
 // Says every second that we live and which lanes we serve, and hears the same of the others. Stores nothing.
 import type { Context } from './context.ts'
 
-export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly hello?: boolean }
+export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly lapsed?: readonly number[]; readonly hello?: boolean } // lapsed: of these lanes, those whose lease was not renewed in its time
 export type Peer = Beat & { readonly firstSeen: number; readonly lastSeen: number } // monotonic
 
 export const beatEveryMs = 1_000
@@ -14,7 +14,7 @@ export type Heartbeat = {
   stop(): void
 }
 
-export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'serving' | 'lanes' | 'revision'>, onBeat: () => void): Heartbeat => {
+export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'serving' | 'lanes' | 'lapsed' | 'revision'>, onBeat: () => void): Heartbeat => {
   const { stream, subjects, clock, pod, incarnation } = context
   const peers = new Map<string, Peer>()
   const say = (hello: boolean) => stream.tell(subjects.beat(pod), Buffer.from(JSON.stringify({ pod, incarnation, ...ours(), ...(hello && { hello }) } satisfies Beat)))

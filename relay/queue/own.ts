@@ -44,7 +44,7 @@ export class Own {
   constructor(context: Context, events: OwnEvents, revision: () => string) {
     this.#context = context
     this.#events = events
-    const ours = () => ({ serving: this.#serving && !this.#skewed, lanes: this.lanes(), revision: revision() })
+    const ours = () => ({ serving: this.#serving && !this.#skewed, lanes: this.lanes(), lapsed: this.#lapsed(), revision: revision() })
     this.heartbeat = createHeartbeat(context, ours, () => void this.#tick())
   }
 
@@ -91,6 +91,11 @@ export class Own {
     this.#stopped = true
     this.#cancelTick()
     this.heartbeat.stop()
+  }
+
+  #lapsed(): number[] {
+    const oldest = this.#context.clock.monotonic() - leaseSeconds * 1_000
+    return [...this.#kept.values()].filter(({ lastGood }) => lastGood < oldest).map(({ lane }) => lane)
   }
 
   async #tick(): Promise<void> {
@@ -151,7 +156,7 @@ export class Own {
   async #scene(): Promise<Scene | undefined> {
     const { stream, subjects, clock, pod, incarnation } = this.#context
     const others = this.heartbeat.others()
-    const claimed = new Set(others.flatMap(({ serving, lanes }) => (serving ? lanes : [])))
+    const claimed = new Set(others.flatMap(({ serving, lanes, lapsed = [] }) => (serving ? lanes.filter((lane) => !lapsed.includes(lane)) : [])))
     const open = Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => !this.#kept.has(lane) && !claimed.has(lane))
     const records = open.length === 0 ? [] : await stream.records(subjects.owns, 100_000)
     if (!records) return undefined

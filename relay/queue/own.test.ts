@@ -1,0 +1,110 @@
+// Who serves a lane, and for how long: two processes on the simulated stream, with a clock whose hands the test turns.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createMetrics, silentLog } from '../report/index.ts'
+import { usualLimits } from './context.ts'
+import { noNotices } from './fixtures.ts'
+import { Own, type Tenure } from './own.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { SimulatedStream } from './simulated-stream.ts'
+import type { Stream } from './stream.ts'
+import { createSubjects } from './subjects.ts'
+
+const metrics = createMetrics()
+
+class World {
+  readonly clock = new SimulatedClock()
+  readonly stream = new SimulatedStream(this.clock)
+  /** The servers have no leader: what is asked of the stream is not answered; heartbeats still go round. */
+  leaderless = false
+
+  process(pod: string) {
+    const lost: number[] = []
+    const reader = { alive: true }
+    const kept = new Map<number, Tenure>()
+    const context = { stream: this.#view(), subjects: createSubjects('o'), clock: this.clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: noNotices, newMessageId: () => '', siteOf: (domain: string) => domain, emit: () => {}, limits: usualLimits }
+    const own = new Own(context, {
+      onGained: (tenures) => tenures.forEach((tenure) => kept.set(tenure.lane, tenure)),
+      onLost: ({ lane }) => (lost.push(lane), kept.delete(lane)),
+      finish: () => Promise.resolve(),
+      readerAlive: () => reader.alive,
+    }, () => '')
+    own.start()
+    return { own, lost, reader, serves: () => [...kept.values()].filter((tenure) => own.mayStart(tenure)).length }
+  }
+  #view(): Stream {
+    const stream = this.stream.view()
+    const unless = async <T>(ask: () => Promise<T>, none: T): Promise<T> => {
+      if (!this.leaderless) return ask()
+      await new Promise<void>((resolve) => void this.clock.after(1_000, resolve))
+      return none
+    }
+    const silence = { kind: 'silence' as const, text: 'no leader' }
+    return {
+      ...stream,
+      publish: (record) => unless(() => stream.publish(record), silence),
+      batch: (records) => unless(() => stream.batch(records), silence),
+      purge: (filter, below) => unless(() => stream.purge(filter, below), undefined),
+      last: (subject, from) => unless(() => stream.last(subject, from), { kind: 'unknown' as const, why: 'no leader' }),
+      records: (filter, limit, from) => unless(() => stream.records(filter, limit, from), undefined),
+    }
+  }
+  async two() {
+    const [a, b] = [this.process('a'), this.process('b')]
+    await this.clock.pass(60_000)
+    assert.equal(a.serves() + b.serves(), 64)
+    assert.ok(a.serves() > 15 && b.serves() > 15, 'each its share')
+    return { a, b, lostBefore: a.lost.length + b.lost.length }
+  }
+}
+
+describe('a lane', () => {
+  it('stays for 30 s with who took it, though a process that came later should have it', async () => {
+    const world = new World()
+    const a = world.process('a')
+    await world.clock.pass(5_000)
+    assert.equal(a.serves(), 64)
+    const b = world.process('b')
+    await world.clock.pass(24_000)
+    assert.deepEqual([a.serves(), b.serves()], [64, 0])
+    await world.clock.pass(10_000)
+    assert.ok(b.serves() > 15, `${b.serves()}`)
+    assert.equal(a.serves() + b.serves(), 64)
+  })
+
+  it('whose reader stands still is not renewed, and the other process has all 64 within 40 s, heartbeats or not', async () => {
+    const world = new World()
+    const { a, b } = await world.two()
+    a.reader.alive = false
+    await world.clock.pass(40_000)
+    assert.deepEqual([a.serves(), b.serves()], [0, 64])
+    a.reader.alive = true
+    await world.clock.pass(60_000)
+    assert.equal(a.serves() + b.serves(), 64)
+    assert.ok(a.serves() > 15, `${a.serves()}`)
+  })
+
+  it('costs nothing where all 64 leases lapse in 14 s without a leader: who had it goes on, 0 are lost', async () => {
+    const world = new World()
+    const { a, b, lostBefore } = await world.two()
+    const before = [a.serves(), b.serves()]
+    world.leaderless = true
+    await world.clock.pass(14_000)
+    assert.deepEqual([a.serves(), b.serves()], [0, 0], 'nothing is started on a lease this old')
+    world.leaderless = false
+    await world.clock.pass(8_000)
+    assert.deepEqual([a.serves(), b.serves()], before)
+    assert.equal(a.lost.length + b.lost.length, lostBefore)
+  })
+
+  it('is let go at once by a process whose clock is 3 s off, and taken again when it is not', async () => {
+    const world = new World()
+    const { a, b } = await world.two()
+    a.own.setSkewed(true, 3_000)
+    await world.clock.pass(8_000)
+    assert.deepEqual([a.serves(), b.serves()], [0, 64])
+    a.own.setSkewed(false, 0)
+    await world.clock.pass(60_000)
+    assert.ok(a.serves() > 15, `${a.serves()}`)
+  })
+})
