@@ -57,8 +57,8 @@ const lookAt = async (live: KubeObject, inForce: boolean, parts: LeavingParts): 
 
 const seenOf = async (live: KubeObject, inForce: boolean, watched: Watched): Promise<Leaving> => {
   const { name, namespace = '', annotations = {} } = live.metadata
-  const { replicas = 0 } = (live.spec ?? {}) as { replicas?: number }
-  return { namespace, name, discard: annotations[discardAnnotation] === 'true', namespaceEnds: namespaceEnds(live, watched), inForce, replicas, pods: await observeLeaving({ namespace, name }, watched) }
+  const { replicas = 0, paused = false } = (live.spec ?? {}) as { replicas?: number; paused?: boolean }
+  return { namespace, name, discard: annotations[discardAnnotation] === 'true', namespaceEnds: namespaceEnds(live, watched), inForce, paused, replicas, pods: await observeLeaving({ namespace, name }, watched) }
 }
 
 /** Only where nobody changed the object meanwhile: another's finalizer must not get lost. Who was too late looks again. */

@@ -4,7 +4,7 @@ import { judgeLeaving, type Leaving } from './leaving.ts'
 import type { ObservedPod } from './fleet.ts'
 
 const pod = (name: string, change: Partial<ObservedPod> = {}): ObservedPod => ({ name, ready: true, revision: 'r', closing: true, remains: { ready: 0, deferred: 0, held: 0, empty: true }, ...change })
-const leaving = (change: Partial<Leaving> = {}): Leaving => ({ namespace: 'mail', name: 'main', discard: false, namespaceEnds: false, inForce: true, replicas: 2, pods: [pod('a'), pod('b')], ...change })
+const leaving = (change: Partial<Leaving> = {}): Leaving => ({ namespace: 'mail', name: 'main', discard: false, namespaceEnds: false, inForce: true, paused: false, replicas: 2, pods: [pod('a'), pod('b')], ...change })
 const silent = { name: 'a', ready: false, why: 'connect ECONNREFUSED' }
 
 const cases: readonly (readonly [what: string, seen: Partial<Leaving>, go: string, reason: string, words: RegExp])[] = [
@@ -13,6 +13,7 @@ const cases: readonly (readonly [what: string, seen: Partial<Leaving>, go: strin
   ['1 of 2 pods does not answer', { pods: [pod('a'), { ...silent, name: 'b' }] }, 'no', 'QueueClosing', /until b says/],
   ['the count is 0 and the leader was not asked', { pods: [pod('a', { remains: { ready: 0, deferred: 0, held: 0, empty: false } })] }, 'no', 'QueueClosing', /until a says/],
   ['1 delivery waits', { pods: [pod('a', { remains: { ready: 0, deferred: 1, held: 0, empty: false } })] }, 'no', 'QueueNotEmpty', /^1 delivery waits .* kubectl annotate mailrelay\/main -n mail posthouse\.dev\/discard-queue=true$/],
+  ['1 delivery waits and deliveries are paused', { paused: true, pods: [pod('a', { remains: { ready: 1, deferred: 0, held: 0, empty: false } })] }, 'no', 'QueueNotEmpty', /; it is paused: nothing is delivered until kubectl patch mailrelay\/main -n mail --type=merge -p '\{"spec":\{"paused":false\}\}'; to let it go/],
   ['2 deliveries are on hold', { pods: [pod('a', { remains: { ready: 0, deferred: 0, held: 2, empty: false } })] }, 'no', 'QueueNotEmpty', /^2 deliveries wait .*posthouse queue release/],
   ['0 of 2 pods answer', { pods: [silent] }, 'no', 'QueueUnknown', /a: connect ECONNREFUSED/],
   ['0 pods are wanted', { replicas: 0, pods: [] }, 'no', 'QueueUnknown', /--replicas=1/],

@@ -13,6 +13,8 @@ export type Leaving = {
   readonly namespaceEnds: boolean
   /** Its snapshot says that it takes no new mail; false: it is not in force, and its pods still run the one before. */
   readonly inForce: boolean
+  /** Its pods deliver nothing. */
+  readonly paused: boolean
   readonly replicas: number
   /** All that are there, also those that are on their way out. */
   readonly pods: readonly ObservedPod[]
@@ -32,7 +34,7 @@ export const judgeLeaving = (leaving: Leaving): Verdict => {
   const count = ready + deferred + held
   if (count > 0) {
     const people = held > 0 ? ' (posthouse queue release, bounce or delete for those on hold)' : ''
-    return { go: 'no', statement: says('False', 'QueueNotEmpty', `${count === 1 ? '1 delivery waits' : `${count} deliveries wait`} in its queue (${ready} due, ${deferred} deferred, ${held} on hold); they go on being delivered, new mail is refused, and it goes when none is left${people}; ${orGiveUp(leaving)}`) }
+    return { go: 'no', statement: says('False', 'QueueNotEmpty', `${count === 1 ? '1 delivery waits' : `${count} deliveries wait`} in its queue (${ready} due, ${deferred} deferred, ${held} on hold); ${whatEndsIt(leaving)}${people}; ${orGiveUp(leaving)}`) }
   }
   const open = leaving.pods.filter(({ closing, remains }) => closing !== true || remains?.empty !== true)
   if (open.length === 0) return { go: 'if-it-stays-so', statement: says('False', 'QueueClosing', 'its queue is empty; it goes when it is still so at the next look') }
@@ -47,5 +49,10 @@ const nobodyKnows = ({ namespace, name, namespaceEnds, inForce, replicas, pods }
   if (!inForce) return `${why}: it is not in force, so that its pods are not told to take no more mail; see Accepted`
   return pods.length === 0 && replicas === 0 ? `${why}: kubectl scale mailrelay/${name} -n ${namespace} --replicas=1 lets one look, and deliver` : `${why}; it goes when one says that the queue is empty`
 }
+
+const whatEndsIt = ({ namespace, name, paused }: Leaving): string =>
+  paused
+    ? `new mail is refused; it is paused: nothing is delivered until kubectl patch mailrelay/${name} -n ${namespace} --type=merge -p '{"spec":{"paused":false}}'`
+    : 'they go on being delivered, new mail is refused, and it goes when none is left'
 
 const orGiveUp = ({ namespace, name }: Leaving): string => `to let it go at once and give the mail up: kubectl annotate mailrelay/${name} -n ${namespace} ${discardAnnotation}=true`
