@@ -51,7 +51,6 @@ const lookAt = async (live: KubeObject, inForce: boolean, parts: LeavingParts): 
     return verdict.statement
   }
   await writeFinalizers(live, (live.metadata.finalizers ?? []).filter((one) => one !== queueFinalizer), parts)
-  toldOf.delete(live.metadata.uid!)
   return undefined
 }
 
@@ -71,11 +70,10 @@ const writeFinalizers = async (live: KubeObject, finalizers: readonly string[], 
   }
 }
 
-/** Once per reason: the count in the words changes all the time, and is in the condition. */
-const tell = async ({ metadata: { name, namespace, uid } }: KubeObject, { reason, message }: Omit<Statement, 'observedGeneration'>, { notes, relays }: LeavingParts): Promise<void> => {
-  if (reason === 'QueueClosing' || uid === undefined || toldOf.get(uid) === reason) return
-  toldOf.set(uid, reason)
+/** Once per reason, which the status then has: the count in the words changes all the time, and is in the condition. */
+const tell = async ({ metadata: { name, namespace, uid }, status }: KubeObject, { reason, message }: Omit<Statement, 'observedGeneration'>, { notes, relays }: LeavingParts): Promise<void> => {
+  const { conditions = [] } = (status ?? {}) as { conditions?: readonly Statement[] }
+  const before = conditions.find(({ type }) => type === 'Drained')
+  if (reason === 'QueueClosing' || uid === undefined || before?.reason === reason) return
   await notes.tell({ about: { apiVersion: `${relays.group}/${relays.version}`, kind: relays.kind, name, ...(namespace !== undefined && { namespace }), uid }, type: 'Warning', reason, action: 'Delete', text: message })
 }
-/** By uid: the reason told last. */
-const toldOf = new Map<string, string>()
