@@ -49,7 +49,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const gathered = await gather(parts)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
-  const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen }
+  const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)) }
   const making = makingFor(parts)
   const needs = needsIn(given)
   const { snapshots, conditions, records } = plan({ ...given, made: await make(needs, making) })

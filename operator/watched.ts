@@ -12,11 +12,18 @@ export const { secret: secrets, ...made } = resources
 export const nodes: Resource = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }
 
 type Following = { readonly resource: Resource; readonly labelSelector?: string; readonly metadataOnly?: true }
+/** `matters`: which changes are told; all where absent. */
+type Followed = Following & { readonly matters?: (change: Change) => boolean }
 
-const followed: readonly Following[] = [
+const isOurs = (object: KubeObject): boolean => object.metadata.labels?.['app.kubernetes.io/managed-by'] === managedBy
+const { serviceAccount: accounts, ...labelled } = made
+
+const followed: readonly Followed[] = [
   ...ourKinds.map((resource) => ({ resource })),
   { resource: secrets, metadataOnly: true }, // whose contents are read by name, one by one, where a manifest names them
-  ...Object.values(made).map((resource) => ({ resource, labelSelector: `app.kubernetes.io/managed-by=${managedBy}` })),
+  // of those that are not ours: whether they are there, for MailSenders name them
+  { resource: accounts, metadataOnly: true, matters: ({ before, after }) => before === undefined || after === undefined || isOurs(after) },
+  ...Object.values(labelled).map((resource) => ({ resource, labelSelector: `app.kubernetes.io/managed-by=${managedBy}` })),
   { resource: pods, labelSelector: 'app.kubernetes.io/name=posthouse' },
 ]
 
@@ -40,9 +47,9 @@ export class Watched {
   constructor(options: WatchedOptions) {
     const { watchNamespaces, onChange } = options
     this.isNarrowed = watchNamespaces !== undefined
-    for (const { resource, ...how } of followed) {
+    for (const { resource, matters = () => true, ...how } of followed) {
       const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
-      this.#caches.set(resource.plural, scopes.map((namespace) => this.#follow(options, { resource, namespace, ...how }, new Cache((change) => onChange(resource, change)))))
+      this.#caches.set(resource.plural, scopes.map((namespace) => this.#follow(options, { resource, namespace, ...how }, new Cache((change) => void (matters(change) && onChange(resource, change))))))
     }
     const known = new Cache((change) => onChange(namespaces, change))
     // nobody may list but some of them: each is read by name, which a Role inside it can allow

@@ -25,6 +25,7 @@ export const reasons = {
   CredentialsReady: 'the sender can identify itself',
   CredentialsPending: 'the credentials of the sender are not made yet',
   KeysUnknown: 'the keys that tokens of ServiceAccounts are checked with are not known',
+  AccountNotFound: 'the ServiceAccount of the sender does not exist',
   AccountConflict: 'another MailSender of the relay has the same ServiceAccount',
   MechanismMissing: 'no listener that admits the sender takes its kind of credential',
   CredentialsNotFound: 'the Secret with the credentials does not exist or lacks one',

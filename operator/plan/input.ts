@@ -45,6 +45,8 @@ export type Input = {
   readonly clusterDomain: string // cluster.local
   /** Absent: there is no cluster, or nobody needs it. */
   readonly tokenIssuer?: TokenIssuer | undefined
+  /** ServiceAccounts that are there, namespace/name; absent: nobody looked. */
+  readonly accounts?: ReadonlySet<string>
   readonly seen?: Seen // absent: nothing was
 }
 

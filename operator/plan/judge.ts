@@ -9,7 +9,7 @@ import { fieldIsNotImplemented } from './policies/not-implemented.ts'
 import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarget, sectionOfTarget, senderOfRuleIsMissing } from './policies/policy.ts'
 import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
-import { fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
+import { accountIsMissing, fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
 import { addressesAt } from './source-address.ts'
 import { relayKeysOf, type World } from './world.ts'
 
@@ -151,6 +151,7 @@ const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string,
   const accounts = new Map<string, MailSender>() // by relay, namespace and name
   for (const sender of byAge(bench.world.input.declared.senders)) {
     const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
+    note(bench, sender, accountIsMissing(sender, bench.world))
     if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) continue
     const account = `${key} ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName}`
     const seen = { sender, ...relays.get(key)!, lenders: lenders.get(key)!, namesake: accounts.get(account), world: bench.world }

@@ -170,6 +170,12 @@ for (const [title, { one, more, status, reason, words }] of Object.entries(crede
     assert.match(told!.message, words)
   })
 
+test('a ServiceAccount that is not there is told, with the nearest of its namespace; 0 words where it is there, or nobody looked', () => {
+  const told = (accounts?: readonly string[]) => planned([main, ours, byAccount], nothingMade, { tokenIssuer: known, ...(accounts && { accounts: new Set(accounts) }) }).conditions.filter(({ type }) => type === 'ResolvedRefs').map(({ status, reason, message, path }) => [status, reason, message, path?.join('.')])
+  assert.deepEqual(told(['mail/shpo', 'other/shop']), [['False', 'AccountNotFound', 'ServiceAccount mail/shop does not exist; did you mean shpo? (nobody has a token as MailSender mail/app until it does)', 'spec.identity.serviceAccountName']])
+  assert.deepEqual([told(['mail/shop']), told()], [[], []])
+})
+
 test('keys and the 2 mechanisms of tokens are in a snapshot only where a MailSender brings tokens and the keys are known', () => {
   const of = (one: Given[number], tokenIssuer?: Input['tokenIssuer']) => {
     const { relay, listeners, senders } = parseSnapshot(planned([main, ours, one], nothingMade, { tokenIssuer }).snapshots[0]!.snapshot)
@@ -214,7 +220,7 @@ test('a client connects to the 1st of 3 names that the listener’s certificate 
 })
 
 test('every reason of the table is given by a test here', () => {
-  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NodeAddressSeen', 'NotImplemented', ...Object.values(credentialCases).map(({ reason }) => reason)])
+  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NodeAddressSeen', 'NotImplemented', 'AccountNotFound', ...Object.values(credentialCases).map(({ reason }) => reason)])
   assert.deepEqual(Object.keys(reasons).filter((reason) => !given.has(reason)), [])
 })
 

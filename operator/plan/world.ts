@@ -3,7 +3,7 @@ import type { DeliveryRoute, MailDomain, MailRelay, MailSender, Namespaces, Retr
 import { didYouMean } from '../near-miss.ts'
 import { keyOf, type Input, type Secret } from './input.ts'
 
-type Named = 'MailRelay' | 'MailDomain' | 'MailSender' | 'RetrySchedule' | 'Secret'
+type Named = 'MailRelay' | 'MailDomain' | 'MailSender' | 'RetrySchedule' | 'Secret' | 'ServiceAccount'
 
 export type World = {
   readonly input: Input
@@ -22,7 +22,7 @@ export type World = {
 }
 
 export const worldOf = (input: Input): World => {
-  const { declared } = input
+  const { declared, accounts = new Set<string>() } = input
   const [relays, domains, senders, schedules] = [byKey(declared.relays), byKey(declared.domains), byKey(declared.senders), byKey(declared.schedules)]
   const secrets = new Map(declared.secrets.map((secret) => [`${secret.namespace}/${secret.name}`, secret]))
   const labels = new Map(declared.namespaces.map((namespace) => [namespace.name, namespace.labels]))
@@ -34,7 +34,7 @@ export const worldOf = (input: Input): World => {
     schedule: (name) => schedules.get(name),
     secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
     relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
-    missing: (kind, key) => missing(kind, key, { MailRelay: relays, MailDomain: domains, MailSender: senders, RetrySchedule: schedules, Secret: secrets }[kind].keys()),
+    missing: (kind, key) => missing(kind, key, { MailRelay: relays, MailDomain: domains, MailSender: senders, RetrySchedule: schedules, Secret: secrets, ServiceAccount: accounts }[kind].keys()),
     admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),
     aboutLabels: (namespace) => (labels.has(namespace) ? '' : `; Namespace ${namespace} is not declared, so no selector sees its labels`),
   }

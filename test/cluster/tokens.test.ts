@@ -110,6 +110,21 @@ describe('tokens of ServiceAccounts', { skip: lacks.length > 0 && lacks.join('; 
     }
   })
 
+  it('can be had as soon as the ServiceAccount is there: until then 1 condition says that it is not', async () => {
+    await save('MailSender', 'shop/late', { relayRef: { name: 'main', namespace: 'mail' }, identity: { serviceAccountName: 'late' }, from: ['late@browncow.example'] })
+    const resolved = async (): Promise<string | undefined> => {
+      const live = await readOne(kube, resourceOf('MailSender'), { namespace: 'shop', name: 'late' })
+      const { conditions } = (live?.status ?? {}) as { conditions?: readonly { type: string; reason: string; message: string }[] }
+      const found = conditions?.find(({ type }) => type === 'ResolvedRefs')
+      return conditions && (found ? `${found.reason}: ${found.message}` : 'nothing to say')
+    }
+    await until('it to be told', async () => (await resolved())?.startsWith('AccountNotFound: ServiceAccount shop/late does not exist'), 30_000)
+    await account('shop/late')
+    await until('it to be told no more', async () => (await resolved()) === 'nothing to say', 30_000)
+    await kube.call({ method: 'DELETE', path: '/api/v1/namespaces/shop/serviceaccounts/late' })
+    await until('it to be told again', async () => (await resolved())?.startsWith('AccountNotFound'), 30_000)
+  })
+
   it(`are followed when the API server gets a 2nd key to sign with: its tokens are taken within ${refreshSeconds * 2} s, and those of the 1st go on`, async (t: TestContext) => {
     const old = await tokenOf('shop/shop')
     const next = generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -1,6 +1,6 @@
 // What keeps a MailSender from a MailRelay, and which addresses and listeners it gets.
 import { coversAddress, coversDomain, partsOf, type ListenerSpec, type MailDomain, type MailRelay, type MailSender } from '../../../crds/index.ts'
-import type { Check } from '../condition.ts'
+import type { Check, Violation } from '../condition.ts'
 import { keyOf, refOf, titleOf } from '../input.ts'
 import { didYouMean } from '../../near-miss.ts'
 import { normalPattern, normalPatterns } from '../names.ts'
@@ -57,6 +57,15 @@ export const refuseSender: readonly Check<SeenSender>[] = [
   addressIsNotAllowed, // the domain's side of the consent
   thereIsNoAddress, // it could never send
 ]
+
+/** Not a reason to refuse: it may come later. */
+export const accountIsMissing = (sender: MailSender, world: World): Violation | undefined => {
+  const { accounts } = world.input
+  const name = sender.spec.identity.serviceAccountName
+  const key = `${sender.metadata.namespace}/${name}`
+  if (name === undefined || accounts === undefined || accounts.has(key)) return undefined
+  return { reason: 'AccountNotFound', message: `${world.missing('ServiceAccount', key)} (nobody has a token as ${titleOf(sender)} until it does)`, path: ['spec', 'identity', 'serviceAccountName'] }
+}
 
 /** Listeners with AUTH that admit its namespace. */
 const admittingListeners = ({ sender, relay, listeners, world }: SeenSender): ListenerSpec[] =>
