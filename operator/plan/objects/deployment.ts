@@ -2,7 +2,7 @@
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../judge.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
-import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { acrossZones, apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { queueLoginName, queueUrls } from './queue.ts'
 import { snapshotSecretNames } from './snapshot-secrets.ts'
 
@@ -31,15 +31,17 @@ export const deploymentOf = (view: RelayView, settings: ObjectSettings): Wanted 
 
 const podOf = (view: RelayView, settings: ObjectSettings): object => {
   const { relay } = view
-  const { nodeSelector, tolerations, affinity, topologySpreadConstraints, priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
-  const given = { nodeSelector, tolerations, topologySpreadConstraints, priorityClassName, imagePullSecrets }
+  const labels = selectorOf(relay, 'relay')
+  const { nodeSelector, tolerations, affinity = apart(labels), topologySpreadConstraints = acrossZones(labels), priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
+  const given = { nodeSelector, tolerations, priorityClassName, imagePullSecrets }
   return {
     serviceAccountName: relay.metadata.name,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: leaveSeconds + secondsOf(relay.spec.drain.timeout) + 30,
     securityContext: podSecurity,
-    affinity: affinity ?? apart(selectorOf(relay, 'relay')),
+    affinity,
+    topologySpreadConstraints,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     containers: [containerOf(view, settings)],
     volumes: [

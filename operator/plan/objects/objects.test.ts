@@ -16,7 +16,8 @@ const settings: ObjectSettings = { image: 'posthouse:1', natsImage: 'nats:2', im
 const secrets = { username: 'relay', password: 'word', 'tls.crt': 'c', 'tls.key': 'k', 'ca.crt': 'a' }
 
 const planned = (given: Given) => {
-  const text = given.map(([kind, name, spec]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec })).join('\n---\n')
+  const own = (kind: string, spec: object): object => (kind === 'Secret' ? { apiVersion: 'v1', stringData: spec } : { apiVersion: 'posthouse.dev/v1alpha1', spec })
+  const text = given.map(([kind, name, spec]) => JSON.stringify({ ...own(kind, spec), kind, metadata: { name, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) } })).join('\n---\n')
   const { declared, problems } = gather(documentsOf('given.yaml', text).documents)
   assert.deepEqual(problems, [])
   const [one] = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' }).snapshots
@@ -57,10 +58,13 @@ describe('the objects of a MailRelay', () => {
     assert.ok(all.every((name) => !name.includes('queue')))
   })
   it('mount the 2 Secrets of a queue of other servers, and take on trust what no monitoring address shows', () => {
-    const queue = (more: object) => templates(objects([main({ queue: { external: { servers: ['tls://n.example:4222'], ...more } } })]))[0]!.spec as Pod['spec'] & { volumes: { name: string; projected?: { sources: { secret: { name: string } }[] } }[] }
-    const secured = queue({ monitoring: ['http://n.example:8222'] })
-    assert.deepEqual([secured.containers[0]!.args.slice(-4), secured.volumes.map(({ name }) => name)], [['--nats', 'tls://n.example:4222', '--nats-monitor', 'http://n.example:8222'], ['snapshot', 'run']])
-    assert.equal(queue({}).containers[0]!.args.at(-1), '--nats-trust-sync')
+    const login: Given[number] = ['Secret', 'login', { username: 'u', password: 'p' }]
+    const tls: Given[number] = ['Secret', 'tls', { 'ca.crt': 'c' }]
+    const queue = (more: object) => templates(objects([main({ queue: { external: { servers: ['tls://n.example:4222'], ...more } } }), login, tls]))[0]!.spec as Pod['spec'] & { volumes: { name: string; projected?: { sources: { secret: { name: string } }[] } }[] }
+    const secured = queue({ monitoring: ['http://n.example:8222'], credentialsSecretRef: { name: 'login' }, tlsSecretRef: { name: 'tls' } })
+    assert.deepEqual(secured.containers[0]!.args.slice(-6), ['--nats', 'tls://n.example:4222', '--nats-monitor', 'http://n.example:8222', '--nats-secrets', '/etc/posthouse/queue'])
+    assert.deepEqual(secured.volumes.find(({ name }) => name === 'queue')?.projected?.sources.map(({ secret }) => secret.name), ['login', 'tls'])
+    assert.deepEqual([queue({}).containers[0]!.args.at(-1), queue({}).volumes.map(({ name }) => name)], ['--nats-trust-sync', ['snapshot', 'run']])
   })
   it('keep 2 pod templates as they are when only what may change live is changed', () => {
     const before = objects([main()])
@@ -92,6 +96,87 @@ describe('the objects of a MailRelay', () => {
       assert.equal(args[args.indexOf('--nats') + 1]!.split(',').length, replicas)
     })
   }
+})
+
+describe('the relay pods', () => {
+  type Probe = { httpGet?: { path: string } }
+  type Template = { metadata: { labels: Record<string, string> }; spec: { terminationGracePeriodSeconds: number; affinity: { podAntiAffinity: object }; topologySpreadConstraints: { topologyKey: string; whenUnsatisfiable: string; labelSelector: { matchLabels: object } }[]; containers: [{ readinessProbe: Probe; livenessProbe: Probe; startupProbe: Probe; lifecycle: { preStop: { sleep: { seconds: number } } }; resources: object }] } }
+  const template = (spec: object = {}) => templates(objects([main(spec)])).at(-1) as unknown as Template
+
+  it('are asked over HTTP, nothing is called in them, and they have 5 s beside the drain and what is left of it to go', () => {
+    const [{ readinessProbe, livenessProbe, startupProbe, lifecycle }] = template().spec.containers
+    assert.deepEqual([readinessProbe, livenessProbe, startupProbe].map(({ httpGet }) => httpGet?.path), ['/readyz', '/healthz', '/healthz'])
+    assert.deepEqual(lifecycle, { preStop: { sleep: { seconds: 5 } } })
+    assert.deepEqual(['10s', '5m'].map((timeout) => template({ drain: { timeout } }).spec.terminationGracePeriodSeconds), [45, 335])
+  })
+  it('are replaced one by one, none going before another is there, and 1 may be evicted at a time', () => {
+    const all = objects([main()])
+    const { spec } = all.find(({ resource: { kind } }) => kind === 'Deployment')!.object as unknown as { spec: { strategy: object } }
+    assert.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } })
+    const budgets = all.filter(({ resource: { kind } }) => kind === 'PodDisruptionBudget').map(({ object }) => object.spec as { maxUnavailable: number; selector: { matchLabels: object } })
+    assert.deepEqual(budgets.map(({ maxUnavailable, selector }) => [maxUnavailable, selector.matchLabels]), templates(all).map((pod) => [1, (pod as unknown as Template).metadata.labels]))
+  })
+  it('prefer other nodes and other zones, 2 wishes that hold up nobody; a person may want something else', () => {
+    const { metadata, spec } = template()
+    assert.deepEqual(Object.keys(spec.affinity.podAntiAffinity), ['preferredDuringSchedulingIgnoredDuringExecution'])
+    assert.deepEqual(spec.topologySpreadConstraints, [{ maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels: metadata.labels } }])
+    const wanted = { topologySpreadConstraints: [{ maxSkew: 2, topologyKey: 'rack', whenUnsatisfiable: 'DoNotSchedule' }], nodeSelector: { disk: 'fast' }, tolerations: [{ operator: 'Exists' }], priorityClassName: 'high', imagePullSecrets: [{ name: 'pull' }], resources: { limits: { memory: '1Gi' } } }
+    const given = template({ pods: wanted }).spec
+    assert.deepEqual({ ...wanted, ...given, resources: given.containers[0].resources }, { ...given, ...wanted })
+  })
+})
+
+describe('the Service', () => {
+  const service = (spec: object) => objects([main(spec)]).find(({ resource: { kind }, object }) => kind === 'Service' && object.metadata.name === 'main')!.object as unknown as { metadata: { annotations?: object }; spec: { [field: string]: unknown; ports: { name: string; port: number; targetPort: number }[] } }
+  const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'submission', protocol: 'Submission', port: 587 }, { name: 'submissions', protocol: 'Submissions', port: 465 }]
+
+  it('leads from 25, 587 and 465 to 3 ports that a process without rights may open', () => {
+    assert.deepEqual(service({ listeners }).spec.ports.map(({ name, port, targetPort }) => [name, port, targetPort]), [['mx', 25, 2525], ['submission', 587, 2587], ['submissions', 465, 2465]])
+  })
+  it('has type, traffic policy, class and 1 annotation as a person says, and of these what its type may have', () => {
+    const external = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', loadBalancerClass: 'example.com/lb', annotations: { a: 'b' } }
+    const of = (given: object) => {
+      const { metadata, spec: { type, externalTrafficPolicy, loadBalancerClass } } = service({ service: given })
+      return { type, externalTrafficPolicy, loadBalancerClass, annotations: metadata.annotations }
+    }
+    assert.deepEqual(of(external), external)
+    assert.deepEqual(of({ ...external, type: 'NodePort' }), { ...external, type: 'NodePort', loadBalancerClass: undefined })
+    assert.deepEqual(of({ ...external, type: 'ClusterIP' }), { ...external, type: 'ClusterIP', externalTrafficPolicy: undefined, loadBalancerClass: undefined })
+  })
+})
+
+describe('the NetworkPolicies, evaluated over the labels and ports of the pods', () => {
+  type Selector = { readonly matchLabels: Readonly<Record<string, string>> }
+  type Peers = readonly { readonly podSelector: Selector }[]
+  type Policy = { readonly podSelector: Selector; readonly policyTypes: readonly string[]; readonly ingress?: readonly { readonly from?: Peers; readonly ports: readonly { readonly port: number }[] }[]; readonly egress?: readonly { readonly to?: Peers; readonly ports: readonly { readonly port: number }[] }[] }
+  type Labels = Readonly<Record<string, string>>
+  const all = objects([main()])
+  const policies = all.filter(({ resource: { kind } }) => kind === 'NetworkPolicy').map(({ object }) => object.spec as Policy)
+  const picks = ({ matchLabels }: Selector, labels: Labels): boolean => Object.entries(matchLabels).every(([label, value]) => labels[label] === value)
+  /** As Kubernetes: where no policy of the direction picks a pod, everything may; else what any of them lets. */
+  const may = (type: 'Ingress' | 'Egress', pod: Labels, other: Labels, port: number): boolean => {
+    const mine = policies.filter(({ podSelector, policyTypes }) => policyTypes.includes(type) && picks(podSelector, pod))
+    const rules = mine.flatMap(({ ingress = [], egress = [] }) => (type === 'Ingress' ? ingress.map(({ from, ports }) => ({ peers: from, ports })) : egress.map(({ to, ports }) => ({ peers: to, ports }))))
+    return mine.length === 0 || rules.some(({ peers, ports }) => ports.some((one) => one.port === port) && (peers === undefined || peers.some(({ podSelector }) => picks(podSelector, other))))
+  }
+  const reaches = (from: Labels, to: Labels, port: number): boolean => may('Egress', from, to, port) && may('Ingress', to, from, port)
+  const [queue, relay] = templates(all).map((template) => ({ labels: (template as unknown as { metadata: { labels: Labels } }).metadata.labels, ports: (template.spec.containers[0]!.ports as unknown as { containerPort: number }[]).map(({ containerPort }) => containerPort) }))
+  const stranger: Labels = { app: 'shop' }
+  const ofAnother: Labels = { ...relay!.labels, 'app.kubernetes.io/instance': 'other' }
+
+  it('let everybody to the 3 ports of a relay pod, and to no other of it', () => {
+    assert.deepEqual(relay!.ports, [2525, 2587, 9464])
+    assert.deepEqual([...relay!.ports, 22, 4222].map((port) => reaches(stranger, relay!.labels, port)), [true, true, true, false, false])
+  })
+  it('let the relay pods to the clients’ port of the queue, its servers to each other’s, and all others, of 3 ports, to its figures only', () => {
+    assert.deepEqual(queue!.ports, [4222, 8222, 6222])
+    const of = (from: Labels) => queue!.ports.map((port) => reaches(from, queue!.labels, port))
+    assert.deepEqual([of(relay!.labels), of(queue!.labels), of(stranger), of(ofAnother)], [[true, true, false], [false, false, true], [false, true, false], [false, true, false]])
+  })
+  it('let mail out to anywhere, and the queue to its own servers and to DNS, 2 ways', () => {
+    assert.deepEqual([25, 443].map((port) => reaches(relay!.labels, stranger, port)), [true, true])
+    assert.deepEqual([25, 443, 53].map((port) => reaches(queue!.labels, stranger, port)), [false, false, true])
+  })
 })
 
 describe('a snapshot in Secrets', () => {
