@@ -48,7 +48,7 @@ const status = z
     relays: relayStatuses.optional(),
     binding: z.strictObject({ name: z.string().max(253).describe('Name of the Secret.') }).describe('The Secret with what a client needs (servicebinding.io).').optional(),
   })
-  .describe('What the operator found. Conditions: Ready, Accepted, CredentialsReady; ResolvedRefs where the ServiceAccount does not exist.')
+  .describe('What the operator found. Conditions: Ready, Accepted, CredentialsReady; Contested where another names its ServiceAccount in vain; ResolvedRefs where the ServiceAccount does not exist.')
 
 export const mailSender = {
   kind: 'MailSender',

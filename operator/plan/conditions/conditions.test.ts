@@ -97,6 +97,11 @@ describe('the status of what attaches', () => {
     const { reason, message } = statuses(closed)[0]!.status.conditions.find(({ type }) => type === 'Contested')!
     assert.deepEqual([reason, message.match(/is refused/g)?.length, message.endsWith('; and 2 more'), stateOf(closed, 'main').Ready], ['NotAdmitted', 10, true, 'True Ready'])
   })
+  it('names both sides: of 2 MailSenders with one ServiceAccount the holder is Contested by the other', () => {
+    const identity = { serviceAccountName: 'app' }
+    const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'a', { relayRef: { name: 'main' }, identity }], ['MailSender', 'b', { relayRef: { name: 'main' }, identity }]]
+    assert.deepEqual([stateOf(given, 'a').Contested, stateOf(given, 'b').Accepted, stateOf(given, 'b').Contested], ['True AccountConflict', 'False AccountConflict', undefined])
+  })
   it('whose reference dangles without harm is Ready, and says so in ResolvedRefs', () => {
     assert.deepEqual(stateOf([main(), ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { senders: ['gone'] }, action: 'Deny' }] }]], 'p'), { Accepted: 'True Accepted', ResolvedRefs: 'False SenderNotFound', Ready: 'True Ready' })
   })

@@ -32,7 +32,7 @@ const noListenerTakesItsCredential: Check<SeenSender> = (seen) => {
 }
 
 const accountIsOfAnother: Check<SeenSender> = ({ sender, relay, namesake }) =>
-  namesake && { reason: 'AccountConflict', message: `${titleOf(namesake)} has ServiceAccount ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName} on ${titleOf(relay)}: a token could be either's`, path: ['spec', 'identity', 'serviceAccountName'] }
+  namesake && { reason: 'AccountConflict', message: `${titleOf(namesake)} has ServiceAccount ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName} on ${titleOf(relay)}: a token could be either's`, path: ['spec', 'identity', 'serviceAccountName'], by: refOf(namesake) }
 
 const addressIsNotAllowed: Check<SeenSender> = (seen) => {
   const { sender, relay } = seen
