@@ -79,6 +79,21 @@ describe('posthouse queue', () => {
     assert.match(out, /m1\.0\s+deferred\s+1m\S* ago\s+2\s+in \S+\s+ann@shop\.example\s+bob@slow\.example\s+Connect: 421 4\.3\.2 come back/)
   })
 
+  it('shows 1 delivery by its id, and with --domain the 1 that fits, with its headers', async () => {
+    const headers = /^delivery\s+m1\.1\n[\s\S]*\n\nSubject: hello\n$/
+    assert.match((await posthouse('queue', 'show', 'm1.1', '--socket', socket)).out, headers)
+    assert.match((await posthouse('queue', 'show', '--domain', 'other.example', '--socket', socket)).out, headers)
+    const [shown] = JSON.parse((await posthouse('queue', 'show', '--domain', 'other.example', '--json', '--socket', socket)).out) as { entry: QueueEntry }[]
+    assert.equal(shown!.entry.id, 'm1.1')
+    assert.equal((await posthouse('queue', 'show', '--socket', socket)).code, 2)
+  })
+
+  it('takes ids or a filter, and not 2 things at once of which it would do only one', async () => {
+    const before = given.length
+    for (const command of ['delete', 'show']) assert.equal((await posthouse('queue', command, 'm1', '--domain', 'other.example', '--socket', socket)).code, 2)
+    assert.equal(given.length, before)
+  })
+
   it('turns 1 message id into its 2 deliveries, and ends with 1 when one of them was not done', async () => {
     const { out, code } = await posthouse('queue', 'retry', 'm1', '--socket', socket)
     assert.deepEqual(given.at(-1), { order: 'retry', ids: ['m1.0', 'm1.1'] })

@@ -11,7 +11,7 @@ export const queueCommand = (program: Command): void => {
   const queue = program.command('queue').description('show and steer what waits in the queue')
   filtered(queue.command('summary', { isDefault: true }).description('deliveries by domain (the default)')).allowExcessArguments().action(summary)
   filtered(queue.command('list').description('one line per delivery')).option('--limit <n>', 'at most this many', '1000').action(list)
-  askingOptions(queue.command('show <id>').description('one delivery whole, with the message\'s headers')).action(show)
+  filtered(queue.command('show [id]').description('one delivery whole, or those that fit, with the message\'s headers')).action(show)
   const orders: [Order, string][] = [
     ['hold', 'keep deliveries until they are released'],
     ['release', 'let held deliveries go'],
@@ -67,11 +67,31 @@ const row = (entry: QueueEntry, now: number): string[] => [
   [entry.why, entry.said].filter(Boolean).join(': '),
 ]
 
-const show = async (id: string, options: Asking): Promise<void> => {
-  const shown = (await ask(options, 'show', { id })) as { entry: QueueEntry; headers: string }
-  if (options.json) return printJson(shown)
-  printEntry(shown.entry)
-  print(`\n${shown.headers.trimEnd()}`)
+type Shown = { readonly entry: QueueEntry; readonly headers: string }
+
+const show = async (id: string | undefined, options: Asking & Filter): Promise<void> => {
+  const filter = filterOr(id === undefined ? [] : [id], options)
+  const ids = filter === undefined ? [id!] : ((await ask(options, 'list', { limit: mostShown, ...filter })) as QueueEntry[]).map((entry) => entry.id)
+  const shown: Shown[] = []
+  for (const one of ids) shown.push((await ask(options, 'show', { id: one })) as Shown)
+  if (options.json) return printJson(filter === undefined ? shown[0] : shown)
+  if (shown.length === 0) return print('Nothing in the queue fits.')
+  for (const [index, { entry, headers }] of shown.entries()) {
+    if (index > 0) print('')
+    printEntry(entry)
+    print(`\n${headers.trimEnd()}`)
+  }
+  if (shown.length === mostShown) print(`\nThese are the first ${mostShown}; there may be more: posthouse queue list shows them in a line each.`)
+}
+const mostShown = 100
+
+/** Ids or a filter: of both at once only one would count. undefined: by ids. */
+const filterOr = (ids: readonly string[], options: Filter): Record<string, unknown> | undefined => {
+  const filter = filterOf(options)
+  if (ids.length === 0 && Object.keys(filter).length === 0) throw new Failure('name ids, --domain or --sender')
+  if (ids.length === 0) return filter
+  if (Object.keys(filter).length > 0) throw new Failure('name ids, or say which with --domain, --sender and --state; not both')
+  return undefined
 }
 
 export const printEntry = (entry: QueueEntry): void => {
@@ -95,7 +115,8 @@ export const printEntry = (entry: QueueEntry): void => {
 }
 
 const give = async (order: Order, ids: readonly string[], options: Asking & Filter): Promise<void> => {
-  const results = (await ask(options, 'order', { order, ...(ids.length > 0 ? { ids } : { filter: filterOf(options) }) })) as OrderResult[]
+  const filter = filterOr(ids, options)
+  const results = (await ask(options, 'order', { order, ...(filter === undefined ? { ids } : { filter }) })) as OrderResult[]
   if (options.json) printJson(results)
   else for (const { id, done, why } of results) print(`${id}  ${done ? styled('green', `${order}: done`) : styled('red', `${order}: not done, ${why ?? 'no reason given'}`)}`)
   if (!options.json && results.length === 0) print('Nothing in the queue fits.')
