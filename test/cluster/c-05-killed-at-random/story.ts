@@ -1,4 +1,5 @@
 // Relay pods, NATS servers and operators are killed at seeded moments under load, some by the kernel, some deleted without time to leave.
+import assert from 'node:assert/strict'
 import type { Story } from '../../scenarios/story.ts'
 import { chance } from '../../tools/mails.ts'
 import { sleep, until } from '../../tools/until.ts'
@@ -26,7 +27,8 @@ export const story: Story = {
     await until('mail to flow', () => traffic.accepted() > 100, 60_000)
     traffic.longestGap()
     const kills = await killing({ fleet, kubectl: cluster.kubectl, random, untilTime: Date.now() + minutes * 60_000 })
-    ctx.note('kills', [...Map.groupBy(kills, (kill) => kill)].map(([what, all]) => `${all.length} × ${what}`).join(', '))
+    ctx.note('kills', [...Map.groupBy(kills, ({ what, how }) => `${what} ${how}`)].map(([kill, all]) => `${all.length} × ${kill}`).join(', '))
+    assert.deepEqual([...new Set(kills.map(({ what }) => what))].toSorted(), ['NATS server', 'operator', 'relay'], 'each kind was killed')
 
     ctx.step('quiet: mail flows again, the clients get rid of what they hold')
     const then = traffic.accepted()
@@ -41,24 +43,31 @@ export const story: Story = {
 
 type Killing = { readonly fleet: Fleet; readonly kubectl: Kubectl; readonly random: Chance; readonly untilTime: number }
 
-/** What was killed, and how, in order. */
-const killing = async ({ fleet, kubectl, random, untilTime }: Killing): Promise<string[]> => {
-  const kills: string[] = []
+type What = 'relay' | 'NATS server' | 'operator'
+type Kill = { readonly what: What; readonly how: 'killed' | 'deleted' }
+
+/** In order. */
+const killing = async ({ fleet, kubectl, random, untilTime }: Killing): Promise<Kill[]> => {
+  const kills: Kill[] = []
+  let next: What[] = []
   while (Date.now() < untilTime) {
-    const [what, pods] = await victims(fleet, random)
-    const alive = pods.filter(({ leaving }) => !leaving)
+    if (next.length === 0) next = tenVictims(random)
+    const what = next.pop()!
+    const alive = (await podsOf(what, fleet)).filter(({ leaving }) => !leaving)
     const victim = alive[random.below(alive.length)]
-    if (victim !== undefined) kills.push(`${what} ${await end(victim, kubectl, random)}`)
+    if (victim !== undefined) kills.push({ what, how: await end(victim, kubectl, random) })
     await sleep(1000 + random.below(4000))
   }
   return kills
 }
 
-/** Half of the kills are of relays. */
-const victims = async (fleet: Fleet, random: Chance): Promise<readonly [string, Pod[]]> => {
-  const drawn = random.below(10)
-  return drawn < 5 ? ['relay', await fleet.relays()] : drawn < 8 ? ['NATS server', await fleet.servers()] : ['operator', await fleet.operators()]
+/** Half of them relays, and none of the others left out; the order is chance. */
+const tenVictims = (random: Chance): What[] => {
+  const left: What[] = ['relay', 'relay', 'relay', 'relay', 'relay', 'NATS server', 'NATS server', 'NATS server', 'operator', 'operator']
+  return Array.from({ length: left.length }, () => left.splice(random.below(left.length), 1)[0]!)
 }
+
+const podsOf = (what: What, fleet: Fleet): Promise<Pod[]> => ({ relay: fleet.relays, 'NATS server': fleet.servers, operator: fleet.operators })[what]()
 
 /** By the kernel, as when memory runs out; or deleted with a second to leave. A container that ended often waits ever longer for its next start: it is deleted. */
 const end = async (victim: Pod, kubectl: Kubectl, random: Chance): Promise<'killed' | 'deleted'> => {
