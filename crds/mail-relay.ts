@@ -149,7 +149,7 @@ const pods = z
     nodeSelector: labels('Labels that the node must have.').optional(),
     tolerations: ordered(opaque('One toleration.'), 32, 'Tolerations, as in a pod.').optional(),
     affinity: opaque('Affinity, as in a pod.').optional(),
-    topologySpreadConstraints: ordered(opaque('One constraint.'), 16, 'Topology spread constraints, as in a pod. Absent: other zones are preferred.').optional(),
+    topologySpreadConstraints: ordered(opaque('One constraint.'), 16, 'Topology spread constraints, as in a pod; without labelSelector they are about the pods of this MailRelay. Absent: other zones are preferred.').optional(),
     priorityClassName: objectName('Priority class.').optional(),
     imagePullSecrets: ordered(z.strictObject({ name: objectName('Name of the Secret.') }).describe('A Secret.'), 8, 'Secrets for pulling the image.').optional(),
   })

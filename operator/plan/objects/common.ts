@@ -48,5 +48,3 @@ export const containerSecurity = { allowPrivilegeEscalation: false, readOnlyRoot
 export const apart = (labels: Readonly<Record<string, string>>): object => ({
   podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm: { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' } }] },
 })
-
-export const acrossZones = (labels: Readonly<Record<string, string>>): object[] => [{ maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels: labels } }]

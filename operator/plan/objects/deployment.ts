@@ -2,7 +2,7 @@
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../judge.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
-import { acrossZones, apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { queueLoginName, queueUrls } from './queue.ts'
 import { snapshotSecretNames } from './snapshot-secrets.ts'
 
@@ -29,10 +29,12 @@ export const deploymentOf = (view: RelayView, settings: ObjectSettings): Wanted 
   }
 }
 
+const acrossZones = { maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway' }
+
 const podOf = (view: RelayView, settings: ObjectSettings): object => {
   const { relay } = view
   const labels = selectorOf(relay, 'relay')
-  const { nodeSelector, tolerations, affinity = apart(labels), topologySpreadConstraints = acrossZones(labels), priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
+  const { nodeSelector, tolerations, affinity = apart(labels), topologySpreadConstraints = [acrossZones], priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
   const given = { nodeSelector, tolerations, priorityClassName, imagePullSecrets }
   return {
     serviceAccountName: relay.metadata.name,
@@ -41,7 +43,7 @@ const podOf = (view: RelayView, settings: ObjectSettings): object => {
     terminationGracePeriodSeconds: leaveSeconds + secondsOf(relay.spec.drain.timeout) + 30,
     securityContext: podSecurity,
     affinity,
-    topologySpreadConstraints,
+    topologySpreadConstraints: topologySpreadConstraints.map((one) => ({ labelSelector: { matchLabels: labels }, ...one })),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     containers: [containerOf(view, settings)],
     volumes: [

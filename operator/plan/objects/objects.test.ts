@@ -122,7 +122,9 @@ describe('the relay pods', () => {
     assert.deepEqual(spec.topologySpreadConstraints, [{ maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels: metadata.labels } }])
     const wanted = { topologySpreadConstraints: [{ maxSkew: 2, topologyKey: 'rack', whenUnsatisfiable: 'DoNotSchedule' }], nodeSelector: { disk: 'fast' }, tolerations: [{ operator: 'Exists' }], priorityClassName: 'high', imagePullSecrets: [{ name: 'pull' }], resources: { limits: { memory: '1Gi' } } }
     const given = template({ pods: wanted }).spec
-    assert.deepEqual({ ...wanted, ...given, resources: given.containers[0].resources }, { ...given, ...wanted })
+    assert.deepEqual({ ...wanted, ...given, resources: given.containers[0].resources }, { ...given, ...wanted, topologySpreadConstraints: [{ ...wanted.topologySpreadConstraints[0], labelSelector: { matchLabels: metadata.labels } }] })
+    const other = [{ ...wanted.topologySpreadConstraints[0], labelSelector: { matchLabels: { a: 'b' } } }]
+    assert.deepEqual(template({ pods: { topologySpreadConstraints: other } }).spec.topologySpreadConstraints, other)
   })
 })
 
