@@ -32,7 +32,9 @@ const lookInside = async (image: Image, ctx: Ctx): Promise<void> => {
   const files = await filesOf(image)
   const names = files.map(({ path }) => path)
   ctx.note('files of the image', files.length)
-  ctx.note('size of the image, MB', Math.round(files.reduce((sum, { size }) => sum + size, 0) / 1e6))
+  const megabytes = files.reduce((sum, { size }) => sum + size, 0) / 1e6
+  ctx.note('size of the image, MB', Math.round(megabytes))
+  assert.ok(megabytes < 220, `docs/install.md says less than 220 MB, and these are ${megabytes.toFixed(0)}`)
   const shells = /\/(ba|da|a|z|k|c|tc|fi)?sh$|\/busybox$|\/toybox$|\/(apt|apt-get|dpkg|rpm|apk|yum|dnf|npm|npx|yarn|pnpm|corepack|pip|curl|wget|perl|python3?)$/
   assert.deepEqual(names.filter((path) => shells.test(path)), [])
   // what may be executed: node, the loader and the C library (which says its version)
