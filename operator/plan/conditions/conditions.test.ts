@@ -3,15 +3,15 @@ import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../../gather/internal.ts'
 import { nothingMade, plan, statusesOf, type Attempts, type Observed } from '../index.ts'
 
-type Given = readonly [kind: string, name: string, spec: object][]
-const main = (spec: object = {}): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }]
+type Given = readonly [kind: string, name: string, spec: object, status?: object | undefined][]
+const main = (spec: object = {}, status?: object): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }, status]
 const revision = 'r2'
 const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Observed['pods'][number] => ({ name, ready: true, revision, durable: { ok: true, reason: 'Durable', text: 'synced on 3 of 3' }, ...change })
 
 const asked: Attempts = { from: ['10.0.0.7'], every: '5m' }
 
 const statuses = (given: Given, observed: Partial<Observed> = {}) => {
-  const text = given.map(([kind, name, spec]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec })).join('\n---\n')
+  const text = given.map(([kind, name, spec, status]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec, status })).join('\n---\n')
   const { declared } = gather(documentsOf('given.yaml', text).documents)
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
@@ -43,6 +43,10 @@ describe('the status of a MailRelay', () => {
       assert.deepEqual([Programmed, DurableAccept, Ready], [programmed, durable, ready])
     })
   }
+  it('says SingleNode when 3 of 3 servers are ready on 1 node; with 2 of 3 only where it said so before, for the 3rd may be elsewhere', () => {
+    const durable = (nodes: readonly string[], reason: string) => stateOf([main({}, { conditions: [{ type: 'DurableAccept', status: 'True', reason }] })], 'main', { queueNodes: nodes }).DurableAccept
+    assert.deepEqual([durable(['n1', 'n1', 'n1'], 'Durable'), durable(['n1', 'n1'], 'Durable'), durable(['n1', 'n1'], 'SingleNode'), durable(['n1', 'n1', 'n2'], 'SingleNode')], ['True SingleNode', 'True Durable', 'True SingleNode', 'True Durable'])
+  })
   it('that is refused is not Ready, for the same reason, and has 2 conditions', () => {
     assert.deepEqual(stateOf([main({ retryScheduleName: 'gone' })], 'main'), { Accepted: 'False RetryScheduleNotFound', Ready: 'False RetryScheduleNotFound' })
   })

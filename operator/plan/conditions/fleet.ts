@@ -1,4 +1,5 @@
 // What the pods of a MailRelay say of themselves, as conditions: a thing is True only when every pod was seen to say so. Pure.
+import type { MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../judge.ts'
 import { serversOf } from '../objects/index.ts'
 import type { Statement } from './index.ts'
@@ -35,7 +36,7 @@ export type ObservedFleet = { readonly view: RelayView; readonly revision: strin
 
 export const judgeFleet = ({ relay }: RelayView, revision: string, observed: Observed): Omit<Statement, 'observedGeneration'>[] => {
   if (relay.spec.replicas === 0) return [{ type: 'Programmed', status: 'False', reason: 'ScaledToZero', message: 'replicas is 0: nothing takes or delivers mail' }]
-  return [programmed(relay.spec.replicas, revision, observed), durable(serversOf(relay), observed)]
+  return [programmed(relay.spec.replicas, revision, observed), durable(relay, observed)]
 }
 
 const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<Statement, 'observedGeneration'> => {
@@ -46,12 +47,19 @@ const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<
   return { type: 'Programmed', status: 'False', reason: 'Pending', message: [`${current.length} of ${wanted} pods run revision ${revision}`, ...why].join('; ') }
 }
 
-const durable = (servers: number, { pods, queueNodes }: Observed): Omit<Statement, 'observedGeneration'> => {
+const durable = (relay: MailRelay, { pods, queueNodes }: Observed): Omit<Statement, 'observedGeneration'> => {
   const answers = pods.flatMap(({ name, durable: said }) => (said ? [{ name, ...said }] : []))
   const faulty = answers.find(({ ok }) => !ok)
   if (faulty) return { type: 'DurableAccept', status: 'False', reason: faulty.reason, message: `${faulty.name}: ${faulty.text}` }
   if (answers.length === 0) return { type: 'DurableAccept', status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet whether its queue is durable' }
   const { reason, text } = answers[0]!
-  const single = servers > 1 && new Set(queueNodes).size === 1
+  const single = isOnOneNode(relay, queueNodes)
   return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : reason, message: single ? `${text}; all servers run on node ${queueNodes[0]!}, whose loss takes them all` : text }
+}
+
+/** A server that is just being started anew may run elsewhere: until all are there, what was said before holds. */
+const isOnOneNode = (relay: MailRelay, nodes: readonly string[]): boolean => {
+  const { conditions = [] } = (relay.status ?? {}) as { readonly conditions?: readonly Statement[] }
+  const wasSaid = conditions.some(({ type, reason }) => type === 'DurableAccept' && reason === 'SingleNode')
+  return serversOf(relay) > 1 && new Set(nodes).size === 1 && (nodes.length === serversOf(relay) || wasSaid)
 }
