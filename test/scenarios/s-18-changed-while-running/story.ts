@@ -1,12 +1,12 @@
 // Certificates and manifests change under a running relay: who is connected notices nothing, who comes next finds the new. A mistake changes nothing.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeCertificate, type TestCertificate } from '../../tools/certificate.ts'
-import { copyManifests, startStandalone, type Standalone } from '../../tools/relay-process.ts'
+import { copyManifests, queueLength, startStandalone, type Standalone } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
 import { openSmtp, sendMail, type SmtpClient } from '../../tools/smtp-client.ts'
-import { until } from '../../tools/until.ts'
+import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
 
 const old = makeCertificate('old.relay.example')
@@ -42,6 +42,18 @@ export const story: Story = {
     await until('the new domain', async () => (await firstReply(staying, 'fred@added.example')).code === 250)
     await mustTake(staying, 'three@added.example')
 
+    ctx.step('paused: mail is still taken and waits; no longer paused, it goes')
+    await until('what came before to be delivered', () => sink.recipients().length === 3)
+    const relayFile = readFileSync(join(manifests, 'relay.yaml'), 'utf8')
+    const isPaused = relayFile.replace('spec:\n', 'spec:\n  paused: true\n')
+    assert.notEqual(isPaused, relayFile)
+    await changed(relay, () => save('relay.yaml', isPaused))
+    await mustTake(staying, 'four@browncow.example')
+    await sleep(2_000)
+    assert.deepEqual([sink.recipients().length, await queueLength(relay)], [3, 1])
+    await changed(relay, () => save('relay.yaml', relayFile))
+    await until('what waited to be delivered', () => sink.recipients().includes('four@browncow.example'))
+
     ctx.step('what is broken is told, and changes nothing')
     const revision = await revisionOf(relay)
     for (const [what, name, text, told] of broken(sink.port)) {
@@ -60,7 +72,7 @@ export const story: Story = {
     ctx.step('one process, one session, and every mail arrived')
     assert.equal(staying.serverName(), 'old.relay.example')
     assert.equal((await staying.say('QUIT')).code, 221)
-    await until('all mail at the next host', () => sink.recipients().length === 3 + broken(0).length)
+    await until('all mail at the next host', () => sink.recipients().length === 4 + broken(0).length)
     assert.equal(relay.log().filter(({ code }) => code === 'START').length, 1)
     assert.deepEqual(sink.faults, [])
   },
@@ -109,6 +121,13 @@ const mustTake = async (client: SmtpClient, to: string): Promise<void> => {
 }
 
 const revisionOf = async (relay: Standalone): Promise<string> => (await relay.ask<{ revision: string }>('status')).revision
+
+/** Does something, and waits until the relay runs another snapshot. */
+const changed = async (relay: Standalone, act: () => void): Promise<void> => {
+  const before = await revisionOf(relay)
+  act()
+  await until('another snapshot in force', async () => (await revisionOf(relay)) !== before)
+}
 
 /** Does something, and waits until the standalone says these words about it. */
 const complaint = async (relay: Standalone, what: string, words: RegExp, act: () => void): Promise<void> => {
