@@ -78,6 +78,7 @@ describe('a lane', () => {
     a.reader.alive = false
     await world.clock.pass(40_000)
     assert.deepEqual([a.serves(), b.serves()], [0, 64])
+    assert.deepEqual([a.own.lanes().length, b.own.lanes().length], [0, 64], 'who lost them knows, and answers no orders for them')
     a.reader.alive = true
     await world.clock.pass(60_000)
     assert.equal(a.serves() + b.serves(), 64)

@@ -44,7 +44,7 @@ export class Own {
   constructor(context: Context, events: OwnEvents, revision: () => string) {
     this.#context = context
     this.#events = events
-    const ours = () => ({ serving: this.#serving && !this.#skewed, lanes: this.lanes(), lapsed: this.#lapsed(), revision: revision() })
+    const ours = () => ({ serving: this.#serving && !this.#skewed, lanes: this.lanes(), lapsed: this.#lapsed().map(({ lane }) => lane), revision: revision() })
     this.heartbeat = createHeartbeat(context, ours, () => void this.#tick())
   }
 
@@ -93,9 +93,14 @@ export class Own {
     this.heartbeat.stop()
   }
 
-  #lapsed(): number[] {
+  #lapsed(): Kept[] {
     const oldest = this.#context.clock.monotonic() - leaseSeconds * 1_000
-    return [...this.#kept.values()].filter(({ lastGood }) => lastGood < oldest).map(({ lane }) => lane)
+    return [...this.#kept.values()].filter(({ lastGood }) => lastGood < oldest)
+  }
+
+  #claimedByOthers(): Set<number> {
+    const serving = this.heartbeat.others().filter((other) => other.serving)
+    return new Set(serving.flatMap(({ lanes, lapsed = [] }) => lanes.filter((lane) => !lapsed.includes(lane))))
   }
 
   async #tick(): Promise<void> {
@@ -113,6 +118,8 @@ export class Own {
       this.#lastRenewal = now
       await this.#renew([...this.#kept.values()].filter((tenure) => this.#events.readerAlive(tenure)))
     }
+    const claimed = this.#claimedByOthers()
+    for (const tenure of this.#lapsed()) if (claimed.has(tenure.lane)) await this.#findOut(tenure)
     if (!this.#mayTake() || now - this.#startedAt < helloMs) return
     const scene = await this.#scene()
     if (!scene || !this.#mayTake()) return
@@ -156,7 +163,7 @@ export class Own {
   async #scene(): Promise<Scene | undefined> {
     const { stream, subjects, clock, pod, incarnation } = this.#context
     const others = this.heartbeat.others()
-    const claimed = new Set(others.flatMap(({ serving, lanes, lapsed = [] }) => (serving ? lanes.filter((lane) => !lapsed.includes(lane)) : [])))
+    const claimed = this.#claimedByOthers()
     const open = Array.from({ length: laneCount }, (_, lane) => lane).filter((lane) => !this.#kept.has(lane) && !claimed.has(lane))
     const records = open.length === 0 ? [] : await stream.records(subjects.owns, 100_000)
     if (!records) return undefined
