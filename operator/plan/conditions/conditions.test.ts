@@ -51,6 +51,13 @@ describe('the status of a MailRelay', () => {
     assert.deepEqual(stateOf([main({ retryScheduleName: 'gone' })], 'main'), { Accepted: 'False RetryScheduleNotFound', Ready: 'False RetryScheduleNotFound' })
   })
   it('with 0 replicas says that nothing takes mail', () => assert.equal(stateOf([main({ replicas: 0 })], 'main', { pods: [] }).Ready, 'False ScaledToZero'))
+  it('names 1 of 2 listeners that cannot be opened, and why, beside the one that is open', () => {
+    const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'secure', protocol: 'Submissions', port: 465, tls: { secretRef: { name: 'gone' } } }]
+    const { status } = statuses([main({ listeners })])[0]!
+    const shown = (status.listeners as { name: string; attachedSenders: number; conditions: { type: string; status: string; reason: string }[] }[]).map(({ name, attachedSenders, conditions }) => [name, attachedSenders, ...conditions.filter(({ type }) => type === 'Accepted').map(({ status: is, reason }) => `${is} ${reason}`)])
+    assert.deepEqual(shown, [['mx', 0, 'True SelfSigned'], ['secure', 0, 'False CertificateNotFound']])
+    assert.deepEqual(status.conditions.filter(({ type }) => type === 'Accepted' || type === 'Ready').map(({ type, status: is, reason }) => `${type} ${is} ${reason}`), ['Accepted False CertificateNotFound', 'Ready False CertificateNotFound'])
+  })
   it('counts for each of 2 listeners what is attached', () => {
     const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } } }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }]]
     const { status } = statuses(given)[0]!

@@ -87,7 +87,7 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
     selector: Object.entries(selectorOf(relay, 'relay')).map(([label, value]) => `${label}=${value}`).join(','),
     revision,
     addresses: observed.addresses,
-    listeners: view.listeners.map((listener) => ({
+    listeners: relay.spec.listeners.map((listener) => ({
       name: listener.name,
       attachedSenders: view.senders.filter(({ listeners }) => listeners.includes(listener.name)).length,
       attachedDomains: view.domains.filter(({ listeners }) => listeners.includes(listener.name)).length,

@@ -36,6 +36,11 @@ test('a refusal is told to 2: the refused, and the holder, who is told whom', ()
   assert.deepEqual(brief(status, { conditions: status.status.conditions }, [refusal]), [])
 })
 
+test('1 listener that cannot be opened is told once, by the MailRelay that says it too', () => {
+  const refused = said('Accepted', 'False', 'CertificateNotFound')
+  assert.deepEqual(brief({ object: relay, status: { conditions: [refused], listeners: [{ name: 'mx', conditions: [refused] }] } }), ['main CertificateNotFound'])
+})
+
 test('1 of 2 listeners at which a node’s address was seen is told by its name', () => {
   const status: Status = { object: relay, status: { conditions: [], listeners: [{ name: 'mx', conditions: [said('SourceAddressPreserved', 'False', 'NodeAddressSeen')] }, { name: 'submission', conditions: [said('SourceAddressPreserved', 'True', 'AddressPreserved')] }] } }
   assert.deepEqual(newsOf(status, undefined, []).map(({ text }) => text), ['MailRelay mail/main: listener mx: m'])

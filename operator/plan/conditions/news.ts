@@ -9,7 +9,7 @@ export type News = { readonly about: ObjectRef; readonly reason: string; readonl
 export const newsOf = ({ object, status }: Status, before: unknown, told: readonly Condition[]): News[] => {
   const title = titleOf({ kind: object.kind, metadata: object })
   const isNew = changedFrom(statementsIn(before))
-  const fresh = statementsIn(status).filter(({ place, said }) => isWorthTelling(said) && isNew(place, said))
+  const fresh = statementsIn(status).filter(({ place, said }) => isWorthTelling(place, said) && isNew(place, said))
   const own = fresh.map(({ place, said: { reason, message } }) => ({ about: object, reason, text: `${title}: ${place === '' ? '' : `listener ${place}: `}${message}` }))
   const isRefused = fresh.some(({ place, said: { type } }) => type === 'Accepted' && place === '')
   return [...own, ...(isRefused ? told.flatMap((condition) => otherSide(object, condition)) : [])]
@@ -24,7 +24,8 @@ const statementsIn = (status: unknown): Placed[] => {
   return [...conditions.map((said) => ({ place: '', said })), ...listeners.flatMap(({ name, conditions: own = [] }) => own.map((said) => ({ place: name, said })))]
 }
 
-const isWorthTelling = ({ type, status, reason }: Statement): boolean => {
+const isWorthTelling = (place: string, { type, status, reason }: Statement): boolean => {
+  if (type === 'Accepted' && place !== '') return false // the MailRelay says it too
   if (type === 'Accepted' || type === 'OpenRelayProbe') return status === 'False'
   return worthTelling.has(reason)
 }
