@@ -50,6 +50,12 @@ describe('the status of a MailRelay', () => {
   it('that is refused is not Ready, for the same reason, and has 2 conditions', () => {
     assert.deepEqual(stateOf([main({ retryScheduleName: 'gone' })], 'main'), { Accepted: 'False RetryScheduleNotFound', Ready: 'False RetryScheduleNotFound' })
   })
+  it('that is refused keeps 5 things that were seen of it before, for its pods run on: that a listener is closed above all', () => {
+    const seen = { replicas: 2, selector: 'a=b', revision: 'r1', addresses: ['10.0.0.9'], listeners: [{ name: 'mx', attachedSenders: 0, attachedDomains: 1, closedFor: 'm', conditions: [] }] }
+    const { status } = statuses([main({ retryScheduleName: 'gone' }, { ...seen, conditions: [{ type: 'Programmed', status: 'True' }] })])[0]!
+    const { conditions, observedGeneration, ...kept } = status
+    assert.deepEqual([kept, observedGeneration, conditions.map(({ type }) => type)], [seen, 4, ['Accepted', 'Ready']])
+  })
   it('with 0 replicas says that nothing takes mail', () => assert.equal(stateOf([main({ replicas: 0 })], 'main', { pods: [] }).Ready, 'False ScaledToZero'))
   it('names 1 of 2 listeners that cannot be opened, and why, beside the one that is open', () => {
     const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'secure', protocol: 'Submissions', port: 465, tls: { secretRef: { name: 'gone' } } }]

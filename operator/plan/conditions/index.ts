@@ -77,7 +77,7 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
   const key = keyOf(relay)
   const found = views.find(({ view }) => keyOf(view.relay) === key)
   const accepted = acceptedOf(relay, about.filter(({ section, status }) => section === undefined || status === 'False'))
-  if (!found) return { conditions: [accepted, ...drained, readyOf(relay, [...drained, accepted])] }
+  if (!found) return { ...seenBefore(relay), conditions: [accepted, ...drained, readyOf(relay, [...drained, accepted])] }
   const { view, revision, observed, attempts, admitted = [] } = found
   const strangers = relay.spec.replicas === 0 ? [] : [openRelayProbe(view, { attempts, admitted, seen })]
   const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, one))
@@ -96,6 +96,12 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
       conditions: listenerConditions(relay, about.filter(({ section }) => section === listener.name), observed),
     })),
   }
+}
+
+/** Of a MailRelay that is not in force: its pods run on, and a listener that was closed must not open when it comes back. */
+const seenBefore = ({ status }: MailRelay): object => {
+  const before = (status ?? {}) as Readonly<Record<string, unknown>>
+  return Object.fromEntries(['replicas', 'selector', 'revision', 'addresses', 'listeners'].flatMap((field) => (before[field] === undefined ? [] : [[field, before[field]]])))
 }
 
 const listenerConditions = (relay: MailRelay, about: readonly Condition[], { pods }: Observed): Statement[] => {
