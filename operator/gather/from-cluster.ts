@@ -1,6 +1,6 @@
 // From objects as the API server has them to what the plan is made from; what cannot be read is named and left out. Pure.
-import type { AnyManifest } from '../../crds/index.ts'
-import { titleOf, type Declared, type Secret } from '../plan/index.ts'
+import { kindNamed, type AnyManifest, type KindName } from '../../crds/index.ts'
+import type { Declared, Secret, Unread } from '../plan/index.ts'
 import type { KubeObject } from '../kube/index.ts'
 import { declaredBy } from './from-files.ts'
 import { readObject, type ReadObject } from './read-object.ts'
@@ -8,18 +8,18 @@ import { readObject, type ReadObject } from './read-object.ts'
 export type FromCluster = {
   readonly declared: Declared
   readonly manifests: readonly AnyManifest[]
-  /** "MailRelay mail/main" → what is wrong with it: an object of another release, or one from before its CRD had this rule. */
-  readonly mistaken: ReadonlyMap<string, string>
+  /** Objects of another release, or from before their CRD had a rule. */
+  readonly mistaken: readonly Unread[]
 }
 
 /** Items of a list carry neither apiVersion nor kind: they are given beside. */
 export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[]): FromCluster => {
-  const mistaken = new Map<string, string>()
+  const mistaken: Unread[] = []
   const reads = objects.map(({ apiVersion, kind, object }) => {
     const read = readOnce(object, apiVersion, kind)
-    if (read.kind === 'mistaken') {
-      const { name, namespace = '' } = object.metadata
-      mistaken.set(titleOf({ kind, metadata: { namespace, name } }), read.mistakes.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; '))
+    if (read.kind === 'mistaken' && kindNamed(kind)) {
+      const { name, namespace = '', generation = 0 } = object.metadata
+      mistaken.push({ object: { kind: kind as KindName, namespace, name }, generation, status: object.status, message: read.mistakes.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ') })
     }
     return read
   })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { documentsOf, gather, nearMiss } from './internal.ts'
-import { printProblem, problemCodes, readManifests, type Problem } from './index.ts'
+import { gatherCluster, printProblem, problemCodes, readManifests, type Problem } from './index.ts'
 
 const read = (text: string): { problems: Problem[]; found: ReturnType<typeof gather> } => {
   const { documents, problems } = documentsOf('a.yaml', text)
@@ -86,6 +86,15 @@ test('the items of a List, as kubectl prints them, are read one by one with thei
 
 test('what stands in quotes, and true and false, are not ambiguous', () => {
   assert.deepEqual(read(relay('  hostname: a.example\n  paused: true\n  resolver: {dnssec: "Off"}')).problems, [])
+})
+
+test('of 2 objects of a cluster the 1 with a field of another release is left out and told, with its generation and status', () => {
+  const of = (name: string, spec: object) => ({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailDomain', object: { metadata: { name, namespace: 'mail', generation: 7 }, spec: { domain: `${name}.example`, ...spec }, status: { relays: [] } } })
+  const { manifests, mistaken } = gatherCluster([of('good', {}), of('odd', { future: 1 })], [])
+  assert.deepEqual([manifests.map(({ metadata: { name } }) => name), mistaken.length], [['good'], 1])
+  const { message, ...found } = mistaken[0]!
+  assert.deepEqual(found, { object: { kind: 'MailDomain', namespace: 'mail', name: 'odd' }, generation: 7, status: { relays: [] } })
+  assert.match(message, /^spec.*future/)
 })
 
 test('a Secret gives data decoded and stringData over it; a Namespace its labels', () => {

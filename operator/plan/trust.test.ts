@@ -21,7 +21,7 @@ const look = (declared: Declared, seen: Seen, given: { readonly status?: Status;
   const { view, snapshot } = snapshots[0]!
   const observed: Observed = { pods: given.pods ?? pods, queueNodes: [], addresses: [] }
   const views = [{ view, revision: 'r', observed, attempts: 'attempts' in given ? given.attempts : asked, admitted: given.admitted ?? [] }]
-  const status = statusesOf({ manifests: relays, conditions, views, seen, mistaken: new Map(), controllerName: 'test', bindings: new Map(), records: new Map() })[0]!.status as unknown as Status
+  const status = statusesOf({ manifests: relays, conditions, views, seen, mistaken: [], controllerName: 'test', bindings: new Map(), records: new Map() })[0]!.status as unknown as Status
   const of = (type: string): string => {
     const { status: is, reason } = [...status.conditions, ...status.listeners[0]!.conditions].find((one) => one.type === type)!
     return `${is} ${reason}`

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../../gather/internal.ts'
-import { nothingMade, plan, statusesOf, type Attempts, type Observed } from '../index.ts'
+import { nothingMade, plan, statusesOf, type Attempts, type Observed, type StatusInput } from '../index.ts'
 
 type Given = readonly [kind: string, name: string, spec: object, status?: object | undefined][]
 const main = (spec: object = {}, status?: object): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }, status]
@@ -10,13 +10,13 @@ const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Obse
 
 const asked: Attempts = { from: ['10.0.0.7'], every: '5m' }
 
-const statuses = (given: Given, observed: Partial<Observed> = {}) => {
+const statuses = (given: Given, observed: Partial<Observed> = {}, mistaken: StatusInput['mistaken'] = []) => {
   const text = given.map(([kind, name, spec, status]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec, status })).join('\n---\n')
   const { declared } = gather(documentsOf('given.yaml', text).documents)
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
   const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked }))
-  return statusesOf({ manifests, conditions, views, mistaken: new Map(), controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
+  return statusesOf({ manifests, conditions, views, mistaken, controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
 }
 const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
   const { status } = statuses(given, observed).find(({ object }) => object.name === name)!
@@ -68,6 +68,18 @@ describe('the status of a MailRelay', () => {
     const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } } }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }]]
     const { status } = statuses(given)[0]!
     assert.deepEqual((status.listeners as { name: string; attachedSenders: number; attachedDomains: number }[]).map(({ name, attachedSenders, attachedDomains }) => [name, attachedSenders, attachedDomains]), [['mx', 0, 1], ['submission', 1, 1]])
+  })
+})
+
+describe('the status of what cannot be read', () => {
+  const unread = (kind: 'MailRelay' | 'MailDomain', status?: object): StatusInput['mistaken'][number] => ({ object: { kind, namespace: 'mail', name: 'odd' }, generation: 7, status, message: 'spec.future: no such field' })
+  const said = { reason: 'Unreadable', status: 'False', message: 'spec.future: no such field', observedGeneration: 7 }
+  it('says why in 2 conditions, and goes on without what else was said', () => {
+    assert.deepEqual(statuses([main()], {}, [unread('MailDomain', { binding: { name: 'x' } })]).at(-1), { object: { kind: 'MailDomain', namespace: 'mail', name: 'odd' }, status: { observedGeneration: 7, conditions: [{ type: 'Accepted', ...said }, { type: 'Ready', ...said }] } })
+  })
+  it('keeps of a MailRelay what was seen, such as 1 closed listener', () => {
+    const listeners = [{ name: 'mx', closedFor: 'm' }]
+    assert.deepEqual(statuses([], {}, [unread('MailRelay', { listeners })])[0]!.status.listeners, listeners)
   })
 })
 

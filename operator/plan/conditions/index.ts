@@ -1,7 +1,7 @@
 // From what the plan says of each object, and what was observed, to the status each object should have. Pure.
 import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
-import { keyOf, titleOf, type ObjectRef } from '../input.ts'
+import { keyOf, titleOf, type ObjectRef, type Unread } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
 import { closedFor, hiddenFor, nothingSeen, type Seen } from '../trust.ts'
@@ -28,8 +28,7 @@ export type StatusInput = {
     readonly admitted?: readonly string[]
   })[]
   readonly seen?: Seen
-  /** Objects that could not be read: what is wrong. */
-  readonly mistaken: ReadonlyMap<string, string>
+  readonly mistaken: readonly Unread[]
   readonly controllerName: string
   /** By MailRelay that is being deleted: why it is still there. */
   readonly leaving?: ReadonlyMap<string, Omit<Statement, 'observedGeneration'>>
@@ -41,12 +40,18 @@ export type StatusInput = {
 
 export const statusesOf = (input: StatusInput): Status[] => {
   const told = Map.groupBy(input.conditions, ({ object }) => titleOf({ kind: object.kind, metadata: object }))
-  return input.manifests.map((manifest) => {
+  const statuses = input.manifests.map((manifest) => {
     const about = told.get(titleOf(manifest)) ?? []
     const object: ObjectRef = { kind: manifest.kind, namespace: manifest.metadata.namespace, name: manifest.metadata.name }
     const status = manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)
     return { object, status: { observedGeneration: manifest.metadata.generation ?? 0, ...status } }
   })
+  return [...statuses, ...input.mistaken.filter(({ object }) => input.leaving?.has(`${object.namespace}/${object.name}`) !== true || object.kind !== 'MailRelay').map(unreadStatus)]
+}
+
+const unreadStatus = ({ object, generation, status, message }: Unread): Status => {
+  const said = { status: 'False', reason: 'Unreadable', message: message.slice(0, 32_000), observedGeneration: generation } as const
+  return { object, status: { ...(object.kind === 'MailRelay' && seenBefore({ status })), observedGeneration: generation, conditions: [{ type: 'Accepted', ...said }, { type: 'Ready', ...said }] } }
 }
 
 const inForce = 'in force'
@@ -99,7 +104,7 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
 }
 
 /** Of a MailRelay that is not in force: its pods run on, and a listener that was closed must not open when it comes back. */
-const seenBefore = ({ status }: MailRelay): object => {
+const seenBefore = ({ status }: Pick<MailRelay, 'status'>): object => {
   const before = (status ?? {}) as Readonly<Record<string, unknown>>
   return Object.fromEntries(['replicas', 'selector', 'revision', 'addresses', 'listeners'].flatMap((field) => (before[field] === undefined ? [] : [[field, before[field]]])))
 }
