@@ -1,5 +1,5 @@
 // Follows one collection: a list, then what changes, for ever. Whatever ends a watch, it goes on from where it was; where that is gone, it lists again.
-//   1. list in pages (or as a watch that begins with everything, where the server does that)   2. watch from its version
+//   1. list in pages   2. watch from its version
 //   3. a line is an event; a bookmark moves the version   4. trouble waits, doubling, and starts at 2, or at 1 after 410
 import type { IncomingMessage } from 'node:http'
 import { StringDecoder } from 'node:string_decoder'
