@@ -28,7 +28,7 @@ export type ReconcileParts = {
   readonly notes: Notes
   readonly records: RecordWatch
   readonly keys: KeyMaker
-  /** By MailRelay: what came of the last plan. */
+  /** By MailRelay in force: what came of the last plan. */
   readonly proven: Map<string, Proven>
   readonly settings: ObjectSettings
   readonly now: () => Date
@@ -55,6 +55,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const { snapshots, conditions, records } = plan({ ...given, made: await make(needs, making) })
   parts.records.want(records)
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, snapshot, parts))
+  for (const key of parts.proven.keys()) if (!snapshots.some(({ relay }) => relay === key)) parts.proven.delete(key)
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
