@@ -12,7 +12,7 @@ export class AccessError extends Error {
 }
 
 /** Where a pod finds the token of its ServiceAccount, the server's CA and its own namespace. */
-export const podAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
+const podAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /** `kubeconfig`: a file; absent: KUBECONFIG, ~/.kube/config, or the account of the pod we run in. `account`: the folder of another one. */
 export const openAccess = async (kubeconfig?: string, account?: string): Promise<Access> => {

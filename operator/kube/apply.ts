@@ -1,12 +1,9 @@
 // Server-side apply and delete: the fields that are ours, and no others. Writes.
 import { KubeError } from './kube-error.ts'
-import type { Kube } from './request.ts'
+import { onlyMetadata, type Kube } from './request.ts'
 import { apiVersionOf, pathOf, type KubeObject, type Resource } from './resource.ts'
 
 export const fieldManager = 'posthouse'
-
-/** Of an answer only the metadata: the rest we know, and it may be megabytes. */
-const onlyMetadata = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
 
 /** Makes the object so in every field that is given; fields given before and not now are removed; those of others stay. Returns what the server has, or its metadata. */
 export const applyObject = (kube: Kube, resource: Resource, object: KubeObject, answer: 'whole' | 'metadata' = 'whole'): Promise<KubeObject> =>
@@ -16,7 +13,7 @@ export const applyObject = (kube: Kube, resource: Resource, object: KubeObject, 
     query: { fieldManager, force: true },
     contentType: 'application/apply-patch+yaml',
     body: { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object },
-    ...(answer === 'metadata' && { accept: onlyMetadata }),
+    ...(answer === 'metadata' && { accept: onlyMetadata() }), // the rest we know, and it may be megabytes
   })
 
 /** Returns its metadata; `undefined`: the object is gone. */
@@ -27,7 +24,7 @@ export const applyStatus = async (kube: Kube, resource: Resource, { metadata: { 
       path: pathOf(resource, { namespace, name, subresource: 'status' }),
       query: { fieldManager, force: true },
       contentType: 'application/apply-patch+yaml',
-      accept: onlyMetadata,
+      accept: onlyMetadata(),
       // with the uid, an object made anew under the name does not get the status of the old one
       body: { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: { name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) }, status },
     })

@@ -1,4 +1,4 @@
-export { accountAccess, openAccess, podAccount, AccessError } from './access.ts'
+export { accountAccess, openAccess, AccessError } from './access.ts'
 export { applyObject, applyStatus, deleteObject, fieldManager, readOne } from './apply.ts'
 export { Cache, type Change } from './cache.ts'
 export { createNotes, type Note, type Notes } from './events.ts'

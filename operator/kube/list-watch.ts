@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeError, noAnswer, waitBefore } from './kube-error.ts'
-import type { Call, Kube } from './request.ts'
+import { onlyMetadata, type Call, type Kube } from './request.ts'
 import { pathOf, type KubeObject, type Resource } from './resource.ts'
 
 /** What is told, in order; `replace` first. */
@@ -89,7 +89,7 @@ const listAll = async (options: ListWatchOptions, signal: AbortSignal): Promise<
 
 const ask = ({ resource, namespace, metadataOnly }: ListWatchOptions, list: '' | 'List'): Call => ({
   path: pathOf(resource, { namespace }),
-  ...(metadataOnly === true && { accept: `application/json;as=PartialObjectMetadata${list};g=meta.k8s.io;v=v1` }),
+  ...(metadataOnly === true && { accept: onlyMetadata(list) }),
 })
 const queryOf = ({ labelSelector }: ListWatchOptions): NonNullable<Call['query']> => ({ labelSelector })
 

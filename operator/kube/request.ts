@@ -18,6 +18,9 @@ export type Call = {
   readonly tries?: number
 }
 
+/** To accept: of an object, or of each in a list, only the metadata. */
+export const onlyMetadata = (list: '' | 'List' = ''): string => `application/json;as=PartialObjectMetadata${list};g=meta.k8s.io;v=v1`
+
 /** Where the server is, and what each request to it carries: credentials may change from one to the next. */
 export type Access = { readonly server: URL; prepare(): Promise<Prepared> }
 export type Prepared = Omit<RequestOptions, 'headers'> & { readonly headers: OutgoingHttpHeaders }
