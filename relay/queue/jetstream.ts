@@ -22,6 +22,8 @@ export type JetStream = Stream & {
   count(filter: string): Promise<number | undefined>
   /** Bytes of records sent since the start, stored or not. */
   written(): number
+  /** Writes the servers have acknowledged since the start. */
+  acknowledged(): number
   /** Another stream over the same connection. */
   sibling(name: string): Stream
   close(): Promise<void>
@@ -39,6 +41,7 @@ export const openJetStream = (options: JetStreamOptions): JetStream => {
 
 const streamOn = (link: Link, name: string, timeout: number) => {
   let written = 0
+  let acknowledged = 0
   const api = async (subject: string, body?: object): Promise<ApiAnswer | undefined> => {
     const answer = await link.request(`$JS.API.${subject}`, body ? Buffer.from(JSON.stringify(body)) : Buffer.alloc(0), timeout)
     if (typeof answer === 'string') return undefined
@@ -50,7 +53,10 @@ const streamOn = (link: Link, name: string, timeout: number) => {
   }
   const write = async (record: NewRecord, headers: Buffer | undefined): Promise<RawAnswer> => {
     const answer = await link.request(record.subject, record.payload, timeout, headers)
-    return typeof answer === 'string' ? silence(answer) : decodeAck(answer)
+    if (typeof answer === 'string') return silence(answer)
+    const read = decodeAck(answer)
+    if (read.kind === 'ack') acknowledged++
+    return read
   }
   return {
     ...link.core,
@@ -58,6 +64,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     count: (filter: string) => countOf(link, name, filter, timeout),
     connected: () => link.connection() !== undefined && !link.connection()!.isClosed(),
     written: () => written,
+    acknowledged: () => acknowledged,
     publish: (record: NewRecord) => {
       written += record.payload.length
       return write(record, encodeHeaders(record))

@@ -33,6 +33,7 @@ export class Watch {
   #outage: number | undefined
   #bytes = 0
   #writtenThen = 0 // sent when the bytes were asked for; what was sent since is not in them
+  #acknowledged = 0
   #full = false
   #saysFull = false
   #offset = 0
@@ -79,13 +80,14 @@ export class Watch {
 
   async #look(): Promise<void> {
     const { clock, metrics, onOffset } = this.#options
-    await this.#check()
+    const begun = clock.now()
+    const answers = await this.#check()
     const before = clock.now()
     const written = this.#stream.written()
-    const state = await this.#stream.state()
+    const state = answers ? await this.#stream.state() : undefined
     const after = clock.now()
     if (this.#stopped) return
-    this.#reached(state !== undefined && this.#durable !== undefined)
+    this.#reached(this.#durable !== undefined && (this.#hasStored() || state !== undefined), begun)
     metrics.queueUp.set(this.#outage === undefined && this.#durable?.ok === true ? 1 : 0)
     if (!state) return
     this.#measure(state.bytes, written)
@@ -93,26 +95,35 @@ export class Watch {
     onOffset(this.#offset, Math.abs(this.#offset) > skewMs)
   }
 
-  /** Once at the start; again from time to time: settings can change while we run, and what was wrong can be put right. */
-  async #check(): Promise<void> {
+  /** Once at the start; again from time to time: settings can change while we run, and what was wrong can be put right. False: it was asked, and nobody answered. */
+  async #check(): Promise<boolean> {
     const { clock, log, name, replicas, trace = usualTrace } = this.#options
     const now = clock.monotonic()
-    if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return
+    if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
     const found = await checkDurable(this.#stream, this.#options)
-    if (!found || (found.reason === 'SyncUnknown' && this.#durable?.ok)) return // seen before; a monitor that is away changes nothing
+    if (!found) return false
+    if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
     if (!found.ok && this.#durable?.reason !== found.reason) log.error('QUEUE_NOT_DURABLE', { reason: found.reason, why: found.text })
     this.#durable = found
     this.#checkedAt = now
     if (!this.#traceMade) this.#traceMade = (await makeStream(this.#stream, traceConfig(name, replicas, trace)))?.config !== undefined
+    return true
   }
 
-  #reached(reached: boolean): void {
-    const { clock, log } = this.#options
+  /** Since the look before: a question can be lost, or wait for a new leader, while mail is stored all the same. */
+  #hasStored(): boolean {
+    const before = this.#acknowledged
+    this.#acknowledged = this.#stream.acknowledged()
+    return this.#acknowledged > before
+  }
+
+  #reached(reached: boolean, begun: number): void {
+    const { log } = this.#options
     if (reached && this.#outage !== undefined) {
       log.info('QUEUE_BACK')
       this.#outage = undefined
     } else if (!reached && this.#outage === undefined) {
-      this.#outage = clock.now()
+      this.#outage = begun
       log.error('QUEUE_UNREACHABLE')
     }
   }

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createMetrics, silentLog } from '../report/index.ts'
+import { streamConfig } from './durable.ts'
+import type { JetStream } from './jetstream.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { Watch } from './watch.ts'
+
+const timeoutMs = 4_000
+
+/** A stream whose leader answers what is asked of it, or lets every question wait for its time-out. */
+const aWatch = () => {
+  const clock = new SimulatedClock()
+  const servers = { answer: true, acknowledged: 0 }
+  const asked = async <T>(answer: T): Promise<T | undefined> => {
+    if (servers.answer) return answer
+    await new Promise<void>((resolve) => void clock.after(timeoutMs, resolve))
+    return undefined
+  }
+  const stream = {
+    api: () => asked({ config: streamConfig('mail', 1) }),
+    state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() }),
+    written: () => 0,
+    acknowledged: () => servers.acknowledged,
+  } as unknown as JetStream
+  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: silentLog, metrics: createMetrics(), onOffset: () => {} })
+  const outage = () => {
+    const since = watch.outageSince()
+    return since === undefined ? undefined : clock.now() - since
+  }
+  return { clock, servers, watch, outage }
+}
+
+test('an outage counts from the first question without an answer, not from its time-out 4 s later', async (t) => {
+  const { clock, servers, watch, outage } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(10_500)
+  assert.equal(outage(), undefined)
+  servers.answer = false
+  await clock.pass(20_000) // the first question is asked after half a second
+  assert.equal(outage(), 19_500)
+  servers.answer = true
+  await clock.pass(10_000)
+  assert.equal(outage(), undefined)
+})
+
+test('a queue that stores 1 mail per second is not away, though its leader answers no question for 2 minutes', async (t) => {
+  const { clock, servers, watch, outage } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(10_500)
+  servers.answer = false
+  for (let second = 0; second < 120; second++) {
+    servers.acknowledged++
+    await clock.pass(1_000)
+    assert.equal(outage(), undefined)
+  }
+})
+
+test('an outage is over with the 1st mail stored, and the next one counts from its own start', async (t) => {
+  const { clock, servers, watch, outage } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(10_500)
+  servers.answer = false
+  await clock.pass(40_000)
+  servers.acknowledged++ // what was asked before it is still unanswered
+  await clock.pass(9_000)
+  assert.ok((outage() ?? 0) < 9_000, `out of reach for ${outage()} ms, though a mail was stored 9 s ago`)
+})
