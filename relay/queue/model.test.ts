@@ -199,7 +199,7 @@ class Process {
     const id = ids[which % Math.max(1, ids.length)]
     if (id === undefined) return
     if (order === 'delete') this.#world.deleted.add(id) // at once: it may be done though who asked is gone before the answer comes
-    void giveOrders(this.#context, this.#look, order, [id]).catch(() => {})
+    void giveOrders(this.#context, this.#look, { order, until: this.gate.clock.now() + (which % 7) * 5_000 }, [id]).catch(() => {})
   }
 
   async #attempt(delivery: Delivery, signal: AbortSignal): Promise<Settlement | 'other-site'> {
@@ -262,7 +262,7 @@ const process = fc.nat(1)
 const accept = fc.record({ kind: fc.constant('accept' as const), process, domains: fc.array(fc.nat(9), { minLength: 1, maxLength: 4 }), large: fc.boolean() })
 const pass = fc.record({ kind: fc.constant('pass' as const), ms: fc.oneof(fc.nat(100), fc.nat(3_000), fc.nat(20_000)) })
 const trouble = fc.record({ kind: fc.constantFrom('crash' as const, 'drain' as const, 'pause' as const), process })
-const order = fc.record({ kind: fc.constant('order' as const), process, order: fc.constantFrom<Order>('hold', 'release', 'retry', 'bounce', 'delete'), which: fc.nat() })
+const order = fc.record({ kind: fc.constant('order' as const), process, order: fc.constantFrom<Order>('hold', 'release', 'retry', 'postpone', 'bounce', 'delete'), which: fc.nat() })
 const fates = fc.array(fc.constantFrom<Fate>('delivered', 'deferred', 'deferred', 'bounced', 'held', 'split', 'hangs'), { maxLength: 40 })
 const atOnce = 4 // attempts to one domain
 const runs = Number(globalThis.process.env.MODEL_RUNS ?? 12)
