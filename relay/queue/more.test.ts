@@ -7,10 +7,12 @@ import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
 import { aMessage, deferred, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
 import { openJetStream, type JetStream } from './jetstream.ts'
 import { laneOf } from './lanes.ts'
-import { encodeDelivery } from './record-wire.ts'
+import { encodeBodyStart, encodeDelivery } from './record-wire.ts'
+import { Removal } from './removal.ts'
 import { createSubjects } from './subjects.ts'
-import { sweepChunks } from './upkeep.ts'
-import { silentLog } from '../report/index.ts'
+import { sweepChunks, sweepEnds } from './upkeep.ts'
+import { createMetrics, silentLog } from '../report/index.ts'
+import { systemClock } from './clock.ts'
 import { usualLimits, type Context } from './context.ts'
 import type { Queue, ComposeNotice } from './types.ts'
 import type { QueueOptions } from './open.ts'
@@ -80,6 +82,21 @@ test('chunks without a message: an abandoned body is purged at once, a forgotten
   assert.equal(await sweepChunks(context, Date.now()), 0)
   assert.equal(await sweepChunks(context, Date.now() + 3_700_000), 1)
   assert.deepEqual(await bodies(), new Set())
+})
+
+test('a body whose 2 deliveries have ended is swept with its ends, 1 of them written where the release before did; one that is still needed stays', async () => {
+  await aQueue('ends')
+  const stream = await aStream('ends')
+  const subjects = createSubjects('ends')
+  const body = (id: string) => ({ subject: subjects.body(id, 0), payload: encodeBodyStart({ pointer: { id, chunks: 0, bytes: 0, sha256: '', shared: 2 }, first: [] }) })
+  const records = [body('over'), body('needed'), ...[subjects.end('over', '0'), 'ends.end.over.1', subjects.end('needed', '0')].map((subject) => ({ subject, payload: Buffer.alloc(0) }))]
+  for (const record of records) assert.equal((await stream.publish(record)).kind, 'ack')
+  const context: Context = { stream, subjects, clock: systemClock, log: silentLog, metrics: createMetrics(), limits: usualLimits } as unknown as Context
+  const removal = new Removal(context)
+  await sweepEnds(context, removal)
+  await until('the sweeper to be done', () => removal.idle())
+  removal.stop()
+  assert.deepEqual([...(await stream.subjects('ends.*.>'))!.keys()].filter((subject) => !subject.includes('.own.')).sort(), ['ends.body.needed.0', 'ends.body.needed.end.0'])
 })
 
 test('hold, release, retry, postpone, delete and bounce do what they say, and say what they cannot do', async () => {
