@@ -102,6 +102,15 @@ const contract = (name: string, open: () => Promise<Stream>, close: () => Promis
       assert.equal(await stream.purge('c.ready.*.*.gg.*', seq + 1), 0)
     })
 
+    test('1 record is removed by its sequence, once, and nothing else of its subject', async () => {
+      const { seq } = (await stream.publish({ subject: 'c.body.one.0', payload: bytes('x') })) as { seq: number }
+      await stream.publish({ subject: 'c.body.one.1', payload: bytes('y') })
+      assert.equal(await stream.remove(seq), true)
+      assert.equal(await stream.remove(seq), false)
+      assert.deepEqual(await stream.last('c.body.one.0', 'leader'), { kind: 'missing' })
+      assert.deepEqual([...(await stream.subjects('c.body.one.>'))!.keys()], ['c.body.one.1'])
+    })
+
     test('a cursor on two filters gives old and new in stream order, as many as wanted and no more', async () => {
       const seen: StoredRecord[] = []
       await stream.publish({ subject: 'c.ready.9.bulk.a.0', payload: bytes('1') })

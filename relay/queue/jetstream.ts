@@ -86,6 +86,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
       const answer = await api(`STREAM.PURGE.${name}`, { filter, seq: below })
       return answer?.success === true ? Number(answer.purged) : undefined
     },
+    remove: async (seq: number) => (await api(`STREAM.MSG.DELETE.${name}`, { seq, no_erase: true }))?.success === true,
     read: (how: Parameters<Stream['read']>[0]) => new JetStreamReader({ name, connection: link.connection, api, ...how }),
     last: (subject: string, from: 'any' | 'leader') => (from === 'any' ? lastOfAny(link, name, subject, timeout) : lastOfLeader(api, name, subject)),
     records: (filter: string, limit: number, from = 1) => manyRecords(link, name, { filter, limit, from }, timeout),

@@ -248,6 +248,7 @@ const gated = (stream: Stream, gate: Gate): Stream => {
     publish: (record) => wait(stream.publish(record)),
     batch: (records) => wait(stream.batch(records)),
     purge: (filter, below) => wait(stream.purge(filter, below)),
+    remove: (seq) => wait(stream.remove(seq)),
     last: (subject, from) => wait(stream.last(subject, from)),
     records: (filter, limit, from) => wait(stream.records(filter, limit, from)),
     subjects: (filter) => wait(stream.subjects(filter)),

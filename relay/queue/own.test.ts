@@ -45,6 +45,7 @@ class World {
       publish: (record) => unless(() => stream.publish(record), silence),
       batch: (records) => unless(() => stream.batch(records), silence),
       purge: (filter, below) => unless(() => stream.purge(filter, below), undefined),
+      remove: (seq) => unless(() => stream.remove(seq), false),
       last: (subject, from) => unless(() => stream.last(subject, from), { kind: 'unknown' as const, why: 'no leader' }),
       records: (filter, limit, from) => unless(() => stream.records(filter, limit, from), undefined),
     }

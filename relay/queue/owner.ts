@@ -1,6 +1,6 @@
 // The part of a process that serves lanes: own, next, settle and removal wired together.
 import { sleep } from './clock.ts'
-import { longSubject, shareEnded, shortSubject } from './compose.ts'
+import { longSubject, shortSubject } from './compose.ts'
 import type { Context } from './context.ts'
 import type { Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
@@ -106,7 +106,7 @@ export class Owner {
     for (const { settlement, entry } of settled) {
       for (const event of settlement.trace) this.#context.emit(event)
       const body = entry.head.body
-      if (body && !settlement.later && !settlement.held) void removeEnded(this.#context, this.removal, body, shareEnded(entry.head.n), upTo)
+      if (body && !settlement.later && !settlement.held) void removeEnded(this.#context, this.removal, body, entry.head.n, upTo)
     }
   }
 

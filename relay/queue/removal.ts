@@ -1,11 +1,15 @@
-// Removes what is finished: purges of whole accept batches or groups, bounded by a sequence, late or twice at will; then the
-// notes about them. The only file that removes deliveries.
+// Removes what is finished: purges of whole accept batches or groups, bounded by a sequence, and single records by theirs, late or
+// twice at will; then the notes about them. The only file that removes deliveries.
 import type { Context } from './context.ts'
 import { createGroups, type Finished, type NoteRef, type Purge } from './groups.ts'
 
-const atOnce = 2
+const atOnce = 4
 const tickMs = 1_000
 const againMs = 1_000
+const turnsByLane = 10
+
+/** Deliveries and bodies: what there are very many of. */
+const isOne = /^[^.]+\.(ready|body)\.[^*>]+$/
 
 type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => unknown }
 
@@ -15,6 +19,7 @@ export class Removal {
   readonly #jobs: Job[] = []
   #notes: NoteRef[] = [] // in the order they were written
   #left = new Set<number>() // lanes that went while notes of ours still had something to say there
+  #turn = 0
   #running = 0
   #again = 0 // unanswered, asked again in a second
   #stopped = false
@@ -78,7 +83,7 @@ export class Removal {
   }
   async #purge(job: Job): Promise<void> {
     const { stream, clock, log, metrics } = this.#context
-    const removed = await stream.purge(job.filter, job.below)
+    const removed = await (isOne.test(job.filter) ? this.#removeOne(job) : stream.purge(job.filter, job.below))
     if (removed === undefined) {
       this.#again++
       clock.after(againMs, () => {
@@ -95,21 +100,32 @@ export class Removal {
     job.done()
   }
 
+  /** Not by a purge: after each of those the server counts what lies before every reader, which takes it milliseconds while very many deliveries are due. */
+  async #removeOne({ filter, below }: Job): Promise<number | undefined> {
+    const { stream } = this.#context
+    const near = await stream.last(filter, 'any')
+    const found = near.kind === 'found' ? near : await stream.last(filter, 'leader') // what lies at its sequence is looked at first: servers that lost power can have given it anew
+    if (found.kind === 'missing') return 0
+    if (found.kind === 'unknown') return undefined
+    if (found.record.seq >= below) return 0
+    return (await stream.remove(found.record.seq)) ? 1 : undefined
+  }
+
   #tick(): void {
     this.#purgeAll(this.#groups.dissolve(this.#context.clock.monotonic()))
     this.#removeNotes()
     this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())
   }
-  /** The oldest notes that have nothing left to say go together: in one purge, or lane by lane when some of ours must stay. */
+  /** The oldest notes that have nothing left to say go together, those of one settle batch at once; lane by lane, and not at every turn, when some of ours must stay. */
   #removeNotes(): void {
-    const keep = this.#notes.findIndex(({ left }) => left > 0)
-    const gone = this.#notes.splice(0, keep === -1 ? this.#notes.length : keep)
-    if (gone.length === 0) return
+    const firstKept = this.#notes.find(({ left }) => left > 0)?.upTo ?? Infinity
+    const keep = this.#notes.findIndex(({ upTo }) => upTo >= firstKept)
+    const count = keep === -1 ? this.#notes.length : keep
+    const byLane = this.#left.size > 0
+    if (count === 0 || (byLane && ++this.#turn % turnsByLane !== 0)) return
+    const gone = this.#notes.splice(0, count)
     const { subjects, incarnation } = this.#context
-    const upTo = new Map(gone.map((note) => [note.lane, note.upTo]))
-    const firstKept = this.#notes[0]?.upTo ?? Infinity
-    const last = gone.at(-1)!.upTo
-    if (this.#left.size === 0 && last < firstKept) this.all(subjects.notesByAll(incarnation), last + 1)
-    else for (const [lane, end] of upTo) if (!this.#left.has(lane)) this.all(subjects.notesBy(lane, incarnation), end + 1)
+    if (!byLane) return this.all(subjects.notesByAll(incarnation), gone.at(-1)!.upTo + 1)
+    for (const [lane, end] of new Map(gone.map((note) => [note.lane, note.upTo]))) if (!this.#left.has(lane)) this.all(subjects.notesBy(lane, incarnation), end + 1)
   }
 }

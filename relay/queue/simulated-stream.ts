@@ -28,7 +28,7 @@ export class SimulatedStream {
   #ids = new Map<string, number>() // message id → when
   #readers = new Set<() => void>()
   #listeners = new Map<string, Set<(data: Buffer, reply: (data: Buffer) => void) => void>>()
-  /** Told of every record stored and every record removed by a purge. */
+  /** Told of every record stored and every record removed. */
   onStored: (record: StoredRecord) => void = () => {}
   onPurged: (record: StoredRecord) => void = () => {}
 
@@ -56,6 +56,14 @@ export class SimulatedStream {
           return { kind: 'ack', seq: 0, duplicate: false }
         })
         return answer.kind === 'ack' ? removed : undefined
+      },
+      remove: async (seq) => {
+        let removed = false
+        const answer = await this.#ask(() => {
+          removed = this.#remove(seq)
+          return { kind: 'ack', seq: 0, duplicate: false }
+        })
+        return answer.kind === 'ack' && removed
       },
       read: (how) => this.#read(how),
       last: (subject, from) => this.#look((now) => this.#last(subject, from === 'any' ? now - this.#chance.lagMs() : now)),
@@ -130,6 +138,13 @@ export class SimulatedStream {
     for (const record of gone) this.#records.delete(record.seq)
     for (const record of gone) this.onPurged(record)
     return gone.length
+  }
+
+  #remove(seq: number): boolean {
+    const record = this.#records.get(seq)
+    if (!this.#records.delete(seq)) return false
+    this.onPurged(record!)
+    return true
   }
 
   #read({ filters, from, onRecord }: Parameters<Stream['read']>[0]): Reader {

@@ -39,6 +39,8 @@ export type Stream = {
   batch(records: readonly NewRecord[]): Promise<RawAnswer>
   /** Removes what `filter` matches below sequence `below`; the number removed, undefined where that is not known. */
   purge(filter: string, below: number): Promise<number | undefined>
+  /** Removes the one record of this sequence; false: it is not known that it was there and is gone. */
+  remove(seq: number): Promise<boolean>
   read(options: { readonly filters: readonly string[]; readonly from: number; onRecord(record: StoredRecord): void }): Reader
   /** The last record of a subject: from any replica (may lag), or from the leader. */
   last(subject: string, from: 'any' | 'leader'): Promise<Found>

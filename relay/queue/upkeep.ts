@@ -6,6 +6,7 @@ import type { Settled } from './entry.ts'
 import { entryOf } from './next.ts'
 import type { Tenure } from './own.ts'
 import { decodeBodyStart } from './record-wire.ts'
+import type { BodyPointer } from './record.ts'
 import type { Removal } from './removal.ts'
 import { deliveryToken } from './subjects.ts'
 import type { StoredRecord } from './stream.ts'
@@ -14,12 +15,14 @@ export const overdueMs = 60_000
 export const mayFireForMs = 120_000
 
 /** Purges a body when every delivery that shares it has ended, and the ends with it: they are younger, so that a crash in the middle leaves them. */
-export const removeEnded = async ({ stream, subjects }: Context, removal: Removal, { id, shared }: { id: string; shared: number }, share: number, upTo: number): Promise<void> => {
-  if (share < shared) {
-    const ends = await stream.subjects(subjects.endsOf(id))
-    if (!ends || sharesIn(ends.keys()) < shared) return
-  }
-  removal.all(subjects.bodyOf(id), upTo + 1)
+export const removeEnded = async ({ stream, subjects }: Context, removal: Removal, { id, shared, chunks }: Pick<BodyPointer, 'id' | 'shared' | 'chunks'>, n: string, upTo: number): Promise<void> => {
+  const isAlone = shareEnded(n) >= shared
+  if (isAlone && chunks === 0) return removal.all(subjects.body(id, 0), upTo + 1, () => removal.all(subjects.end(id, n), upTo + 1)) // the most, and by name
+  if (isAlone) return removal.all(subjects.bodyOf(id), upTo + 1)
+  const ends = await stream.subjects(subjects.endsOf(id))
+  if (!ends || sharesIn(ends.keys()) < shared) return
+  const state = await stream.state() // an end that was seen may be younger than our own
+  removal.all(subjects.bodyOf(id), (state?.lastSeq ?? upTo) + 1)
 }
 
 const sharesIn = (ends: Iterable<string>): number => [...ends].reduce((sum, subject) => sum + shareEnded(subject.slice(subject.lastIndexOf('.') + 1)), 0)
