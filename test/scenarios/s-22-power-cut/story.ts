@@ -20,18 +20,19 @@ const unsynced = 100
 export const story: Story = {
   title: `${count} mails while the machine under the queue loses its power ${cuts} times, and all that was not flushed to disk: nothing is lost`,
   needs: ['qemu'],
-  limitSeconds: 300,
+  limitSeconds: 400,
   run: async (ctx) => {
     const random = chance()
     ctx.note('seed', random.seed)
-    const careless = await createVirtualMachine({ folder: join(ctx.folder, 'careless'), random, syncInterval: '2m' })
-    ctx.cleanup(() => careless.stop())
-    ctx.step('a server that acknowledges before it syncs loses what it acknowledged')
-    ctx.note('without sync', `lost ${await lostAtACut(careless)} of ${unsynced} acknowledged records`)
-
     const machine = await createVirtualMachine({ folder: join(ctx.folder, 'machine'), random, syncInterval: 'always' })
-    ctx.cleanup(() => machine.stop())
-    ctx.note('first start', `${(await machine.powerOn()).toFixed(1)} s`)
+    const careless = await createVirtualMachine({ folder: join(ctx.folder, 'careless'), random, syncInterval: '2m' })
+    ctx.cleanup(() => Promise.all([machine.stop(), careless.stop()]))
+    ctx.step('a server that acknowledges before it syncs loses what it acknowledged')
+    const [seconds, gone] = await Promise.all([machine.powerOn(), lostAtACut(careless)])
+    ctx.note('first start', `${seconds.toFixed(1)} s`)
+    ctx.note('without sync', `lost ${gone} of ${unsynced} acknowledged records`)
+    assert.ok(gone > 0, 'a power cut that loses nothing that was not synced proves nothing')
+
     const sink = await startSink({ keepData: false, delay: () => random.below(100) })
     ctx.cleanup(() => sink.close())
     const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: sink.port })
@@ -46,8 +47,8 @@ export const story: Story = {
       await sleep(random.below(500))
       ctx.step(`power cut ${cut}`)
       const { unflushed, lost } = await machine.cutPower()
-      const seconds = await machine.powerOn()
-      ctx.note(`power cut ${cut}`, `at ${accepted} mails accepted; ${lost} of ${unflushed} unflushed sectors lost; up again after ${seconds.toFixed(1)} s`)
+      const at = accepted
+      ctx.note(`power cut ${cut}`, `at ${at} mails accepted; ${lost} of ${unflushed} unflushed sectors lost; up again after ${(await machine.powerOn()).toFixed(1)} s`)
     }
     const sent = await sending
     assert.equal(sent.accepted.size, count)
@@ -77,6 +78,5 @@ const lostAtACut = async (machine: VirtualMachine): Promise<number> => {
   const left = await (await jetstreamManager(after)).streams.info('unsynced').then(({ state }) => state.messages, () => 0)
   await after.close()
   await machine.stop()
-  assert.ok(left < unsynced, 'a power cut that loses nothing that was not synced proves nothing')
   return unsynced - left
 }
