@@ -30,7 +30,7 @@ const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
 })
 const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'delivered', pod: 'p', text, said: '250 2.0.0 taken' })
 
-const given: { order: Order; ids: readonly string[] }[] = []
+const given: { order: Order; ids: readonly string[]; until?: number }[] = []
 const entries = [entry('m1.0'), entry('m1.1', { domain: 'other.example', state: 'held' })]
 const fake = {
   summary: async () => [{ domain: 'slow.example', ready: 0, deferred: 1, held: 0 }, { domain: 'other.example', ready: 0, deferred: 0, held: 1 }],
@@ -38,8 +38,8 @@ const fake = {
   show: async (id: string) => (entries.some((one) => one.id === id) ? { entry: entries.find((one) => one.id === id)!, headers: 'Subject: hello\r\n' } : undefined),
   trace: async (id: string) => (id === 'm2' ? [event('delivered to mx.other.example')] : []),
   latest: async () => 'm2',
-  order: async (order: Order, ids: readonly string[]) => {
-    given.push({ order, ids })
+  order: async (order: Order, ids: readonly string[], until?: number) => {
+    given.push({ order, ids, ...(until !== undefined && { until }) })
     return ids.map((id) => (id === 'm1.1' ? { id, done: false, why: 'nobody owns it for the moment, try again' } : { id, done: true }))
   },
   whyWaiting: async () => ['2 connections at once (DeliveryRoute mail/slow)'],
@@ -62,9 +62,9 @@ const posthouse = (...args: string[]): Promise<Ran> =>
   })
 
 describe('posthouse queue', () => {
-  it('with an unknown word names its 8 commands and exits with 2', async () => {
+  it('with an unknown word names its 9 commands and exits with 2', async () => {
     const { err, code } = await posthouse('queue', 'bogus', '--socket', socket)
-    assert.deepEqual([code, /unknown command 'bogus': one of summary, list, show, hold, release, retry, bounce, delete/.test(err)], [2, true], err)
+    assert.deepEqual([code, /unknown command 'bogus': one of summary, list, show, hold, release, retry, bounce, delete, postpone/.test(err)], [2, true], err)
   })
   it('sums 2 domains up, and 1 with --domain', async () => {
     const all = await posthouse('queue', '--socket', socket)
@@ -99,6 +99,23 @@ describe('posthouse queue', () => {
     assert.deepEqual(given.at(-1), { order: 'retry', ids: ['m1.0', 'm1.1'] })
     assert.equal(code, 1)
     assert.match(out, /m1\.0 {2}retry: done\nm1\.1 {2}retry: not done, nobody owns it for the moment, try again/)
+  })
+
+  it('postpones by a duration or to a time, and refuses 4 that are neither or not to come', async () => {
+    const before = Date.now()
+    assert.equal((await posthouse('queue', 'postpone', 'm1.0', '--until', '4h', '--socket', socket)).code, 0)
+    const until = given.at(-1)!.until!
+    assert.ok(until >= before + 4 * 3_600_000 && until <= Date.now() + 4 * 3_600_000, String(until))
+    const soon = new Date(Date.now() + 86_400_000).toISOString()
+    assert.equal((await posthouse('queue', 'postpone', 'm1.0', '--until', soon, '--socket', socket)).code, 0)
+    assert.deepEqual(given.at(-1), { order: 'postpone', ids: ['m1.0'], until: Date.parse(soon) })
+    const orders = given.length
+    for (const when of ['later', '2001-01-01T00:00Z', '31d', '9999-01-01T00:00Z']) {
+      const { code, err } = await posthouse('queue', 'postpone', 'm1.0', '--until', when, '--socket', socket)
+      assert.deepEqual([code, /--until|until is at most 30 days/.test(err)], [2, true], err)
+    }
+    assert.equal((await posthouse('queue', 'postpone', 'm1.0', '--socket', socket)).code, 2)
+    assert.equal(given.length, orders)
   })
 
   it('refuses an order to the whole queue with 2, and gives 0 orders', async () => {

@@ -5,7 +5,7 @@ import { Failure } from './failure.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
 import { ago, print, printJson, styled, table, when } from './terminal.ts'
 
-type Filter = { readonly domain?: string; readonly sender?: string; readonly state?: string; readonly limit?: string }
+type Filter = { readonly domain?: string; readonly sender?: string; readonly state?: string; readonly limit?: string; readonly until?: string }
 
 export const queueCommand = (program: Command): void => {
   const queue = program.command('queue').description('show and steer what waits in the queue')
@@ -19,10 +19,10 @@ export const queueCommand = (program: Command): void => {
     ['bounce', 'give up and tell the senders'],
     ['delete', 'remove without telling anybody'],
   ]
-  for (const [order, text] of orders)
-    filtered(queue.command(`${order} [ids...]`).description(`${text}; by message or delivery id, or by --domain or --sender`)).action(
-      (ids: string[], options: Asking & Filter) => give(order, ids, options),
-    )
+  const ordering = (order: Order, text: string): Command =>
+    filtered(queue.command(`${order} [ids...]`).description(`${text}; by message or delivery id, or by --domain or --sender`)).action((ids: string[], options: Asking & Filter) => give(order, ids, options))
+  for (const [order, text] of orders) ordering(order, text)
+  ordering('postpone', 'try next at another time').requiredOption('--until <when>', 'a duration from now, as 4h or 2d, or a time, as 2030-01-31T08:00Z')
 }
 
 const filtered = (command: Command): Command =>
@@ -116,9 +116,18 @@ export const printEntry = (entry: QueueEntry): void => {
 
 const give = async (order: Order, ids: readonly string[], options: Asking & Filter): Promise<void> => {
   const filter = filterOr(ids, options)
-  const results = (await ask(options, 'order', { order, ...(filter === undefined ? { ids } : { filter }) })) as OrderResult[]
+  const until = options.until === undefined ? undefined : await timeOf(options.until)
+  const results = (await ask(options, 'order', { order, ...(until !== undefined && { until }), ...(filter === undefined ? { ids } : { filter }) })) as OrderResult[]
   if (options.json) printJson(results)
   else for (const { id, done, why } of results) print(`${id}  ${done ? styled('green', `${order}: done`) : styled('red', `${order}: not done, ${why ?? 'no reason given'}`)}`)
   if (!options.json && results.length === 0) print('Nothing in the queue fits.')
   if (results.some(({ done }) => !done)) process.exitCode = 1
+}
+
+const timeOf = async (text: string): Promise<number> => {
+  const { parseDuration } = await import('../crds/index.ts') // loaded when wanted: other commands start faster
+  const seconds = parseDuration(text)
+  const at = seconds === undefined ? Date.parse(text) : Date.now() + seconds * 1000
+  if (!Number.isFinite(at) || at <= Date.now()) throw new Failure(`--until ${text}: a duration up to 30 days, such as 4h or 2d, or a time to come, such as 2030-01-31T08:00Z`)
+  return at
 }

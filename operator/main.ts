@@ -6,6 +6,7 @@ import { createOperatorMetrics, measure, type OperatorMetrics } from './metrics.
 import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
 import { Memory } from './memory.ts'
+import { Pokes } from './pokes.ts'
 import { KeyMaker } from './key-maker.ts'
 import { Prober } from './probe/index.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
@@ -137,7 +138,7 @@ const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Pro
   const keys = new KeyMaker({ ready: () => queue.add('all') })
   const prober = new Prober({ every: options.probeEvery ?? '5m', now: Date.now, news: () => queue.add('all'), relayed: (relay, found) => say({ event: 'OPEN_RELAY', relay, ...found }) })
   const strangers = { prober, memory: new Memory(), ...(options.believeAll === true && { believeAll: true }) }
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, proven: new Map(), ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), proven: new Map(), ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),

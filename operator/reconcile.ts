@@ -12,6 +12,7 @@ import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type
 import { admittedInWords, closedTo, credentialSecretOf, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { KeyMaker } from './key-maker.ts'
+import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
@@ -28,6 +29,7 @@ export type ReconcileParts = {
   readonly notes: Notes
   readonly records: RecordWatch
   readonly keys: KeyMaker
+  readonly pokes: Pokes
   /** By MailRelay in force: what came of the last plan. */
   readonly proven: Map<string, Proven>
   readonly settings: ObjectSettings
@@ -39,6 +41,7 @@ export type ReconcileParts = {
 
 export const controllerName = 'posthouse.dev/operator'
 export const revisionAnnotation = 'posthouse.dev/revision'
+const askedAgainAnnotation = 'posthouse.dev/asked-again'
 
 type Proven = { readonly planned: string; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
 type Fleet = Omit<Proven, 'planned'> & { readonly view: RelayView }
@@ -67,7 +70,8 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   for (const fleet of fleets) await applyFleet(fleet, parts, making)
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts))
   const views = await lookAt(fleets, parts)
-  for (const { view, revision } of views) await poke(view, revision, parts)
+  for (const look of views) await poke(look, parts)
+  parts.pokes.keep(new Set(watched.all(pods).map(keyOfObject)))
   await tellAll(views, leaving)
   await writeGroundless(gathered.manifests, leaving, parts)
   parts.keys.endRun()
@@ -163,14 +167,18 @@ const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { 
     }
 }
 
-/** A kubelet looks at a mounted Secret once a minute; a changed annotation of the pod makes it look at once. */
-const poke = async ({ relay }: RelayView, revision: string, { watched, kube }: ReconcileParts): Promise<void> => {
+/** A changed annotation of the pod makes its kubelet look at the mounted Secret at once. */
+const poke = async ({ view: { relay }, revision, observed }: Looked, { watched, kube, pokes, now }: ReconcileParts): Promise<void> => {
   const labels = Object.entries(selectorOf(relay, 'relay'))
   for (const pod of watched.all(pods)) {
     const { namespace, name, annotations = {}, deletionTimestamp } = pod.metadata
     const isOurs = namespace === relay.metadata.namespace && labels.every(([label, value]) => pod.metadata.labels?.[label] === value)
-    if (!isOurs || deletionTimestamp !== undefined || annotations[revisionAnnotation] === revision) continue
-    await kube.call({ method: 'PATCH', path: pathOf(pods, { namespace, name }), contentType: 'application/merge-patch+json', body: { metadata: { annotations: { [revisionAnnotation]: revision } } } }).catch(ifGone)
+    if (!isOurs || deletionTimestamp !== undefined) continue
+    const annotated = annotations[revisionAnnotation]
+    const runs = observed.pods.find((one) => one.name === name)?.revision
+    if (!pokes.isDue({ name: keyOfObject(pod), annotated, runs }, revision, now().getTime())) continue
+    const asked = annotated === revision ? { [askedAgainAnnotation]: now().toISOString() } : { [revisionAnnotation]: revision }
+    await kube.call({ method: 'PATCH', path: pathOf(pods, { namespace, name }), contentType: 'application/merge-patch+json', body: { metadata: { annotations: asked } } }).catch(ifGone)
   }
 }
 

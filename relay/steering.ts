@@ -2,7 +2,7 @@
 import { AdminError, type AdminCalls } from './report/index.ts'
 import type { DomainSummary, Order, OrderResult, Queue, QueueFilter } from './queue/index.ts'
 
-const orders: readonly Order[] = ['hold', 'release', 'retry', 'bounce', 'delete']
+const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
 const ordersAtOnce = 500
 const all = Number.MAX_SAFE_INTEGER
@@ -15,12 +15,21 @@ export const adminCalls = (queue: Queue, status: () => object): AdminCalls => ({
   trace: ({ id }) => queue.trace(text(id, 'id').split('.')[0]!),
   latest: () => latest(queue),
   why: ({ about }) => why(queue, text(about, 'about')),
-  order: async ({ order, ids, filter }) => {
+  order: async ({ order, ids, filter, until }) => {
     if (!orders.includes(order as Order)) throw new AdminError('BAD_ORDER', `${String(order)} is no order; one of ${orders.join(', ')}`)
     const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : await idsOf(queue, order as Order, filterOf(filter as Record<string, unknown>))
-    return inRounds(queue, order as Order, wanted)
+    return inRounds(queue, order as Order, wanted, order === 'postpone' ? laterThan(Date.now(), until) : undefined)
   },
 })
+
+/** The longest that a RetrySchedule can wait, too. */
+const longestMs = 30 * 86_400_000
+
+const laterThan = (now: number, until: unknown): number => {
+  if (typeof until !== 'number' || !(until > now)) throw new AdminError('BAD_ARGUMENT', 'until is a time to come, in ms since 1970')
+  if (until > now + longestMs) throw new AdminError('BAD_ARGUMENT', 'until is at most 30 days from now')
+  return until
+}
 
 /** A message's id stands for all its deliveries. */
 const deliveriesOf = async (queue: Queue, ids: readonly string[]): Promise<string[]> => {
@@ -36,9 +45,9 @@ const idsOf = async (queue: Queue, order: Order, filter: QueueFilter): Promise<s
   return (await queue.list({ ...(order === 'release' && { state: 'held' }), ...filter, limit: filter.limit ?? all })).map(({ id }) => id)
 }
 
-const inRounds = async (queue: Queue, order: Order, ids: readonly string[]): Promise<OrderResult[]> => {
+const inRounds = async (queue: Queue, order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> => {
   const results: OrderResult[] = []
-  for (let from = 0; from < ids.length; from += ordersAtOnce) results.push(...(await queue.order(order, ids.slice(from, from + ordersAtOnce))))
+  for (let from = 0; from < ids.length; from += ordersAtOnce) results.push(...(await queue.order(order, ids.slice(from, from + ordersAtOnce), until)))
   return results
 }
 

@@ -28,10 +28,11 @@ export type Limits = {
   readonly unstoredBytes: number // mail in memory that is not stored yet
   readonly windowCount: number
   readonly windowBytes: number
+  readonly unremovedCount: number // removals that may wait before no more is begun
   readonly upkeepEveryMs: number
   readonly halfBodyMs: number // how old chunks without a message are when they go; longer than any DATA may last (messageSeconds)
 }
-export const usualLimits: Limits = { inlineBytes: 65_536, unstoredBytes: 24_000_000, windowCount: 2_000, windowBytes: 48_000_000, upkeepEveryMs: 300_000, halfBodyMs: 3_600_000 }
+export const usualLimits: Limits = { inlineBytes: 65_536, unstoredBytes: 24_000_000, windowCount: 2_000, windowBytes: 48_000_000, unremovedCount: 5_000, upkeepEveryMs: 300_000, halfBodyMs: 3_600_000 }
 
 /** The most records and bytes of one atomic batch: below the server's 1,000, and small enough to be staged in memory. */
 export const batchRecords = 900

@@ -1,9 +1,11 @@
 // The real stream, over one NATS connection that never gives up. Says what was answered; what it means is for answers.ts.
-import { connect, errors, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
+import { connect, errors, type ConnectionOptions, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
 import { randomBytes } from 'node:crypto'
 import { JetStreamReader } from './jetstream-reader.ts'
 import { asBuffer, decodeAck, decodeDirect, encodeHeaders } from './jetstream-wire.ts'
+import { createLeave } from './leave.ts'
 import { loginFrom } from './login.ts'
+import { hasQuorum } from './quorum.ts'
 import type { Found, NewRecord, RawAnswer, Stream, StoredRecord } from './stream.ts'
 
 export type JetStreamOptions = {
@@ -18,6 +20,8 @@ export type JetStream = Stream & {
   /** A question to the JetStream API; undefined: no answer, or none that is JSON. */
   api(subject: string, body?: object): Promise<ApiAnswer | undefined>
   connected(): boolean
+  /** Drops the connection for a new one, to another server where there is one. */
+  reconnect(): void
   /** How many records a filter matches, at the cost of one question; from any replica, so it may lag. undefined: no answer. */
   count(filter: string): Promise<number | undefined>
   /** Bytes of records sent since the start, stored or not. */
@@ -36,7 +40,7 @@ const silence = (text: string): RawAnswer => ({ kind: 'silence', text })
 /** Connects in the background: until then everything is answered with silence. */
 export const openJetStream = (options: JetStreamOptions): JetStream => {
   const link = openLink(options)
-  return { ...streamOn(link, options.name, options.timeoutMs ?? 4_000), close: link.close, sibling: (name) => streamOn(link, name, options.timeoutMs ?? 4_000) }
+  return { ...streamOn(link, options.name, options.timeoutMs ?? 4_000), close: link.close, reconnect: link.reconnect, sibling: (name) => streamOn(link, name, options.timeoutMs ?? 4_000) }
 }
 
 const streamOn = (link: Link, name: string, timeout: number) => {
@@ -89,7 +93,8 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     state: async () => {
       const info = await api(`STREAM.INFO.${name}`)
       const state = info?.state as { bytes: number; messages: number; last_seq: number } | undefined
-      return state && { bytes: state.bytes, messages: state.messages, lastSeq: state.last_seq, at: Date.parse(String(info!.ts)) }
+      if (!info || !state || !hasQuorum(info as Parameters<typeof hasQuorum>[0])) return undefined
+      return { bytes: state.bytes, messages: state.messages, lastSeq: state.last_seq, at: Date.parse(String(info.ts)) }
     },
   }
 }
@@ -99,8 +104,9 @@ type Link = ReturnType<typeof openLink>
 const openLink = ({ servers, secrets, clientName }: JetStreamOptions) => {
   let connection: NatsConnection | undefined
   let closed = false
+  const leave = createLeave()
   const waiting: ((connection: NatsConnection) => void)[] = []
-  const opening = keepConnecting(() => closed, { servers: [...servers], ...(secrets !== undefined && loginFrom(secrets)), name: clientName ?? 'posthouse' }).then((made) => {
+  const opening = keepConnecting(() => closed, { servers: [...servers], ...(secrets !== undefined && loginFrom(secrets)), name: clientName ?? 'posthouse', reconnectToServer: leave.reconnectToServer }).then((made) => {
     connection = made
     if (made) for (const call of waiting.splice(0)) call(made)
   })
@@ -136,10 +142,13 @@ const openLink = ({ servers, secrets, clientName }: JetStreamOptions) => {
     await connection?.close()
     if (!connection) await Promise.race([opening, new Promise((resolve) => setTimeout(resolve, 500).unref())])
   }
-  return { connection: () => connection, request, core, close }
+  const reconnect = () => {
+    if (connection) leave(connection)
+  }
+  return { connection: () => connection, request, core, close, reconnect }
 }
 
-const keepConnecting = async (stopped: () => boolean, options: { servers: string[]; name: string }): Promise<NatsConnection | undefined> => {
+const keepConnecting = async (stopped: () => boolean, options: Pick<ConnectionOptions, 'servers' | 'name' | 'reconnectToServer'>): Promise<NatsConnection | undefined> => {
   for (let wait = 100; !stopped(); wait = Math.min(wait * 2, 2_000)) {
     try {
       const made = await connect({ ...options, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 5_000, timeout: 3_000, noAsyncTraces: true })

@@ -35,15 +35,16 @@ export class Look {
   async summary(): Promise<DomainSummary[]> {
     const { subjects } = this.#context
     const finished = await this.#finished()
-    const domains = new Map<string, { ready: number; deferred: number; held: number }>()
-    const count = (domain: string, state: State) => {
-      const found = domains.get(domain) ?? { ready: 0, deferred: 0, held: 0 }
-      domains.set(domain, found)
+    const byToken = new Map<string, { ready: number; deferred: number; held: number }>() // read once per domain, not per delivery
+    const count = (token: string, state: State) => {
+      const found = byToken.get(token) ?? { ready: 0, deferred: 0, held: 0 }
+      byToken.set(token, found)
       found[state]++
     }
-    for (const [state, kind] of kinds) for await (const subject of this.#waiting(kind)) if (!finished.has(shortSubject(subjects, subject))) count(domainOf(subject), state)
-    for await (const { head } of this.#sightings('ready', subjects.all('ready'), finished)) count(head.domain, 'ready')
-    return [...domains].map(([domain, counts]) => ({ domain, ...counts })).sort((a, b) => total(b) - total(a) || (a.domain < b.domain ? -1 : 1))
+    for (const [state, kind] of kinds)
+      for await (const some of this.#waiting(kind)) for (const subject of some) if (!finished.has(shortSubject(subjects, subject))) count(domainTokenOf(subject), state)
+    for await (const { head } of this.#sightings('ready', subjects.all('ready'), finished)) count(encodeToken(head.domain), 'ready')
+    return [...byToken].map(([token, counts]) => ({ domain: decodeToken(token), ...counts })).sort((a, b) => total(b) - total(a) || (a.domain < b.domain ? -1 : 1))
   }
 
   async list(filter: QueueFilter): Promise<QueueEntry[]> {
@@ -82,10 +83,11 @@ export class Look {
     const wanted = new Set(ids)
     const places = new Map<string, { lane: number; state: State; subject: string }>()
     for (const [state, kind] of kinds)
-      for await (const subject of ids.length <= fewIds ? this.#named(kind, ids) : this.#waiting(kind)) {
-        const { message, n } = splitDeliveryToken(subject.split('.')[4] ?? '')
-        if (wanted.has(`${message}.${n}`) && !finished.has(shortSubject(subjects, subject))) places.set(`${message}.${n}`, { lane: subjects.lane(subject), state, subject })
-      }
+      for await (const some of ids.length <= fewIds ? this.#named(kind, ids) : this.#waiting(kind))
+        for (const subject of some) {
+          const { message, n } = splitDeliveryToken(subject.split('.')[4] ?? '')
+          if (wanted.has(`${message}.${n}`) && !finished.has(shortSubject(subjects, subject))) places.set(`${message}.${n}`, { lane: subjects.lane(subject), state, subject })
+        }
     if (places.size < wanted.size)
       for await (const { head, lane, record } of this.#sightings('ready', subjects.all('ready'), finished)) {
         const id = `${head.message}.${head.n}`
@@ -109,10 +111,8 @@ export class Look {
 
   /** A message's name is in the subjects: nothing else is read. */
   async *#ofMessage(state: State, kind: Kind, message: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
-    for await (const subject of this.#waiting(kind)) {
-      if (splitDeliveryToken(subject.split('.')[4] ?? '').message !== message) continue
-      yield* this.#sightings(state, subject, finished)
-    }
+    const isOfMessage = (subject: string) => splitDeliveryToken(subject.split('.')[4] ?? '').message === message
+    for await (const some of this.#waiting(kind)) for (const subject of some.filter(isOfMessage)) yield* this.#sightings(state, subject, finished)
   }
 
   async *#sightings(state: State, filter: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
@@ -134,13 +134,13 @@ export class Look {
     return new Set(notes.flatMap(finishedIn))
   }
   /** Lane by lane: a million of them at once would be too much to hold. */
-  async *#waiting(kind: Kind): AsyncGenerator<string> {
-    for (let lane = 0; lane < laneCount; lane++) yield* await this.#subjects(this.#context.subjects.inLane(kind, lane))
+  async *#waiting(kind: Kind): AsyncGenerator<readonly string[]> {
+    for (let lane = 0; lane < laneCount; lane++) yield await this.#subjects(this.#context.subjects.inLane(kind, lane))
   }
-  async *#named(kind: Kind, ids: readonly string[]): AsyncGenerator<string> {
+  async *#named(kind: Kind, ids: readonly string[]): AsyncGenerator<readonly string[]> {
     for (const id of ids) {
       const [message = '', n = ''] = id.split('.')
-      yield* await this.#subjects(this.#context.subjects.ofDelivery(kind, message, n))
+      yield await this.#subjects(this.#context.subjects.ofDelivery(kind, message, n))
     }
   }
   async #subjects(filter: string): Promise<string[]> {
@@ -167,7 +167,7 @@ export class Look {
 }
 
 const total = ({ ready, deferred, held }: DomainSummary): number => ready + deferred + held
-const domainOf = (subject: string): string => decodeToken(subject.split('.')[3] ?? '')
+const domainTokenOf = (subject: string): string => subject.split('.')[3] ?? ''
 const byDomain = (all: string, domain: string | undefined): string => (domain === undefined ? all : all.replace(/>$/, `*.${encodeToken(domain)}.>`))
 
 const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting => {

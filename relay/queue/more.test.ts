@@ -7,10 +7,12 @@ import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
 import { aMessage, deferred, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
 import { openJetStream, type JetStream } from './jetstream.ts'
 import { laneOf } from './lanes.ts'
-import { encodeDelivery } from './record-wire.ts'
+import { encodeBodyStart, encodeDelivery } from './record-wire.ts'
+import { Removal } from './removal.ts'
 import { createSubjects } from './subjects.ts'
-import { sweepChunks } from './upkeep.ts'
-import { silentLog } from '../report/index.ts'
+import { sweepChunks, sweepEnds } from './upkeep.ts'
+import { createMetrics, silentLog } from '../report/index.ts'
+import { systemClock } from './clock.ts'
 import { usualLimits, type Context } from './context.ts'
 import type { Queue, ComposeNotice } from './types.ts'
 import type { QueueOptions } from './open.ts'
@@ -82,7 +84,22 @@ test('chunks without a message: an abandoned body is purged at once, a forgotten
   assert.deepEqual(await bodies(), new Set())
 })
 
-test('hold, release, retry, delete and bounce do what they say, and say what they cannot do', async () => {
+test('a body whose 2 deliveries have ended is swept with its ends, 1 of them written where the release before did; one that is still needed stays', async () => {
+  await aQueue('ends')
+  const stream = await aStream('ends')
+  const subjects = createSubjects('ends')
+  const body = (id: string) => ({ subject: subjects.body(id, 0), payload: encodeBodyStart({ pointer: { id, chunks: 0, bytes: 0, sha256: '', shared: 2 }, first: [] }) })
+  const records = [body('over'), body('needed'), ...[subjects.end('over', '0'), 'ends.end.over.1', subjects.end('needed', '0')].map((subject) => ({ subject, payload: Buffer.alloc(0) }))]
+  for (const record of records) assert.equal((await stream.publish(record)).kind, 'ack')
+  const context: Context = { stream, subjects, clock: systemClock, log: silentLog, metrics: createMetrics(), limits: usualLimits } as unknown as Context
+  const removal = new Removal(context)
+  await sweepEnds(context, removal)
+  await until('the sweeper to be done', () => removal.idle())
+  removal.stop()
+  assert.deepEqual([...(await stream.subjects('ends.*.>'))!.keys()].filter((subject) => !subject.includes('.own.')).sort(), ['ends.body.needed.0', 'ends.body.needed.end.0'])
+})
+
+test('hold, release, retry, postpone, delete and bounce do what they say, and say what they cannot do', async () => {
   const told: string[] = []
   const composeNotice: ComposeNotice = ({ delivery, notices, id }) => {
     told.push(`${delivery.id} ${notices[0]!.kind}`)
@@ -97,23 +114,29 @@ test('hold, release, retry, delete and bounce do what they say, and say what the
     }),
   )
   const ids: Record<string, string> = {}
-  for (const name of ['hold', 'retry', 'delete', 'bounce']) {
+  for (const name of ['hold', 'retry', 'postpone', 'delete', 'bounce']) {
     const message = aMessage({ domains: [`${name}.example`] })
     await queue.accept(message)
     ids[name] = `${message.id}.0`
   }
-  await until('all four wait', async () => (await queue.list({ state: 'deferred' })).length === 4)
-  const order = async (what: Parameters<Queue['order']>[0], id: string) => (await queue.order(what, [id]))[0]!
+  await until('all five wait', async () => (await queue.list({ state: 'deferred' })).length === 5)
+  const order = async (what: Parameters<Queue['order']>[0], id: string, at?: number) => (await queue.order(what, [id], at))[0]!
+  const tomorrow = Date.now() + 86_400_000
+  assert.deepEqual(await order('postpone', ids.postpone!, tomorrow), { id: ids.postpone, done: true })
   for (const what of ['hold', 'retry', 'delete', 'bounce'] as const) assert.deepEqual(await order(what, ids[what]!), { id: ids[what], done: true })
   await until('the retry has come', () => tried.includes('retry.example 2'))
   await until('the bounce was told and delivered', () => tried.includes('sender.example 1'))
   assert.deepEqual(told, [`${ids.bounce} failed`])
-  assert.deepEqual((await queue.list({})).map(({ id, state, why }) => [id, state, why]), [[ids.hold, 'held', 'put on hold by a person']])
+  const waiting = (await queue.list({})).map(({ id, state, why, nextAt }) => [id, state, why, nextAt])
+  assert.deepEqual(waiting, [[ids.postpone, 'deferred', 'postponed by a person; before: try later', tomorrow], [ids.hold, 'held', 'put on hold by a person', waiting[1]?.[3]]])
+  assert.equal((await order('postpone', ids.hold!, tomorrow)).why, 'it is on hold: it waits for its release, whatever the time')
+  assert.equal((await order('postpone', ids.postpone!, Date.now() + 1_000)).done, true)
+  await until('what was postponed has come when it was told to', () => tried.includes('postpone.example 2'))
   assert.equal((await order('hold', ids.hold!)).why, 'it is on hold already')
   assert.equal((await order('delete', ids.delete!)).done, false)
   assert.equal((await order('release', ids.hold!)).done, true)
   await until('the released one has come', () => tried.includes('hold.example 2'))
-  assert.equal(tried.length, 4 + 3)
+  assert.equal(tried.length, 5 + 4)
 })
 
 test('summary, list and show tell what waits for whom and why', async () => {

@@ -21,6 +21,8 @@ export type NextParts = {
   readonly settle: Settle
   mayStart(tenure: Tenure): boolean
   paused(): boolean
+  /** What is finished is not removed as fast as it comes: no more is read for a while. */
+  isBehind(): boolean
   serverNow(): number
   /** A record that was finished before we had the lane. */
   onFinishedBefore(tenure: Tenure, record: StoredRecord): void
@@ -152,6 +154,7 @@ export class Next {
 
   /** Lets as many records come as the window has room for: an equal share to each reader, whatever another has asked for and not got. */
   #fill(): void {
+    if (this.#parts.isBehind()) return // asked again at the next tick
     const { windowCount, windowBytes } = this.#context.limits
     const average = Math.max(4_096, this.#held.count > 0 ? this.#held.bytes / this.#held.count : 0)
     const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average))
@@ -218,6 +221,7 @@ export class Next {
   }
 
   #tick(): void {
+    this.#fill()
     this.#run()
     this.#relieve()
     this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())

@@ -122,8 +122,8 @@ class ProcessQueue implements Queue {
   summary: Queue['summary'] = () => this.#look.summary()
   list: Queue['list'] = (filter: QueueFilter) => this.#look.list(filter)
   show: Queue['show'] = (id) => this.#look.show(id)
-  order(order: Order, ids: readonly string[]): Promise<OrderResult[]> {
-    return giveOrders(this.#context, this.#look, order, ids)
+  order(order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> {
+    return giveOrders(this.#context, this.#look, { order, ...(until !== undefined && { until }) }, ids)
   }
   whyWaiting(entry: QueueEntry): Promise<readonly string[]> {
     return askWhy(this.#context, entry)

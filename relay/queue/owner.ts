@@ -55,6 +55,7 @@ export class Owner {
       mayStart: (tenure) => !this.#draining && this.own.mayStart(tenure),
       paused,
       serverNow,
+      isBehind: () => this.removal.isBehind(),
       onFinishedBefore: (tenure, record) => this.#finishedBefore(tenure, record),
       onPassedEpoch: (tenure, notes) => this.#passedEpoch(tenure, notes),
       onUnknownNotes: (tenure) => void this.own.passOn(tenure, passOnMs),

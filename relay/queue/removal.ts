@@ -7,7 +7,7 @@ const atOnce = 2
 const tickMs = 1_000
 const againMs = 1_000
 
-type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => void }
+type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => unknown }
 
 export class Removal {
   readonly #context: Context
@@ -16,6 +16,7 @@ export class Removal {
   #notes: NoteRef[] = [] // in the order they were written
   #left = new Set<number>() // lanes that went while notes of ours still had something to say there
   #running = 0
+  #again = 0 // unanswered, asked again in a second
   #stopped = false
   #cancel = () => {}
 
@@ -35,7 +36,7 @@ export class Removal {
     this.#add({ filter: subject, below: seq + 1, expected: 1, lanes: [lane], done })
   }
   /** Removes everything a filter matches: a body with all its chunks. */
-  all(filter: string, below: number, done: () => void = () => {}): void {
+  all(filter: string, below: number, done: () => unknown = () => {}): void {
     this.#add({ filter, below, expected: Infinity, lanes: [], done })
   }
   /** Its notes stay: the next owner reads them and goes on where we stopped. */
@@ -45,10 +46,11 @@ export class Removal {
     this.#notes = this.#notes.filter((note) => note.lane !== lane)
   }
   idle(): boolean {
-    return this.#jobs.length === 0 && this.#running === 0 && this.#groups.open() === 0
+    return this.#jobs.length === 0 && this.#running === 0 && this.#again === 0 && this.#groups.open() === 0
   }
-  backlog(): number {
-    return this.#jobs.length + this.#running
+  /** So much is finished and still there that no more should be begun: what waits here takes memory, and each new owner reads it all. */
+  isBehind(): boolean {
+    return this.#jobs.length + this.#again >= this.#context.limits.unremovedCount
   }
   stop(): void {
     this.#stopped = true
@@ -77,7 +79,14 @@ export class Removal {
   async #purge(job: Job): Promise<void> {
     const { stream, clock, log, metrics } = this.#context
     const removed = await stream.purge(job.filter, job.below)
-    if (removed === undefined) return void clock.after(againMs, () => this.#add(job))
+    if (removed === undefined) {
+      this.#again++
+      clock.after(againMs, () => {
+        this.#again--
+        this.#add(job)
+      })
+      return
+    }
     if (removed > job.expected) {
       for (const lane of job.lanes) this.#groups.distrust(lane)
       metrics.purgeFaults.inc()

@@ -11,7 +11,8 @@ import type { Deliverer, Notice, Order, OrderResult, QueueEntry, Settlement, Tra
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
 type Question = { readonly order: 'why'; readonly domain: string; readonly mailFrom: string; readonly sender?: string }
-type Ask = { readonly order: Order; readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
+type Given = { readonly order: Order; readonly until?: number }
+type Ask = Given & { readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
 
 const askMs = 15_000
 const whyMs = 3_000
@@ -19,20 +20,20 @@ const asksAtOnce = 64
 const tooCloseMs = 2_000
 
 /** The asking side: any process of the relay, also one without lanes. */
-export const giveOrders = async (context: Context, look: Look, order: Order, ids: readonly string[]): Promise<OrderResult[]> => {
+export const giveOrders = async (context: Context, look: Look, given: Given, ids: readonly string[]): Promise<OrderResult[]> => {
   const places = await look.locate(ids)
   const results: OrderResult[] = []
   for (let from = 0; from < ids.length; from += asksAtOnce) {
     const some = ids.slice(from, from + asksAtOnce)
-    results.push(...(await Promise.all(some.map((id) => askOwner(context, order, id, places.get(id))))))
+    results.push(...(await Promise.all(some.map((id) => askOwner(context, given, id, places.get(id))))))
   }
   return results
 }
 
-const askOwner = async ({ stream, subjects }: Context, order: Order, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
+const askOwner = async ({ stream, subjects }: Context, given: Given, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
   if (!place) return { id, done: false, why: 'it is not in the queue (any more)' }
   if (isUnreadable(id) && place.state !== 'held') return { id, done: false, why: 'this release cannot read it and leaves it alone; the release that wrote it can' }
-  const ask: Ask = { order, id, state: place.state, subject: place.subject }
+  const ask: Ask = { ...given, id, state: place.state, subject: place.subject }
   const answer = await stream.ask(subjects.ctl(place.lane), Buffer.from(JSON.stringify(ask)), askMs)
   if (answer === 'nobody') return { id, done: false, why: 'no process serves its lane at the moment; try again in some seconds' }
   if (answer === 'silence') return { id, done: false, why: 'the process that serves its lane did not answer in time; look whether it was done' }
@@ -99,10 +100,11 @@ export class Steer {
   }
 
   /** undefined: done. */
-  async #do(entry: Entry, { id, order, state, subject }: Ask): Promise<OrderResult | undefined> {
+  async #do(entry: Entry, ask: Ask): Promise<OrderResult | undefined> {
+    const { id, order, state, subject } = ask
     const { next, serverNow } = this.#parts
     const { subjects, stream, log } = this.#context
-    const settlement = settlementOf(order, entry, serverNow(), this.#context.pod)
+    const settlement = settlementOf(ask, entry, serverNow(), this.#context.pod)
     const inAdvance: Settled['inAdvance'] = state === 'deferred' ? { subject: targetOf(subjects, entry), until: Math.max(entry.head.nextAt ?? 0, serverNow()) + mayFireForMs } : undefined
     if (inAdvance && (entry.head.nextAt ?? 0) < serverNow() + tooCloseMs) return { id, done: false, why: 'its next attempt is due just now; look again in some seconds' }
     if (state !== 'ready' && !next.claim(entry.tenure, subject, entry.seq)) return { id, done: false, why: 'it has just moved on; look again' }
@@ -121,17 +123,24 @@ const uselessOrder = (order: Order, state: Ask['state']): string | undefined => 
   if (order === 'hold' && state === 'held') return 'it is on hold already'
   if (order === 'release' && state !== 'held') return 'it is not on hold'
   if (order === 'retry' && state === 'ready') return 'it is due already'
+  if (order === 'postpone' && state === 'held') return 'it is on hold: it waits for its release, whatever the time'
   return undefined
 }
 
-const settlementOf = (order: Order, { delivery }: Entry, now: number, pod: string): Settlement => {
+/** Said once, however often it is done. */
+const byPerson = /^postponed by a person(; before: )?/
+
+const settlementOf = ({ order, until = 0 }: Given, { delivery }: Entry, now: number, pod: string): Settlement => {
   const { recipients, delayNoticed } = delivery
   const traced = (kind: TraceEvent['kind'], text: string): readonly TraceEvent[] => [{ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text }]
   const again = { recipients, at: 0, delayNoticed, last: delivery.last ?? { at: now, why: 'released by a person' }, countsAsAttempt: false }
+  const before = delivery.last?.why.replace(byPerson, '') ?? ''
+  const postponed = { ...again, at: until, last: { ...again.last, why: before === '' ? 'postponed by a person' : `postponed by a person; before: ${before}` } }
   const settlements: Record<Order, () => Settlement> = {
     hold: () => ({ held: { recipients, why: 'put on hold by a person' }, notices: [], trace: traced('held', 'put on hold by a person') }),
     release: () => ({ later: again, notices: [], trace: traced('released', 'released by a person') }),
     retry: () => ({ later: again, notices: [], trace: traced('released', 'tried again at once, by order') }),
+    postpone: () => ({ later: postponed, notices: [], trace: traced('deferred', `postponed by a person, until ${new Date(until).toISOString()}`) }),
     bounce: () => ({ notices: recipients.map((recipient) => returned(recipient, now)), trace: traced('bounced', 'returned to the sender by order of a person') }),
     delete: () => ({ notices: [], trace: traced('deleted', 'deleted by a person; nobody was told') }),
   }

@@ -46,6 +46,7 @@ export type Stream = {
   records(filter: string, limit: number, from?: number): Promise<StoredRecord[] | undefined>
   /** Subjects with their number of records; undefined: no answer. */
   subjects(filter: string): Promise<Map<string, number> | undefined>
+  /** undefined: no answer, or from servers too few to store anything, whose word may be old. */
   state(): Promise<StreamState | undefined>
   /** Not stored: said to whoever listens now. */
   tell(subject: string, data: Buffer): void

@@ -173,7 +173,7 @@ export type QueueServer = { readonly name: string } & ({ readonly up: false } | 
 export type QueueServers = { readonly servers: readonly QueueServer[]; readonly replicas: { readonly current: number; readonly behind: number; readonly offline: number } | undefined }
 /** `empty`: certain; nothing is left, and nothing is on its way in. */
 export type QueueRemains = Pick<QueueTotals, 'ready' | 'deferred' | 'held'> & { readonly empty: boolean }
-export type Order = 'hold' | 'release' | 'retry' | 'bounce' | 'delete'
+export type Order = 'hold' | 'release' | 'retry' | 'postpone' | 'bounce' | 'delete'
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
 
 export type DurableAccept = { readonly ok: boolean; readonly reason: string; readonly text: string }
@@ -193,7 +193,8 @@ export type Queue = {
   summary(): Promise<DomainSummary[]>
   list(filter: QueueFilter): Promise<QueueEntry[]>
   show(id: string): Promise<{ readonly entry: QueueEntry; readonly headers: string } | undefined>
-  order(order: Order, ids: readonly string[]): Promise<OrderResult[]>
+  /** `until`: when it is tried next, in ms since the epoch; for `postpone`. */
+  order(order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]>
   /** As the process sees it that serves this mail: its limits are counted there. */
   whyWaiting(entry: QueueEntry): Promise<readonly string[]>
   trace(messageId: string): Promise<TraceEvent[]>

@@ -13,13 +13,13 @@ import type { StoredRecord } from './stream.ts'
 export const overdueMs = 60_000
 export const mayFireForMs = 120_000
 
-/** Purges a body when every delivery that shares it has ended; the ends go after it, so that a crash between loses no trace of them. */
+/** Purges a body when every delivery that shares it has ended, and the ends with it: they are younger, so that a crash in the middle leaves them. */
 export const removeEnded = async ({ stream, subjects }: Context, removal: Removal, { id, shared }: { id: string; shared: number }, share: number, upTo: number): Promise<void> => {
   if (share < shared) {
     const ends = await stream.subjects(subjects.endsOf(id))
     if (!ends || sharesIn(ends.keys()) < shared) return
   }
-  removal.all(subjects.bodyOf(id), upTo + 1, () => removal.all(subjects.endsOf(id), upTo + 1))
+  removal.all(subjects.bodyOf(id), upTo + 1)
 }
 
 const sharesIn = (ends: Iterable<string>): number => [...ends].reduce((sum, subject) => sum + shareEnded(subject.slice(subject.lastIndexOf('.') + 1)), 0)
@@ -27,12 +27,14 @@ const sharesIn = (ends: Iterable<string>): number => [...ends].reduce((sum, subj
 /** Ends whose body was not removed because a process died in between. */
 export const sweepEnds = async (context: Context, removal: Removal): Promise<void> => {
   const { stream, subjects } = context
-  const [ends, state] = [await stream.subjects(subjects.all('end')), await stream.state()]
-  if (!ends || !state) return
-  for (const [body, ofBody] of Map.groupBy(ends.keys(), (subject) => subject.split('.')[2]!)) {
+  const [ends, oldEnds, state] = [await stream.subjects(subjects.ends), await stream.subjects(subjects.oldEnds), await stream.state()]
+  if (!ends || !oldEnds || !state) return
+  const old = new Set([...oldEnds.keys()].map(bodyId))
+  for (const [body, ofBody] of Map.groupBy([...ends.keys(), ...oldEnds.keys()], bodyId)) {
+    if (removal.isBehind()) return // the rest is found the next time
     const start = await stream.last(subjects.body(body, 0), 'leader')
-    if (start.kind === 'missing') removal.all(subjects.endsOf(body), state.lastSeq + 1)
-    else if (start.kind === 'found' && sharesIn(ofBody) >= decodeBodyStart(start.record.payload).pointer.shared) await removeEnded(context, removal, { id: body, shared: 1 }, 1, state.lastSeq)
+    const isOver = start.kind === 'missing' || (start.kind === 'found' && sharesIn(ofBody) >= decodeBodyStart(start.record.payload).pointer.shared)
+    if (isOver) removal.all(subjects.bodyOf(body), state.lastSeq + 1, () => old.has(body) && removal.all(subjects.oldEndsOf(body), state.lastSeq + 1))
   }
 }
 

@@ -11,7 +11,7 @@ const timeoutMs = 4_000
 /** A stream whose leader answers what is asked of it, or lets every question wait for its time-out. */
 const aWatch = () => {
   const clock = new SimulatedClock()
-  const servers = { answer: true, acknowledged: 0 }
+  const servers = { answer: true, acknowledged: 0, dropped: 0 }
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
     await new Promise<void>((resolve) => void clock.after(timeoutMs, resolve))
@@ -22,6 +22,7 @@ const aWatch = () => {
     state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() }),
     written: () => 0,
     acknowledged: () => servers.acknowledged,
+    reconnect: () => void servers.dropped++,
   } as unknown as JetStream
   const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: silentLog, metrics: createMetrics(), onOffset: () => {} })
   const outage = () => {
@@ -65,4 +66,18 @@ test('an outage is over with the 1st mail stored, and the next one counts from i
   servers.acknowledged++ // what was asked before it is still unanswered
   await clock.pass(9_000)
   assert.ok((outage() ?? 0) < 9_000, `out of reach for ${outage()} ms, though a mail was stored 9 s ago`)
+})
+
+test('after 10 s of an outage the relay connects anew, and then every 10 s: never while the queue answers', async (t) => {
+  const { clock, servers, watch } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(60_500)
+  assert.equal(servers.dropped, 0)
+  servers.answer = false
+  const droppedAfter = async (seconds: number) => (await clock.pass(seconds * 1_000), servers.dropped)
+  assert.equal(await droppedAfter(10), 0) // the first question is asked after half a second, and then one every 5 s
+  assert.equal(await droppedAfter(10), 1)
+  assert.equal(await droppedAfter(40), 5)
+  servers.answer = true
+  assert.equal(await droppedAfter(60), 5)
 })

@@ -18,6 +18,7 @@ type Options = DurableOptions & {
 const lookEveryMs = 1_000
 const firstLooksMs = 100
 const checkAgainMs = 30_000
+const anewAfterMs = 10_000 // longer than an election
 const fullAt = 0.8
 const roomAt = 0.75 // mail that comes and goes at the mark is no news each time
 const skewMs = 2_000
@@ -31,6 +32,7 @@ export class Watch {
   #checkedAt = -Infinity
   #traceMade = false
   #outage: number | undefined
+  #droppedAt = 0
   #bytes = 0
   #writtenThen = 0 // sent when the bytes were asked for; what was sent since is not in them
   #acknowledged = 0
@@ -88,6 +90,7 @@ export class Watch {
     const after = clock.now()
     if (this.#stopped) return
     this.#reached(this.#durable !== undefined && (this.#hasStored() || state !== undefined), begun)
+    this.#connectAnew(after)
     metrics.queueUp.set(this.#outage === undefined && this.#durable?.ok === true ? 1 : 0)
     if (!state) return
     this.#measure(state.bytes, written)
@@ -126,6 +129,13 @@ export class Watch {
       this.#outage = begun
       log.error('QUEUE_UNREACHABLE')
     }
+  }
+
+  /** Our server may be the one that the others have lost, and the queue goes on with those; or it hangs, with a connection that nobody closes. */
+  #connectAnew(now: number): void {
+    if (this.#outage === undefined || now - Math.max(this.#outage, this.#droppedAt) < anewAfterMs) return
+    this.#droppedAt = now
+    this.#stream.reconnect()
   }
 
   #measure(bytes: number, writtenThen: number): void {

@@ -7,13 +7,20 @@ export type Side = { readonly name: 'Posthouse' | 'Postfix'; readonly port: numb
 
 export type LoadRun = { readonly side: string; readonly clients: number; readonly messages: number; readonly acceptSeconds: number; readonly endToEndSeconds: number; readonly perSecond: number }
 
+type Load = { readonly clients: number; readonly messages: number; readonly bytes: number; readonly patienceMs: number }
+
+/** Resolves when all of it is accepted. */
+export const offer = async (port: number, { clients, messages, bytes, patienceMs }: Load): Promise<void> => {
+  const source = ['-d', '-s', `${clients}`, '-m', `${messages}`, '-l', `${bytes}`, '-f', 'sender@load.example', '-t', 'receiver@sink.example', `127.0.0.1:${port}`]
+  await runChild('/usr/sbin/smtp-source', source, { forMs: patienceMs })
+}
+
 /** From the first connect to the last arrival at the next host. Connections are kept (-d), as a busy client keeps them. */
-export const loadOnce = async (side: Side, load: { clients: number; messages: number; bytes: number; patienceMs?: number }): Promise<LoadRun> => {
+export const loadOnce = async (side: Side, load: Omit<Load, 'patienceMs'> & { readonly patienceMs?: number }): Promise<LoadRun> => {
   const before = side.arrived()
   const patience = load.patienceMs ?? 180_000
   const started = performance.now()
-  const source = ['-d', '-s', `${load.clients}`, '-m', `${load.messages}`, '-l', `${load.bytes}`, '-f', 'sender@load.example', '-t', 'receiver@sink.example', `127.0.0.1:${side.port}`]
-  await runChild('/usr/sbin/smtp-source', source, { forMs: patience })
+  await offer(side.port, { ...load, patienceMs: patience })
   const accepted = performance.now()
   await until(`${side.name} to deliver ${load.messages} mails`, () => side.arrived() - before >= load.messages, patience, 5)
   const arrived = performance.now()

@@ -6,12 +6,13 @@ import { parseArgs } from 'node:util'
 import { missing, needs } from '../scenarios/needs.ts'
 import { startSmtpSink } from '../tools/postfix.ts'
 import { manyDeferred, type Deferred } from './deferred.ts'
+import { million, type Million } from './million.ts'
 import { killOne, type Killed } from './duplicates.ts'
 import { tuned } from './postfix-side.ts'
 import { startSlowHop } from './slow-hop.ts'
 import { compare, type Compared, type Hop } from './throughput.ts'
 
-const parts = ['throughput', 'slow-hop', 'kill', 'deferred'] as const
+const parts = ['throughput', 'slow-hop', 'kill', 'deferred', 'million'] as const
 type Part = (typeof parts)[number]
 
 const { values: flags } = parseArgs({
@@ -25,11 +26,11 @@ for (const only of flags.only ?? []) {
 }
 
 const smoke = flags.smoke === true
-const wanted = (part: Part): boolean => flags.only === undefined || flags.only.includes(part)
+const wanted = (part: Part): boolean => flags.only?.includes(part) ?? part !== 'million' // which takes a quarter of an hour: by name only
 const say = (line: string): void => console.log(line)
 const rounds = Number(flags.rounds ?? (smoke ? 1 : 3))
 
-type Results = { readonly compared: Compared[]; killed?: Killed; deferred?: Deferred }
+type Results = { readonly compared: Compared[]; killed?: Killed; deferred?: Deferred; million?: Million }
 
 const measure = async (folder: string): Promise<Results> => {
   const results: Results = { compared: [] }
@@ -48,6 +49,7 @@ const measure = async (folder: string): Promise<Results> => {
   }
   if (wanted('kill')) results.killed = await killOne(sub(folder, 'kill'), smoke ? 1000 : 4000)
   if (wanted('deferred')) results.deferred = await manyDeferred(sub(folder, 'deferred'), smoke ? 10_000 : 100_000)
+  if (wanted('million')) results.million = await million(sub(folder, 'million'), { ...(smoke ? { deferred: 50_000, due: 15_000 } : { deferred: 1_000_000, due: 300_000 }), say })
   return results
 }
 
@@ -58,14 +60,21 @@ const sub = (folder: string, name: string): string => {
   return join(folder, name)
 }
 
-const table = ({ compared, killed, deferred }: Results): string[] => [
+const table = ({ compared, killed, deferred, million }: Results): string[] => [
   ...compared.map(({ what, clients, posthouse, postfix, ratio, relayPeakMiB }) => `${what.padEnd(26)} ${String(clients).padStart(4)} clients   Posthouse ${String(posthouse).padStart(5)}/s   Postfix ${String(postfix).padStart(5)}/s   ratio ${ratio.toFixed(2).padStart(5)}   relay RSS peak ${relayPeakMiB} MiB`),
   ...(killed ? [`kill -9 under load          ${killed.accepted} accepted, ${killed.lost} lost, ${killed.duplicates} twice (in flight ${killed.inFlight}; not told of their 250 ${killed.unsure}); others delivered after ${killed.secondsToTakeOver.toFixed(1)} s`] : []),
   ...(deferred ? [`${deferred.deliveries} deferred            start ${deferred.startSeconds.toFixed(2)} s   summary ${deferred.summarySeconds.toFixed(2)} s (as a command ${deferred.summaryCommandSeconds.toFixed(2)} s)   deferred in ${deferred.secondsToDefer.toFixed(0)} s   relay RSS peak ${deferred.relayPeakMiB} MiB`] : []),
+  ...(million ? rowsOfMillion(million) : []),
+]
+
+const rowsOfMillion = ({ deferred, due, serverRestartSeconds, serverMiB, relayStartSeconds, summarySeconds, listSeconds, secondsToDeliverDue, relayPeakMiB, freshPerSecond }: Million): string[] => [
+  `${deferred} deferred, ${due} due at once   server started again in ${serverRestartSeconds.toFixed(1)} s, its RSS ${serverMiB} MiB   relay started in ${relayStartSeconds.toFixed(1)} s   due ones delivered in ${secondsToDeliverDue.toFixed(0)} s`,
+  `${deferred - due} deferred           summary ${summarySeconds.toFixed(2)} s   one domain listed in ${listSeconds.toFixed(2)} s   relay RSS peak ${relayPeakMiB.full} MiB (empty queue, same load: ${relayPeakMiB.empty})`,
+  `fresh mail                 ${freshPerSecond.empty}/s with an empty queue   ${freshPerSecond.besideDeferred}/s beside what is deferred   accepted beside what is due: ${freshPerSecond.besideDue}/s`,
 ]
 
 /** The bars are the project's own; only a lost mail makes the bench fail. */
-const bars = ({ compared, killed, deferred }: Results): string[] => {
+const bars = ({ compared, killed, deferred, million }: Results): string[] => {
   const at100 = compared.find(({ clients, what }) => clients === 100 && what.startsWith('fast'))
   const peak = Math.max(0, ...compared.map(({ relayPeakMiB }) => relayPeakMiB), deferred?.relayPeakMiB ?? 0)
   const judged = (what: string, met: boolean, value: string): string => `${met ? 'met ' : 'MISSED'}  ${what}: ${value}`
@@ -74,6 +83,7 @@ const bars = ({ compared, killed, deferred }: Results): string[] => {
     judged('relay RSS under 300 MiB throughout', peak < 300, `${peak} MiB`),
     ...(killed ? [judged('nothing lost', killed.lost === 0, `${killed.lost}`), judged('twice at most what was in flight and one round of settling', killed.duplicates <= killed.inFlight + killed.unsure + 100, `${killed.duplicates} of ${killed.inFlight} in flight`)] : []),
     ...(deferred ? [judged('start-up under 5 s', deferred.startSeconds < 5, `${deferred.startSeconds.toFixed(2)} s`), judged('summary by domain under 1 s', deferred.summarySeconds < 1, `${deferred.summarySeconds.toFixed(2)} s`)] : []),
+    ...(million ? [judged('fresh mail at no less than 80 % of the rate of an empty queue', million.freshPerSecond.besideDeferred >= 0.8 * million.freshPerSecond.empty, `${Math.round((100 * million.freshPerSecond.besideDeferred) / million.freshPerSecond.empty)} %`), judged('relay RSS grows by less than 64 MiB', million.relayPeakMiB.full - million.relayPeakMiB.empty < 64, `${million.relayPeakMiB.full - million.relayPeakMiB.empty} MiB`), judged('one domain listed in a second', million.listSeconds < 1, `${million.listSeconds.toFixed(2)} s`)] : []),
   ]
 }
 

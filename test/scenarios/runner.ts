@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startChild } from '../tools/child.ts'
+import { inOwnNetwork } from '../tools/own-network.ts'
 import { catalogue, named, type Listed } from './catalogue.ts'
 import { missing, needs, type Need } from './needs.ts'
 
@@ -90,7 +91,9 @@ const runOne = async ({ suite, shared, info }: Running, { name, story }: Listed)
   chmodSync(folder, 0o711) // Postfix's and Exim's daemons run as other users
   const started = Date.now()
   const limit = (story.limitSeconds ?? 120) * 1000
-  const child = startChild(process.execPath, [join(import.meta.dirname, 'one.ts'), name, folder, suite.home], { env: { ...shared?.env } })
+  const place = story.needs.includes('own network') ? inOwnNetwork : []
+  const [command, ...args] = [...place, process.execPath, join(import.meta.dirname, 'one.ts'), name, folder, suite.home]
+  const child = startChild(command, args, { env: { ...shared?.env } })
   const notes: Record<string, string> = {}
   child.onLine((line) => {
     const note = /^note: (.+?) = (.*)$/.exec(line)

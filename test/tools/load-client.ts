@@ -19,8 +19,8 @@ export const sendAll = async (options: {
   readonly clients: number
   /** Each client takes the next when it is done with its last; the load ends with them. Each recipient address is used once in a run, so that it names its copy everywhere: at the sink, in a DSN, in the queue. */
   readonly mails: Iterable<Mail>
-  /** The relay's host; 127.0.0.1 where not said. */
-  readonly host?: string
+  /** The relay's host, or which one has that port; 127.0.0.1 where not said. */
+  readonly host?: string | ((port: number) => string)
   /** Mails after which a client leaves and connects anew; never where not said. */
   readonly mailsPerConnection?: number
   readonly patienceMs?: number
@@ -49,7 +49,7 @@ export const sendAll = async (options: {
   return log
 }
 
-type LineOptions = { readonly host?: string; readonly mailsPerConnection?: number; readonly replyMs?: number }
+type LineOptions = { readonly host?: string | ((port: number) => string); readonly mailsPerConnection?: number; readonly replyMs?: number }
 
 /** One client: a connection while it lasts, the next address when it does not. */
 class Line {
@@ -112,7 +112,9 @@ class Line {
   private async connected(): Promise<SmtpClient> {
     if (this.client) return this.client
     const ports = this.ports()
-    const client = await openSmtp(ports[this.turn++ % ports.length]!, { patienceMs: this.how.replyMs ?? 60_000, ...(this.how.host !== undefined && { host: this.how.host }) })
+    const port = ports[this.turn++ % ports.length]!
+    const { host = '127.0.0.1', replyMs = 60_000 } = this.how
+    const client = await openSmtp(port, { patienceMs: replyMs, host: typeof host === 'string' ? host : host(port) })
     if (client.greeting.code !== 220) {
       client.close()
       throw new Error(`greeting ${client.greeting.text}`)

@@ -8,6 +8,7 @@ import { askAdmin } from '../../relay/report/index.ts'
 import type { DomainSummary, QueueEntry, TraceEvent } from '../../relay/queue/index.ts'
 import { writeSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
 import { runChild, startChild, type Child } from './child.ts'
+import type { Host } from './own-network.ts'
 import { until } from './until.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -16,6 +17,7 @@ const cli = join(root, 'bin/posthouse.mjs')
 /** One running relay, whichever way it was started. */
 export type Relay = {
   readonly name: string
+  readonly host: string
   readonly ports: Readonly<Record<string, number>> // by listener
   readonly httpPort: number
   readonly child: Child
@@ -44,10 +46,10 @@ export const copyManifests = (from: string, to: string, replace: Readonly<Record
 }
 
 /** Adds `count` hosted domains d0.example, d1.example … that all go to one port, so that mail lies in many lanes. Returns their names. */
-export const addDomains = (manifests: string, count: number, port: number): string[] => {
+export const addDomains = (manifests: string, count: number, port: number, host = '127.0.0.1'): string[] => {
   const names = Array.from({ length: count }, (_, n) => `d${n}.example`)
   const one = (domain: string): string =>
-    `apiVersion: posthouse.dev/v1alpha1\nkind: MailDomain\nmetadata: {name: ${domain.split('.')[0]}, namespace: mail}\nspec:\n  domain: ${domain}\n  inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: 127.0.0.1, port: ${port}, tls: {mode: None}}]}}\n`
+    `apiVersion: posthouse.dev/v1alpha1\nkind: MailDomain\nmetadata: {name: ${domain.split('.')[0]}, namespace: mail}\nspec:\n  domain: ${domain}\n  inbound: {recipients: {mode: Any}, deliverTo: {hosts: [{host: ${host}, port: ${port}, tls: {mode: None}}]}}\n`
   writeFileSync(join(manifests, 'domains.yaml'), names.map(one).join('---\n'))
   return names
 }
@@ -67,7 +69,7 @@ export const startStandalone = async (options: { folder: string; manifests: stri
   mkdirSync(options.folder, { recursive: true })
   const args = [cli, 'standalone', '-f', options.manifests, '--data', data, '--http', `127.0.0.1:${httpPort}`, ...listen, ...(options.args ?? [])]
   const child = startChild(process.execPath, args, { log: join(options.folder, 'standalone.out'), ...(options.env && { env: options.env }) })
-  const relay = relayOf({ name: 'standalone', child, ports, httpPort, socket: join(data, 'admin.sock'), logFile: join(data, 'relay.log') })
+  const relay = relayOf({ name: 'standalone', host: loopback.address, child, ports, httpPort, socket: join(data, 'admin.sock'), logFile: join(data, 'relay.log') })
   await untilReady(relay)
   return {
     ...relay,
@@ -96,12 +98,16 @@ export type RelayFleet = {
   stop(): Promise<void>
 }
 
+const loopback: Pick<Host, 'address' | 'enter'> = { address: '127.0.0.1', enter: [] }
+
 /** `count` processes of `posthouse relay` on one queue, as pods would be. */
 export const startFleet = async (options: {
   folder: string
   manifests: string
   nats: { readonly urls: readonly string[]; readonly monitorUrls: readonly string[] }
   count: number
+  /** One for each; all on loopback where not said. */
+  hosts?: readonly Host[]
   listeners?: readonly string[]
   args?: readonly string[]
   replicas?: 1 | 3
@@ -119,11 +125,12 @@ export const startFleet = async (options: {
     const { ports, httpPort } = places[index]!
     const name = `relay-${index}`
     const socket = join(options.folder, `${name}.sock`)
-    const listen = Object.entries(ports).flatMap(([listener, port]) => ['--listen', `${listener}=127.0.0.1:${port}`])
+    const { address: host, enter } = options.hosts?.[index] ?? loopback
+    const listen = Object.entries(ports).flatMap(([listener, port]) => ['--listen', `${listener}=${host}:${port}`])
     const servers = ['--nats', options.nats.urls.join(','), '--nats-monitor', options.nats.monitorUrls.join(',')]
-    const args = [cli, 'relay', '--snapshot', snapshotFolder, ...servers, '--http', `127.0.0.1:${httpPort}`, '--socket', socket, '--pod', name, ...listen, ...(options.args ?? [])]
+    const [command, ...args] = [...enter, process.execPath, cli, 'relay', '--snapshot', snapshotFolder, ...servers, '--http', `${host}:${httpPort}`, '--socket', socket, '--pod', name, ...listen, ...(options.args ?? [])]
     const log = join(options.folder, `${name}.log`)
-    const relay = relayOf({ name, child: startChild(process.execPath, args, { log }), ports, httpPort, socket, logFile: log })
+    const relay = relayOf({ name, host, child: startChild(command!, args, { log }), ports, httpPort, socket, logFile: log })
     await untilReady(relay)
     return relay
   }
@@ -153,12 +160,12 @@ export const idIn = (reply: string): string => {
   return found[1]!
 }
 
-const relayOf = (given: { name: string; child: Child; ports: Readonly<Record<string, number>>; httpPort: number; socket: string; logFile: string }): Relay => {
-  const { child, httpPort, socket } = given
+const relayOf = (given: { name: string; host: string; child: Child; ports: Readonly<Record<string, number>>; httpPort: number; socket: string; logFile: string }): Relay => {
+  const { host, child, httpPort, socket } = given
   return {
     ...given,
     log: () => readLog(given.logFile),
-    ready: async () => (await fetch(`http://127.0.0.1:${httpPort}/readyz`, { signal: AbortSignal.timeout(2000) })).status === 200,
+    ready: async () => (await fetch(`http://${host}:${httpPort}/readyz`, { signal: AbortSignal.timeout(2000) })).status === 200,
     ask: async <T>(call: string, args: Record<string, unknown> = {}) => (await askAdmin(socket, call, args)) as T,
     posthouse: (...args) => runChild(process.execPath, [cli, ...args], { mayFail: true, env: { POSTHOUSE_SOCKET: socket, NO_COLOR: '1' } }),
     peakMemory: () => memoryOf(child.pid, 'VmHWM'),

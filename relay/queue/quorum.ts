@@ -1,0 +1,14 @@
+// Whether anything can be stored, from what is said of the stream. Pure. A leader that nobody follows any more goes on answering
+// questions for 20 s, and then, without a leader, whoever is asked: for as long as the servers do not hear of each other.
+
+type Cluster = { readonly leader?: string; readonly replicas?: readonly Replica[] }
+type Replica = { readonly offline?: boolean; readonly active?: number }
+
+const heardWithinMs = 4_000 // they speak every second; as long as we wait for an answer
+
+/** `info`: the answer to STREAM.INFO. A server alone has no cluster. */
+export const hasQuorum = ({ cluster = { leader: 'it' } }: { readonly cluster?: Cluster }): boolean => {
+  const { leader = '', replicas = [] } = cluster
+  const heard = replicas.filter(({ offline, active = 0 }) => offline !== true && active / 1e6 < heardWithinMs) // the wire counts nanoseconds
+  return leader !== '' && 2 * (heard.length + 1) > replicas.length + 1
+}

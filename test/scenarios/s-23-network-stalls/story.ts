@@ -1,0 +1,172 @@
+// Packets vanish while every connection stays open: round the stream's leader, round a relay, and on the way back from the servers. What was
+// answered with 250 is kept, nobody waits for a connection that is dead, and whoever was cut off comes back by itself.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { startDistantNats } from '../../tools/distant-nats.ts'
+import { joinLedger } from '../../tools/ledger.ts'
+import { sendAll } from '../../tools/load-client.ts'
+import { mailTo } from '../../tools/mails.ts'
+import { openNetwork, type Host } from '../../tools/own-network.ts'
+import { addDomains, copyManifests, queuedRecipients, startFleet, type Relay } from '../../tools/relay-process.ts'
+import type { Mail } from '../../tools/smtp-client.ts'
+import { startSink } from '../../tools/sink.ts'
+import { sleep, until } from '../../tools/until.ts'
+import type { Ctx, Story } from '../story.ts'
+
+const stallSeconds = 20 // a lease lasts 10, an election up to 9
+const lanes = 64
+
+export const story: Story = {
+  title: `The network stalls for ${stallSeconds} s, round the queue's leader, round 1 of 2 relays, and for answers only, under 20 clients: nothing is lost`,
+  needs: ['root', 'own network'],
+  mostlyWaits: true,
+  limitSeconds: 400,
+  run: async (ctx) => {
+    const world = await build(ctx)
+    const { nats, relays, sink, domains, stream } = world
+    const load = { accepted: 0, isOver: false }
+    const sending = sendAll({
+      ports: relays.map(({ ports }) => ports.mx!),
+      host: (port) => relays.find(({ ports }) => ports.mx === port)!.host,
+      clients: 20,
+      mails: mails(domains, () => load.isOver),
+      onAccepted: (sum) => (load.accepted = sum),
+      pauseMs: 600,
+      patienceMs: 200_000,
+    })
+    sending.catch(() => {}) // heard below
+    let inFlight = 0
+    for (const prepare of stalls) {
+      await until('mail to be taken', () => load.accepted >= 20)
+      const stall = await prepare(world)
+      for (const relay of relays) inFlight += (await statusOf(relay)).counts.inFlight
+      await goThrough(ctx, world, stall)
+    }
+    load.isOver = true
+    const sent = await sending
+    ctx.note('mails accepted', sent.accepted.size)
+
+    ctx.step('everything accepted arrives')
+    const arrived = () => new Set(sink.recipients())
+    await until('every mail at the next host', () => [...sent.accepted].every((one) => arrived().has(one)), 60_000, 250)
+    await until('an empty queue', async () => (await queuedRecipients(relays[0])).length === 0, 60_000, 250)
+    const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
+    const again = sent.unsure + [...sent.trouble].reduce((sum, [text, times]) => sum + (text.startsWith('451') ? times : 0), 0)
+    ctx.note('duplicates', `${ledger.duplicates} (in flight when the network stalled: ${inFlight}; sent again by clients that were told 451 or heard nothing: ${again})`)
+    ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
+    assert.deepEqual(ledger.lost, [])
+    assert.ok(ledger.duplicates <= again + inFlight + relays.length * 50, `${ledger.duplicates} duplicates are more than what was in flight and one round of settling`)
+    for (const text of sent.trouble.keys()) assert.match(text, /^4\d\d 4\.|^lost/, `a client was told something else than "try again": ${text}`)
+    assert.equal(sent.refused.size, 0)
+    assert.deepEqual(sink.faults, [])
+    await until('the servers to agree on a leader', async () => {
+      const [leader, ...others] = await Promise.all(nats.hosts.map((host) => nats.leader(stream, host)))
+      return (leader ?? '') !== '' && others.every((one) => one === leader)
+    })
+  },
+}
+
+type World = Awaited<ReturnType<typeof build>>
+
+const build = async (ctx: Ctx) => {
+  const network = openNetwork()
+  const sink = await startSink({ host: network.here.address, keepData: false, delay: () => 50 })
+  ctx.cleanup(() => sink.close())
+  const nats = await startDistantNats(join(ctx.folder, 'nats'), ['queue-0', 'queue-1', 'queue-2'].map(network.add))
+  ctx.cleanup(() => nats.stop())
+  const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'))
+  const domains = addDomains(manifests, 30, sink.port, sink.host)
+  const hosts = ['relay-0', 'relay-1'].map(network.add) as [Host, Host]
+  const fleet = await startFleet({ folder: ctx.folder, manifests, nats, count: 2, hosts })
+  ctx.cleanup(() => fleet.stop())
+  // at different servers, so that one can be cut off without the other
+  while ((await nats.serverOf(hosts[0])) === (await nats.serverOf(hosts[1]))) {
+    await fleet.relays[1]!.stop()
+    await fleet.restart(1)
+  }
+  return { network, nats, sink, domains, hosts, stream: fleet.snapshot.relay.queue, relays: fleet.relays as [Relay, Relay] }
+}
+
+function* mails(domains: readonly string[], isOver: () => boolean): Generator<Mail> {
+  for (let n = 0; !isOver(); n++) yield mailTo(`r${n}@${domains[n % domains.length]}`)
+}
+
+type Stall = {
+  readonly title: string
+  readonly cut: readonly (readonly [from: readonly Host[], to: readonly Host[]])[]
+  /** The relay that is cut off, and the one that takes over its lanes. */
+  readonly busy: Relay
+  readonly other: Relay
+  /** What else has to be seen while it lasts. */
+  meanwhile?(saw: (what: string) => void): Promise<void>
+}
+
+const stalls: readonly ((world: World) => Promise<Stall>)[] = [
+  async (world) => {
+    const { nats, stream } = world
+    const { busy, other, host } = await byLanes(world)
+    const leader = (await nats.serverOf(host))!
+    const followers = nats.hosts.filter((one) => one !== leader)
+    await nats.lead(stream, leader)
+    return {
+      title: 'the leader loses the other two servers, and keeps its clients',
+      cut: [[[leader], followers], [followers, [leader]]],
+      busy,
+      other,
+      meanwhile: async (saw) => {
+        await until('another leader', async () => ![undefined, '', leader.name].includes(await nats.leader(stream, followers[0]!)), stallSeconds * 1000, 100)
+        saw('another leads')
+        await until(`${busy.name} to go to another server`, async () => ![undefined, leader].includes(await nats.serverOf(host)), stallSeconds * 1000, 100)
+        await untilWell(busy)
+        saw('the relay is well at another server')
+      },
+    }
+  },
+  async (world) => {
+    const { busy, other, host } = await byLanes(world)
+    return { title: 'a relay loses all three servers', cut: [[[host], world.nats.hosts], [world.nats.hosts, [host]]], busy, other }
+  },
+  async (world) => {
+    const { busy, other, host } = await byLanes(world)
+    return { title: 'what a relay says to the servers arrives, and no answer does', cut: [[world.nats.hosts, [host]]], busy, other }
+  },
+]
+
+/** The relay with more lanes, where it runs, and the other; once every lane has one owner, and who was cut off before knows it. */
+const byLanes = async ({ relays, hosts }: World): Promise<{ busy: Relay; host: Host; other: Relay }> => {
+  const count = async (relay: Relay): Promise<number> => (await statusOf(relay)).counts.lanesOwned
+  const [first, second] = await until('each lane to have one owner', async () => {
+    const counts = [await count(relays[0]), await count(relays[1])] as const
+    return counts[0] + counts[1] === lanes ? counts : undefined
+  })
+  return first >= second ? { busy: relays[0], host: hosts[0], other: relays[1] } : { busy: relays[1], host: hosts[1], other: relays[0] }
+}
+
+/** Notes when each party noticed, in seconds since the packets vanished, or came back. */
+const goThrough = async (ctx: Ctx, { network, relays }: World, { title, cut, busy, other, meanwhile }: Stall): Promise<void> => {
+  ctx.step(title)
+  const seen: string[] = []
+  const stalled = Date.now()
+  const saw = (what: string) => void seen.push(`${what} ${secondsSince(stalled)}`)
+  for (const [from, to] of cut) network.lose(from, to)
+  const within = stallSeconds * 1000
+  await Promise.all([
+    until(`${busy.name} to say that it lost its queue`, () => busy.log().some(({ code, time }) => code === 'QUEUE_UNREACHABLE' && Date.parse(time) >= stalled), within, 100).then(() => saw('the relay says so')),
+    until(`${other.name} to have every lane`, async () => (await statusOf(other)).counts.lanesOwned === lanes, within, 100).then(() => saw('the other has all lanes')),
+    meanwhile?.(saw),
+    sleep(within),
+  ])
+  const lost = network.heal()
+  assert.ok(lost > 0, 'no packet was lost')
+  const healed = Date.now()
+  for (const relay of relays) await untilWell(relay)
+  ctx.note(title, `${seen.join(' s, ')} s; healed ${secondsSince(stalled, healed)} s, ${lost} packets lost; both relays well ${secondsSince(healed)} s later`)
+}
+
+const secondsSince = (then: number, now = Date.now()): string => ((now - then) / 1000).toFixed(1)
+
+const statusOf = (relay: Relay) => relay.ask<{ counts: { inFlight: number; lanesOwned: number } }>('status')
+
+const untilWell = (relay: Relay) => until(`${relay.name} to reach its queue`, async () => (await saysOfItself(relay)) === 'ready\n', 60_000, 100)
+
+const saysOfItself = async ({ host, httpPort }: Relay): Promise<string> => (await fetch(`http://${host}:${httpPort}/readyz`)).text()
