@@ -4,8 +4,9 @@ import { clusterLacks } from '../cluster/tools/cluster.ts'
 import { eximIsHere } from '../tools/exim.ts'
 import { inOwnNetwork } from '../tools/own-network.ts'
 import { postfixIsHere } from '../tools/postfix.ts'
+import { virtualMachineIsHere } from '../tools/virtual-machine.ts'
 
-export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'own network' | 'cluster' | 'own cluster'
+export type Need = 'root' | 'postfix' | 'exim' | 'swaks' | 'dkimpy' | 'openssl' | 'qemu' | 'own network' | 'cluster' | 'own cluster'
 
 const succeeds = (command: string, ...args: string[]): boolean => {
   try {
@@ -26,6 +27,7 @@ export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; read
   swaks: { isHere: () => succeeds('swaks', '--version') && succeeds('perl', '-MNet::SSLeay', '-e', '1'), install: 'apt-get install swaks libnet-ssleay-perl' },
   dkimpy: { isHere: () => succeeds('/usr/bin/python3', '-c', 'import dkim, nacl'), install: 'apt-get install python3-dkim python3-nacl' },
   openssl: { isHere: () => succeeds('openssl', 'version'), install: 'apt-get install openssl' },
+  qemu: { isHere: virtualMachineIsHere, install: 'bash .ci/run packages, as root (qemu-system-x86, and a kernel beside it); on x86-64 only' },
   // the runner starts it in namespaces of its own, where it makes hosts and loses packets between them
   'own network': { isHere: () => isRoot() && succeeds(...inOwnNetwork, 'nft', 'list ruleset'), install: 'apt-get install iproute2 nftables util-linux, and run it as root' },
   // its processes are killed, its API server is stopped, and load reaches it from outside

@@ -11,8 +11,10 @@ export const mailTo = (to: string, { bytes = 1000, from = 'sender@client.example
   return { from, to: [to], data: `From: ${from}\r\nTo: ${to}\r\nSubject: ${to.split('@')[0]}\r\nMessage-ID: <${to}>\r\n\r\n${filler}` }
 }
 
+export type Chance = { readonly seed: number; next(): number; below(limit: number): number }
+
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). POSTHOUSE_SEED repeats a run. */
-export const chance = (seed = Number(process.env.POSTHOUSE_SEED ?? Date.now() % 1_000_000)): { seed: number; next(): number; below(limit: number): number } => {
+export const chance = (seed = Number(process.env.POSTHOUSE_SEED ?? Date.now() % 1_000_000)): Chance => {
   let state = seed >>> 0
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0
