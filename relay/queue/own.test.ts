@@ -17,6 +17,8 @@ class World {
   readonly stream = new SimulatedStream(this.clock)
   /** The servers have no leader: what is asked of the stream is not answered; heartbeats still go round. */
   leaderless = false
+  /** Told of each subject once its last record was read. */
+  onRead: (subject: string) => void = () => {}
 
   process(pod: string) {
     const lost: number[] = []
@@ -46,7 +48,11 @@ class World {
       batch: (records) => unless(() => stream.batch(records), silence),
       purge: (filter, below) => unless(() => stream.purge(filter, below), undefined),
       remove: (seq) => unless(() => stream.remove(seq), false),
-      last: (subject, from) => unless(() => stream.last(subject, from), { kind: 'unknown' as const, why: 'no leader' }),
+      last: async (subject, from) => {
+        const found = await unless(() => stream.last(subject, from), { kind: 'unknown' as const, why: 'no leader' })
+        this.onRead(subject)
+        return found
+      },
       records: (filter, limit, from) => unless(() => stream.records(filter, limit, from), undefined),
     }
   }
@@ -97,6 +103,25 @@ describe('a lane', () => {
     await world.clock.pass(8_000)
     assert.deepEqual([a.serves(), b.serves()], before)
     assert.equal(a.lost.length + b.lost.length, lostBefore)
+  })
+
+  it('is given up where another has taken it, and let the lease lapse, in the 400 ms between the look at it and the renewal', async () => {
+    const world = new World()
+    const a = world.process('a')
+    await world.clock.pass(5_000)
+    world.leaderless = true
+    await world.clock.pass(14_000)
+    world.onRead = (subject) => {
+      if (subject !== 'o.epoch.7') return
+      world.onRead = () => {}
+      const payload = Buffer.from(JSON.stringify({ pod: 'b', incarnation: 'bi' }))
+      void world.stream.view().batch([{ subject: 'o.own.7', payload, ttlSeconds: 0.1 }, { subject: 'o.epoch.7', payload }])
+    }
+    world.leaderless = false
+    await world.clock.pass(6_000)
+    assert.deepEqual(a.lost, [7])
+    await world.clock.pass(30_000)
+    assert.equal(a.serves(), 64)
   })
 
   it('is let go at once by a process whose clock is 3 s off, and taken again when it is not', async () => {

@@ -133,6 +133,11 @@ export class Own {
   #lease(lane: number, expect: number): NewRecord {
     return { subject: this.#context.subjects.own(lane), payload: this.#name(), expect: { last: expect }, ttlSeconds: leaseSeconds }
   }
+  /** A lease that lapsed is taken up again only while nobody has taken the lane since: who takes it writes its epoch. */
+  #again({ lane, lease, epoch }: Kept): NewRecord {
+    const record = this.#lease(lane, lease)
+    return lease === 0 ? { ...record, expect: { last: epoch, of: this.#context.subjects.epoch(lane) } } : record
+  }
   #name(): Buffer {
     return Buffer.from(JSON.stringify({ pod: this.#context.pod, incarnation: this.#context.incarnation } satisfies Name))
   }
@@ -141,7 +146,7 @@ export class Own {
     if (tenures.length === 0) return
     const { stream, clock } = this.#context
     const begun = clock.monotonic()
-    const records = tenures.map(({ lane, lease }) => this.#lease(lane, lease))
+    const records = tenures.map((tenure) => this.#again(tenure))
     const meaning = readAnswer(records.length === 1 ? await stream.publish(records[0]!) : await stream.batch(records), { ownAbsent: false, fence: true })
     if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) {
       const first = meaning.lastSeq - tenures.length + 1
