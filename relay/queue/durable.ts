@@ -5,7 +5,7 @@ import type { ApiAnswer, JetStream } from './jetstream.ts'
 import { createSubjects } from './subjects.ts'
 import type { DurableAccept } from './types.ts'
 
-export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean }
+export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made. */ onMade?(): void }
 
 export const streamConfig = (name: string, replicas: number) => ({
   name,
@@ -48,6 +48,7 @@ export const checkDurable = async (stream: Pick<JetStream, 'api'>, options: Dura
   const wanted = streamConfig(options.name, options.replicas)
   const found = await makeStream(stream, wanted)
   if (!found) return undefined
+  if (found.did_create === true) options.onMade?.()
   if (found.error) return found.error.code === 503 ? undefined : no('StreamRefused', `the servers refuse the stream ${options.name}: ${found.error.description}`)
   const wrong = differences(wanted, found.config as Record<string, unknown>)
   if (wrong.length > 0) return no('StreamMismatch', `the stream ${options.name} is not as it must be: ${wrong.join('; ')}`)
@@ -60,7 +61,9 @@ export const makeStream = async (stream: Pick<JetStream, 'api'>, config: { reado
   if (info?.config && (info.config as { num_replicas: number }).num_replicas < config.num_replicas) return grow(stream, info, config)
   if (!info || info.error?.code !== 404) return info
   const made = await stream.api(`STREAM.CREATE.${config.name}`, config)
-  return made?.error ? ((await stream.api(`STREAM.INFO.${config.name}`)) ?? made) : made // another process may have been first
+  if (!made?.error) return made
+  const other = await stream.api(`STREAM.INFO.${config.name}`) // another process may have been first
+  return other?.config === undefined ? made : other
 }
 
 const grow = async (stream: Pick<JetStream, 'api'>, info: ApiAnswer, { name, num_replicas }: { readonly name: string; readonly num_replicas: number }): Promise<ApiAnswer> => {

@@ -9,27 +9,33 @@ import { Watch } from './watch.ts'
 const timeoutMs = 4_000
 
 /** A stream whose leader answers what is asked of it, or lets every question wait for its time-out. */
-const aWatch = () => {
+const aWatch = (streams = 1) => {
   const clock = new SimulatedClock()
-  const servers = { answer: true, acknowledged: 0, dropped: 0 }
+  const servers = { answer: true, acknowledged: 0, dropped: 0, streams }
+  const logged: string[] = []
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
     await new Promise<void>((resolve) => void clock.after(timeoutMs, resolve))
     return undefined
   }
   const stream = {
-    api: () => asked({ config: streamConfig('mail', 1) }),
+    api: (subject: string) => {
+      const isThere = servers.streams > 0
+      if (subject === 'STREAM.CREATE.mail') servers.streams = 1
+      if (subject === 'STREAM.INFO.mail' && !isThere) return asked({ error: { code: 404 } })
+      return asked({ config: streamConfig('mail', 1), ...(subject === 'STREAM.CREATE.mail' && { did_create: !isThere }) })
+    },
     state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() }),
     written: () => 0,
     acknowledged: () => servers.acknowledged,
     reconnect: () => void servers.dropped++,
   } as unknown as JetStream
-  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: silentLog, metrics: createMetrics(), onOffset: () => {} })
+  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) } as typeof silentLog, metrics: createMetrics(), onOffset: () => {} })
   const outage = () => {
     const since = watch.outageSince()
     return since === undefined ? undefined : clock.now() - since
   }
-  return { clock, servers, watch, outage }
+  return { clock, servers, watch, outage, logged }
 }
 
 test('an outage counts from the first question without an answer, not from its time-out 4 s later', async (t) => {
@@ -80,4 +86,14 @@ test('after 10 s of an outage the relay connects anew, and then every 10 s: neve
   assert.equal(await droppedAfter(40), 5)
   servers.answer = true
   assert.equal(await droppedAfter(60), 5)
+})
+
+test('a stream that is made where there was none is no news; one that was known and is gone is made anew, and said to be lost, once', async (t) => {
+  const { clock, servers, watch, logged } = aWatch(0)
+  t.after(() => watch.stop())
+  await clock.pass(60_000)
+  assert.deepEqual([watch.durable().ok, servers.streams, logged], [true, 1, []])
+  servers.streams = 0
+  await clock.pass(60_000)
+  assert.deepEqual([watch.durable().ok, servers.streams, logged], [true, 1, ['QUEUE_LOST']])
 })

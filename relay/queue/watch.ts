@@ -103,7 +103,10 @@ export class Watch {
     const { clock, log, name, replicas, trace = usualTrace } = this.#options
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
-    const found = await checkDurable(this.#stream, this.#options)
+    const found = await checkDurable(this.#stream, {
+      ...this.#options,
+      onMade: () => this.#durable && log.error('QUEUE_LOST', { stream: name }), // we knew it
+    })
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
     if (!found.ok && this.#durable?.reason !== found.reason) log.error('QUEUE_NOT_DURABLE', { reason: found.reason, why: found.text })

@@ -16,6 +16,7 @@ export const logCodes = {
   POLICY_WARN: 'a policy in Warn mode would have acted',
   QUEUE_UNREACHABLE: 'the queue does not answer',
   QUEUE_BACK: 'the queue answers again',
+  QUEUE_LOST: 'the stream of the queue was gone and was made anew, empty: what waited in it is lost',
   QUEUE_NOT_DURABLE: 'the queue does not keep the durability promise; nothing is accepted',
   QUEUE_FULL: 'the queue is over 80 % of its volume; accepting stops',
   LANE_TAKEN: 'this process owns a lane',
