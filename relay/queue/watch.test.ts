@@ -30,7 +30,7 @@ const aWatch = (streams = 1) => {
     acknowledged: () => servers.acknowledged,
     reconnect: () => void servers.dropped++,
   } as unknown as JetStream
-  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) } as typeof silentLog, metrics: createMetrics(), onOffset: () => {} })
+  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) }, metrics: createMetrics(), onOffset: () => {} })
   const outage = () => {
     const since = watch.outageSince()
     return since === undefined ? undefined : clock.now() - since
