@@ -60,12 +60,14 @@ const neverLeaveBehind = (child: ChildProcess): void => {
   child.once('exit', () => running.delete(child))
 }
 
+const noLimit = '1TB' // the relay stops at 80 % of its queue's size; by itself the server would refuse everything, also what settles mail, at three quarters of what was free when it started
+
 const natsConfig = ({ folder, port, monitorPort, cluster }: NatsOptions): string => `
 listen: 127.0.0.1:${port}
 http: 127.0.0.1:${monitorPort}
 pid_file: ${JSON.stringify(join(folder, 'nats.pid'))}
 max_payload: 1MB
-jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, sync_interval: always }
+jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, sync_interval: always, max_file_store: ${noLimit} }
 ${cluster ? `server_name: ${cluster.serverName}
 cluster { name: ${cluster.name}, listen: 127.0.0.1:${cluster.port}, routes: [${cluster.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(', ')}] }` : 'server_name: standalone'}
 `

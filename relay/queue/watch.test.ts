@@ -11,7 +11,7 @@ const timeoutMs = 4_000
 /** A stream whose leader answers what is asked of it, or lets every question wait for its time-out. */
 const aWatch = (streams = 1) => {
   const clock = new SimulatedClock()
-  const servers = { answer: true, acknowledged: 0, dropped: 0, streams }
+  const servers = { answer: true, acknowledged: 0, dropped: 0, streams, traceBytes: 0 }
   const logged: string[] = []
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
@@ -19,7 +19,9 @@ const aWatch = (streams = 1) => {
     return undefined
   }
   const stream = {
-    api: (subject: string) => {
+    api: (subject: string, body?: { readonly max_bytes?: number }) => {
+      if (subject === 'STREAM.INFO.mail_trace') return asked({ error: { code: 404 } })
+      if (subject === 'STREAM.CREATE.mail_trace') servers.traceBytes = body!.max_bytes!
       const isThere = servers.streams > 0
       if (subject === 'STREAM.CREATE.mail') servers.streams = 1
       if (subject === 'STREAM.INFO.mail' && !isThere) return asked({ error: { code: 404 } })
@@ -96,4 +98,11 @@ test('a stream that is made where there was none is no news; one that was known 
   servers.streams = 0
   await clock.pass(60_000)
   assert.deepEqual([watch.durable().ok, servers.streams, logged], [true, 1, ['QUEUE_LOST']])
+})
+
+test('the timelines take a tenth of a queue of 1 GB, not the 1 GiB that a server with such a volume refuses', async (t) => {
+  const { clock, servers, watch } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(1_000)
+  assert.equal(servers.traceBytes, 100_000_000)
 })

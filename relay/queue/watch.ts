@@ -23,7 +23,8 @@ const fullAt = 0.8
 const roomAt = 0.75 // mail that comes and goes at the mark is no news each time
 const skewMs = 2_000
 const quickMs = 1_000 // an answer that took longer says too little of the time
-const usualTrace = { days: 7, bytes: 1_073_741_824 }
+/** On a small volume a tenth of it: the server reserves the bytes, or refuses the stream. */
+const usualTrace = (volume: number) => ({ days: 7, bytes: Math.min(1_073_741_824, Math.floor(volume / 10)) })
 
 export class Watch {
   readonly #stream: JetStream
@@ -100,7 +101,7 @@ export class Watch {
 
   /** Once at the start; again from time to time: settings can change while we run, and what was wrong can be put right. False: it was asked, and nobody answered. */
   async #check(): Promise<boolean> {
-    const { clock, log, name, replicas, trace = usualTrace } = this.#options
+    const { clock, log, name, replicas, bytesLimit, trace = usualTrace(bytesLimit) } = this.#options
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
     const found = await checkDurable(this.#stream, {

@@ -89,7 +89,7 @@ describe('the objects of a MailRelay', () => {
       const all = objects([main({ queue: { managed: { replicas } } })])
       const { data } = all.find(({ object, resource }) => resource.kind === 'Secret' && object.metadata.name === 'main-queue')!.object as unknown as { data: Record<string, string> }
       const config = Buffer.from(data['nats.conf']!, 'base64').toString()
-      assert.match(config, /sync_interval: always/)
+      assert.match(config, /sync_interval: always, max_file_store: 10737418240 }/) // the whole volume of 10Gi
       assert.equal(config.match(/tls:\/\/main-queue-\d\.main-queue\.mail\.svc\.cluster\.local:6222/g)?.length ?? 0, replicas === 1 ? 0 : replicas)
       await accepted(config)
       const args = templates(all)[1]!.spec.containers[0]!.args

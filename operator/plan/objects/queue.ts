@@ -1,5 +1,5 @@
 // The NATS servers of a MailRelay with a managed queue: a StatefulSet behind a headless Service, TLS and one account of their own. Pure.
-import type { MailRelay } from '../../../crds/index.ts'
+import { bytesOf, type MailRelay } from '../../../crds/index.ts'
 import type { KubeObject } from '../../kube/index.ts'
 import type { Data } from '../../make/index.ts'
 import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
@@ -53,7 +53,8 @@ tls { ${tls} }
 ${cluster}accounts { RELAY { jetstream: enabled, users: [${users.join(', ')}] }, SYS {} }
 system_account: SYS
 # written to disk before it is acknowledged: a 250 means that the mail is there after a power cut
-jetstream { store_dir: "/data/jetstream", sync_interval: always }
+# and all of the volume may be used: else the limit is three quarters of what was free at the start, and what settles mail is refused with the rest
+jetstream { store_dir: "/data/jetstream", sync_interval: always, max_file_store: ${bytesOf(relay.spec.queue.managed!.storage.size)} }
 `
 }
 
