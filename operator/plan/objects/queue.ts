@@ -126,7 +126,7 @@ const serverOf = (image: string, imagePullPolicy: string): object => ({
   args: ['--config', '/etc/nats/nats.conf'],
   env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } }],
   ports: Object.entries(natsPorts).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
-  resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } },
+  resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '4Gi' } }, // a million deferred deliveries take 1.8 GiB (docs/bench.md)
   securityContext: containerSecurity,
   volumeMounts: [
     { name: 'config', mountPath: '/etc/nats', readOnly: true },
