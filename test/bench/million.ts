@@ -1,9 +1,9 @@
 // A queue after a long outage of the world: very many deferred deliveries, a large part of them due at the same moment while no relay runs.
 // What the servers and a relay then need, and what is left for fresh mail.
-import { readFileSync } from 'node:fs'
 import { openJetStream, type JetStream } from '../../relay/queue/jetstream.ts'
 import { createSubjects } from '../../relay/queue/subjects.ts'
 import { startSmtpSink } from '../tools/postfix.ts'
+import { memoryOf } from '../tools/relay-process.ts'
 import { until } from '../tools/until.ts'
 import { loadOnce, median, offer } from './load.ts'
 import { startPosthouseSide, type PosthouseSide } from './posthouse-side.ts'
@@ -48,7 +48,7 @@ export const million = async (folder: string, { deferred, due, say }: { deferred
     const [listSeconds, listed] = await timed(() => side.relay().ask<unknown[]>('list', { domain: 'd7.example', limit: deferred }))
     if (listed.length !== (deferred - due) / domains) throw new Error(`one domain has ${listed.length} deliveries, not ${(deferred - due) / domains}`)
     const besideDeferred = await freshRate(side, 3)
-    const serverMiB = residentMiB(side.nats.servers[0]!.pid)
+    const serverMiB = Math.round(memoryOf(side.nats.servers[0]!.pid, 'VmRSS'))
     await stream.close()
     return { deferred, due, serverRestartSeconds, serverMiB, relayStartSeconds, summarySeconds, listSeconds, secondsToDeliverDue, relayPeakMiB: { empty: Math.round(emptyPeak), full: Math.round(side.relay().peakMemory()) }, freshPerSecond: { empty, besideDue, besideDeferred } }
   } finally {
@@ -100,4 +100,3 @@ const timed = async <T>(what: () => Promise<T>): Promise<[seconds: number, resul
   const result = await what()
   return [(performance.now() - began) / 1000, result]
 }
-const residentMiB = (pid: number): number => Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024)

@@ -11,6 +11,7 @@ import { kinds } from '../../crds/index.ts'
 import { applyObject, createKube, openAccess, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
 import { startChild, type Child } from '../tools/child.ts'
 import { startTestDns } from '../tools/dns-server.ts'
+import { memoryOf } from '../tools/relay-process.ts'
 import { until } from '../tools/until.ts'
 import { startApiServer, type ApiServer } from './tools/api-server.ts'
 import { requestsOf, type Requests } from './tools/requests.ts'
@@ -47,12 +48,11 @@ const startOperator = (api: ApiServer, name: string): Operator => {
   const args = ['bin/posthouse.mjs', 'operator', '--image', 'posthouse:measure', '--nats-image', 'nats:measure', '--namespace', 'default', '--service-account', account, '--http', '127.0.0.1:0']
   const { hostname, port } = new URL(api.url)
   const child = startChild(process.execPath, args, { cwd: root, log: join(api.folder, `${name}.log`), env: { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port } })
-  const memory = (field: string) => (): number => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
   const processorSeconds = (): number => {
     const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
     return (Number(fields[11]) + Number(fields[12])) / 100 // utime and stime, in the kernel's ticks
   }
-  return { child, peak: memory('VmHWM'), memory: memory('VmRSS'), processorSeconds }
+  return { child, peak: () => memoryOf(child.pid, 'VmHWM'), memory: () => memoryOf(child.pid, 'VmRSS'), processorSeconds }
 }
 
 type Listed = { readonly items: readonly (KubeObject & { readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason: string; readonly observedGeneration?: number }[]; readonly requiredRecords?: readonly { readonly name: string }[] } })[] }

@@ -23,6 +23,8 @@ export type Relay = {
   readonly child: Child
   log(): LogLine[]
   ready(): Promise<boolean>
+  /** What it says of its readiness: "ready", or why not, or what is the matter all the same. */
+  readiness(): Promise<string>
   /** A call of the admin socket, as the CLI makes it. */
   ask<T>(call: string, args?: Record<string, unknown>): Promise<T>
   /** The CLI itself, against this relay. */
@@ -166,6 +168,7 @@ const relayOf = (given: { name: string; host: string; child: Child; ports: Reado
     ...given,
     log: () => readLog(given.logFile),
     ready: async () => (await fetch(`http://${host}:${httpPort}/readyz`, { signal: AbortSignal.timeout(2000) })).status === 200,
+    readiness: async () => (await (await fetch(`http://${host}:${httpPort}/readyz`)).text()).trimEnd(),
     ask: async <T>(call: string, args: Record<string, unknown> = {}) => (await askAdmin(socket, call, args)) as T,
     posthouse: (...args) => runChild(process.execPath, [cli, ...args], { mayFail: true, env: { POSTHOUSE_SOCKET: socket, NO_COLOR: '1' } }),
     peakMemory: () => memoryOf(child.pid, 'VmHWM'),
@@ -199,7 +202,8 @@ const readLog = (file: string): LogLine[] => {
   }
 }
 
-const memoryOf = (pid: number, field: 'VmHWM' | 'VmRSS'): number => {
+/** In MiB; 0 where there is no such process. */
+export const memoryOf = (pid: number, field: 'VmHWM' | 'VmRSS'): number => {
   try {
     return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
   } catch {

@@ -58,7 +58,7 @@ export const story: Story = {
 
     ctx.step('all three stay away: the client is told 451 and why, and keeps its mail; past a minute the relay is not ready')
     const [relay] = fleet.relays as [Relay, ...Relay[]]
-    await until('a relay that has seen its queue again', async () => (await saysOfItself(relay)) === 'ready\n', 60_000, 250)
+    await until('a relay that has seen its queue again', async () => (await relay.readiness()) === 'ready', 60_000, 250)
     await Promise.all([0, 1, 2].map((index) => nats.kill(index)))
     const away = Date.now()
     const client = await openSmtp(relay.ports.mx!)
@@ -81,8 +81,6 @@ export const story: Story = {
     await until('the late mail at the next host', () => sink.recipients().includes('late@d0.example'), 120_000)
   },
 }
-
-const saysOfItself = async ({ httpPort }: Relay): Promise<string> => (await fetch(`http://127.0.0.1:${httpPort}/readyz`)).text()
 
 const oneDown = async (nats: TestNats, index: number): Promise<void> => {
   await nats.kill(index)

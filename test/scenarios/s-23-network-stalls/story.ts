@@ -170,6 +170,4 @@ const secondsSince = (then: number, now = Date.now()): string => ((now - then) /
 
 const statusOf = (relay: Relay) => relay.ask<{ counts: { inFlight: number; lanesOwned: number } }>('status')
 
-const untilWell = (relay: Relay) => until(`${relay.name} to reach its queue`, async () => (await saysOfItself(relay)) === 'ready\n', 60_000, 100)
-
-const saysOfItself = async ({ host, httpPort }: Relay): Promise<string> => (await fetch(`http://${host}:${httpPort}/readyz`)).text()
+const untilWell = (relay: Relay) => until(`${relay.name} to reach its queue`, async () => (await relay.readiness()) === 'ready', 60_000, 100)
