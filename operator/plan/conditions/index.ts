@@ -87,7 +87,7 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
   const strangers = relay.spec.replicas === 0 ? [] : [openRelayProbe(view, { attempts, admitted, seen })]
   const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, one))
   return {
-    conditions: [accepted, ...fleet, ...drained, ...othersOf(relay, about.filter(({ type }) => type === 'Contested')), readyOf(relay, [...drained, accepted, ...fleet])],
+    conditions: [accepted, ...fleet, ...drained, ...othersOf(relay, about.filter(({ type }) => type === 'Contested')), readyOf(relay, [...drained, accepted, ...fleet, ...nobodyReady(relay, observed)])],
     replicas: observed.pods.length,
     selector: Object.entries(selectorOf(relay, 'relay')).map(([label, value]) => `${label}=${value}`).join(','),
     revision,
@@ -102,6 +102,10 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
     })),
   }
 }
+
+/** A Service sends nobody to pods that are not ready: a client would find it closed. */
+const nobodyReady = (relay: MailRelay, { pods }: Observed): Statement[] =>
+  pods.some(({ ready }) => ready) ? [] : [statement(relay, { type: 'Ready', status: 'False', reason: 'NoPodReady', message: `0 of ${relay.spec.replicas} pods are ready, so the Service refuses connections; /readyz of a pod says why` })]
 
 /** Of a MailRelay that is not in force: its pods run on, and a listener that was closed must not open when it comes back. */
 const seenBefore = ({ status }: Pick<MailRelay, 'status'>): object => {

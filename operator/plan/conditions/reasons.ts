@@ -14,6 +14,7 @@ export const observedReasons = {
   Overridden: 'no part of the policy can take effect at the target; the message says who decides instead',
   WarnOnly: 'the policy only warns',
   Pending: 'pods are missing, or do not run the newest snapshot yet',
+  NoPodReady: 'no relay pod is ready, so the Service refuses connections',
   DkimKeyMade: 'an Event: a DKIM key was made, and its record is to be published',
   DkimKeySigns: 'an Event: the record of a new DKIM key was seen, and the key signs from now on',
   DkimKeyForgotten: 'an Event: a DKIM key is gone, and its record may be removed',

@@ -23,7 +23,7 @@ export const story: Story = {
     const { kubectl } = cluster
     await install(cluster, ctx)
     await applyExamples(cluster, ctx)
-    ctx.cleanup(() => kubectl('delete', 'namespace', 'stranger', 'tenant', '--ignore-not-found'))
+    if (!cluster.own) ctx.cleanup(() => kubectl('delete', 'namespace', 'stranger', 'tenant', '--ignore-not-found'))
 
     const shop: Submission = { namespace: 'shop', sender: 'shop', account: { name: 'shop', audience }, mechanism: 'OAUTHBEARER', from: 'orders@browncow.example', to: 'fred@browncow.example', subject: 'from the shop' }
     const shopSends = async (subject: string): Promise<void> => {

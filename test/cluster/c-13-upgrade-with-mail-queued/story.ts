@@ -10,7 +10,7 @@ import { until } from '../../tools/until.ts'
 import { inMachine } from '../tools/cluster.ts'
 import { ofRelease } from '../tools/images.ts'
 import { applyOneRelay, sendMany, untilDelivered, untilReady } from '../tools/one-relay.ts'
-import { helm, install, operatorNamespace, startClean, startMailstore } from '../tools/posthouse.ts'
+import { helm, install, operatorNamespace, startClean, startMailstore, talkFrom } from '../tools/posthouse.ts'
 import { joinCluster, type Joined } from '../tools/shared.ts'
 
 const before = '5f2c7f9'
@@ -30,10 +30,11 @@ export const story: Story = {
     const chart = await makeOld(cluster, ctx)
     const [repository, tag] = (process.env.POSTHOUSE_OLD_IMAGE ?? oldImage).split(/:(?=[^/]*$)/) as [string, string]
     await helm(cluster, 'install', 'posthouse', chart, '--namespace', operatorNamespace, '--create-namespace', '--set', `image.repository=${repository},image.tag=${tag},nats.image=${images.nats}`, '--wait', '--timeout', '3m')
-    ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait', '--ignore-not-found'))
+    if (!cluster.own) ctx.cleanup(() => helm(cluster, 'uninstall', 'posthouse', '--namespace', operatorNamespace, '--wait', '--ignore-not-found'))
 
     ctx.step(`${mails} mails are accepted while the next host is away`)
     await applyOneRelay(cluster, ctx)
+    await until('the Service to answer', () => isAnswered(cluster), 60_000, 1000) // the old operator says Ready as soon as pods run, ready or not
     const subjects = await sendMany(cluster, 'before', mails)
     const pods = (): Promise<string> => kubectl('get', 'pods', '-n', 'mail', '-l', 'app.kubernetes.io/name=posthouse', '-o', 'jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].image}{"\\n"}{end}')
     assert.match(await pods(), new RegExp(`main-[a-z0-9-]+ .*${tag}`))
@@ -56,6 +57,8 @@ export const story: Story = {
     for (const [kind, name] of [['maildomain', 'browncow'], ['mailrelay', 'main']] as const) await kubectl('wait', '-n', 'mail', '--for=condition=Ready', `${kind}/${name}`, '--timeout=60s')
   },
 }
+
+const isAnswered = async (cluster: Joined): Promise<boolean> => (await talkFrom(cluster, 'mail', 'main.mail.svc.cluster.local:25', 'QUIT')).includes('< 220 ')
 
 /** The folder of its chart. */
 const makeOld = async (cluster: Joined, ctx: Ctx): Promise<string> => {

@@ -10,7 +10,7 @@ export const applyOneRelay = async (cluster: Joined, ctx: Ctx, volumes = 3): Pro
   const { kubectl } = cluster
   await giveVolumes(cluster, basename(ctx.home).slice(0, 4), volumes)
   await kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mail' } })
-  ctx.cleanup(() => removeNamespaces(cluster, 'mail'))
+  if (!cluster.own) ctx.cleanup(() => removeNamespaces(cluster, 'mail'))
   await kubectl('apply', '--filename', join(import.meta.dirname, 'one-relay.yaml'))
   await untilReady(cluster)
 }
