@@ -2,7 +2,7 @@
 import type { Context } from './context.ts'
 
 export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly lapsed?: readonly number[]; readonly hello?: boolean } // lapsed: of these lanes, those whose lease was not renewed in its time
-export type Peer = Beat & { readonly firstSeen: number; readonly lastSeen: number } // monotonic
+export type Peer = Beat & { readonly firstSeen: number; readonly lastHeard: number } // monotonic; on the ear's clock
 
 export const beatEveryMs = 1_000
 const aliveForMs = 4_000
@@ -17,13 +17,14 @@ export type Heartbeat = {
 export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'serving' | 'lanes' | 'lapsed' | 'revision'>, onBeat: () => void): Heartbeat => {
   const { stream, subjects, clock, pod, incarnation } = context
   const peers = new Map<string, Peer>()
+  const ear = createEar(clock)
   const say = (hello: boolean) => stream.tell(subjects.beat(pod), Buffer.from(JSON.stringify({ pod, incarnation, ...ours(), ...(hello && { hello }) } satisfies Beat)))
   const hear = (data: Buffer) => {
     const beat = readBeat(data)
-    if (!beat || beat.incarnation === incarnation) return
-    const now = clock.monotonic()
+    if (!beat) return
+    if (beat.incarnation === incarnation) return ear.heardOurselves()
     const before = peers.get(beat.incarnation)
-    peers.set(beat.incarnation, { ...beat, firstSeen: before?.firstSeen ?? now, lastSeen: now })
+    peers.set(beat.incarnation, { ...beat, firstSeen: before?.firstSeen ?? clock.monotonic(), lastHeard: ear.now() })
     if (beat.hello) say(false)
     if (!before || before.lanes.length > beat.lanes.length || beat.serving !== before.serving) onBeat()
   }
@@ -36,14 +37,35 @@ export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'servin
   go(true)
   return {
     others: () => {
-      const oldest = clock.monotonic() - aliveForMs
-      for (const [key, { lastSeen }] of peers) if (lastSeen < oldest) peers.delete(key)
+      const oldest = ear.now() - aliveForMs
+      for (const [key, { lastHeard }] of peers) if (lastHeard < oldest) peers.delete(key)
       return [...peers.values()]
     },
     beat: () => say(false),
     stop: () => {
       cancel()
       deaf()
+    },
+  }
+}
+
+/**
+ * A clock that stands still while our own beats do not come back to us: then nobody could be heard, and silence says nothing of the others. Who was there before
+ * an outage of our link, or of all servers, has the same seconds after it to be heard again, however often the link goes.
+ */
+const createEar = (clock: Context['clock']) => {
+  const overdueMs = 2 * beatEveryMs
+  let lastOwn = clock.monotonic()
+  let deafMs = 0
+  const lostMs = () => {
+    const since = clock.monotonic() - lastOwn
+    return since > overdueMs ? since - beatEveryMs : 0
+  }
+  return {
+    now: () => clock.monotonic() - deafMs - lostMs(),
+    heardOurselves: () => {
+      deafMs += lostMs()
+      lastOwn = clock.monotonic()
     },
   }
 }

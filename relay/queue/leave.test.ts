@@ -5,7 +5,8 @@ import { sleep } from '../../test/tools/until.ts'
 import { until } from './fixtures.ts'
 import { openJetStream } from './jetstream.ts'
 
-const soonMs = 8_000
+const soonMs = 30_000 // without it: never
+const electedMs = 90_000 // the server that hangs may have been the leader of the three
 
 /** A connection to the first of three servers, which knows only that one until it is told of the others. */
 const toTheFirst = async (t: TestContext) => {
@@ -15,7 +16,7 @@ const toTheFirst = async (t: TestContext) => {
   t.after(() => stream.close())
   const holds = async (index: number): Promise<boolean> => (await (await fetch(`${nats.monitorUrls[index]}/connz`)).text()).includes('"hops"')
   const isElsewhere = async (): Promise<boolean> => (await holds(1)) || (await holds(2))
-  await until('a connection to the first', () => holds(0), 10_000)
+  await until('a connection to the first', () => holds(0), 60_000)
   await sleep(1_000) // by itself the client passes over only whom it has connected to just now
   return { first: nats.servers[0]!, stream, isElsewhere }
 }
@@ -24,7 +25,7 @@ test('connecting anew, a relay at 1 of 3 servers that answers is soon at another
   const { stream, isElsewhere } = await toTheFirst(t)
   stream.reconnect()
   await until('a connection to another', isElsewhere, soonMs)
-  await until('it is used', async () => (await stream.api('INFO')) !== undefined, 10_000)
+  await until('it is used', async () => (await stream.api('INFO')) !== undefined, electedMs)
 })
 
 test('of a server that hangs with 32 MB of ours on their way a relay is rid as soon, though nobody closes the connection', async (t) => {
@@ -36,5 +37,5 @@ test('of a server that hangs with 32 MB of ours on their way a relay is rid as s
   assert.equal(await isElsewhere(), false)
   stream.reconnect()
   await until('a connection to another', isElsewhere, soonMs)
-  await until('it is used', async () => (await stream.api('INFO')) !== undefined, 10_000)
+  await until('it is used', async () => (await stream.api('INFO')) !== undefined, electedMs)
 })

@@ -21,10 +21,12 @@ class World {
   onRead: (subject: string) => void = () => {}
 
   process(pod: string) {
+    /** Its link to the servers: where it is down, nothing is answered, said or heard. */
+    const link = { isUp: true }
     const lost: number[] = []
     const reader = { alive: true }
     const kept = new Map<number, Tenure>()
-    const context = { stream: this.#view(), subjects: createSubjects('o'), clock: this.clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: noNotices, newMessageId: () => '', siteOf: (domain: string) => domain, emit: () => {}, limits: usualLimits }
+    const context = { stream: this.#view(link), subjects: createSubjects('o'), clock: this.clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: noNotices, newMessageId: () => '', siteOf: (domain: string) => domain, emit: () => {}, limits: usualLimits }
     const own = new Own(context, {
       onGained: (tenures) => tenures.forEach((tenure) => kept.set(tenure.lane, tenure)),
       onLost: ({ lane }) => (lost.push(lane), kept.delete(lane)),
@@ -32,18 +34,20 @@ class World {
       readerAlive: () => reader.alive,
     }, () => '')
     own.start()
-    return { own, lost, reader, serves: () => [...kept.values()].filter((tenure) => own.mayStart(tenure)).length }
+    return { own, lost, reader, link, serves: () => [...kept.values()].filter((tenure) => own.mayStart(tenure)).length }
   }
-  #view(): Stream {
+  #view(link: { readonly isUp: boolean }): Stream {
     const stream = this.stream.view()
     const unless = async <T>(ask: () => Promise<T>, none: T): Promise<T> => {
-      if (!this.leaderless) return ask()
+      if (!this.leaderless && link.isUp) return ask()
       await new Promise<void>((resolve) => void this.clock.after(1_000, resolve))
       return none
     }
     const silence = { kind: 'silence' as const, text: 'no leader' }
     return {
       ...stream,
+      tell: (subject, data) => link.isUp && stream.tell(subject, data),
+      hear: (subject, on) => stream.hear(subject, (data, reply) => link.isUp && on(data, reply)),
       publish: (record) => unless(() => stream.publish(record), silence),
       batch: (records) => unless(() => stream.batch(records), silence),
       purge: (filter, below) => unless(() => stream.purge(filter, below), undefined),
@@ -103,6 +107,34 @@ describe('a lane', () => {
     await world.clock.pass(8_000)
     assert.deepEqual([a.serves(), b.serves()], before)
     assert.equal(a.lost.length + b.lost.length, lostBefore)
+  })
+
+  it('costs nothing where both links are down for 14 s and one is back 2 s before the other: nobody is taken for dead while nobody could be heard', async () => {
+    const world = new World()
+    const { a, b, lostBefore } = await world.two()
+    const before = [a.serves(), b.serves()]
+    for (const { link } of [a, b]) link.isUp = false
+    await world.clock.pass(14_000)
+    b.link.isUp = true
+    await world.clock.pass(2_000)
+    a.link.isUp = true
+    await world.clock.pass(8_000)
+    assert.deepEqual([a.serves(), b.serves()], before)
+    assert.equal(a.lost.length + b.lost.length, lostBefore)
+  })
+
+  it('goes to who is left, all 64 within 30 s, where the other died while the link was down, also if the link goes every 3 s for 1', async () => {
+    const world = new World()
+    const { a, b } = await world.two()
+    for (const { link } of [a, b]) link.isUp = false
+    await world.clock.pass(14_000)
+    for (let second = 0; second < 30; second++) {
+      b.link.isUp = second % 4 !== 3
+      await world.clock.pass(1_000)
+    }
+    b.link.isUp = true
+    await world.clock.pass(4_000)
+    assert.equal(b.serves(), 64)
   })
 
   it('is given up where another has taken it, and let the lease lapse, in the 400 ms between the look at it and the renewal', async () => {

@@ -25,7 +25,7 @@ test('of 3 servers 2 are gone: the 3rd goes on answering questions about the str
   const info = () => stream.api('STREAM.INFO.alone')
   try {
     await until('a stream', async () => (await makeStream(stream, streamConfig('alone', 3)))?.config !== undefined, 30_000)
-    await until('its state', async () => (await stream.state()) !== undefined, 10_000)
+    await until('its state', async () => (await stream.state()) !== undefined, 60_000)
     await Promise.all([1, 2].map((index) => nats.kill(index)))
     await until('no state', async () => (await info())?.config !== undefined && (await stream.state()) === undefined, 30_000)
     await until('no leader', async () => ((await info())?.cluster as { leader?: string } | undefined)?.leader === undefined, 40_000)

@@ -35,7 +35,7 @@ test('of 3 servers all are up and hold a copy; with 1 killed it is down and its 
 test('a pod is called by the 1st label of its host name, a bare address by host and port', async () => {
   const servers = createServers({ stream: { api: () => Promise.resolve(undefined) }, name: 's', monitorUrls: ['http://main-queue-0.main-queue.mail.svc.invalid:8222', 'http://127.0.0.1:1'], clock: { monotonic: () => 0 } })
   servers()
-  await until('both asked', () => servers() !== undefined, 10_000)
+  await until('both asked', () => servers() !== undefined, 60_000)
   assert.deepEqual(servers(), { servers: [{ name: 'main-queue-0', up: false }, { name: '127.0.0.1:1', up: false }], replicas: undefined })
 })
 
