@@ -12,7 +12,7 @@ export const setFigures = (metrics: Metrics, queue: Queue, { snapshot, revision 
   metrics.queueLanes.set(lanesOwned)
   metrics.queueBytes.set(bytes)
   metrics.queueLimit.set(snapshot.relay.queueBytes)
-  metrics.queueUp.set(queue.durable().ok && queue.outageSince() === undefined ? 1 : 0)
+  metrics.queueUp.set(queue.durable().ok && queue.outage() === undefined ? 1 : 0)
   metrics.revisionInfo.reset()
   metrics.revisionInfo.set({ revision }, 1)
   setTotals(metrics, queue, now)

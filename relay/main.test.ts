@@ -3,13 +3,13 @@ import { describe, it, test } from 'node:test'
 import { acceptanceOf, readinessOf } from './main.ts'
 
 const [old, isNew, stopping] = [{ stopping: false, isNew: false }, { stopping: false, isNew: true }, { stopping: true, isNew: false }]
-const queue = (ok: boolean, since?: number) => ({ durable: () => ({ ok, reason: 'NotSynced', text: 'sync_interval is not always' }), outageSince: () => since })
+const queue = (ok: boolean, since?: number) => ({ durable: () => ({ ok, reason: 'NotSynced', text: 'sync_interval is not always' }), outage: () => (since === undefined ? undefined : { since, why: 'the servers do not answer' }) })
 
 describe('readiness', () => {
   it('stays through an outage of 59 s, when clients get 451, and goes at 61 s', () => {
     assert.equal(readinessOf(queue(true, 0), old, 59_000).ready, true)
     assert.equal(readinessOf(queue(false, 0), old, 59_000).ready, true)
-    assert.deepEqual(readinessOf(queue(true, 0), old, 61_000), { ready: false, reason: 'the queue has been out of reach for 61 s' })
+    assert.deepEqual(readinessOf(queue(true, 0), old, 61_000), { ready: false, reason: 'the queue has been out of use for 61 s: the servers do not answer' })
   })
 
   it('is not given to a new process in its 1st minute, while its queue was not yet seen to keep the promise: others serve without a 451', () => {
@@ -24,6 +24,11 @@ describe('readiness', () => {
 })
 
 test('that the queue is full is told the operator in place of 1 that is durable, and not in place of 1 that is not', () => {
-  assert.deepEqual([false, true].map((full) => acceptanceOf({ ...queue(true), isFull: () => full }).reason), ['NotSynced', 'QueueFull'])
-  assert.deepEqual(acceptanceOf({ ...queue(false), isFull: () => true }), queue(false).durable())
+  assert.deepEqual([false, true].map((full) => acceptanceOf({ ...queue(true), isFull: () => full }, 0).reason), ['NotSynced', 'QueueFull'])
+  assert.deepEqual(acceptanceOf({ ...queue(false), isFull: () => true }, 0), queue(false).durable())
+})
+
+test('the operator is told of an outage once it has lasted 60 s, in words that stay the same', () => {
+  const told = (now: number) => acceptanceOf({ ...queue(true, 0), isFull: () => false }, now)
+  assert.deepEqual([told(59_000).ok, told(61_000), told(99_000)], [true, told(99_000), { ok: false, reason: 'Unreachable', text: 'the queue is out of use: the servers do not answer' }])
 })

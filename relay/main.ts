@@ -51,7 +51,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
   const state = { stopping: false, isNew: true }
   const readiness = () => {
-    if (queue.durable().ok && queue.outageSince() === undefined) state.isNew = false
+    if (queue.durable().ok && queue.outage() === undefined) state.isNew = false
     return readinessOf(queue, state, Date.now())
   }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
@@ -104,28 +104,32 @@ const follow = (folder: string, current: Current, receiving: Receiving, queue: Q
 /** What this process is called in leases, logs and traces: the pod's name, or host and process. */
 export const podName = (env: NodeJS.ProcessEnv = process.env): string => env.POD_NAME ?? `${hostname().replace(/[^A-Za-z0-9-]/g, '-')}-${process.pid}`
 
+const outageMs = 60_000
+
 /** Not ready: stopping, not durable, or a queue out of reach for a minute (under that, clients are answered 451). `isNew`: the queue was never seen to be durable; the others serve until it is. */
-export const readinessOf = (queue: Pick<Queue, 'durable' | 'outageSince'>, { stopping, isNew }: { readonly stopping: boolean; readonly isNew: boolean }, now: number): Readiness => {
+export const readinessOf = (queue: Pick<Queue, 'durable' | 'outage'>, { stopping, isNew }: { readonly stopping: boolean; readonly isNew: boolean }, now: number): Readiness => {
   if (stopping) return { ready: false, reason: 'stopping: sessions finish, new ones go elsewhere' }
-  const since = queue.outageSince()
-  if (since !== undefined && now - since > 60_000) return { ready: false, reason: `the queue has been out of reach for ${Math.round((now - since) / 1000)} s` }
+  const outage = queue.outage()
+  if (outage && now - outage.since > outageMs) return { ready: false, reason: `the queue has been out of use for ${Math.round((now - outage.since) / 1000)} s: ${outage.why}` }
   const durable = queue.durable()
   // inside the first minute of an outage nothing is known about durability either: stay in, answer 451
-  if (isNew || (!durable.ok && since === undefined)) return { ready: false, reason: `${durable.reason}: ${durable.text}` }
-  return { ready: true, reason: since === undefined ? 'ready' : 'ready; the queue has not answered for a moment, clients get 451' }
+  if (isNew || (!durable.ok && !outage)) return { ready: false, reason: `${durable.reason}: ${durable.text}` }
+  return { ready: true, reason: outage ? `ready; clients get 451 for the moment: ${outage.why}` : 'ready' }
 }
 
 const scheduleOf = (snapshot: Snapshot) => snapshot.schedules.find(({ name }) => name === snapshot.relay.retrySchedule)!
 
 /** What the operator asks for; once the relay is to go, also what is left in its queue. */
 const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, seen: object): Promise<object> => {
-  const told = { revision, ready, durable: acceptanceOf(queue), ...seen }
+  const told = { revision, ready, durable: acceptanceOf(queue, Date.now()), ...seen }
   return snapshot.relay.closing === true ? { ...told, closing: true, remains: (await queue.remains()) ?? null } : told
 }
 
 /** Whether mail can be taken so that it is kept. A full queue takes no pod out of the Service: a 452 says more than nobody who answers. */
-export const acceptanceOf = (queue: Pick<Queue, 'durable' | 'isFull'>): DurableAccept => {
+export const acceptanceOf = (queue: Pick<Queue, 'durable' | 'isFull' | 'outage'>, now: number): DurableAccept => {
   const durable = queue.durable()
+  const outage = queue.outage()
+  if (durable.ok && outage && now - outage.since > outageMs) return { ok: false, reason: 'Unreachable', text: `the queue is out of use: ${outage.why}` }
   return durable.ok && queue.isFull() ? { ok: false, reason: 'QueueFull', text: 'the queue takes 80 % of its volume: clients are answered 452 until deliveries have made room' } : durable
 }
 

@@ -12,8 +12,9 @@ import { complain, print, styled } from '../terminal.ts'
 import { banner } from './banner.ts'
 import { compileFolder, watchFolder } from './compile.ts'
 import { cacheFolder, findNatsServer, type FoundNatsServer, NatsServerNotFound } from './find-nats-server.ts'
+import { keepNats, type KeptNats } from './keep-nats.ts'
 import { endLeftOver, lockFolder } from './lock.ts'
-import { freePort, startNats, type NatsProcess } from './nats-process.ts'
+import { freePort } from './nats-process.ts'
 import { startSink, type RunningSink } from './sink.ts'
 
 export type StandaloneOptions = {
@@ -46,17 +47,14 @@ const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: P
   const snapshotFolder = join(options.data, 'snapshot')
   writeSnapshot(snapshotFolder, compiled)
   const sink = options.sink === undefined ? undefined : await startSink({ ...hostPort(options.sink), print })
-  const { nats, monitorUrl } = await startQueue(options, found)
+  const nats = await startQueue(options, found)
   try {
-    const relay = await startOnQueue(options, snapshotFolder, nats, monitorUrl)
+    const relay = await startOnQueue(options, snapshotFolder, nats)
     print(banner({ snapshot: compiled, relay, found, options, sink: sink?.port, cache: cacheFolder() }))
     const watch = watchFolder(options.file, options.data, options.relay, (fresh) => {
       print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
     })
-    let ending = false
-    nats.exited.then((code) => ending || complain(styled('red', `nats-server ended (${code ?? 'killed'}); its log is ${join(options.data, 'nats', 'nats.log')}. Stop with Ctrl-C and start again.`)), () => {})
     await stopping
-    ending = true
     watch.stop()
     await drain(relay, sink, nats)
   } finally {
@@ -72,20 +70,19 @@ const findServer = async (options: StandaloneOptions): Promise<FoundNatsServer> 
   }
 }
 
-const startQueue = async (options: StandaloneOptions, found: FoundNatsServer): Promise<{ nats: NatsProcess; monitorUrl: string }> => {
+const startQueue = async (options: StandaloneOptions, found: FoundNatsServer): Promise<KeptNats> => {
   const folder = join(options.data, 'nats')
   await endLeftOver(folder)
-  const nats = await startNats({ binary: found.path, folder, port: await freePort(), monitorPort: await freePort() })
-  return { nats, monitorUrl: nats.monitorUrl }
+  return keepNats({ binary: found.path, folder, port: await freePort(), monitorPort: await freePort() }, (line) => complain(styled('red', line)))
 }
 
-const startOnQueue = (options: StandaloneOptions, snapshotFolder: string, nats: NatsProcess, monitorUrl: string): Promise<RunningRelay> => {
+const startOnQueue = (options: StandaloneOptions, snapshotFolder: string, nats: KeptNats): Promise<RunningRelay> => {
   const pod = podName()
   const log = options.log === '-' ? createLog({ pod }) : createLog({ pod, file: options.log ?? join(options.data, 'relay.log') })
   return startRelay({
     snapshotFolder,
     natsUrls: [nats.url],
-    monitorUrls: [monitorUrl],
+    monitorUrls: [nats.monitorUrl],
     pod,
     bind: bindBy(options),
     http: hostPort(options.http),
@@ -95,7 +92,7 @@ const startOnQueue = (options: StandaloneOptions, snapshotFolder: string, nats: 
   })
 }
 
-const drain = async (relay: RunningRelay, sink: RunningSink | undefined, nats: NatsProcess): Promise<void> => {
+const drain = async (relay: RunningRelay, sink: RunningSink | undefined, nats: KeptNats): Promise<void> => {
   print('\nstopping: finishing what is in flight (Ctrl-C again ends at once)')
   await relay.stop()
   await sink?.close()

@@ -13,6 +13,9 @@ export type Expected = { readonly ownAbsent: boolean; readonly fence: boolean }
 const wrongLastSequence = 10071
 const duplicateInBatch = 10201
 
+/** The write was not even tried: something else is there than was expected. */
+export const isExpectation = (code: number): boolean => code === wrongLastSequence || code === duplicateInBatch
+
 export const readAnswer = (answer: RawAnswer, expected: Expected): Meaning => {
   if (answer.kind === 'ack') return answer.duplicate ? { kind: 'stored' } : { kind: 'stored', lastSeq: answer.seq }
   if (answer.kind === 'silence') return { kind: 'unknown', why: answer.text }

@@ -1,12 +1,14 @@
 // The real stream, over one NATS connection that never gives up. Says what was answered; what it means is for answers.ts.
 import { connect, errors, type ConnectionOptions, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
 import { randomBytes } from 'node:crypto'
+import { isExpectation } from './answers.ts'
 import { JetStreamReader } from './jetstream-reader.ts'
 import { asBuffer, decodeAck, decodeDirect, encodeHeaders } from './jetstream-wire.ts'
 import { createLeave } from './leave.ts'
 import { loginFrom } from './login.ts'
 import { hasQuorum } from './quorum.ts'
 import type { Found, NewRecord, RawAnswer, Stream, StoredRecord } from './stream.ts'
+import { createUnstored } from './unstored.ts'
 
 export type JetStreamOptions = {
   readonly servers: readonly string[]
@@ -28,6 +30,8 @@ export type JetStream = Stream & {
   written(): number
   /** Writes the servers have acknowledged since the start. */
   acknowledged(): number
+  /** Since when, in ms since the epoch, writes have been asked for in vain (unstored.ts). */
+  unstoredSince(): number | undefined
   /** Another stream over the same connection. */
   sibling(name: string): Stream
   close(): Promise<void>
@@ -46,6 +50,7 @@ export const openJetStream = (options: JetStreamOptions): JetStream => {
 const streamOn = (link: Link, name: string, timeout: number) => {
   let written = 0
   let acknowledged = 0
+  const unstored = createUnstored()
   const api = async (subject: string, body?: object): Promise<ApiAnswer | undefined> => {
     const answer = await link.request(`$JS.API.${subject}`, body ? Buffer.from(JSON.stringify(body)) : Buffer.alloc(0), timeout)
     if (typeof answer === 'string') return undefined
@@ -56,10 +61,12 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     }
   }
   const write = async (record: NewRecord, headers: Buffer | undefined): Promise<RawAnswer> => {
+    unstored.asked(Date.now())
     const answer = await link.request(record.subject, record.payload, timeout, headers)
     if (typeof answer === 'string') return silence(answer)
     const read = decodeAck(answer)
     if (read.kind === 'ack') acknowledged++
+    if (read.kind === 'ack' || (read.kind === 'error' && isExpectation(read.code))) unstored.settled()
     return read
   }
   return {
@@ -69,6 +76,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     connected: () => link.connection() !== undefined && !link.connection()!.isClosed(),
     written: () => written,
     acknowledged: () => acknowledged,
+    unstoredSince: () => unstored.since(Date.now()),
     publish: (record: NewRecord) => {
       written += record.payload.length
       return write(record, encodeHeaders(record))

@@ -231,5 +231,5 @@ test('while no server answers a message is unknown, and the queue opens all the 
   const queue = await openTestQueue(nats, { name: 'away', servers: ['nats://127.0.0.1:9'] })
   open.push(queue)
   assert.equal((await queue.accept(aMessage(), 500)).kind, 'unknown')
-  assert.ok(queue.outageSince() !== undefined)
+  assert.ok(queue.outage() !== undefined)
 })

@@ -139,7 +139,7 @@ class ProcessQueue implements Queue {
   }
   durable: Queue['durable'] = () => this.#watch.durable()
   isFull: Queue['isFull'] = () => this.#watch.isFull()
-  outageSince: Queue['outageSince'] = () => this.#watch.outageSince()
+  outage: Queue['outage'] = () => this.#watch.outage()
   peers: Queue['peers'] = () => {
     const others = this.#owner?.own.heartbeat.others() ?? []
     return [{ pod: this.#options.pod, revision: this.#options.revision() }, ...others.map(({ pod, revision }) => ({ pod, revision }))]

@@ -176,6 +176,8 @@ export type QueueRemains = Pick<QueueTotals, 'ready' | 'deferred' | 'held'> & { 
 export type Order = 'hold' | 'release' | 'retry' | 'postpone' | 'bounce' | 'delete'
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
 
+/** The queue is out of use: `since` in ms since the epoch, and why, in words. */
+export type Outage = { readonly since: number; readonly why: string }
 export type DurableAccept = { readonly ok: boolean; readonly reason: string; readonly text: string }
 
 /** The one door of the queue. */
@@ -204,8 +206,8 @@ export type Queue = {
   durable(): DurableAccept
   /** It takes 80 % of its volume or more; once it did, until it takes less than 75 %. */
   isFull(): boolean
-  /** Since when the queue has been out of reach, ms since epoch; undefined while it answers. */
-  outageSince(): number | undefined
+  /** Undefined while the queue answers, and stores. */
+  outage(): Outage | undefined
   /** Live relay processes by heartbeat, ourselves included: who shares a fleet-wide limit. */
   peers(): readonly { readonly pod: string; readonly revision: string }[]
   /** Deliveries in the whole queue as they were at most three minutes ago; undefined: not known. Asks in the background, never waits. */

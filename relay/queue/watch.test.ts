@@ -11,7 +11,7 @@ const timeoutMs = 4_000
 /** A stream whose leader answers what is asked of it, or lets every question wait for its time-out. */
 const aWatch = (streams = 1) => {
   const clock = new SimulatedClock()
-  const servers = { answer: true, acknowledged: 0, dropped: 0, streams, traceBytes: 0 }
+  const servers = { answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0 }
   const logged: string[] = []
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
@@ -30,11 +30,12 @@ const aWatch = (streams = 1) => {
     state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() }),
     written: () => 0,
     acknowledged: () => servers.acknowledged,
+    unstoredSince: () => servers.unstoredSince,
     reconnect: () => void servers.dropped++,
   } as unknown as JetStream
   const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) }, metrics: createMetrics(), onOffset: () => {} })
   const outage = () => {
-    const since = watch.outageSince()
+    const since = watch.outage()?.since
     return since === undefined ? undefined : clock.now() - since
   }
   return { clock, servers, watch, outage, logged }
@@ -74,6 +75,23 @@ test('an outage is over with the 1st mail stored, and the next one counts from i
   servers.acknowledged++ // what was asked before it is still unanswered
   await clock.pass(9_000)
   assert.ok((outage() ?? 0) < 9_000, `out of reach for ${outage()} ms, though a mail was stored 9 s ago`)
+})
+
+test('a queue that answers every question and stores nothing for 10 s is out of use, from the first write on, and says why, until something is stored', async (t) => {
+  const { clock, servers, watch, outage, logged } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(10_500)
+  const before = logged.length
+  servers.unstoredSince = clock.now()
+  await clock.pass(9_000)
+  assert.equal(outage(), undefined)
+  await clock.pass(11_000)
+  assert.equal(outage(), 20_000)
+  assert.match(watch.outage()!.why, /store nothing/)
+  assert.deepEqual(logged.slice(before), ['QUEUE_UNREACHABLE'])
+  servers.unstoredSince = undefined
+  await clock.pass(2_000)
+  assert.equal(outage(), undefined)
 })
 
 test('after 10 s of an outage the relay connects anew, and then every 10 s: never while the queue answers', async (t) => {

@@ -4,7 +4,7 @@ import type { Log, Metrics } from '../report/index.ts'
 import type { Clock } from './clock.ts'
 import { checkDurable, makeStream, traceConfig, type DurableOptions } from './durable.ts'
 import type { JetStream } from './jetstream.ts'
-import type { Accepted, DurableAccept } from './types.ts'
+import type { Accepted, DurableAccept, Outage } from './types.ts'
 
 type Options = DurableOptions & {
   readonly bytesLimit: number
@@ -22,6 +22,9 @@ const anewAfterMs = 10_000 // longer than an election
 const fullAt = 0.8
 const roomAt = 0.75 // mail that comes and goes at the mark is no news each time
 const skewMs = 2_000
+const unstoredMs = 10_000 // longer than an election
+const noAnswer = 'the servers do not answer'
+const noStore = 'the servers answer, and store nothing: look at their volumes, and at /healthz of each'
 const quickMs = 1_000 // an answer that took longer says too little of the time
 /** On a small volume a tenth of it: the server reserves the bytes, or refuses the stream. */
 const usualTrace = (volume: number) => ({ days: 7, bytes: Math.min(1_073_741_824, Math.floor(volume / 10)) })
@@ -32,7 +35,7 @@ export class Watch {
   #durable: DurableAccept | undefined
   #checkedAt = -Infinity
   #traceMade = false
-  #outage: number | undefined
+  #outage: Outage | undefined
   #droppedAt = 0
   #bytes = 0
   #writtenThen = 0 // sent when the bytes were asked for; what was sent since is not in them
@@ -46,7 +49,7 @@ export class Watch {
   constructor(stream: JetStream, options: Options) {
     this.#stream = stream
     this.#options = options
-    this.#outage = options.clock.now()
+    this.#outage = { since: options.clock.now(), why: noAnswer }
     void this.#keepLooking()
   }
 
@@ -58,7 +61,7 @@ export class Watch {
   durable(): DurableAccept {
     return this.#durable ?? { ok: false, reason: 'Unreachable', text: 'the queue has not answered yet' }
   }
-  outageSince(): number | undefined {
+  outage(): Outage | undefined {
     return this.#outage
   }
   isFull(): boolean {
@@ -90,7 +93,8 @@ export class Watch {
     const state = answers ? await this.#stream.state() : undefined
     const after = clock.now()
     if (this.#stopped) return
-    this.#reached(this.#durable !== undefined && (this.#hasStored() || state !== undefined), begun)
+    const answered = this.#durable !== undefined && (this.#hasStored() || state !== undefined)
+    this.#found(answered ? this.#storesNothing(after) : { since: begun, why: noAnswer })
     this.#connectAnew(after)
     metrics.queueUp.set(this.#outage === undefined && this.#durable?.ok === true ? 1 : 0)
     if (!state) return
@@ -124,20 +128,23 @@ export class Watch {
     return this.#acknowledged > before
   }
 
-  #reached(reached: boolean, begun: number): void {
+  /** A server whose volume is full, or broken, goes on answering questions. Leases are renewed every few seconds: who has lanes always asks for something to be stored. */
+  #storesNothing(now: number): Outage | undefined {
+    const since = this.#stream.unstoredSince()
+    return since === undefined || now - since < unstoredMs ? undefined : { since, why: noStore }
+  }
+
+  #found(outage: Outage | undefined): void {
     const { log } = this.#options
-    if (reached && this.#outage !== undefined) {
-      log.info('QUEUE_BACK')
-      this.#outage = undefined
-    } else if (!reached && this.#outage === undefined) {
-      this.#outage = begun
-      log.error('QUEUE_UNREACHABLE')
-    }
+    const before = this.#outage
+    this.#outage = outage && { since: before?.since ?? outage.since, why: outage.why }
+    if (outage && outage.why !== before?.why) log.error('QUEUE_UNREACHABLE', { why: outage.why })
+    if (before && !outage) log.info('QUEUE_BACK')
   }
 
   /** Our server may be the one that the others have lost, and the queue goes on with those; or it hangs, with a connection that nobody closes. */
   #connectAnew(now: number): void {
-    if (this.#outage === undefined || now - Math.max(this.#outage, this.#droppedAt) < anewAfterMs) return
+    if (this.#outage === undefined || now - Math.max(this.#outage.since, this.#droppedAt) < anewAfterMs) return
     this.#droppedAt = now
     this.#stream.reconnect()
   }

@@ -1,11 +1,11 @@
 // The end of DATA: from what came in to the queue's answer, and from that to the reply. Only `stored` becomes a 250.
 import { performance } from 'node:perf_hooks'
 import { decideHeaderFrom, isSubmission, reply, type Reply } from '../decide/index.ts'
-import type { Accepted, Envelope, NewMessage } from '../queue/index.ts'
+import type { Accepted, Envelope, NewBody, NewMessage } from '../queue/index.ts'
 import { printMailbox } from '../snapshot/index.ts'
 import { becauseOf, groupByDomain, type Leaving } from './deliveries.ts'
 import type { HeaderFacts } from './header-section.ts'
-import type { Incoming } from './incoming.ts'
+import { storageReply, type Incoming } from './incoming.ts'
 import { missingFields, received, transmissionType } from './received.ts'
 import { clientOf, type BodySink, type State, type Transaction } from './state.ts'
 import { refuseWhenClosing } from './transaction.ts'
@@ -22,7 +22,12 @@ export const acceptMessage = async (state: State, transaction: Transaction, offe
     return refusal
   }
   const began = performance.now()
-  const message = await compose(state, transaction, offered, facts)
+  const body = await offered.body.end().catch((error: unknown) => storageReply(error))
+  if ('code' in body) {
+    await incoming.refuse(body)
+    return body
+  }
+  const message = compose(state, transaction, { ...offered, facts, body })
   const accepted = await state.world.queue.accept(message)
   if (accepted.kind !== 'refused') for (const { mailbox } of message.deliveries.flatMap(({ recipients }) => recipients)) state.world.witness.took(mailbox.domain)
   if (accepted.kind === 'stored') noteAccepted(state, message, incoming.bytes, performance.now() - began)
@@ -36,13 +41,15 @@ const refuseHeader = (state: State, facts: HeaderFacts): Reply | undefined => {
   return decideHeaderFrom(state.sender, facts.from)?.reply
 }
 
-const compose = async (state: State, transaction: Transaction, { id, body, incoming, leaving }: Offered, facts: HeaderFacts): Promise<NewMessage> => {
+type Whole = Omit<Offered, 'body'> & { readonly facts: HeaderFacts; readonly body: NewBody }
+
+const compose = (state: State, transaction: Transaction, { id, body, incoming, leaving, facts }: Whole): NewMessage => {
   const envelope = envelopeOf(state, transaction, incoming.eightBit)
   const passed = [...transaction.passed.values()]
   const snapshot = state.world.snapshot()
   const { mailFrom, sender } = envelope
   const deliveries = groupByDomain(passed, (domain) => leaving(snapshot, { domain, mailFrom, ...(sender !== undefined && { sender }) }))
-  return { id, envelope, deliveries, headers: headersOf(state, transaction, id, facts), body: await body.end() }
+  return { id, envelope, deliveries, headers: headersOf(state, transaction, id, facts), body }
 }
 
 const envelopeOf = (state: State, { mailFrom, parameters, passed }: Transaction, eightBit: boolean): Envelope => ({

@@ -84,7 +84,8 @@ export class Incoming {
   }
 }
 
-const storageReply = (error: unknown): Reply => {
+/** To a client whose body could not be kept. */
+export const storageReply = (error: unknown): Reply => {
   const { code, message } = error as { code?: unknown; message?: string }
   return code === 'QUEUE_FULL' ? reply('queue-full') : reply('not-stored', { why: message ?? 'the queue refused' })
 }

@@ -81,6 +81,10 @@ test('a queue that throws, refuses a body, or does not keep its promise costs 45
   receiver.queue.writeError = new Error('no leader')
   assert.match(await sendMail(line, simple), /^451 4\.3\.0 Not stored \(no leader\)/)
   receiver.queue.writeError = undefined
+  receiver.queue.endError = new Error('a chunk of the body could not be stored in time')
+  assert.match(await sendMail(line, simple), /^451 4\.3\.0 Not stored \(a chunk of the body could not be stored in time\)/)
+  assert.equal(receiver.queue.bodies.abandoned, 3)
+  receiver.queue.endError = undefined
   receiver.queue.gate = Promise.reject(new Error('a bug'))
   receiver.queue.gate.catch(() => {})
   assert.match(await sendMail(line, simple), /^451 4\.3\.0 /)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -34,4 +34,31 @@ describe('the log', () => {
     const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
     assert.deepEqual(out.trimEnd().split('\n').map((line) => (JSON.parse(line) as { n: number }).n), [0, 1, 2])
   })
+
+  it('on a disk that is full costs lines, and not the process: 20,000 lines to /dev/full, at the end too', { skip: !existsSync('/dev/full') && 'there is no /dev/full here' }, () => {
+    const script = `const { createLog } = await import(${JSON.stringify(join(import.meta.dirname, 'log.ts'))}); const log = createLog({ pod: 'p', file: '/dev/full' }); for (let n = 0; n < 20_000; n++) log.warn('STOP', { n }); await new Promise((go) => setTimeout(go, 1200)); console.log('alive', process.memoryUsage().rss < 300e6); process.exit(0)`
+    assert.equal(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }), 'alive true\n')
+  })
+
+  it('says how many of 40,000 lines are lost when there is room again, and keeps the others in their order', { skip: !existsSync('/usr/bin/prlimit') && 'there is no prlimit here' }, () =>
+    inFolder(async (folder) => {
+      const file = join(folder, 'relay.log')
+      const script = `
+        import { execFileSync } from 'node:child_process'
+        const { createLog } = await import(${JSON.stringify(join(import.meta.dirname, 'log.ts'))})
+        const log = createLog({ pod: 'p', file: ${JSON.stringify(file)} })
+        for (let n = 0; n < 40_000; n++) log.warn('STOP', { n })
+        await new Promise((go) => setTimeout(go, 700))
+        execFileSync('/usr/bin/prlimit', ['--pid', String(process.pid), '--fsize=unlimited'])
+        await new Promise((go) => setTimeout(go, 1_500))
+        process.exit(0)`
+      const limited = `ulimit -S -f 64; exec ${JSON.stringify(process.execPath)} --input-type=module -e "$1"` // 32 KiB
+      execFileSync('sh', ['-c', limited, 'sh', script])
+      const lines = readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { code: string; n: number; count?: number })
+      const lost = lines.filter(({ code }) => code === 'LOG_LOST')
+      const kept = lines.filter(({ code }) => code === 'STOP').map(({ n }) => n)
+      assert.equal(lost.length, 1)
+      assert.equal(kept.length + lost[0]!.count!, 40_000)
+      assert.deepEqual(kept, kept.map((_, n) => n))
+    }))
 })

@@ -1,5 +1,6 @@
 // JSON logs, one stable code per line; docs/logs.md lists every code and a test holds the two together.
 import { pino, type Logger } from 'pino' // fast JSON logs, the most used logger of Node, MIT
+import { openLogFile } from './log-file.ts'
 
 export const logCodes = {
   START: 'the process is up and serves',
@@ -14,7 +15,7 @@ export const logCodes = {
   BOUNCED: 'recipients failed for good; the sender is told',
   DOUBLE_BOUNCE: 'a notice could not be delivered; nobody is left to tell',
   POLICY_WARN: 'a policy in Warn mode would have acted',
-  QUEUE_UNREACHABLE: 'the queue does not answer',
+  QUEUE_UNREACHABLE: 'the queue does not answer, or stores nothing',
   QUEUE_BACK: 'the queue answers again',
   QUEUE_LOST: 'the stream of the queue was gone and was made anew, empty: what waited in it is lost',
   QUEUE_NOT_DURABLE: 'the queue does not keep the durability promise; nothing is accepted',
@@ -27,6 +28,7 @@ export const logCodes = {
   CLOCK_SKEW: 'the clock differs from the servers by more than 2 s; lanes are given up',
   SWEPT: 'chunks of a body that never became a message were removed',
   TRACE_LOST: 'trace lines could not be stored',
+  LOG_LOST: 'log lines could not be written and are lost',
   STEERED: 'a person gave an order to the queue',
   BUG: 'something happened that must not; please report it',
 } as const
@@ -43,11 +45,8 @@ export type Log = {
 
 /** `level` as pino names it; writes to stdout, or appends to the file given (mode 0600). */
 export const createLog = (options: { pod: string; level?: string; file?: string }): Log => {
-  const logger: Logger = pino(
-    { level: options.level ?? 'info', base: { pod: options.pod }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'text' },
-    // lines go out together, within half a second: one write each would cost as much as a reply to a client
-    pino.destination({ dest: options.file ?? 1, sync: false, minLength: 8192, periodicFlush: 500, ...(options.file !== undefined && { mode: 0o600 }) }),
-  )
+  const destination = openLogFile(options.file, (count) => logger.warn({ code: 'LOG_LOST', count }, logCodes.LOG_LOST))
+  const logger: Logger = pino({ level: options.level ?? 'info', base: { pod: options.pod }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'text' }, destination)
   const line = (level: 'info' | 'warn' | 'error') => (code: LogCode, fields: LogFields = {}) => logger[level]({ code, ...fields }, logCodes[code])
   return { info: line('info'), warn: line('warn'), error: line('error') }
 }

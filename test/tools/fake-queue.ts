@@ -13,6 +13,8 @@ export type FakeQueue = Queue & {
   durability: { ok: boolean; reason: string; text: string }
   pods: { pod: string; revision: string }[]
   writeError: Error | undefined
+  /** Of the end of a body. */
+  endError: Error | undefined
 }
 
 const notHere = (): never => {
@@ -30,6 +32,7 @@ export const createFakeQueue = (): FakeQueue => {
     durability: { ok: true, reason: 'Held', text: 'kept' },
     pods: [{ pod: 'test', revision: 'r' }],
     writeError: undefined,
+    endError: undefined,
     newMessageId: () => `m${(next += 1)}`,
     newBody: () => newBody(queue),
     accept: async (message) => {
@@ -40,7 +43,7 @@ export const createFakeQueue = (): FakeQueue => {
     emit: (event) => void queue.emitted.push(event),
     durable: () => queue.durability,
     isFull: () => false,
-    outageSince: () => undefined,
+    outage: () => undefined,
     peers: () => queue.pods,
     counts: () => ({ ready: 0, inFlight: 0, lanesOwned: 0, bytes: 0 }),
     totals: () => undefined,
@@ -61,6 +64,7 @@ const newBody = (queue: FakeQueue): BodyWriter => {
       pieces.push(piece)
     },
     end: async (): Promise<NewBody> => {
+      if (queue.endError) throw queue.endError
       queue.bodies.ended += 1
       return { inline: Buffer.concat(pieces) }
     },

@@ -16,7 +16,8 @@ export type TestNats = {
   stop(): Promise<void>
 }
 
-export const startTestNats = async (count: 1 | 3 = 1): Promise<TestNats> => {
+/** `prepare`: called with the folder of each server before it starts. */
+export const startTestNats = async (count: 1 | 3 = 1, prepare: (folder: string) => void = () => {}): Promise<TestNats> => {
   const { path: binary } = await findNatsServer()
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-nats-'))
   const routes = await Promise.all(Array.from({ length: count }, freePort))
@@ -25,6 +26,7 @@ export const startTestNats = async (count: 1 | 3 = 1): Promise<TestNats> => {
     const cluster = { name: 'test', port: routes[index]!, routes, serverName: `n${index}` }
     options.push({ binary, folder: join(folder, `n${index}`), port: await freePort(), monitorPort: await freePort(), ...(count > 1 && { cluster }) })
   }
+  for (const one of options) prepare(one.folder)
   const servers = await Promise.all(options.map(startNats))
   return {
     urls: servers.map(({ url }) => url),

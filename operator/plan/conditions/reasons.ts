@@ -29,7 +29,7 @@ export const observedReasons = {
   SyncTrusted: 'the same, but that the servers write to disk first is taken on trust',
   SingleNode: 'mail is durable, but all servers of the queue run on one node, whose loss takes them all',
   QueueFull: 'the queue has no room for new mail: it takes 80 % of its volume',
-  Unreachable: 'the queue does not answer',
+  Unreachable: 'the queue does not answer, or stores nothing',
   SyncUnknown: 'nobody can say whether the servers of the queue write to disk before they acknowledge',
   SyncNotAlways: 'the servers of the queue acknowledge before they write to disk',
   StreamRefused: 'the servers of the queue refuse the stream that would keep the mail',

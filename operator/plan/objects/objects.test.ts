@@ -29,7 +29,7 @@ const objects = (given: Given): Wanted[] => {
 }
 const main = (spec: object = {}): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', ...spec }]
 const named = (all: readonly Wanted[]): string[] => all.map(({ resource, object }) => `${resource.kind} ${object.metadata.name}`)
-type Pod = { spec: { securityContext: object; automountServiceAccountToken: boolean; containers: { securityContext: object; args: string[]; ports: { name: string }[] }[] } }
+type Pod = { spec: { securityContext: object; automountServiceAccountToken: boolean; containers: { name: string; securityContext: object; args: string[]; ports: { name: string }[] }[] } }
 const templates = (all: readonly Wanted[]): Pod[] => all.filter(({ resource: { kind } }) => kind === 'Deployment' || kind === 'StatefulSet').map(({ object }) => (object.spec as { template: Pod }).template)
 
 /** By nats-server itself, with certificates in place of those of a pod. */
@@ -83,6 +83,10 @@ describe('the objects of a MailRelay', () => {
     const listeners = [{ name: 'a-listener-with-a-long-name', protocol: 'SMTP', port: 25 }, { name: '465', protocol: 'Submissions', port: 465 }]
     const [relay] = templates(objects([main({ listeners, queue: { external: { servers: ['nats://n:4222'] } } })]))
     for (const { name } of relay!.spec.containers[0]!.ports) assert.match(name, /^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/)
+  })
+  it('start a NATS server anew that is alone and cannot write (s-24), and 1 of 3 only where it has turned JetStream off: it may be catching up', () => {
+    const probe = (replicas: number) => (templates(objects([main({ queue: { managed: { replicas } } })])).find(({ spec }) => spec.containers[0]!.name === 'nats')!.spec.containers[0] as unknown as { livenessProbe: { httpGet: { path: string } } }).livenessProbe.httpGet.path
+    assert.deepEqual([probe(1), probe(3)], ['/healthz', '/healthz?js-enabled-only=true'])
   })
   for (const replicas of [1, 3, 5]) {
     it(`ask ${replicas} NATS server(s) to write before they acknowledge, and give the relay the addresses of all; a real server finds the configuration sound`, async () => {

@@ -96,7 +96,7 @@ const statefulSet = (relay: MailRelay, config: string, { natsImage, imagePullPol
             terminationGracePeriodSeconds: 60,
             securityContext: podSecurity,
             affinity: apart(labels),
-            containers: [serverOf(natsImage, imagePullPolicy)],
+            containers: [serverOf(serversOf(relay), natsImage, imagePullPolicy)],
             volumes: [{ name: 'config', secret: { secretName: queueLoginName(relay), defaultMode: 0o440, items: ['nats.conf', 'tls.crt', 'tls.key', 'ca.crt'].map((key) => ({ key, path: key })) } }],
           },
         },
@@ -119,7 +119,13 @@ export const withItsClaims = (wanted: KubeObject, live: KubeObject | undefined):
 
 const health = (query: string) => ({ httpGet: { path: `/healthz${query}`, port: 'monitor', scheme: 'HTTP' } })
 
-const serverOf = (image: string, imagePullPolicy: string): object => ({
+/**
+ * What only a new start mends. A server among others that cannot write to its volume turns JetStream off. One that is alone goes on without: it refuses every write, also when there
+ * is room again, and only the whole health says so; that says nothing else of a single server that a start would not mend. Of several the whole health may also say that one catches up.
+ */
+const deadHealth = (servers: number) => health(servers === 1 ? '' : '?js-enabled-only=true')
+
+const serverOf = (servers: number, image: string, imagePullPolicy: string): object => ({
   name: 'nats',
   image,
   imagePullPolicy,
@@ -134,7 +140,7 @@ const serverOf = (image: string, imagePullPolicy: string): object => ({
   ],
   readinessProbe: { ...health(''), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2, successThreshold: 1 },
   startupProbe: { ...health('?js-enabled-only=true'), periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 300, successThreshold: 1 },
-  livenessProbe: { ...health('?js-enabled-only=true'), periodSeconds: 15, timeoutSeconds: 10, failureThreshold: 8, successThreshold: 1 },
+  livenessProbe: { ...deadHealth(servers), periodSeconds: 15, timeoutSeconds: 10, failureThreshold: 8, successThreshold: 1 },
 })
 
 const disruptionBudget = (relay: MailRelay): Wanted => ({

@@ -1,11 +1,11 @@
 // The servers under the queue are killed: one of three at a time, then all at once. What was answered with 250 is on disk.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { joinLedger } from '../../tools/ledger.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { chance, mailsTo } from '../../tools/mails.ts'
 import { startTestNats, type TestNats } from '../../tools/nats.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet, type Relay } from '../../tools/relay-process.ts'
+import { addDomains, copyManifests, startFleet, type Relay } from '../../tools/relay-process.ts'
+import { settleAccounts } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { openSmtp, sendMail } from '../../tools/smtp-client.ts'
 import { sleep, until } from '../../tools/until.ts'
@@ -47,14 +47,7 @@ export const story: Story = {
     const sent = await sending
     assert.equal(sent.accepted.size, count)
 
-    ctx.step('everything accepted arrives')
-    await until('every mail at the next host', () => new Set(sink.recipients()).size >= count, 180_000, 250)
-    await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 120_000, 250)
-    const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
-    ctx.note('duplicates', `${ledger.duplicates} (sent again by clients that were told 451 or lost their connection: ${sent.unsure})`)
-    ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
-    assert.deepEqual(ledger.lost, [])
-    for (const text of sent.trouble.keys()) assert.match(text, /^4\d\d 4\.|^lost/, `a client was told something else than "try again": ${text}`)
+    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]! })
 
     ctx.step('all three stay away: the client is told 451 and why, and keeps its mail; past a minute the relay is not ready')
     const [relay] = fleet.relays as [Relay, ...Relay[]]

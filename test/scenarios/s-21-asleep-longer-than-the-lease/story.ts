@@ -1,11 +1,11 @@
 // A relay, and then the queue's server, stand still for longer than a lease lasts, and wake: what woke must not undo what others did meanwhile.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { joinLedger } from '../../tools/ledger.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { chance, mailsTo } from '../../tools/mails.ts'
 import { startTestNats } from '../../tools/nats.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
+import { addDomains, copyManifests, startFleet } from '../../tools/relay-process.ts'
+import { settleAccounts } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
@@ -46,16 +46,7 @@ export const story: Story = {
     const sent = await sending
     assert.equal(sent.accepted.size, count)
 
-    ctx.step('everything accepted arrives')
-    const arrived = () => new Set(sink.recipients())
-    await until('every mail at the next host', () => [...sent.accepted].every((one) => arrived().has(one)), 120_000, 250)
-    await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 60_000, 250)
-    const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
-    ctx.note('duplicates', `${ledger.duplicates} (in flight when a relay fell asleep: ${inFlight}; sent again by clients that were told 451 or heard nothing: ${sent.unsure})`)
-    ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
-    assert.deepEqual(ledger.lost, [])
-    assert.ok(ledger.duplicates <= sent.unsure + inFlight + fleet.relays.length * 50, `${ledger.duplicates} duplicates are more than what was in flight and one round of settling`)
-    assert.deepEqual(sink.faults, [])
+    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]!, inFlight: { count: inFlight, when: 'when a relay fell asleep', rounds: fleet.relays.length } })
   },
 }
 

@@ -4,10 +4,10 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { joinLedger } from '../../tools/ledger.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { chance, mailsTo } from '../../tools/mails.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
+import { addDomains, copyManifests, startFleet } from '../../tools/relay-process.ts'
+import { settleAccounts } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
 import { createVirtualMachine, type VirtualMachine } from '../../tools/virtual-machine.ts'
@@ -53,15 +53,7 @@ export const story: Story = {
     const sent = await sending
     assert.equal(sent.accepted.size, count)
 
-    ctx.step('everything accepted arrives')
-    const arrived = () => new Set(sink.recipients())
-    await until('every mail at the next host', () => [...sent.accepted].every((one) => arrived().has(one)), 60_000, 250)
-    await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 60_000, 250)
-    const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
-    ctx.note('duplicates', `${ledger.duplicates} (sent again by clients that were told 451 or heard nothing: ${sent.unsure})`)
-    ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
-    assert.deepEqual(ledger.lost, [])
-    assert.deepEqual(sink.faults, [])
+    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]! })
   },
 }
 

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { startDistantNats } from '../../tools/distant-nats.ts'
-import { joinLedger } from '../../tools/ledger.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { mailTo } from '../../tools/mails.ts'
 import { openNetwork, type Host } from '../../tools/own-network.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet, type Relay } from '../../tools/relay-process.ts'
+import { addDomains, copyManifests, startFleet, type Relay } from '../../tools/relay-process.ts'
+import { settleAccounts } from '../../tools/settle-accounts.ts'
 import type { Mail } from '../../tools/smtp-client.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
@@ -45,21 +45,7 @@ export const story: Story = {
     }
     load.isOver = true
     const sent = await sending
-    ctx.note('mails accepted', sent.accepted.size)
-
-    ctx.step('everything accepted arrives')
-    const arrived = () => new Set(sink.recipients())
-    await until('every mail at the next host', () => [...sent.accepted].every((one) => arrived().has(one)), 60_000, 250)
-    await until('an empty queue', async () => (await queuedRecipients(relays[0])).length === 0, 60_000, 250)
-    const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
-    const again = sent.unsure + [...sent.trouble].reduce((sum, [text, times]) => sum + (text.startsWith('451') ? times : 0), 0)
-    ctx.note('duplicates', `${ledger.duplicates} (in flight when the network stalled: ${inFlight}; sent again by clients that were told 451 or heard nothing: ${again})`)
-    ctx.note('what clients were told meanwhile', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
-    assert.deepEqual(ledger.lost, [])
-    assert.ok(ledger.duplicates <= again + inFlight + relays.length * 50, `${ledger.duplicates} duplicates are more than what was in flight and one round of settling`)
-    for (const text of sent.trouble.keys()) assert.match(text, /^4\d\d 4\.|^lost/, `a client was told something else than "try again": ${text}`)
-    assert.equal(sent.refused.size, 0)
-    assert.deepEqual(sink.faults, [])
+    await settleAccounts(ctx, { sent, sink, relay: relays[0], inFlight: { count: inFlight, when: 'when the network stalled', rounds: relays.length } })
     await until('the servers to agree on a leader', async () => {
       const [leader, ...others] = await Promise.all(nats.hosts.map((host) => nats.leader(stream, host)))
       return (leader ?? '') !== '' && others.every((one) => one === leader)
