@@ -11,6 +11,7 @@ import { KeyMaker } from './key-maker.ts'
 import { Prober } from './probe/index.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
 import { SecretStore } from './secret-store.ts'
+import { createSeldom } from './seldom.ts'
 import { TokenIssuerReader } from './token-issuer.ts'
 import { secrets, Watched } from './watched.ts'
 
@@ -55,8 +56,9 @@ const newsMs = 1000 // what DNS says of many domains comes in one by one
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
   const metrics = createOperatorMetrics()
+  const sayTrouble = seldomly(say)
   const access = options.access ?? (await openAccess(options.kubeconfig, options.serviceAccount))
-  const lease = new Lease({ kube: countingKube(access, metrics), namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => say({ event: 'LEASE_TROUBLE', why: error.message }) })
+  const lease = new Lease({ kube: countingKube(access, metrics), namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => sayTrouble({ event: 'LEASE_TROUBLE', why: error.message }) })
   const kube = countingKube(access, metrics, { mayWrite: () => lease.held() })
   const state: State = { runs: 0, leads: false, watched: undefined, queue: undefined, metrics }
   const end = new AbortController()
@@ -74,6 +76,14 @@ export const startOperator = async (options: OperatorOptions): Promise<RunningOp
       await ended
       await http?.close()
     },
+  }
+}
+
+const seldomly = (say: OperatorOptions['say']): OperatorOptions['say'] => {
+  const seldom = createSeldom()
+  return (line) => {
+    const times = seldom(JSON.stringify(line), performance.now())
+    if (times !== undefined) say({ ...line, ...(times > 1 && { times }) })
   }
 }
 
@@ -120,7 +130,8 @@ const gauge = ({ metrics, leads, queue, watched }: State): void => {
 const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Promise<void> } => {
   const { say, settings, identity } = options
   const { metrics } = state
-  const onTrouble = (what: string) => (error: Error) => say({ event: 'API_TROUBLE', what, why: error.message })
+  const sayTrouble = seldomly(say)
+  const onTrouble = (what: string) => (error: Error) => sayTrouble({ event: 'API_TROUBLE', what, why: error.message })
   const watched = new Watched({
     kube,
     ...(options.watchNamespaces && { watchNamespaces: options.watchNamespaces }),
