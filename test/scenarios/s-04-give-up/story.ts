@@ -26,6 +26,10 @@ export const story: Story = {
     ctx.note('waits in seconds', waits.map((wait) => wait.toFixed(1)).join(' '))
     assert.ok(times.length >= 4, `${times.length} attempts`)
     assert.ok(waits[0]! > 0.8 && waits.slice(1, -1).every((wait) => wait > 1.6), 'never earlier than stated, but for the jitter') // the last attempt is made at the end of the period
+    assert.ok(waits[0]! < 10 && waits.slice(1).every((wait) => wait < 20), 'nor ten times as late')
+    const period = (sender.arrivals[1]!.at - times[0]!) / 1000
+    ctx.note('seconds from the first attempt to the notice that it failed', period.toFixed(1))
+    assert.ok(period > 9 && period < 100, 'for the stated period')
 
     ctx.step('the notices: one late, one failed, from <>, in words a person understands')
     assert.ok(sender.arrivals.every(({ from, recipients }) => from === '' && recipients.join() === 'sender@client.example'))
