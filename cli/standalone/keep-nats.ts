@@ -51,8 +51,12 @@ const untilItCannotWrite = async ({ monitorUrl }: NatsProcess, signal: AbortSign
 
 const untilRoom = async (folder: string, say: (line: string) => void, signal: AbortSignal): Promise<void> => {
   const hasRoom = (): boolean => {
-    const { bavail, bsize } = statfsSync(folder)
-    return bavail * bsize >= roomBytes
+    try {
+      const { bavail, bsize } = statfsSync(folder)
+      return bavail * bsize >= roomBytes
+    } catch {
+      return true // what is wrong with the folder is said when it is used
+    }
   }
   if (hasRoom()) return
   say(`the disk of ${folder} is full: nats-server is started anew when ${roomBytes / 1e6} MB are free`)

@@ -51,15 +51,16 @@ export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'servin
 
 /**
  * A clock that stands still while our own beats do not come back to us: then nobody could be heard, and silence says nothing of the others. Who was there before
- * an outage of our link, or of all servers, has the same seconds after it to be heard again, however often the link goes.
+ * an outage of our link, or of all servers, has the same seconds after it to be heard again, however often the link goes. Not for ever: whoever may write and not hear must not wait for the dead.
  */
 const createEar = (clock: Context['clock']) => {
   const overdueMs = 2 * beatEveryMs
+  const atMostMs = 600_000
   let lastOwn = clock.monotonic()
   let deafMs = 0
   const lostMs = () => {
     const since = clock.monotonic() - lastOwn
-    return since > overdueMs ? since - beatEveryMs : 0
+    return since > overdueMs ? Math.min(since - beatEveryMs, atMostMs) : 0
   }
   return {
     now: () => clock.monotonic() - deafMs - lostMs(),

@@ -21,8 +21,8 @@ class World {
   onRead: (subject: string) => void = () => {}
 
   process(pod: string) {
-    /** Its link to the servers: where it is down, nothing is answered, said or heard. */
-    const link = { isUp: true }
+    /** Its link to the servers: where it is down, nothing is answered, said or heard. It may also be deaf only. */
+    const link = { isUp: true, isDeaf: false }
     const lost: number[] = []
     const reader = { alive: true }
     const kept = new Map<number, Tenure>()
@@ -36,7 +36,7 @@ class World {
     own.start()
     return { own, lost, reader, link, serves: () => [...kept.values()].filter((tenure) => own.mayStart(tenure)).length }
   }
-  #view(link: { readonly isUp: boolean }): Stream {
+  #view(link: { readonly isUp: boolean; readonly isDeaf: boolean }): Stream {
     const stream = this.stream.view()
     const unless = async <T>(ask: () => Promise<T>, none: T): Promise<T> => {
       if (!this.leaderless && link.isUp) return ask()
@@ -47,7 +47,7 @@ class World {
     return {
       ...stream,
       tell: (subject, data) => link.isUp && stream.tell(subject, data),
-      hear: (subject, on) => stream.hear(subject, (data, reply) => link.isUp && on(data, reply)),
+      hear: (subject, on) => stream.hear(subject, (data, reply) => link.isUp && !link.isDeaf && on(data, reply)),
       publish: (record) => unless(() => stream.publish(record), silence),
       batch: (records) => unless(() => stream.batch(records), silence),
       purge: (filter, below) => unless(() => stream.purge(filter, below), undefined),
@@ -134,6 +134,15 @@ describe('a lane', () => {
     }
     b.link.isUp = true
     await world.clock.pass(4_000)
+    assert.equal(b.serves(), 64)
+  })
+
+  it('goes within 11 minutes also to a process that can write and hears nobody any more, not even itself', async () => {
+    const world = new World()
+    const { a, b } = await world.two()
+    a.link.isUp = false
+    b.link.isDeaf = true
+    await world.clock.pass(660_000)
     assert.equal(b.serves(), 64)
   })
 
