@@ -106,7 +106,7 @@ const queue = proven(
         replicas: queueServers,
         storage: z
           .strictObject({
-            size: size('Size of each server’s volume; accepting stops at 80 %.', '64Mi').default('10Gi'),
+            size: size('Size of each server’s volume. It has room for half as much mail, for servers take up to twice its bytes; accepting stops at 80 % of that.', '64Mi').default('10Gi'),
             storageClassName: objectName('StorageClass of the volumes; the cluster’s default if absent.').optional(),
           })
           .describe('The volume of each server.')
@@ -119,7 +119,7 @@ const queue = proven(
         servers: ordered(z.string().min(1).max(253).regex(/^(nats|tls):\/\/[^\s/]+$/, 'nats://host:port or tls://host:port'), 16, 'The servers.').min(1),
         monitoring: ordered(z.string().min(1).max(253).regex(/^https?:\/\/[^\s/]+$/, 'http://host:port'), 16, 'Their monitoring addresses (http_port of the servers), by which the relay sees that they write to disk before they answer. Absent: that is taken on trust, and DurableAccept says so.').optional(),
         replicas: proven(z.int().default(3), 'How many of the servers keep each message.', [oneThreeFive]),
-        size: size('How much the queue may take there; accepting stops at 80 %.', '64Mi').default('10Gi'),
+        size: size('How much the queue may take there. That is room for half as much mail, for servers take up to twice its bytes; accepting stops at 80 % of that.', '64Mi').default('10Gi'),
         credentialsSecretRef: secretRef('Who the relay is to the servers: username and password, or token, or a credentials file as user.creds.').optional(),
         tlsSecretRef: secretRef('CA and, where the servers want one, client certificate, as ca.crt, tls.crt and tls.key.').optional(),
       })

@@ -1,6 +1,6 @@
 // The metrics that are read at each scrape, not counted: of the queue, its servers, and what the snapshot in force holds.
 import { X509Certificate } from 'node:crypto'
-import type { Queue } from './queue/index.ts'
+import { capacityOf, type Queue } from './queue/index.ts'
 import type { Metrics } from './report/index.ts'
 import type { Snapshot } from './snapshot/index.ts'
 
@@ -11,7 +11,7 @@ export const setFigures = (metrics: Metrics, queue: Queue, { snapshot, revision 
   metrics.inFlight.set(inFlight)
   metrics.queueLanes.set(lanesOwned)
   metrics.queueBytes.set(bytes)
-  metrics.queueLimit.set(snapshot.relay.queueBytes)
+  metrics.queueLimit.set(capacityOf(snapshot.relay.queueBytes))
   metrics.queueUp.set(queue.durable().ok && queue.outage() === undefined ? 1 : 0)
   metrics.revisionInfo.reset()
   metrics.revisionInfo.set({ revision }, 1)

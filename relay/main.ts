@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { type Current, setFigures } from './figures.ts'
-import { openQueue } from './queue/index.ts'
+import { capacityOf, openQueue } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
 import { createComposeNotice, createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
@@ -79,7 +79,7 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
     trustSync: options.natsTrustSync ?? false,
     name: queue,
     replicas: queueReplicas,
-    bytesLimit: queueBytes,
+    bytesLimit: capacityOf(queueBytes),
     pod: options.pod,
     revision: () => current.revision,
     log,
@@ -130,7 +130,7 @@ export const acceptanceOf = (queue: Pick<Queue, 'durable' | 'isFull' | 'outage'>
   const durable = queue.durable()
   const outage = queue.outage()
   if (durable.ok && outage && now - outage.since > outageMs) return { ok: false, reason: 'Unreachable', text: `the queue is out of use: ${outage.why}` }
-  return durable.ok && queue.isFull() ? { ok: false, reason: 'QueueFull', text: 'the queue takes 80 % of its volume: clients are answered 452 until deliveries have made room' } : durable
+  return durable.ok && queue.isFull() ? { ok: false, reason: 'QueueFull', text: 'the queue takes 80 % of what its volume has room for: clients are answered 452 until deliveries have made room' } : durable
 }
 
 const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readiness): object => ({

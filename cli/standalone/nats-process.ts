@@ -60,7 +60,7 @@ const neverLeaveBehind = (child: ChildProcess): void => {
   child.once('exit', () => running.delete(child))
 }
 
-const noLimit = '1TB' // the relay stops at 80 % of its queue's size; by itself the server would refuse everything, also what settles mail, at three quarters of what was free when it started
+const noLimit = '1TB' // the relay stops long before its volume is full; by itself the server would refuse everything, also what settles mail, at three quarters of what was free when it started
 
 const natsConfig = ({ folder, port, monitorPort, cluster }: NatsOptions): string => `
 listen: 127.0.0.1:${port}

@@ -1,4 +1,5 @@
 export type * from './types.ts'
+export { capacityOf } from './capacity.ts'
 export { loginFault } from './login.ts'
 export { openQueue, type QueueOptions } from './open.ts'
 export { newMessageId, laneOf } from './lanes.ts'

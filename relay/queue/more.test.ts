@@ -205,7 +205,7 @@ test('a lane with a note of a newer format is not served: what is finished there
   assert.equal((await stream.subjects(`odd2.ready.${lane}.>`))!.size, 1)
 })
 
-test('over 80 % of its volume the queue says full, and accepts again when there is room; that it is full it says until under 75 %', async () => {
+test('over 80 % of what its volume has room for the queue says full, and accepts again when there is room; that it is full it says until under 75 %', async () => {
   const queue = await aQueue('full', { bytesLimit: 200_000 })
   assert.equal(queue.isFull(), false)
   let go = false

@@ -204,7 +204,7 @@ export type Queue = {
   latest(): Promise<string | undefined>
   emit(event: TraceEvent): void // trace stream, without waiting
   durable(): DurableAccept
-  /** It takes 80 % of its volume or more; once it did, until it takes less than 75 %. */
+  /** It takes 80 % or more of what its volume has room for; once it did, until it takes less than 75 %. */
   isFull(): boolean
   /** Undefined while the queue answers, and stores. */
   outage(): Outage | undefined

@@ -19,7 +19,7 @@ export const logCodes = {
   QUEUE_BACK: 'the queue answers again',
   QUEUE_LOST: 'the stream of the queue was gone and was made anew, empty: what waited in it is lost',
   QUEUE_NOT_DURABLE: 'the queue does not keep the durability promise; nothing is accepted',
-  QUEUE_FULL: 'the queue is over 80 % of its volume; accepting stops',
+  QUEUE_FULL: 'the queue takes 80 % of what its volume has room for; accepting stops',
   LANE_TAKEN: 'this process owns a lane',
   LANE_LOST: 'this process lost a lane',
   RECORD_UNREADABLE: 'a queue record could not be understood and is set aside',

@@ -33,7 +33,7 @@ export const createMetrics = (relay?: string) => {
     dnsSeconds: histogram('dns_lookup_seconds', 'Time of one DNS look-up, by result.', ['result']),
     queueDeliveries: gauge('queue_deliveries', 'Deliveries in the whole queue, by state.', ['state']),
     queueBytes: gauge('queue_bytes', 'Bytes of the queue stream.'),
-    queueLimit: gauge('queue_limit_bytes', 'Size of the volume of the queue; at 80 % of it accepting stops.'),
+    queueLimit: gauge('queue_limit_bytes', 'Bytes that the volume of the queue has room for, half its size; at 80 % of it accepting stops.'),
     oldestReady: gauge('queue_oldest_ready_seconds', 'How long the delivery has waited that is due for longest; 0 where none is due.'),
     queueLanes: gauge('queue_lanes_owned', 'Lanes this process owns.'),
     inFlight: gauge('delivery_in_flight', 'Deliveries being attempted now.'),

@@ -227,7 +227,7 @@ export const snapshotSchema = z.object({
     hostname: domain, // greeting and EHLO name
     queue: z.string().regex(/^[A-Za-z0-9_-]+$/), // the stream's name and first subject token
     queueReplicas: z.union([z.literal(1), z.literal(3), z.literal(5)]),
-    queueBytes: z.number().int().positive(), // size of the volume; at 80 % accepting stops
+    queueBytes: z.number().int().positive(), // size of the volume
     paused: z.boolean().default(false),
     closing: z.boolean().optional(), // being removed: what is queued is delivered, nothing new is accepted
     drainSeconds: seconds.default(60),

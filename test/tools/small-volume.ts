@@ -1,6 +1,6 @@
 // A small volume that a test can fill up, for real: a file system in memory. Only where the test has mounts of its own.
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 export type SmallVolume = {
@@ -8,6 +8,8 @@ export type SmallVolume = {
   fill(): void
   /** It goes away again. */
   free(): void
+  /** From 0 to 1. */
+  used(): number
 }
 
 export const mountSmall = (folder: string, megabytes: number): SmallVolume => {
@@ -24,6 +26,10 @@ export const mountSmall = (folder: string, megabytes: number): SmallVolume => {
       }
     },
     free: () => rmSync(other, { force: true }),
+    used: () => {
+      const { bavail, blocks } = statfsSync(folder)
+      return 1 - bavail / blocks
+    },
   }
 }
 

@@ -30,9 +30,9 @@ export const story: Story = {
       if (reply.code === 250) accepted.push(to)
       else full = reply
     }
-    ctx.note('accepted before it was full', `${accepted.length} MB of 64`)
+    ctx.note('accepted before it was full', `${accepted.length} MB of 104`)
     assert.match(full?.text ?? 'never full', /^452 4\.3\.1 /)
-    assert.ok(accepted.length > 30 && accepted.length < 64, `${accepted.length} accepted`)
+    assert.ok(accepted.length > 60 && accepted.length < 104, `${accepted.length} accepted`)
 
     ctx.step('full it stays up: it answers, it lists, a small mail is refused too')
     assert.match((await send(await greet(relay.ports.mx!), 'small@browncow.example', 'small\r\n')).text, /^452 4\.3\.1 /)
