@@ -9,6 +9,9 @@ export const namespaces: Resource = { group: '', version: 'v1', kind: 'Namespace
 export const pods: Resource = { group: '', version: 'v1', kind: 'Pod', plural: 'pods', namespaced: true }
 export const { secret: secrets, ...made } = resources
 
+/** Those of queues: how large their volumes are. */
+export const claims: Resource = { group: '', version: 'v1', kind: 'PersistentVolumeClaim', plural: 'persistentvolumeclaims', namespaced: true }
+
 export const nodes: Resource = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }
 
 type Following = { readonly resource: Resource; readonly labelSelector?: string; readonly metadataOnly?: true }
@@ -24,7 +27,7 @@ const followed: readonly Followed[] = [
   // of those that are not ours: whether they are there, for MailSenders name them
   { resource: accounts, metadataOnly: true, matters: ({ before, after }) => before === undefined || after === undefined || isOurs(after) },
   ...Object.values(labelled).map((resource) => ({ resource, labelSelector: `app.kubernetes.io/managed-by=${managedBy}` })),
-  { resource: pods, labelSelector: 'app.kubernetes.io/name=posthouse' },
+  ...[pods, claims].map((resource) => ({ resource, labelSelector: 'app.kubernetes.io/name=posthouse' })),
 ]
 
 export type WatchedOptions = {

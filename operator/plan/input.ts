@@ -48,6 +48,8 @@ export type Input = {
   /** ServiceAccounts that are there, namespace/name; absent: nobody looked. */
   readonly accounts?: ReadonlySet<string>
   readonly seen?: Seen // absent: nothing was
+  /** By MailRelay: bytes of the smallest volume of its queue; absent: nobody looked. */
+  readonly volumes?: ReadonlyMap<string, number>
 }
 
 /** What has to be made before the snapshot is whole. */

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pathOf, type KubeObject } from '../../operator/kube/index.ts'
+import { applyObject, pathOf, type KubeObject } from '../../operator/kube/index.ts'
 import { certificateFor, newAuthority } from '../../operator/make/index.ts'
 import { resources } from '../../operator/plan/index.ts'
 import { readSnapshotOf } from '../tools/snapshot-secrets.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks } from './tools/api-server.ts'
-import { resourceOf, startOperated, type Operated } from './tools/operated.ts'
+import { core, resourceOf, startOperated, type Operated } from './tools/operated.ts'
 
 const mx = { name: 'mx', protocol: 'SMTP', port: 25, tls: { secretRef: { name: 'mx-tls' } } }
 const submission = { name: 'submission', protocol: 'Submission', port: 587 }
@@ -69,10 +69,14 @@ describe('what changes while a relay runs', { skip: lacks.length > 0 && lacks.jo
     assert.notEqual(await templates(), before)
   })
 
-  it('storage of another size changes 0 objects that cannot be changed, and 3 servers become 5, not 1', async () => {
+  it('storage of another size changes 0 objects that cannot be changed, the smallest of 3 volumes counts, and 3 servers become 5, not 1', async () => {
     const queue = (managed: object): Promise<KubeObject> => operated.save('MailRelay', 'main', { ...relay, queue: { managed } })
     await queue({ replicas: 3, storage: { size: '40Gi' } })
-    await until('more room', async () => (await readSnapshotOf(operated.kube, 'mail', 'main')).relay.queueBytes === 40 * 2 ** 30, 30_000)
+    const counts = (gibibytes: number) => until(`a queue that counts on ${gibibytes} GiB`, async () => (await readSnapshotOf(operated.kube, 'mail', 'main')).relay.queueBytes === gibibytes * 2 ** 30, 30_000)
+    await counts(40)
+    const volume = { metadata: { name: 'not-grown' }, spec: { capacity: { storage: '10Gi' }, accessModes: ['ReadWriteOnce'], persistentVolumeReclaimPolicy: 'Retain', hostPath: { path: '/nowhere' } } }
+    await applyObject(operated.kube, core('PersistentVolume', 'persistentvolumes', false), volume)
+    await counts(10) // 1 of 3 claims, which still ask for 10, is bound to it
     for (const replicas of [1, 5, 3]) {
       const said = await queue({ replicas, storage: { size: '40Gi' } }).then(() => 'taken', (error: Error) => error.message)
       if (replicas === 5) assert.equal(said, 'taken')

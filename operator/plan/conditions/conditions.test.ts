@@ -37,6 +37,7 @@ describe('the status of a MailRelay', () => {
     ['2 pods take on trust that the servers sync', { pods: ['a', 'b'].map((name) => pod(name, { durable: { ok: true, reason: 'SyncTrusted', text: 'taken on trust' } })) }, 'True Programmed', 'True SyncTrusted', 'True Ready'],
     ['0 of 2 pods are ready, so that the Service refuses connections', { pods: ['a', 'b'].map((name) => pod(name, { ready: false })) }, 'True Programmed', 'True Durable', 'False NoPodReady'],
     ['1 of 2 pods is ready', { pods: [pod('a'), pod('b', { ready: false })] }, 'True Programmed', 'True Durable', 'True Ready'],
+    ['a volume has 4 GiB of the 10 wished for', { volume: 4 * 2 ** 30 }, 'True Programmed', 'True SmallerVolume', 'True Ready'],
     ['3 servers run on 1 node', { queueNodes: ['n1', 'n1', 'n1'] }, 'True Programmed', 'True SingleNode', 'True Ready'],
   ]
   for (const [what, observed, programmed, durable, ready] of unready) {

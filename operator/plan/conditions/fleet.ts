@@ -2,6 +2,7 @@
 import type { MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../judge.ts'
 import { serversOf } from '../objects/index.ts'
+import { smallerVolume } from '../volumes.ts'
 import type { Statement } from './index.ts'
 
 /** What one relay pod answered; `revision` undefined: nothing yet. */
@@ -29,6 +30,8 @@ export type Observed = {
   /** Nodes of the NATS servers that are ready. */
   readonly queueNodes: readonly string[]
   readonly addresses: readonly string[]
+  /** Bytes of the smallest volume of the queue, where one is there. */
+  readonly volume?: number | undefined
 }
 
 /** One MailRelay in force, the revision of its snapshot, and what was seen of its pods. */
@@ -47,14 +50,16 @@ const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<
   return { type: 'Programmed', status: 'False', reason: 'Pending', message: [`${current.length} of ${wanted} pods run revision ${revision}`, ...why].join('; ') }
 }
 
-const durable = (relay: MailRelay, { pods, queueNodes }: Observed): Omit<Statement, 'observedGeneration'> => {
+const durable = (relay: MailRelay, { pods, queueNodes, volume }: Observed): Omit<Statement, 'observedGeneration'> => {
   const answers = pods.flatMap(({ name, durable: said }) => (said ? [{ name, ...said }] : []))
   const faulty = answers.find(({ ok }) => !ok)
   if (faulty) return { type: 'DurableAccept', status: 'False', reason: faulty.reason, message: `${faulty.name}: ${faulty.text}` }
   if (answers.length === 0) return { type: 'DurableAccept', status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet whether its queue is durable' }
   const { reason, text } = answers[0]!
   const single = isOnOneNode(relay, queueNodes)
-  return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : reason, message: single ? `${text}; all servers run on node ${queueNodes[0]!}, whose loss takes them all` : text }
+  const smaller = smallerVolume(relay, volume)
+  const words = [text, ...(single ? [`all servers run on node ${queueNodes[0]!}, whose loss takes them all`] : []), ...(smaller === undefined ? [] : [smaller])]
+  return { type: 'DurableAccept', status: 'True', reason: smaller !== undefined ? 'SmallerVolume' : single ? 'SingleNode' : reason, message: words.join('; ') }
 }
 
 /** A server that is just being started anew may run elsewhere: until all are there, what was said before holds. */

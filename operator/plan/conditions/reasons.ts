@@ -28,6 +28,7 @@ export const observedReasons = {
   Durable: 'mail is on the disks of a majority of the servers before it is acknowledged',
   SyncTrusted: 'the same, but that the servers write to disk first is taken on trust',
   SingleNode: 'mail is durable, but all servers of the queue run on one node, whose loss takes them all',
+  SmallerVolume: 'mail is durable, but a volume of the queue is smaller than storage.size: what it has counts',
   QueueFull: 'the queue has no room for new mail: it takes 80 % of what its volume has room for',
   Unreachable: 'the queue does not answer, or stores nothing',
   SyncUnknown: 'nobody can say whether the servers of the queue write to disk before they acknowledge',

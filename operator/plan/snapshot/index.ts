@@ -1,8 +1,9 @@
 // From one MailRelay in force, with all that attaches to it, to its snapshot. Pure.
-import { bytesOf, secondsOf, type MailRelay } from '../../../crds/index.ts'
+import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
-import { titleOf } from '../input.ts'
+import { keyOf, titleOf } from '../input.ts'
 import type { RelayView } from '../judge.ts'
+import { queueBytesOf } from '../volumes.ts'
 import type { World } from '../world.ts'
 import { certificatesOf } from './certificates.ts'
 import { domainsOf } from './domains.ts'
@@ -40,7 +41,7 @@ const relayOf = (relay: MailRelay, world: World): SnapshotInput['relay'] => {
     hostname: spec.hostname,
     queue: `${metadata.namespace}_${metadata.name}`, // neither half can hold an underscore
     queueReplicas: serversOf((spec.queue.managed ?? spec.queue.external)?.replicas),
-    queueBytes: bytesOf(spec.queue.managed?.storage.size ?? spec.queue.external?.size ?? '10Gi'),
+    queueBytes: queueBytesOf(relay, world.input.volumes?.get(keyOf(relay))),
     paused: spec.paused,
     drainSeconds: secondsOf(spec.drain.timeout),
     retrySchedule: spec.retryScheduleName ?? builtIn.name,
