@@ -1,7 +1,7 @@
 // Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
 import type { KubeObject } from './kube/index.ts'
-import { httpPort, selectorOf, smallestVolumes, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
-import { claims, made, pods, type Watched } from './watched.ts'
+import { httpPort, selectorOf, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
+import { made, pods, type Watched } from './watched.ts'
 
 const patienceMs = 2_000
 
@@ -12,7 +12,7 @@ export const observe = async ({ relay }: Pick<RelayView, 'relay'>, watched: Watc
   const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
   const relayPods = await Promise.all(of('relay').map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...placeOf(statusOf(pod)), ...(await ask(statusOf(pod))) })))
   const service = watched.get(made.service, `${relay.metadata.namespace}/${relay.metadata.name}`)
-  return { pods: relayPods, queueNodes: of('queue').filter(isReady).map(({ spec }) => String((spec as { nodeName?: string }).nodeName)), addresses: addressesOf(service), volume: smallestVolumes(watched.all(claims)).get(`${relay.metadata.namespace}/${relay.metadata.name}`) }
+  return { pods: relayPods, queueNodes: of('queue').filter(isReady).map(({ spec }) => String((spec as { nodeName?: string }).nodeName)), addresses: addressesOf(service) }
 }
 
 /** Every relay pod of a MailRelay that is to go, also those that are on their way out: they may hold what is not stored yet. */

@@ -83,7 +83,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
 type Looked = Omit<Fleet, 'snapshot'> & { readonly observed: Observed; readonly attempts: ReturnType<StrangerParts['prober']['attempts']> }
 
 const lookAt = (fleets: readonly Fleet[], { watched, prober }: ReconcileParts): Promise<Looked[]> =>
-  Promise.all(fleets.map(async ({ view, revision, admitted }) => ({ view, revision, admitted, observed: await observe(view, watched), attempts: prober.attempts(keyOf(view.relay)) })))
+  Promise.all(fleets.map(async ({ view, snapshot, revision, admitted }) => ({ view, revision, admitted, observed: { ...(await observe(view, watched)), volume: snapshot.relay.queueBytes }, attempts: prober.attempts(keyOf(view.relay)) })))
 
 /** Whether the pods said something that changes whom a relay may trust. */
 const noteWhatBearsOnThePlan = (views: readonly Looked[], seen: Seen, { memory, say }: ReconcileParts): boolean =>

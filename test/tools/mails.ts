@@ -6,6 +6,11 @@ export const mailsTo = (count: number, domains: string | readonly string[], opti
   return Array.from({ length: count }, (_, n) => mailTo(`${options.prefix ?? 'r'}${n}@${typeof domains === 'string' ? domains : domains[n % domains.length]}`, options))
 }
 
+/** As `mailsTo` with what is usual, until it is over. */
+export function* mailsUntil(domains: readonly string[], isOver: () => boolean): Generator<Mail> {
+  for (let n = 0; !isOver(); n++) yield mailTo(`r${n}@${domains[n % domains.length]}`)
+}
+
 export const mailTo = (to: string, { bytes = 1000, from = 'sender@client.example' }: { bytes?: number; from?: string } = {}): Mail => {
   const filler = `${'x'.repeat(70)}\r\n`.repeat(Math.ceil(bytes / 72))
   return { from, to: [to], data: `From: ${from}\r\nTo: ${to}\r\nSubject: ${to.split('@')[0]}\r\nMessage-ID: <${to}>\r\n\r\n${filler}` }

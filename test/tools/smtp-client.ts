@@ -82,6 +82,9 @@ export const sendMail = async (client: SmtpClient, mail: Mail): Promise<Said> =>
   return { ...said, data: await client.reply() }
 }
 
+/** The first reply that says no. */
+export const refusalIn = ({ mail, recipients, data }: Said): Reply | undefined => [mail, ...recipients, ...(data ? [data] : [])].find(({ code }) => code >= 400)
+
 class Replies {
   private readonly ready: Reply[] = []
   private readonly waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []

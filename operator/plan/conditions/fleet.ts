@@ -30,8 +30,8 @@ export type Observed = {
   /** Nodes of the NATS servers that are ready. */
   readonly queueNodes: readonly string[]
   readonly addresses: readonly string[]
-  /** Bytes of the smallest volume of the queue, where one is there. */
-  readonly volume?: number | undefined
+  /** Bytes of its volumes that the queue counts on. */
+  readonly volume?: number
 }
 
 /** One MailRelay in force, the revision of its snapshot, and what was seen of its pods. */

@@ -5,7 +5,7 @@ import { sendAll } from '../../tools/load-client.ts'
 import { chance, mailsTo } from '../../tools/mails.ts'
 import { startTestNats } from '../../tools/nats.ts'
 import { addDomains, copyManifests, startFleet, type RelayFleet } from '../../tools/relay-process.ts'
-import { settleAccounts } from '../../tools/settle-accounts.ts'
+import { roundOfSettling, settleAccounts } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
@@ -38,7 +38,7 @@ export const story: Story = {
 
     ctx.step('two of the three die for good: what they had is delivered by the third')
     await Promise.all([0, 1].map((index) => fleet.relays[index]!.kill()))
-    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[2]!, inFlight: { count: inFlight, when: 'on the killed', rounds: kills + 2 } })
+    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[2]!, arriveMs: 120_000, twice: { atMost: sent.unsure + inFlight + (kills + 2) * roundOfSettling, because: `in flight on the killed: ${inFlight}` } })
   },
 }
 

@@ -47,7 +47,7 @@ export const story: Story = {
     const sent = await sending
     assert.equal(sent.accepted.size, count)
 
-    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]! })
+    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]!, arriveMs: 180_000, emptyMs: 120_000 })
 
     ctx.step('all three stay away: the client is told 451 and why, and keeps its mail; past a minute the relay is not ready')
     const [relay] = fleet.relays as [Relay, ...Relay[]]

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { copyManifests, queueLength, startStandalone } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
-import { openSmtp, sendMail, type Reply, type SmtpClient } from '../../tools/smtp-client.ts'
+import { openSmtp, refusalIn, sendMail, type Reply, type SmtpClient } from '../../tools/smtp-client.ts'
 import { until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
 
@@ -60,5 +60,5 @@ const greet = async (port: number): Promise<SmtpClient> => {
 /** The first reply that says no, or the one to the dot. */
 const send = async (client: SmtpClient, to: string, body = megabyte): Promise<Reply> => {
   const said = await sendMail(client, { from: 'joe@client.example', to: [to], data: `Subject: big\r\n\r\n${body}` })
-  return [said.mail, ...said.recipients].find(({ code }) => code >= 400) ?? said.data!
+  return refusalIn(said) ?? said.data!
 }

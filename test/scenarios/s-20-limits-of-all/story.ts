@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { startTestNats } from '../../tools/nats.ts'
 import { copyManifests, startFleet, type RelayFleet } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
-import { openSmtp, sendMail, type Said, type SmtpClient } from '../../tools/smtp-client.ts'
+import { openSmtp, refusalIn, sendMail, type SmtpClient } from '../../tools/smtp-client.ts'
 import { until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
 
@@ -51,12 +51,10 @@ const sendInTurn = async (clients: readonly SmtpClient[], count: number, from: s
   for (let n = 0; n < count; n++) {
     const said = await sendMail(clients[n % clients.length]!, { from, to: [`fred${n}@browncow.example`], data: `From: ${from}\r\nSubject: ${n}\r\n\r\n${n}\r\n` })
     if (said.data?.code === 250) taken += 1
-    else told.add(refusal(said))
+    else told.add(refusalIn(said)?.text ?? 'nothing')
   }
   return { taken, told }
 }
-
-const refusal = ({ mail, recipients, data }: Said): string => [mail, ...recipients, ...(data ? [data] : [])].find(({ code }) => code >= 400)?.text ?? 'nothing'
 
 const greeted = async (port: number): Promise<SmtpClient> => {
   const client = await openSmtp(port)

@@ -5,7 +5,7 @@ import { sendAll } from '../../tools/load-client.ts'
 import { chance, mailsTo } from '../../tools/mails.ts'
 import { startTestNats } from '../../tools/nats.ts'
 import { addDomains, copyManifests, startFleet } from '../../tools/relay-process.ts'
-import { settleAccounts } from '../../tools/settle-accounts.ts'
+import { roundOfSettling, settleAccounts } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
@@ -46,7 +46,7 @@ export const story: Story = {
     const sent = await sending
     assert.equal(sent.accepted.size, count)
 
-    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]!, inFlight: { count: inFlight, when: 'when a relay fell asleep', rounds: fleet.relays.length } })
+    await settleAccounts(ctx, { sent, sink, relay: fleet.relays[0]!, arriveMs: 120_000, twice: { atMost: sent.unsure + inFlight + fleet.relays.length * roundOfSettling, because: `in flight when a relay fell asleep: ${inFlight}` } })
   },
 }
 

@@ -4,11 +4,10 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { startDistantNats } from '../../tools/distant-nats.ts'
 import { sendAll } from '../../tools/load-client.ts'
-import { mailTo } from '../../tools/mails.ts'
+import { mailsUntil } from '../../tools/mails.ts'
 import { openNetwork, type Host } from '../../tools/own-network.ts'
 import { addDomains, copyManifests, startFleet, type Relay } from '../../tools/relay-process.ts'
-import { settleAccounts } from '../../tools/settle-accounts.ts'
-import type { Mail } from '../../tools/smtp-client.ts'
+import { roundOfSettling, settleAccounts, told451 } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Ctx, Story } from '../story.ts'
@@ -30,7 +29,7 @@ export const story: Story = {
       ports: relays.map(({ ports }) => ports.mx!),
       host: (port) => relays.find(({ ports }) => ports.mx === port)!.host,
       clients: 20,
-      mails: mails(domains, () => load.isOver),
+      mails: mailsUntil(domains, () => load.isOver),
       onAccepted: (sum) => (load.accepted = sum),
       pauseMs: 600,
       patienceMs: 200_000,
@@ -45,7 +44,7 @@ export const story: Story = {
     }
     load.isOver = true
     const sent = await sending
-    await settleAccounts(ctx, { sent, sink, relay: relays[0], inFlight: { count: inFlight, when: 'when the network stalled', rounds: relays.length } })
+    await settleAccounts(ctx, { sent, sink, relay: relays[0], twice: { atMost: sent.unsure + told451(sent) + inFlight + relays.length * roundOfSettling, because: `in flight when the network stalled: ${inFlight}` } })
     await until('the servers to agree on a leader', async () => {
       const [leader, ...others] = await Promise.all(nats.hosts.map((host) => nats.leader(stream, host)))
       return (leader ?? '') !== '' && others.every((one) => one === leader)
@@ -72,10 +71,6 @@ const build = async (ctx: Ctx) => {
     await fleet.restart(1)
   }
   return { network, nats, sink, domains, hosts, stream: fleet.snapshot.relay.queue, relays: fleet.relays as [Relay, Relay] }
-}
-
-function* mails(domains: readonly string[], isOver: () => boolean): Generator<Mail> {
-  for (let n = 0; !isOver(); n++) yield mailTo(`r${n}@${domains[n % domains.length]}`)
 }
 
 type Stall = {

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { sendAll } from '../../tools/load-client.ts'
-import { mailTo } from '../../tools/mails.ts'
+import { mailsUntil, mailTo } from '../../tools/mails.ts'
 import { startTestNats, type TestNats } from '../../tools/nats.ts'
 import { addDomains, copyManifests, startFleet, startStandalone } from '../../tools/relay-process.ts'
 import { settleAccounts } from '../../tools/settle-accounts.ts'
 import { startSink } from '../../tools/sink.ts'
 import { mountSmall, type SmallVolume } from '../../tools/small-volume.ts'
-import { openSmtp, sendMail, type Mail } from '../../tools/smtp-client.ts'
+import { openSmtp, refusalIn, sendMail } from '../../tools/smtp-client.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Ctx, Story } from '../story.ts'
 
@@ -37,7 +37,7 @@ const ofThree = async (ctx: Ctx): Promise<void> => {
   const fleet = await startFleet({ folder: ctx.folder, manifests, nats, count: 2 })
   ctx.cleanup(() => fleet.stop())
   const load = { accepted: 0, isOver: false }
-  const sending = sendAll({ ports: fleet.ports(), clients: 8, mails: mails(domains, () => load.isOver), onAccepted: (sum) => (load.accepted = sum), pauseMs: 200, patienceMs: 400_000 })
+  const sending = sendAll({ ports: fleet.ports(), clients: 8, mails: mailsUntil(domains, () => load.isOver), onAccepted: (sum) => (load.accepted = sum), pauseMs: 200, patienceMs: 400_000 })
   sending.catch(() => {}) // heard below
   const more = async (count: number, sinceMs = Date.now()): Promise<string> => {
     const before = load.accepted
@@ -66,10 +66,6 @@ const ofThree = async (ctx: Ctx): Promise<void> => {
   ctx.note('room again: seconds until 40 mails were taken', await more(40, freed))
   load.isOver = true
   await settleAccounts(ctx, { sent: await sending, sink, relay: fleet.relays[0]! })
-}
-
-function* mails(domains: readonly string[], isOver: () => boolean): Generator<Mail> {
-  for (let n = 0; !isOver(); n++) yield mailTo(`r${n}@${domains[n % domains.length]}`)
 }
 
 /** What the liveness probe of the operator's pods asks. */
@@ -108,10 +104,10 @@ const alone = async (ctx: Ctx): Promise<void> => {
   const send = async (name: string, bytes: number): Promise<string> => {
     const client = await openSmtp(relay.ports.mx!)
     await client.say('EHLO client.example')
-    const { mail, data } = await sendMail(client, { ...mailTo(`${name}@${domain}`), data: `Subject: ${name}\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(bytes / 72)}` })
+    const said = await sendMail(client, { ...mailTo(`${name}@${domain}`), data: `Subject: ${name}\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(bytes / 72)}` })
     client.close()
-    if (data?.code === 250) accepted.push(`${name}@${domain}`)
-    return data?.text ?? mail.text
+    if (said.data?.code === 250) accepted.push(`${name}@${domain}`)
+    return (refusalIn(said) ?? said.data!).text
   }
 
   ctx.step('a relay alone: its volume is full, with mail in the queue')

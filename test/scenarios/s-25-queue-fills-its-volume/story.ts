@@ -5,7 +5,7 @@ import { startTestNats } from '../../tools/nats.ts'
 import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
 import { mountSmall, type SmallVolume } from '../../tools/small-volume.ts'
-import { openSmtp, sendMail } from '../../tools/smtp-client.ts'
+import { openSmtp, refusalIn, sendMail } from '../../tools/smtp-client.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
 
@@ -35,19 +35,19 @@ export const story: Story = {
     const accepted: string[] = []
     const refused = new Map<string, number>()
     let fullest = 0
-    let until452 = Infinity
+    let pressedUntil = Infinity
     const fill = async (client: number): Promise<void> => {
       const line = await openSmtp(fleet.ports()[client % 2]!)
       await line.say('EHLO client.example')
-      for (let n = 0; Date.now() < until452; n++) {
+      for (let n = 0; Date.now() < pressedUntil; n++) {
         const to = `r${client}-${n}@${domains[n % domains.length]}`
-        const { mail, recipients, data } = await sendMail(line, { from: 'joe@client.example', to: [to], data: `Subject: ${n}\r\n\r\n${body}` })
+        const said = await sendMail(line, { from: 'joe@client.example', to: [to], data: `Subject: ${n}\r\n\r\n${body}` })
         fullest = Math.max(fullest, ...volumes.map((volume) => volume.used()))
-        const refusal = [mail, ...recipients, ...(data ? [data] : [])].find(({ code }) => code >= 400)
+        const refusal = refusalIn(said)
         if (!refusal) accepted.push(to)
         else {
           refused.set(refusal.text, (refused.get(refusal.text) ?? 0) + 1)
-          until452 = Math.min(until452, Date.now() + pressSeconds * 1000)
+          pressedUntil = Math.min(pressedUntil, Date.now() + pressSeconds * 1000)
           await sleep(250)
         }
       }
