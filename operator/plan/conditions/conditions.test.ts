@@ -38,6 +38,7 @@ describe('the status of a MailRelay', () => {
     ['0 of 2 pods are ready, so that the Service refuses connections', { pods: ['a', 'b'].map((name) => pod(name, { ready: false })) }, 'True Programmed', 'True Durable', 'False NoPodReady'],
     ['1 of 2 pods is ready', { pods: [pod('a'), pod('b', { ready: false })] }, 'True Programmed', 'True Durable', 'True Ready'],
     ['a volume has 4 GiB of the 10 wished for', { volume: 4 * 2 ** 30 }, 'True Programmed', 'True SmallerVolume', 'True Ready'],
+    ['3 servers run on 1 node, which an alert waits for, and a volume is smaller besides', { queueNodes: ['n1', 'n1', 'n1'], volume: 4 * 2 ** 30 }, 'True Programmed', 'True SingleNode', 'True Ready'],
     ['3 servers run on 1 node', { queueNodes: ['n1', 'n1', 'n1'] }, 'True Programmed', 'True SingleNode', 'True Ready'],
   ]
   for (const [what, observed, programmed, durable, ready] of unready) {

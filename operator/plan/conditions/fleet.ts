@@ -59,7 +59,7 @@ const durable = (relay: MailRelay, { pods, queueNodes, volume }: Observed): Omit
   const single = isOnOneNode(relay, queueNodes)
   const smaller = smallerVolume(relay, volume)
   const words = [text, ...(single ? [`all servers run on node ${queueNodes[0]!}, whose loss takes them all`] : []), ...(smaller === undefined ? [] : [smaller])]
-  return { type: 'DurableAccept', status: 'True', reason: smaller !== undefined ? 'SmallerVolume' : single ? 'SingleNode' : reason, message: words.join('; ') }
+  return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : smaller === undefined ? reason : 'SmallerVolume', message: words.join('; ') }
 }
 
 /** A server that is just being started anew may run elsewhere: until all are there, what was said before holds. */
