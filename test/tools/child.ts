@@ -81,8 +81,8 @@ const keepOutput = (child: ChildProcess, log: string | undefined) => {
   const add = (text: string): void => {
     pieces.push(text)
     file?.write(text)
-    rest += text
-    const lines = rest.split('\n')
+    const lines = text.split('\n') // of what is new only: smtp-sink counts its mails on one line that never ends
+    lines[0] = rest + lines[0]!
     rest = lines.pop()!
     for (const line of lines) for (const listener of listeners) listener(line)
   }
