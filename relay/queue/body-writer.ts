@@ -17,6 +17,7 @@ const emptyLine = Buffer.from('\r\n\r\n')
 export class ChunkedWriter implements BodyWriter {
   readonly #context: Context
   readonly #room: Room
+  readonly #volumeTakesMore: () => boolean
   readonly #id: string
   #hash: Hash | undefined // only of what goes in chunks; most mail does not
   #head: Buffer | undefined // the first bytes, once there are more
@@ -30,9 +31,10 @@ export class ChunkedWriter implements BodyWriter {
   #broken: QueueError | undefined
   #over = false
 
-  constructor(context: Context, room: Room, id: string) {
+  constructor(context: Context, { room, volumeTakesMore }: { room: Room; volumeTakesMore: () => boolean }, id: string) {
     this.#context = context
     this.#room = room
+    this.#volumeTakesMore = volumeTakesMore
     this.#id = id
   }
 
@@ -97,7 +99,9 @@ export class ChunkedWriter implements BodyWriter {
     return all.subarray(0, bytes)
   }
 
+  /** Bodies that are on their way together are as large as a volume; what could not be accepted at its end is not stored before. */
   async #send(chunk: Buffer): Promise<void> {
+    if (!this.#volumeTakesMore()) throw (this.#broken = new QueueError('QUEUE_FULL', 'the queue has no room for the rest of the body'))
     const flight = this.#store(++this.#chunks, chunk).catch((error: unknown) => {
       this.#broken ??= error as QueueError
     })

@@ -95,7 +95,7 @@ class ProcessQueue implements Queue {
     return newMessageId(this.#watch.serverNow())
   }
   newBody(messageId: string): BodyWriter {
-    return new ChunkedWriter(this.#context, this.#room, messageId)
+    return new ChunkedWriter(this.#context, { room: this.#room, volumeTakesMore: () => this.#watch.takesMore() }, messageId)
   }
   accept: Queue['accept'] = (message, patienceMs) => this.#accept.accept(message, patienceMs)
 

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
 import { systemClock } from './clock.ts'
+import type { QueueError } from './errors.ts'
 import { openTestQueue, until } from './fixtures.ts'
+import { openJetStream } from './jetstream.ts'
 import { createRoom } from './room.ts'
 
 test('a room of 100 keeps 25 for those who go on, lets in who waits longest, and says no when patience is over', async () => {
@@ -48,3 +50,35 @@ for (const [count, megabytes] of [[60, 2], [500, 0.25]] as const)
     t.diagnostic(`${((performance.now() - began) / 1000).toFixed(1)} s`)
     assert.deepEqual(new Set(sizes), new Set([megabytes * 1024 * 1024]))
   })
+
+test('30 bodies of 2 MB written at the same time stop at 80 % of a queue that has room for 20 MB, and leave nothing behind', async (t) => {
+  const nats = await startTestNats()
+  const queue = await openTestQueue(nats, { name: 'small', bytesLimit: 20 * 2 ** 20, trace: { days: 1, bytes: 1_000_000 } })
+  const stream = openJetStream({ servers: nats.urls, name: 'small' })
+  t.after(async () => {
+    await stream.close()
+    await queue.close()
+    await nats.stop()
+  })
+  await until('durable', () => queue.durable().ok)
+  const piece = Buffer.concat([Buffer.from('Subject: big\r\n\r\n'), Buffer.alloc(64 * 1024, 'x')]).subarray(0, 64 * 1024)
+  const write = async (_: unknown, n: number): Promise<string> => {
+    const body = queue.newBody(`m${n}`)
+    try {
+      for (let k = 0; k < 32; k++) await body.write(piece)
+      await body.end()
+      return 'kept'
+    } catch (error) {
+      await body.abandon()
+      return (error as QueueError).code
+    }
+  }
+  let most = 0
+  const look = setInterval(() => void stream.state().then((state) => (most = Math.max(most, state?.bytes ?? 0))), 20)
+  const ends = await Promise.all(Array.from({ length: 30 }, write))
+  clearInterval(look)
+  t.diagnostic(`${ends.filter((end) => end === 'kept').length} kept, most in the stream ${(most / 2 ** 20).toFixed(1)} MiB`)
+  assert.deepEqual(new Set(ends), new Set(['QUEUE_FULL']))
+  assert.ok(most > 10 * 2 ** 20 && most < 18 * 2 ** 20, `${most} bytes`)
+  await until('nothing left', async () => ((await stream.state())?.bytes ?? Infinity) < 100_000)
+})

@@ -64,6 +64,10 @@ export class Watch {
   outage(): Outage | undefined {
     return this.#outage
   }
+  /** At the mark itself; what is told to people is `isFull`, which mail that comes and goes does not change each time. */
+  takesMore(): boolean {
+    return !this.#isFull()
+  }
   isFull(): boolean {
     return this.#saysFull
   }
