@@ -2,7 +2,7 @@
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
 import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type Data, type DkimNews, type DkimOptions } from './make/index.ts'
-import { credentialSecretOf, keyOf, managedBy, queueCertificateNames, queueLoginName, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import { credentialSecretOf, keyOf, managedLabels, queueCertificateNames, queueLoginName, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 
@@ -79,7 +79,7 @@ const kept = async <T extends Data>(key: string, owner: readonly [kind: string, 
   const before = await store.one(key)
   const data = from(before ?? {})
   const [namespace, name] = key.split('/') as [string, string]
-  const metadata = { name, namespace, labels: { 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/managed-by': managedBy }, ownerReferences: ownerOf(...owner) }
+  const metadata = { name, namespace, labels: { 'app.kubernetes.io/name': 'posthouse', ...managedLabels }, ownerReferences: ownerOf(...owner) }
   await store.keep(applier, { metadata, type }, before, data)
   return data
 }

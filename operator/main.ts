@@ -62,7 +62,7 @@ export const startOperator = async (options: OperatorOptions): Promise<RunningOp
   const kube = countingKube(access, metrics, { mayWrite: () => lease.held() })
   const state: State = { runs: 0, leads: false, watched: undefined, queue: undefined, metrics }
   const end = new AbortController()
-  const ended = act({ options, kube, lease, state, signal: end.signal })
+  const ended = act({ options, kube, lease, state, sayTrouble, signal: end.signal })
   const ready = (): boolean => !state.leads || (state.watched?.synced() ?? false)
   const http = options.http && (await serveHttp({ ...options.http, metrics, ready, beforeScrape: () => gauge(state) }))
   return {
@@ -88,17 +88,17 @@ const seldomly = (say: OperatorOptions['say']): OperatorOptions['say'] => {
 }
 
 type State = { runs: number; leads: boolean; watched: Watched | undefined; queue: WorkQueue | undefined; readonly metrics: OperatorMetrics }
-type Acting = { readonly options: OperatorOptions; readonly kube: Kube; readonly lease: Lease; readonly state: State; readonly signal: AbortSignal }
+type Acting = { readonly options: OperatorOptions; readonly kube: Kube; readonly lease: Lease; readonly state: State; readonly sayTrouble: OperatorOptions['say']; readonly signal: AbortSignal }
 
 /** Waits for the lease, acts while it has it, and lets go of everything. Who lost it ends: a new process begins with nothing half done. */
-const act = async ({ options, kube, lease, state, signal }: Acting): Promise<void> => {
+const act = async ({ options, kube, lease, state, sayTrouble, signal }: Acting): Promise<void> => {
   const { say } = options
   say({ event: 'WAITING_FOR_LEASE' })
   const got = await lease.acquire(signal).then(() => true, () => false)
   if (!got) return
   state.leads = true
   say({ event: 'LEADING' })
-  const working = work(options, kube, state)
+  const working = work({ options, kube, state, sayTrouble })
   await lease.keep(signal)
   state.leads = false
   await working.stop()
@@ -127,10 +127,9 @@ const gauge = ({ metrics, leads, queue, watched }: State): void => {
   }
 }
 
-const work = (options: OperatorOptions, kube: Kube, state: State): { stop(): Promise<void> } => {
+const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'signal'>): { stop(): Promise<void> } => {
   const { say, settings, identity } = options
   const { metrics } = state
-  const sayTrouble = seldomly(say)
   const onTrouble = (what: string) => (error: Error) => sayTrouble({ event: 'API_TROUBLE', what, why: error.message })
   const watched = new Watched({
     kube,

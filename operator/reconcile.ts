@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { KeyMaker } from './key-maker.ts'
 import type { Pokes } from './pokes.ts'
@@ -162,8 +162,8 @@ const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { 
   for (const resource of [...Object.values(made), secrets])
     for (const object of watched.all(resource)) {
       const { namespace, labels = {} } = object.metadata
-      const isOurs = namespace === relay.metadata.namespace && labels['app.kubernetes.io/managed-by'] === 'posthouse' && labels['app.kubernetes.io/instance'] === relay.metadata.name
-      if (isOurs && !kept.has(`${resource.kind} ${keyOfObject(object)}`)) await applier.remove(resource, object)
+      const isItsOwn = isManaged(object) && namespace === relay.metadata.namespace && labels['app.kubernetes.io/instance'] === relay.metadata.name
+      if (isItsOwn && !kept.has(`${resource.kind} ${keyOfObject(object)}`)) await applier.remove(resource, object)
     }
 }
 

@@ -2,7 +2,7 @@
 import { group, kinds, version } from '../crds/index.ts'
 import { Cache, KubeError, listWatch, nameWatch, type Change, type Kube, type KubeObject, type Resource, type WatchEnd } from './kube/index.ts'
 import { essenceOfNode, nodeAddresses } from './gather/index.ts'
-import { managedBy, resources } from './plan/index.ts'
+import { isManaged, managedLabels, resources } from './plan/index.ts'
 
 export const ourKinds: readonly Resource[] = kinds.map(({ kind, plural, scope }) => ({ group, version, kind, plural, namespaced: scope === 'Namespaced' }))
 export const namespaces: Resource = { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
@@ -18,15 +18,15 @@ type Following = { readonly resource: Resource; readonly labelSelector?: string;
 /** `matters`: which changes are told; all where absent. */
 type Followed = Following & { readonly matters?: (change: Change) => boolean }
 
-const isOurs = (object: KubeObject): boolean => object.metadata.labels?.['app.kubernetes.io/managed-by'] === managedBy
 const { serviceAccount: accounts, ...labelled } = made
+const managedSelector = Object.entries(managedLabels).map(([label, value]) => `${label}=${value}`).join(',')
 
 const followed: readonly Followed[] = [
   ...ourKinds.map((resource) => ({ resource })),
   { resource: secrets, metadataOnly: true }, // whose contents are read by name, one by one, where a manifest names them
   // of those that are not ours: whether they are there, for MailSenders name them
-  { resource: accounts, metadataOnly: true, matters: ({ before, after }) => before === undefined || after === undefined || isOurs(after) },
-  ...Object.values(labelled).map((resource) => ({ resource, labelSelector: `app.kubernetes.io/managed-by=${managedBy}` })),
+  { resource: accounts, metadataOnly: true, matters: ({ before, after }) => before === undefined || after === undefined || isManaged(after) },
+  ...Object.values(labelled).map((resource) => ({ resource, labelSelector: managedSelector })),
   ...[pods, claims].map((resource) => ({ resource, labelSelector: 'app.kubernetes.io/name=posthouse' })),
 ]
 

@@ -26,7 +26,9 @@ export const resources = {
   networkPolicy: resource('networking.k8s.io', 'NetworkPolicy', 'networkpolicies'),
 } as const
 
-export const managedBy = 'posthouse'
+export const managedLabels = { 'app.kubernetes.io/managed-by': 'posthouse' } as const
+/** Made by an operator of ours; others' objects may carry the same names. */
+export const isManaged = ({ metadata: { labels = {} } }: Pick<KubeObject, 'metadata'>): boolean => Object.entries(managedLabels).every(([label, value]) => labels[label] === value)
 export const selectorOf = ({ metadata: { name } }: { readonly metadata: { readonly name: string } }, component: Component): Readonly<Record<string, string>> => ({
   'app.kubernetes.io/name': 'posthouse',
   'app.kubernetes.io/instance': name,
@@ -37,7 +39,7 @@ export const selectorOf = ({ metadata: { name } }: { readonly metadata: { readon
 export const metadataOf = (relay: MailRelay, component: Component, suffix = ''): KubeObject['metadata'] => ({
   name: `${relay.metadata.name}${suffix}`,
   namespace: relay.metadata.namespace,
-  labels: { ...selectorOf(relay, component), 'app.kubernetes.io/managed-by': managedBy },
+  labels: { ...selectorOf(relay, component), ...managedLabels },
 })
 
 /** PodSecurity `restricted`; 65532 is nobody's number on a node. */
