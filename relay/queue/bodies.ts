@@ -1,4 +1,5 @@
 // Reads the bytes of a delivery, wherever they lie. "Missing" is said only when the leader says so; it is never an outcome.
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { sleep } from './clock.ts'
 import type { Context } from './context.ts'
@@ -25,23 +26,45 @@ export const bodyOf = (context: Context, { body, inline }: { readonly body?: Bod
   return {
     open: () => Readable.from(watch(stored(context, body)), { objectMode: false, highWaterMark: 65_536 }),
     head: async () => {
-      for await (const first of watch(stored(context, { ...body, chunks: 0 }, false))) return first
+      for await (const first of watch(headOf(context, body))) return first
       return Buffer.alloc(0)
     },
     fault: () => fault,
   }
 }
 
-async function* stored(context: Context, body: BodyPointer, verify = true): AsyncGenerator<Buffer> {
-  const start = decodeBodyStart(await chunk(context, body, 0))
-  let bytes = start.first.length
-  yield start.first
-  for (let n = 1; n <= body.chunks; n++) {
-    const piece = await chunk(context, body, n)
-    bytes += piece.length
-    yield piece
+async function* stored(context: Context, body: BodyPointer): AsyncGenerator<Buffer> {
+  const check = checkOf(body)
+  yield check.piece(await firstOf(context, body))
+  for (let n = 1; n <= body.chunks; n++) yield check.piece(await chunk(context, body, n))
+  check.end()
+}
+
+/** The first bytes, checked where they are all there is. */
+async function* headOf(context: Context, body: BodyPointer): AsyncGenerator<Buffer> {
+  const check = checkOf(body)
+  const first = check.piece(await firstOf(context, body))
+  if (body.chunks === 0) check.end()
+  yield first
+}
+
+const firstOf = async (context: Context, body: BodyPointer): Promise<Buffer> => decodeBodyStart(await chunk(context, body, 0)).first
+
+/** Whether the bytes are those that were accepted. `end` throws QueueError where they are not. */
+const checkOf = ({ id, bytes, sha256, hashedFrom }: BodyPointer) => {
+  const hash = hashedFrom === undefined ? undefined : createHash('sha256')
+  let seen = 0
+  return {
+    piece: (piece: Buffer): Buffer => {
+      hash?.update(seen === 0 ? piece.subarray(hashedFrom) : piece)
+      seen += piece.length
+      return piece
+    },
+    end: (): void => {
+      if (seen !== bytes) throw new QueueError('BODY_DAMAGED', `the body ${id} has ${seen} bytes, not ${bytes}`)
+      if (hash && hash.digest('hex') !== sha256) throw new QueueError('BODY_DAMAGED', `the bytes of the body ${id} are not those that were accepted`)
+    },
   }
-  if (verify && bytes !== body.bytes) throw new QueueError('BODY_DAMAGED', `the body ${body.id} has ${bytes} bytes, not ${body.bytes}`)
 }
 
 /** From any replica; what a follower does not have is asked of the leader. */

@@ -92,7 +92,7 @@ const onHold = ({ subjects }: Composing, entry: Entry, head: DeliveryHead): NewR
 const inlineOf = ({ inline }: Entry): Buffer[] => (inline ? [inline] : [])
 
 /** A body that travelled with its delivery and now gets a place of its own. */
-const ownBody = ({ inline = Buffer.alloc(0) }: Entry, token: string, shared: number): BodyPointer => ({ id: token, chunks: 0, bytes: inline.length, sha256: createHash('sha256').update(inline).digest('hex'), shared })
+const ownBody = ({ inline = Buffer.alloc(0) }: Entry, token: string, shared: number): BodyPointer => ({ id: token, chunks: 0, bytes: inline.length, sha256: createHash('sha256').update(inline).digest('hex'), hashedFrom: 0, shared })
 
 /** Notices of one message and kind become one message, whatever number of deliveries they come from. */
 const composeNotices = (composing: Composing, settled: readonly Settled[]) => {

@@ -32,13 +32,14 @@ export const place = (message: NewMessage, siteOf: SiteOf, inlineBytes: number):
 const placeBody = ({ id, headers, body, deliveries }: NewMessage, inlineBytes: number) => {
   if ('chunked' in body) {
     const { id: bodyId, chunks, bytes, sha256, head } = body.chunked
-    const pointer = { id: bodyId, chunks, bytes: headers.length + bytes, sha256, shared: deliveries.length }
+    const pointer = { id: bodyId, chunks, bytes: headers.length + bytes, sha256, hashedFrom: headers.length, shared: deliveries.length }
     return { body: { pointer, first: [headers, head] }, first: [headers, head], bytes: pointer.bytes }
   }
   const first = [headers, body.inline]
   const bytes = headers.length + body.inline.length
   if (deliveries.length === 1 || bytes * deliveries.length <= inlineBytes) return { body: undefined, first, bytes }
-  return { body: { pointer: { id, chunks: 0, bytes, sha256: createHash('sha256').update(body.inline).digest('hex'), shared: deliveries.length }, first }, first, bytes }
+  const sha256 = createHash('sha256').update(body.inline).digest('hex')
+  return { body: { pointer: { id, chunks: 0, bytes, sha256, hashedFrom: headers.length, shared: deliveries.length }, first }, first, bytes }
 }
 
 const firstHead = ({ id, envelope, deliveries }: NewMessage, index: number, bytes: number, body: BodyPointer | undefined): DeliveryHead => {

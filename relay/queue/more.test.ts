@@ -5,8 +5,10 @@ import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
 import { aMessage, deferred, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
+import { bodyOf } from './bodies.ts'
 import { openJetStream, type JetStream } from './jetstream.ts'
 import { laneOf } from './lanes.ts'
+import type { BodyPointer } from './record.ts'
 import { encodeBodyStart, encodeDelivery } from './record-wire.ts'
 import { Removal } from './removal.ts'
 import { createSubjects } from './subjects.ts'
@@ -63,6 +65,65 @@ test('a body of 3 MB goes in chunks, reaches 2 domains byte for byte, and is gon
   await until('both', () => seen.length === 2)
   for (const one of seen) assert.ok(one.equals(Buffer.concat([message.headers, bytes])))
   await nothingLeft(await aStream('chunks'), 'chunks')
+})
+
+test('a body of which 1 octet changed on the servers is not delivered: it is held, and says why', async () => {
+  const queue = await aQueue('damaged')
+  const stream = await aStream('damaged')
+  let whole = 0
+  let open = false
+  await queue.start(
+    deliverer(async (delivery, body) => {
+      if (!open) return deferred(delivery, Date.now() + 500)
+      for await (const _ of body.open());
+      whole++
+      return delivered
+    }),
+  )
+  const bytes = randomBytes(1_300_000)
+  for (const [id, domain] of [['bad', 'bad.example'], ['good', 'good.example']] as const) {
+    const writer = queue.newBody(id)
+    await writer.write(bytes)
+    assert.equal((await queue.accept({ ...aMessage({ domains: [domain] }), body: await writer.end() })).kind, 'stored')
+  }
+  const subject = 'damaged.body.bad.1'
+  const found = await stream.last(subject, 'leader')
+  assert.ok(found.kind === 'found')
+  const changed = Buffer.from(found.record.payload)
+  changed.writeUInt8(changed.readUInt8(99) ^ 1, 99)
+  await stream.remove(found.record.seq)
+  assert.equal((await stream.publish({ subject, payload: changed })).kind, 'ack')
+  open = true
+  await until('the one that is whole', () => whole === 1)
+  await until('the other to be held', async () => (await queue.list({ state: 'held' })).length === 1)
+  const [held] = await queue.list({ state: 'held' })
+  assert.equal(held!.domain, 'bad.example')
+  assert.match(held!.why ?? '', /the bytes of the body bad are not those that were accepted/)
+  assert.equal(whole, 1)
+})
+
+test('a body whose record an older release wrote, with a hash of other bytes, is read without comparing', async () => {
+  const stream = await aStream('older')
+  await aQueue('older')
+  const context: Context = { stream, subjects: createSubjects('older'), clock: systemClock } as unknown as Context
+  const pointer = { id: 'old', chunks: 0, bytes: 5, sha256: 'of other bytes', shared: 1 }
+  assert.equal((await stream.publish({ subject: 'older.body.old.0', payload: encodeBodyStart({ pointer, first: [Buffer.from('hello')] }) })).kind, 'ack')
+  const read = async (body: BodyPointer): Promise<string> => {
+    const pieces: Buffer[] = []
+    for await (const piece of bodyOf(context, { body }).open()) pieces.push(piece as Buffer)
+    return Buffer.concat(pieces).toString()
+  }
+  assert.equal(await read(pointer), 'hello')
+  assert.equal((await bodyOf(context, { body: pointer }).head()).toString(), 'hello')
+  const ofToday = { ...pointer, hashedFrom: 2, sha256: createHash('sha256').update('llo').digest('hex') }
+  assert.equal(await read(ofToday), 'hello')
+  for (const wrong of [{ ...ofToday, hashedFrom: 1 }, { ...ofToday, bytes: 4 }]) {
+    const body = bodyOf(context, { body: wrong })
+    await assert.rejects(read(wrong), { code: 'BODY_DAMAGED' })
+    await assert.rejects(body.head(), { code: 'BODY_DAMAGED' })
+    assert.equal(body.fault()?.code, 'BODY_DAMAGED')
+    assert.equal((await bodyOf(context, { body: { ...wrong, chunks: 1 } }).head()).toString(), 'hello')
+  }
 })
 
 test('chunks without a message: an abandoned body is purged at once, a forgotten one is swept when it is old, not before', async () => {

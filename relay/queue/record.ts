@@ -3,8 +3,9 @@ import type { Delivery, Envelope, LastTry, Recipient } from './types.ts'
 import type { Schedule } from '../snapshot/index.ts'
 
 /** Where a body lies when it does not travel with the record: `body.<id>.0` (headers and first bytes), then chunks 1 to `chunks`.
+ *  `sha256`: of its bytes from `hashedFrom` on; where that is absent (records of older releases) nothing is compared.
  *  `shared`: how many deliveries must end before it goes; a part of one that was split counts as a fraction. */
-export type BodyPointer = { readonly id: string; readonly chunks: number; readonly bytes: number; readonly sha256: string; readonly shared: number }
+export type BodyPointer = { readonly id: string; readonly chunks: number; readonly bytes: number; readonly sha256: string; readonly hashedFrom?: number; readonly shared: number }
 
 export type DeliveryHead = {
   readonly message: string
