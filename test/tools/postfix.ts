@@ -1,5 +1,6 @@
 // A private instance of Debian's Postfix: its own configuration, queue and data, on loopback, without the system's service.
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, existsSync, fstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
 import { freePort } from '../../cli/standalone/nats-process.ts'
@@ -61,15 +62,27 @@ export const startPostfix = async (options: { folder: string; relayTo?: number; 
 export type SmtpSink = { readonly port: number; messages(): number; stop(): Promise<void> }
 export const startSmtpSink = async (extra: readonly string[] = []): Promise<SmtpSink> => {
   const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-sink-'))
+  const counts = join(folder, 'counts') // a file: who reads them from a pipe is woken for each mail, and takes time from what is measured
   const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const child: Child = startChild('/usr/sbin/smtp-sink', ['-c', '-m', '2000', ...asUser, ...extra, `127.0.0.1:${port}`, '1000'] /* -m: without it the 257th connection is not greeted */)
-  let messages = 0
-  child.process.stdout!.on('data', (text: string) => {
-    const counts = [...text.matchAll(/mesg=(\d+)\r/g)]
-    messages = Number(counts.at(-1)?.[1] ?? messages)
-  })
+  const sink = ['/usr/sbin/smtp-sink', '-c', '-m', '2000', ...asUser, ...extra, `127.0.0.1:${port}`, '1000'] // -m: without it the 257th connection is not greeted
+  const child: Child = startChild('/bin/sh', ['-c', 'exec "$@" > "$0"', counts, ...sink])
   await until('smtp-sink to listen', () => listens(port), 10_000, 20)
-  return { port, messages: () => messages, stop: async () => void (await child.stop()) }
+  const file = openSync(counts, 'r')
+  return {
+    port,
+    messages: () => Number([...endOf(file).matchAll(/mesg=(\d+)\r/g)].at(-1)?.[1] ?? 0),
+    stop: async () => {
+      await child.stop()
+      closeSync(file)
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+const endOf = (file: number): string => {
+  const end = Buffer.alloc(128)
+  return end.toString('latin1', 0, readSync(file, end, 0, end.length, Math.max(0, fstatSync(file).size - end.length)))
 }
 
 const ownSettings = (folder: string, relayTo: number | undefined): Record<string, string> => ({
