@@ -110,9 +110,16 @@ const smallSystem = async (): Promise<Buffer> => {
     ...['bin', 'dev', 'proc', 'data', 'modules'].map(folderOf),
     executable('init', Buffer.from(init)),
     executable('bin/busybox', readFileSync(busybox)),
-    executable('bin/nats-server', readFileSync(natsServer)),
+    executable('bin/nats-server', standsAlone(natsServer)),
     ...modules.map((name, index) => executable(`modules/${index}.ko`, readFileSync(join(from, `${name}.ko`)))),
   ])
+}
+
+/** The machine has no libraries: without its loader the kernel says of a program only that it is not there. */
+const standsAlone = (path: string): Buffer => {
+  const program = readFileSync(path)
+  if (program.subarray(0, 8_192).includes('/ld-')) throw new Error(`${path} is linked against libraries: this scenario needs one built with CGO_ENABLED=0`)
+  return program
 }
 
 // sync_interval is in its environment, as every word of the kernel's command line that the kernel does not know
