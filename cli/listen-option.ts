@@ -14,15 +14,18 @@ const collectListen = (value: string, all: Listen): Listen => {
   return { ...all, [value.slice(0, at)]: value.slice(at + 1) }
 }
 
+/** `::` is every address of both families. A kernel without IPv6 has no such address: Node then takes 0.0.0.0, if it is not told. */
+const addressOf = (host: string): string => (host === '::' ? '' : host)
+
 /** Throws Failure where the text is none. */
 export const hostPort = (text: string): { host: string; port: number } => {
   const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
   if (!found || Number(found[3]) > 65_535) throw new Failure(`${text}: host:port, such as 127.0.0.1:2525 or [::1]:2525`)
-  return { host: found[1] ?? found[2]!, port: Number(found[3]) }
+  return { host: addressOf(found[1] ?? found[2]!), port: Number(found[3]) }
 }
 
 /** Where a listener opens: as `--listen` says for it, else on `--host` and the port of the snapshot. */
 export const bindBy =
   ({ host, listen }: { readonly host: string; readonly listen: Listen }) =>
   ({ name, bindPort }: { readonly name: string; readonly bindPort: number }): { host: string; port: number } =>
-    listen[name] === undefined ? { host, port: bindPort } : hostPort(listen[name])
+    listen[name] === undefined ? { host: addressOf(host), port: bindPort } : hostPort(listen[name])

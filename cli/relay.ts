@@ -31,7 +31,7 @@ export const relayCommand = (program: Command): void => {
     .option('--nats-monitor <urls>', 'their monitoring addresses, to see that they fsync; without, nothing is accepted')
     .option('--nats-secrets <dir>', 'folder with what of username, password, token, user.creds, ca.crt, tls.crt and tls.key the servers want; read anew for each connection')
     .option('--nats-trust-sync', 'accept though no monitoring address shows that the servers fsync')
-    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--host <address>', 'address to listen on; ::, every one', '127.0.0.1')
     .addOption(listenOption('where one listener opens, instead of the snapshot\'s port; repeatable'))
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
     .option('--socket <path>', 'admin socket', '/run/posthouse/admin.sock')

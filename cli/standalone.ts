@@ -10,7 +10,7 @@ export const standaloneCommand = (program: Command): void => {
     .requiredOption('-f, --file <dir>', 'folder with the manifests')
     .option('--relay <namespace/name>', 'which MailRelay, where the folder has several')
     .option('--data <dir>', 'where queue, keys and logs are kept', '.posthouse')
-    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--host <address>', 'address to listen on; ::, every one', '127.0.0.1')
     .addOption(listenOption('where one listener opens; repeatable'))
     .option('--http <host:port>', 'metrics and health', '127.0.0.1:9464')
     .option('--sink <host:port>', 'also run a receiving server there that prints what arrives')

@@ -1,6 +1,6 @@
 // Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
 import type { KubeObject } from './kube/index.ts'
-import { httpPort, selectorOf, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
+import { clusterAddresses, httpPort, selectorOf, type ClusterAddresses, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
 import { made, pods, type Watched } from './watched.ts'
 
 const patienceMs = 2_000
@@ -43,11 +43,11 @@ const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
   }
 }
 
-type ServiceParts = { readonly spec?: { readonly clusterIP?: string }; readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] } } }
+type ServiceParts = { readonly spec?: ClusterAddresses; readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] } } }
 
 /** What a load balancer gave, else the address inside the cluster. */
 const addressesOf = (service: KubeObject | undefined): string[] => {
   const { spec, status } = (service ?? {}) as ServiceParts
   const given = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
-  return given.length > 0 ? given : spec?.clusterIP !== undefined && spec.clusterIP !== 'None' ? [spec.clusterIP] : []
+  return given.length > 0 ? given : clusterAddresses(spec)
 }

@@ -2,7 +2,7 @@
 import type { ListenerSpec, MailRelay } from '../../crds/index.ts'
 import { anyHolds, prefixesIn } from '../../relay/snapshot/index.ts'
 import type { KubeObject } from '../kube/index.ts'
-import { bindPortOf, portName, type Observed } from '../plan/index.ts'
+import { bindPortOf, clusterAddresses, portName, type ClusterAddresses, type Observed } from '../plan/index.ts'
 import type { Door } from './session.ts'
 
 export type Way = {
@@ -14,7 +14,7 @@ export type Way = {
 }
 
 type ServiceParts = {
-  readonly spec?: { readonly clusterIP?: string; readonly ports?: readonly { readonly name?: string; readonly port: number; readonly nodePort?: number }[] }
+  readonly spec?: ClusterAddresses & { readonly ports?: readonly { readonly name?: string; readonly port: number; readonly nodePort?: number }[] }
   readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } }
 }
 
@@ -28,7 +28,7 @@ export const waysTo = ({ spec }: MailRelay, listeners: readonly ListenerSpec[], 
     const way = (how: Way['name'], host: string | undefined, at: number | undefined, secure: boolean): Way[] =>
       host === undefined || at === undefined ? [] : [{ listener: name, name: how, mustAnswer: how !== 'from outside', door: { host, port: at, tls: protocol === 'Submissions' ? 'implicit' : secure ? 'starttls' : 'none', proxied: isTrustedProxy(listener) } }]
     return [
-      ...way('through the Service', shown?.clusterIP === 'None' ? undefined : shown?.clusterIP, port, true),
+      ...clusterAddresses(shown).flatMap((host) => way('through the Service', host, port, true)),
       ...way('straight at a pod', pod?.address, bindPortOf(port), false),
       ...outside.flatMap((host) => way('from outside', host, port, false)),
       ...(spec.service.type === 'ClusterIP' ? [] : way('from outside', pod?.node, nodePort, false)),

@@ -12,6 +12,7 @@ import { snapshotSecrets } from './snapshot-secrets.ts'
 export { isManaged, managedLabels, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 export { httpPort, portName } from './deployment.ts'
 export { configOf, queueCertificateNames, queueLoginName, serversOf, withItsClaims } from './queue.ts'
+export { clusterAddresses, type ClusterAddresses } from './service.ts'
 export { configHash, loginAt, loginsIn, runningConfig, type QueueLogin } from './queue-config.ts'
 
 /** In the order in which they are to be made: a pod starts with its snapshot and its queue. */

@@ -13,6 +13,7 @@ export const serviceOf = ({ relay, listeners }: RelayView): Wanted => {
       metadata: { ...metadataOf(relay, 'relay'), ...(annotations && { annotations }) },
       spec: {
         type,
+        ipFamilyPolicy: 'PreferDualStack', // both families where the cluster has both
         selector: selectorOf(relay, 'relay'),
         ports: listeners.map(({ name, port }) => ({ name: portName(name), port, targetPort: bindPortOf(port), protocol: 'TCP' })),
         ...(isExternal && externalTrafficPolicy !== undefined && { externalTrafficPolicy }),
@@ -21,3 +22,9 @@ export const serviceOf = ({ relay, listeners }: RelayView): Wanted => {
     },
   }
 }
+
+export type ClusterAddresses = { readonly clusterIP?: string; readonly clusterIPs?: readonly string[] }
+
+/** Where a Service is inside the cluster: an address of each family that it has. */
+export const clusterAddresses = ({ clusterIP, clusterIPs = clusterIP === undefined ? [] : [clusterIP] }: ClusterAddresses = {}): string[] =>
+  clusterIPs.filter((address) => address !== 'None' && address !== '')

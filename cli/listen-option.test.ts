@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { bindBy, hostPort } from './listen-option.ts'
+
+test('host:port is read in 4 forms; [::] becomes the host that makes Node take 0.0.0.0 where the kernel has no IPv6', () => {
+  assert.deepEqual(hostPort('127.0.0.1:2525'), { host: '127.0.0.1', port: 2525 })
+  assert.deepEqual(hostPort('relay.example:25'), { host: 'relay.example', port: 25 })
+  assert.deepEqual(hostPort('[::1]:25'), { host: '::1', port: 25 })
+  assert.deepEqual(hostPort('[::]:9464'), { host: '', port: 9464 })
+  for (const wrong of ['127.0.0.1', ':25', '::1:25', '127.0.0.1:65536', '']) assert.throws(() => hostPort(wrong), /host:port, such as/)
+})
+
+test('a listener opens where --listen says, else at --host and its own port', () => {
+  const bind = bindBy({ host: '::', listen: { submission: '[::1]:2587' } })
+  assert.deepEqual(bind({ name: 'mx', bindPort: 2525 }), { host: '', port: 2525 })
+  assert.deepEqual(bind({ name: 'submission', bindPort: 2526 }), { host: '::1', port: 2587 })
+})
