@@ -31,5 +31,5 @@ test('a relay on [::] takes mail and answers for its health over IPv4 and IPv6, 
   }
   await until('both to arrive', () => sink.arrivals.length === 2)
   const received = sink.arrivals.map(({ data }) => /^Received: from \S+ \(\[([^\]]+)\]\)/m.exec(data.toString())?.[1])
-  assert.deepEqual(received.toSorted(), ['127.0.0.1', 'IPv6:::1'])
+  assert.deepEqual(new Set(received), new Set(['127.0.0.1', 'IPv6:::1']))
 })
