@@ -12,6 +12,7 @@ import { explain, offer } from './tools/shared.ts'
 const usage = `npm run test:cluster             runs all cluster stories on a Kubernetes of their own (Linux, as root)
 npm run test:cluster c-00        runs one (or several), by number or name
 npm run test:cluster -- --list   lists them
+                        --ipv6   on a cluster that has IPv6 only
                         --up     only brings the cluster up, and keeps it until Ctrl-C
                         --json   prints the results as JSON
                         --keep   keeps the folder of a story that passed
@@ -19,19 +20,21 @@ POSTHOUSE_KUBECONFIG=FILE uses a cluster that exists, with POSTHOUSE_IMAGE=NAME 
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { list: { type: 'boolean' }, up: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  options: { list: { type: 'boolean' }, up: { type: 'boolean' }, ipv6: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
 })
 
+const family = flags.ipv6 === true ? 'IPv6' : 'IPv4'
+
 const share = async (say: (line: string) => void): Promise<Shared> => {
-  const cluster = await openCluster(say)
-  return { env: await offer(cluster), explain: (folder) => explain(cluster.kubectl, folder), stop: (passed) => cluster.stop({ keepLogs: !passed }) }
+  const cluster = await openCluster(say, family)
+  return { env: await offer(cluster), explain: (folder) => explain(cluster, folder), stop: (passed) => cluster.stop({ keepLogs: !passed }) }
 }
 
 const keepUp = async (): Promise<number> => {
   const lacks = clusterLacks()
   for (const lack of lacks) console.error(`not here: ${lack}`)
   if (lacks.length > 0) return 1
-  const cluster = await openCluster(console.log)
+  const cluster = await openCluster(console.log, family)
   console.log(`\nexport KUBECONFIG=${cluster.kubeconfig}\nour image there is ${cluster.images.posthouse}, NATS is ${cluster.images.nats}; Ctrl-C ends the cluster`)
   await Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))
   await cluster.stop()

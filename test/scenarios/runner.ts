@@ -25,8 +25,8 @@ export type Suite = {
 export type Shared = {
   /** For the process of each story. */
   readonly env: Readonly<Record<string, string>>
-  /** Writes into the folder of a story that failed what may explain it. */
-  explain(folder: string): Promise<void>
+  /** Writes into the folder of a story that failed what may explain it; resolves with the lines of it that are worth printing. */
+  explain(folder: string): Promise<readonly string[]>
   stop(passed: boolean): Promise<void>
 }
 
@@ -109,8 +109,8 @@ const runOne = async ({ suite, shared, info }: Running, { name, story }: Listed)
   progress('')
   info(`${name.slice(0, 4)}  ${passed ? 'passed ' : 'FAILED '}  ${story.title}  (${seconds.toFixed(1)} s)`)
   for (const [what, value] of Object.entries(notes)) info(`        ${what}: ${value}`)
-  if (!passed) await shared?.explain(folder)
-  if (!passed) info(`${child.output().split('\n').slice(-60).join('\n')}\n      ${seconds * 1000 > limit ? `past its limit of ${limit / 1000} s; ` : ''}its folder: ${folder}`)
+  const explained = passed ? [] : ((await shared?.explain(folder)) ?? [])
+  if (!passed) info(`${child.output().split('\n').slice(-60).join('\n')}\n      ${seconds * 1000 > limit ? `past its limit of ${limit / 1000} s; ` : ''}its folder: ${folder}${explained.map((line) => `\n      ${line}`).join('')}`)
   else if (suite.flags.keep !== true) rmSync(folder, { recursive: true, force: true })
   return { name, title: story.title, result: passed ? 'passed' : 'failed', seconds, missing: [], notes }
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { certificateFor, newAuthority } from '../../../operator/index.ts'
 import { freePort } from '../../../cli/standalone/nats-process.ts'
 import { startChild, type Child } from '../../tools/child.ts'
-import { until } from '../../tools/until.ts'
+import { sleep, until } from '../../tools/until.ts'
 import { NotBuilt, programPath } from './build.ts'
 
 /** Starts a program of the cluster; its output goes to `<name>.log` in the folder. */
@@ -18,6 +18,11 @@ export type Launch = (name: string, command: string, args: readonly string[]) =>
 export type ApiServerOptions = {
   /** Also the controllers: accounts of namespaces, garbage collection, what finishes a deletion. */
   readonly controllerManager?: boolean
+  /**
+   * Further programs that live with the API server, by name. Like the controllers they end when it is interrupted and start anew when it is back, as they do where they elect a
+   * leader and lose their lease; one that ends by itself is started again, as a static pod is.
+   */
+  readonly beside?: (api: Pick<ApiServer, 'kubeconfigOf'>) => Readonly<Record<string, () => Child>>
   /** More flags for kube-apiserver. */
   readonly flags?: readonly string[]
   readonly folder?: string
@@ -43,9 +48,9 @@ export type ApiServer = {
   readonly folder: string
   /** A kubeconfig of one of `users`. */
   kubeconfigOf(user: string): string
-  /** Ends kube-apiserver only (SIGKILL where not said); etcd keeps what it holds. */
+  /** Ends kube-apiserver (SIGKILL where not said) and those that live with it; etcd keeps what it holds. */
   interrupt(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
-  /** Starts it again, same address, same data; resolves when it is ready. */
+  /** Starts it again, same address, same data, unless it runs; resolves when it is ready. */
   resume(): Promise<void>
   /** Suspends and continues the process: connections stay open and nothing answers. */
   freeze(): void
@@ -56,12 +61,13 @@ export type ApiServer = {
 /** The programs that are not there: an empty list, or the line that says how to get them. */
 export const apiServerLacks = (): string[] => {
   const lacks: string[] = []
-  try {
-    programPath('kube-apiserver')
-  } catch (error) {
-    lacks.push((error as Error).message)
+  for (const program of ['kube-apiserver', 'etcd']) {
+    try {
+      programPath(program)
+    } catch (error) {
+      lacks.push((error as Error).message)
+    }
   }
-  if (!onPath('etcd')) lacks.push('etcd is not on PATH: apt-get install etcd-server')
   return lacks
 }
 
@@ -74,18 +80,23 @@ export const startApiServer = async (options: ApiServerOptions = {}): Promise<Ap
   const started: Child[] = []
   try {
     started.push(startEtcd(place, launch))
-    const state = { server: await startServer(place, options, launch) }
-    if (options.controllerManager === true) started.push(startControllers(place, options, launch))
+    const beside = { ...(options.controllerManager === true && { 'kube-controller-manager': () => startControllers(place, options, launch) }), ...options.beside?.(place) }
+    const startAll = async (): Promise<{ server: Child; others: readonly Kept[] }> => {
+      const server = await startServer(place, options, launch)
+      return { server, others: Object.entries(beside).map(([name, start]) => keep(name, start)) }
+    }
+    const state = await startAll()
     return {
       ...place,
-      interrupt: async (signal = 'SIGKILL') => (state.server.signal(signal), void (await state.server.exited)),
-      resume: async () => void (state.server = await startServer(place, options, launch)),
+      interrupt: async (signal = 'SIGKILL') => {
+        state.server.signal(signal)
+        await Promise.all([state.server.exited, ...state.others.map((kept) => kept.end())])
+      },
+      resume: async () => void (state.server.running() || Object.assign(state, await startAll())),
       freeze: () => state.server.signal('SIGSTOP'),
       thaw: () => state.server.signal('SIGCONT'),
       stop: async () => {
-        const all = [state.server, ...started]
-        for (const child of all) child.signal('SIGKILL') // nothing they hold is wanted any more
-        await Promise.all(all.map(({ exited }) => exited))
+        await Promise.all([...state.others.map((kept) => kept.end()), ...[state.server, ...started].map(end)]) // nothing they hold is wanted any more
         if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
       },
     }
@@ -94,6 +105,28 @@ export const startApiServer = async (options: ApiServerOptions = {}): Promise<Ap
     throw error
   }
 }
+
+const end = (child: Child): Promise<unknown> => (child.signal('SIGKILL'), child.exited)
+
+type Kept = { end(): Promise<unknown> }
+
+const keep = (name: string, start: () => Child): Kept => {
+  const state = { child: start(), wanted: true }
+  const again = async (): Promise<void> => {
+    const code = await state.child.exited
+    if (!state.wanted) return
+    console.error(`${name} ended by itself with ${code} and is started again; it said last:\n${lastWords(state.child)}`)
+    await sleep(1000)
+    if (!state.wanted) return
+    state.child = start()
+    void again()
+  }
+  void again()
+  return { end: () => ((state.wanted = false), end(state.child)) }
+}
+
+/** Without what klog calls information. */
+const lastWords = (child: Child): string => child.output().split('\n').filter((line) => !/^I\d{4} /.test(line)).slice(-25).join('\n')
 
 /** Killed with us, where the system can promise that, even when we are killed. */
 const onThisMachine = (folder: string): Launch => {
@@ -117,7 +150,7 @@ const makePlace = async (folder: string, options: ApiServerOptions): Promise<Pla
   const address = options.address ?? '127.0.0.1'
   const [free, client, peer] = await Promise.all([freePort(), freePort(), freePort()])
   const port = options.port ?? free
-  const url = `https://${address}:${port}`
+  const url = `https://${address.includes(':') ? `[${address}]` : address}:${port}`
   const authority = newAuthority(new Date())
   const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'localhost', '127.0.0.1', address, firstOf(options.serviceRange ?? defaultRange)]
   const pairs = { apiserver: certificateFor(names, authority, new Date()), 'kubelet-client': certificateFor(['kube-apiserver'], authority, new Date()) }
@@ -141,7 +174,7 @@ const makePlace = async (folder: string, options: ApiServerOptions): Promise<Pla
 
 const defaultRange = '10.219.0.0/16'
 /** The Service `kubernetes` has the first address of the range. */
-const firstOf = (range: string): string => range.replace(/\.0\/\d+$/, '.1')
+const firstOf = (range: string): string => range.replace(/(\.0|:)\/\d+$/, (_, end: string) => (end === ':' ? ':1' : '.1'))
 const fileName = (user: string): string => user.replaceAll(':', '-')
 
 const kubeconfig = (server: string, ca: string, user: string, token: string): string =>
@@ -161,7 +194,7 @@ const kubeconfig = (server: string, ca: string, user: string, token: string): st
 /** Nothing here outlives the test, so nothing waits for a disk. */
 const startEtcd = ({ folder, etcd }: Place, launch: Launch): Child => {
   const args = ['--data-dir', join(folder, 'etcd'), '--listen-client-urls', etcd.client, '--advertise-client-urls', etcd.client, '--listen-peer-urls', etcd.peer]
-  return launch('etcd', 'etcd', [...args, '--initial-advertise-peer-urls', etcd.peer, '--initial-cluster', `default=${etcd.peer}`, '--unsafe-no-fsync', '--log-level', 'warn'])
+  return launch('etcd', programPath('etcd'), [...args, '--initial-advertise-peer-urls', etcd.peer, '--initial-cluster', `default=${etcd.peer}`, '--unsafe-no-fsync', '--log-level', 'warn'])
 }
 
 const startServer = async (place: Place, options: ApiServerOptions, launch: Launch): Promise<Child> => {

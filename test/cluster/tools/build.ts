@@ -17,6 +17,7 @@ const modules = {
       return { 'k8s.io/component-base/version.gitVersion': `v${version}`, 'k8s.io/component-base/version.gitMajor': major!, 'k8s.io/component-base/version.gitMinor': minor!, 'k8s.io/component-base/version.gitTreeState': 'clean' }
     },
   },
+  etcd: { of: 'go.etcd.io/etcd/server/v3', packages: ['posthouse.dev/test/cluster/servers/etcd'] }, // Debian's 3.4.23 tells no API server how far it is: watches of what is quiet hang after a restart
   pause: { version: '1', packages: ['posthouse.dev/test/cluster/servers/pause'] },
   coredns: { of: 'github.com/coredns/coredns', packages: ['github.com/coredns/coredns'] },
   helm: { of: 'helm.sh/helm/v3', packages: ['helm.sh/helm/v3/cmd/helm'], define: (version) => ({ 'helm.sh/helm/v3/internal/version.version': `v${version}` }) },
@@ -27,7 +28,7 @@ const modules = {
 export type ModuleName = keyof typeof modules
 
 /** What a cluster needs, and those who install into it. */
-export const forCluster: readonly ModuleName[] = ['kubernetes', 'pause', 'coredns', 'helm']
+export const forCluster: readonly ModuleName[] = ['etcd', 'kubernetes', 'pause', 'coredns', 'helm']
 
 export class NotBuilt extends Error {
   readonly code = 'NOT_BUILT'
@@ -41,8 +42,9 @@ export const versionOf = (name: ModuleName): string => {
   if (version !== undefined) return version
   const line = readFileSync(join(sources, name, 'go.mod'), 'utf8')
     .split('\n')
-    .find((one) => one.trim().startsWith(`${of} v`))
-  return line!.trim().split(' ')[1]!.slice(1)
+    .map((one) => one.trim().replace(/^require /, ''))
+    .find((one) => one.startsWith(`${of} v`))
+  return line!.split(' ')[1]!.slice(1)
 }
 
 const folderOf = (name: ModuleName): string => join(cacheFolder(), 'cluster', `${name}-${versionOf(name)}`)

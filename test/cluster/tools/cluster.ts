@@ -9,7 +9,7 @@ import { asFlags, onPath, startApiServer, type ApiServer } from './api-server.ts
 import { build, forCluster, isBuilt, programPath } from './build.ts'
 import { kubectlOf, type Kubectl } from './kubectl.ts'
 import { imageNames, makeImages, type Image } from './images.ts'
-import { startMachine, type Machine } from './machine.ts'
+import { startMachine, type Family, type Machine } from './machine.ts'
 import { coreDns, storageClass } from './manifests.ts'
 import { importImages, nodeName, nodeUsers, startContainerd, startKubelet, startKubeProxy } from './node.ts'
 
@@ -24,10 +24,9 @@ export type Cluster = {
   stop(options?: { readonly keepLogs?: boolean }): Promise<void>
 }
 
-export type Own = { readonly api: ApiServer; readonly machine: Machine; readonly folder: string; readonly image: Image }
+export type Own = { readonly api: ApiServer; readonly machine: Machine; readonly folder: string; readonly image: Image; readonly ended: () => string[] }
 
 const programs: Readonly<Record<string, string>> = {
-  etcd: 'etcd-server',
   containerd: 'containerd',
   runc: 'runc',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
@@ -50,7 +49,7 @@ export const clusterLacks = (): string[] => {
   return lacks
 }
 
-export const openCluster = async (say: (line: string) => void): Promise<Cluster> => (process.env.POSTHOUSE_KUBECONFIG ? existing(process.env.POSTHOUSE_KUBECONFIG) : startCluster(say))
+export const openCluster = async (say: (line: string) => void, family: Family = 'IPv4'): Promise<Cluster> => (process.env.POSTHOUSE_KUBECONFIG ? existing(process.env.POSTHOUSE_KUBECONFIG) : startCluster(say, family))
 
 const existing = (kubeconfig: string): Cluster => {
   const { POSTHOUSE_IMAGE: posthouse = '', POSTHOUSE_NATS_IMAGE: nats = imageNames.nats.replace('posthouse.test', 'docker.io/library') } = process.env
@@ -58,23 +57,24 @@ const existing = (kubeconfig: string): Cluster => {
 }
 
 /** Builds what is missing first: minutes the first time, then a second. Ready in half a minute. */
-export const startCluster = async (say: (line: string) => void): Promise<Cluster> => {
+export const startCluster = async (say: (line: string) => void, family: Family = 'IPv4'): Promise<Cluster> => {
   const lacks = clusterLacks()
   if (lacks.length > 0) throw new Error(`a cluster needs: ${lacks.join('; ')}`)
   await build(forCluster, say)
   const images = await makeImages(say)
   sweepFolders()
   const folder = mkdtempSync(join(tmpdir(), `posthouse-cluster-${process.pid}-`))
-  const machine = await startMachine(folder)
+  const machine = await startMachine(folder, family)
   const children: Child[] = []
+  const started: { api?: ApiServer } = {}
   const stop = async (): Promise<void> => {
-    await machine.stop()
+    await Promise.all([started.api?.stop(), machine.stop()])
     await Promise.all(children.map(({ exited }) => exited))
   }
   try {
     say(`starting a cluster; its logs: ${folder}`)
-    const [api] = await Promise.all([startControl(machine), startContainerd(machine).then((child) => (children.push(child), importImages(machine, images)))])
-    children.push(startKubelet(machine, api), startKubeProxy(machine, api), startScheduler(machine, api))
+    const [api] = await Promise.all([startControl(machine).then((control) => (started.api = control)), startContainerd(machine).then((child) => (children.push(child), importImages(machine, images)))])
+    children.push(startKubelet(machine, api), startKubeProxy(machine, api))
     const kubectl = kubectlOf(api.kubeconfig)
     await kubectl.apply(...coreDns(machine.net), storageClass)
     await untilReady(kubectl, children)
@@ -82,7 +82,7 @@ export const startCluster = async (say: (line: string) => void): Promise<Cluster
       kubeconfig: api.kubeconfig,
       kubectl,
       images: imageNames,
-      own: { api, machine, folder, image: images.find(({ name }) => name === imageNames.posthouse)! },
+      own: { api, machine, folder, image: images.find(({ name }) => name === imageNames.posthouse)!, ended: () => machine.ended() },
       stop: async ({ keepLogs = false } = {}) => {
         await stop()
         if (keepLogs) say(`the logs of the cluster: ${folder}`)
@@ -100,10 +100,10 @@ const startControl = (machine: Machine): Promise<ApiServer> => {
   const { net, folder, launch } = machine
   mkdirSync(join(folder, 'api'), { recursive: true })
   const users = { ...nodeUsers, 'system:kube-scheduler': [] }
-  return startApiServer({ controllerManager: true, folder: join(folder, 'api'), address: net.node, port: 6443, serviceRange: net.services, launch, users, controllerFlags: [`--cluster-cidr=${net.pods}`, '--allocate-node-cidrs=false', '--node-monitor-grace-period=40s'] })
+  return startApiServer({ controllerManager: true, beside: (api) => ({ 'kube-scheduler': () => startScheduler(machine, api) }), folder: join(folder, 'api'), address: net.node, port: 6443, serviceRange: net.services, launch, users, controllerFlags: [`--cluster-cidr=${net.pods}`, '--allocate-node-cidrs=false', '--node-monitor-grace-period=40s'] })
 }
 
-const startScheduler = (machine: Machine, api: ApiServer): Child => {
+const startScheduler = (machine: Machine, api: Pick<ApiServer, 'kubeconfigOf'>): Child => {
   const kubeconfig = api.kubeconfigOf('system:kube-scheduler')
   return machine.launch('kube-scheduler', programPath('kube-scheduler'), asFlags({ kubeconfig, 'leader-elect': 'false', 'secure-port': '0' }))
 }

@@ -16,25 +16,25 @@ export type Machine = {
   readonly folder: string
   /** Starts a program in it. */
   launch(name: string, command: string, args: readonly string[]): Child
+  /** Its programs that run no more, each with its last words. */
+  ended(): string[]
   stop(): Promise<void>
 }
 
-/** One /16 that nobody here uses: pods in its lower half, then Services, then the link between us and the node. */
-export type Net = { readonly all: string; readonly pods: string; readonly services: string; readonly dns: string; readonly host: string; readonly node: string }
+export type Family = 'IPv4' | 'IPv6'
 
-const netOf = (n: number): Net => ({
-  all: `10.${n}.0.0/16`,
-  pods: `10.${n}.0.0/17`,
-  services: `10.${n}.128.0/18`,
-  dns: `10.${n}.128.10`,
-  host: `10.${n}.255.1`,
-  node: `10.${n}.255.2`,
-})
+/** One range that nobody here uses: pods first, then Services, then the link between us and the node. */
+export type Net = { readonly family: Family; readonly all: string; readonly pods: string; readonly services: string; readonly dns: string; readonly host: string; readonly node: string }
 
-export const startMachine = async (folder: string): Promise<Machine> => {
+const netOf = (family: Family, n: number): Net =>
+  family === 'IPv4'
+    ? { family, all: `10.${n}.0.0/16`, pods: `10.${n}.0.0/17`, services: `10.${n}.128.0/18`, dns: `10.${n}.128.10`, host: `10.${n}.255.1`, node: `10.${n}.255.2` }
+    : { family, all: `fd00:10:${n}::/48`, pods: `fd00:10:${n}:1::/64`, services: `fd00:10:${n}:2::/112`, dns: `fd00:10:${n}:2::a`, host: `fd00:10:${n}:3::1`, node: `fd00:10:${n}:3::2` }
+
+export const startMachine = async (folder: string, family: Family): Promise<Machine> => {
   sweepCgroups()
   const cgroup = makeCgroups()
-  const net = freeNet()
+  const net = freeNet(family)
   for (const name of ['run', 'var-lib', 'var-log', 'etc-cni', 'sysctl']) mkdirSync(join(folder, name), { recursive: true, mode: 0o755 })
   const first = startFirst(folder)
   const stop = async (): Promise<void> => {
@@ -46,9 +46,14 @@ export const startMachine = async (folder: string): Promise<Machine> => {
   try {
     const pid = await until('the namespaces of the node are there', () => first.pid(), 20_000)
     wire(pid, net)
-    const launch = (name: string, command: string, args: readonly string[]): Child =>
-      startChild('nsenter', ['--target', String(pid), '--mount', '--net', '--pid', '--uts', '--ipc', '--', command, ...args], { log: join(folder, `${name}.log`) })
-    return { pid, net, cgroup: `/${cgroup}`, folder, launch, stop }
+    const launched = new Map<string, Child>()
+    const launch = (name: string, command: string, args: readonly string[]): Child => {
+      const child = startChild('nsenter', ['--target', String(pid), '--mount', '--net', '--pid', '--uts', '--ipc', '--', command, ...args], { log: join(folder, `${name}.log`) })
+      launched.set(name, child)
+      return child
+    }
+    const ended = (): string[] => [...launched].filter(([name, child]) => name !== 'ctr' && !child.running()).map(([name, child]) => `${name} has ended: ${child.output().trim().split('\n').slice(-3).join(' | ').slice(-600)}`)
+    return { pid, net, cgroup: `/${cgroup}`, folder, launch, ended, stop }
   } catch (error) {
     await stop()
     throw error
@@ -65,6 +70,7 @@ const startFirst = (folder: string) => {
     hostname posthouse-node
     ip link set lo up
     echo 1 >/proc/sys/net/ipv4/ip_forward
+    [ ! -e /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
     for knob in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
       [ -e "/proc/sys/$knob" ] || continue
       copy="$1/sysctl/$(basename "$knob")"
@@ -89,14 +95,15 @@ const startFirst = (folder: string) => {
 }
 
 /** The only way in or out of the node is this link: it has no other route, and nothing is masqueraded. */
-const wire = (pid: number, { all, services, host, node }: Net): void => {
-  const link = `posthouse-${all.split('.')[1]}`
+const wire = (pid: number, { family, all, services, host, node }: Net): void => {
+  const link = `posthouse-${all.split(/[.:]+/)[family === 'IPv4' ? 1 : 2]}`
+  const [bits, ...unasked] = family === 'IPv4' ? ['24'] : ['64', 'nodad'] // nobody else is on this link
   ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'uplink', 'netns', String(pid))
-  ip('address', 'add', `${host}/24`, 'dev', link)
+  ip('address', 'add', `${host}/${bits}`, 'dev', link, ...unasked)
   ip('link', 'set', link, 'up')
   ip('route', 'add', all, 'via', node)
   const inside = (...args: string[]): void => void execFileSync('nsenter', ['--target', String(pid), '--net', 'ip', ...args])
-  inside('address', 'add', `${node}/24`, 'dev', 'uplink')
+  inside('address', 'add', `${node}/${bits}`, 'dev', 'uplink', ...unasked)
   inside('link', 'set', 'uplink', 'up')
   inside('route', 'add', services, 'via', host) // what the node itself sends to a Service is turned round before it leaves
 }
@@ -104,9 +111,9 @@ const wire = (pid: number, { all, services, host, node }: Net): void => {
 const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' })
 
 /** The first of fifty that no route or address of this machine mentions. */
-const freeNet = (): Net => {
+const freeNet = (family: Family): Net => {
   const taken = `${ip('route', 'show', 'table', 'all')}\n${ip('-brief', 'address')}`
-  for (let n = 201; n < 251; n++) if (!new RegExp(`\\b10\\.${n}\\.`).test(taken)) return netOf(n)
+  for (let n = 201; n < 251; n++) if (!new RegExp(`\\b(10\\.${n}\\.|fd00:10:${n}:)`).test(taken)) return netOf(family, n)
   throw new Error('every range from 10.201.0.0/16 to 10.250.0.0/16 is in use on this machine')
 }
 

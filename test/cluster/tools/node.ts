@@ -39,7 +39,7 @@ const cniConfig = ({ net }: Machine): string =>
   JSON.stringify({
     cniVersion: '0.4.0',
     name: 'posthouse',
-    plugins: [{ type: 'ptp', ipMasq: false, ipam: { type: 'host-local', ranges: [[{ subnet: net.pods }]], routes: [{ dst: '0.0.0.0/0' }] } }],
+    plugins: [{ type: 'ptp', ipMasq: false, ipam: { type: 'host-local', ranges: [[{ subnet: net.pods }]], routes: [{ dst: net.family === 'IPv4' ? '0.0.0.0/0' : '::/0' }] } }],
   })
 
 const containerdConfig = (cni: string): string => `version = 2

@@ -41,8 +41,11 @@ export const joinCluster = (): Joined => {
   return { kubeconfig, images, kubectl: kubectlOf(kubeconfig), ...(own && apiServer && { own: { ...own, apiServer } }) }
 }
 
-/** What a person or a later look needs: pods, events, our kinds, and the logs of our pods, of this life and the one before, as files. */
-export const explain = async (kubectl: Kubectl, folder: string): Promise<void> => {
+/**
+ * What a person or a later look needs: pods, events, our kinds, and the logs of our pods, of this life and the one before, as files. Resolves with what a log of the whole
+ * run should hold, for that may be all that is left of it.
+ */
+export const explain = async ({ kubectl, own }: Cluster, folder: string): Promise<readonly string[]> => {
   const ours = ['--all-namespaces', '--selector=app.kubernetes.io/name=posthouse']
   const looks = { pods: ['get', 'pods', '-A', '-o', 'wide'], events: ['get', 'events', '-A', '--sort-by=.lastTimestamp'], described: ['describe', 'pods', '-A'], mail: ['get', 'mail', '-A', '-o', 'yaml'] }
   for (const [name, args] of Object.entries(looks)) writeFileSync(join(folder, `cluster-${name}.txt`), (await kubectl.may(...args)).output)
@@ -51,6 +54,18 @@ export const explain = async (kubectl: Kubectl, folder: string): Promise<void> =
     const logs = await Promise.all([['--previous'], []].map(async (life) => (await kubectl.may('logs', name, '--namespace', namespace, '--tail=2000', ...life)).output))
     writeFileSync(join(folder, `cluster-log-${namespace}-${name}.txt`), logs.join('\n'))
   }
+  return [...(own?.ended() ?? []), ...(await unreadyPods(kubectl)), ...(await lastWarnings(kubectl))]
+}
+
+const unreadyPods = async (kubectl: Kubectl): Promise<string[]> => {
+  const { stdout } = await kubectl.may('get', 'pods', '-A', '--no-headers', '-o', 'wide')
+  const lines = stdout.split('\n').filter((line) => line !== '' && !/ (\d+)\/\1 +Running | Completed /.test(line))
+  return lines.slice(0, 10).map((line) => `not ready: ${line.replace(/\s+/g, ' ')}`)
+}
+
+const lastWarnings = async (kubectl: Kubectl): Promise<string[]> => {
+  const { stdout } = await kubectl.may('get', 'events', '-A', '--field-selector=type=Warning', '--sort-by=.lastTimestamp', '--no-headers')
+  return stdout.split('\n').filter((line) => line !== '').slice(-10).map((line) => `warning: ${line.replace(/\s+/g, ' ').slice(0, 300)}`)
 }
 
 const socketOf = (folder: string): string => join(folder, 'control')
