@@ -1,6 +1,6 @@
 // A DNS server under test control on loopback, UDP and TCP: zones as data, and every misbehaviour of the truth table.
 import { createSocket, type RemoteInfo } from 'node:dgram'
-import { createServer, type Socket } from 'node:net'
+import { createServer, isIPv6, type Socket } from 'node:net'
 import dnsPacket, { type Answer, type Packet } from 'dns-packet'
 
 export type Misbehaviour =
@@ -38,7 +38,7 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, a
     const timer = setTimeout(() => (timers.delete(timer), run()), ms)
     timers.add(timer)
   }
-  const udp = createSocket('udp4')
+  const udp = createSocket(isIPv6(at.host) ? 'udp6' : 'udp4')
   const sockets = new Set<Socket>()
   const tcp = createServer((socket) => {
     sockets.add(socket)
@@ -60,7 +60,7 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, a
   })
   const port = await bindBoth(udp, tcp, at)
   return {
-    nameserver: `${at.host}:${port}`,
+    nameserver: isIPv6(at.host) ? `[${at.host}]:${port}` : `${at.host}:${port}`,
     questions,
     set: (name, zone) => void (zone === undefined ? known.delete(name.toLowerCase()) : known.set(name.toLowerCase(), zone)),
     close: async () => {

@@ -20,7 +20,7 @@ export const story: Story = {
 
     ctx.step('a Service of the cluster alone, and a rule for all private addresses: a pod relays by it')
     await relay.make(ctx)
-    await relay.allow('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16')
+    await relay.allow('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', ...(cluster.own?.net.family === 'IPv6' ? [cluster.own.net.all] : []))
     await relay.becomes('SourceAddressPreserved', 'AddressPreserved')
     await until('a pod to relay', async () => taken.test(await relay.fromPod()), 60_000, 500)
 

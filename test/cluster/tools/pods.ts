@@ -33,7 +33,7 @@ export const podsOf = async (kubectl: Kubectl, namespace: string, selector: stri
 
 /** A figure of a pod's metrics; undefined where it does not answer. */
 export const gaugeOf = async ({ ip }: Pod, name: string): Promise<number | undefined> => {
-  const text = await fetch(`http://${ip}:9464/metrics`, { signal: AbortSignal.timeout(5000) }).then((answer) => answer.text(), () => '')
+  const text = await fetch(`http://${ip.includes(':') ? `[${ip}]` : ip}:9464/metrics`, { signal: AbortSignal.timeout(5000) }).then((answer) => answer.text(), () => '')
   const found = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]
   return found === undefined ? undefined : Number(found)
 }

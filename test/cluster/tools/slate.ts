@@ -19,6 +19,8 @@ export const cleanSlate = async (cluster: Joined): Promise<boolean> => {
   const namespaces = (await itemsOf(kubectl, 'namespaces')).map(({ metadata: { name } }) => name).filter((name) => !system.has(name))
   const releases = JSON.parse(await helm(cluster, 'list', '--all-namespaces', '--all', '--output', 'json')) as { name: string; namespace: string }[]
   for (const { name, namespace } of releases) await helm(cluster, 'uninstall', name, '--namespace', namespace, '--no-hooks', '--ignore-not-found')
+  // first whoever would make their pods anew: those would take their time to go, and the namespace a minute more
+  await Promise.all(namespaces.map((name) => kubectl.may('delete', 'deployments,statefulsets,replicasets,jobs', '--all', '--namespace', name, '--wait=false')))
   await Promise.all(namespaces.map((name) => kubectl.may('delete', 'pods', '--all', '--namespace', name, '--grace-period=1', '--timeout=60s')))
   await freeOurs(kubectl)
   await kubectl.may('delete', 'retryschedules', '--all', '--wait=false')
