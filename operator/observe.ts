@@ -1,5 +1,5 @@
 // Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
-import type { KubeObject } from './kube/index.ts'
+import { urlHost, type KubeObject } from './kube/index.ts'
 import { clusterAddresses, httpPort, selectorOf, type ClusterAddresses, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
 import { made, pods, type Watched } from './watched.ts'
 
@@ -33,8 +33,7 @@ const placeOf = ({ podIP, hostIP }: PodStatus) => ({ ...(podIP !== undefined && 
 const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
   if (podIP === undefined) return { why: phase ?? 'Pending' }
   try {
-    const host = podIP.includes(':') ? `[${podIP}]` : podIP
-    const answer = await fetch(`http://${host}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
+    const answer = await fetch(`http://${urlHost(podIP)}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
     const { revision, durable, routes = [], closing, remains, clients, gateways = [], invalid = [] } = (await answer.json()) as Omit<Answer, 'remains'> & Required<Pick<Answer, 'revision' | 'durable'>> & { readonly remains?: NonNullable<Answer['remains']> | null }
     return { revision, durable, routes, ...(closing && { closing }), ...(remains && { remains }), ...(clients && { clients }), gateways, invalid }
   } catch (error) {

@@ -6,6 +6,7 @@ import { Agent, type AgentOptions, type RequestOptions } from 'node:https'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Access, Prepared } from './request.ts'
+import { urlHost } from './url-host.ts'
 
 export class AccessError extends Error {
   readonly code = 'NO_CLUSTER'
@@ -50,7 +51,7 @@ export const accountAccess = (folder: string, host: string, port: string, freshM
     return { headers: { authorization: `Bearer ${token!.trim()}` }, agent: own({ ca }) }
   }
   return {
-    server: new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`),
+    server: new URL(`https://${urlHost(host)}:${port}`),
     prepare: () => {
       if (known === undefined || performance.now() - known.at > freshMs) known = { at: performance.now(), prepared: read() }
       known.prepared.catch(() => (known = undefined))

@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs'
 import type { Ctx, Story } from '../../scenarios/story.ts'
 import { until } from '../../tools/until.ts'
 import { inMachine } from '../tools/cluster.ts'
-import { install } from '../tools/posthouse.ts'
+import { inRelay, install } from '../tools/posthouse.ts'
 import { joinCluster, type Joined } from '../tools/shared.ts'
 import { fromOutside, SmallRelay } from '../tools/small-relay.ts'
 
@@ -76,6 +76,6 @@ const smallVolume = async ({ own }: Joined, ctx: Ctx): Promise<{ fill(): Promise
 }
 
 const waiting = async ({ kubectl }: Joined): Promise<number> => {
-  const rows = JSON.parse(await kubectl('exec', '--namespace', namespace, 'deployment/main', '--', '/usr/local/bin/node', '/app/bin/posthouse.mjs', 'queue', '--json')) as { ready: number; deferred: number; held: number }[]
+  const rows = await inRelay<{ ready: number; deferred: number; held: number }[]>(kubectl, namespace, 'deployment/main', 'queue')
   return rows.reduce((sum, { ready, deferred, held }) => sum + ready + deferred + held, 0)
 }

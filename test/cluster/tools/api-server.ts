@@ -7,6 +7,7 @@ import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificateFor, newAuthority } from '../../../operator/index.ts'
+import { urlHost } from '../../../operator/kube/index.ts'
 import { freePort } from '../../../cli/standalone/nats-process.ts'
 import { startChild, type Child } from '../../tools/child.ts'
 import { sleep, until } from '../../tools/until.ts'
@@ -150,7 +151,7 @@ const makePlace = async (folder: string, options: ApiServerOptions): Promise<Pla
   const address = options.address ?? '127.0.0.1'
   const [free, client, peer] = await Promise.all([freePort(), freePort(), freePort()])
   const port = options.port ?? free
-  const url = `https://${address.includes(':') ? `[${address}]` : address}:${port}`
+  const url = `https://${urlHost(address)}:${port}`
   const authority = newAuthority(new Date())
   const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'localhost', '127.0.0.1', address, firstOf(options.serviceRange ?? defaultRange)]
   const pairs = { apiserver: certificateFor(names, authority, new Date()), 'kubelet-client': certificateFor(['kube-apiserver'], authority, new Date()) }
@@ -174,7 +175,7 @@ const makePlace = async (folder: string, options: ApiServerOptions): Promise<Pla
 
 const defaultRange = '10.219.0.0/16'
 /** The Service `kubernetes` has the first address of the range. */
-const firstOf = (range: string): string => range.replace(/(\.0|:)\/\d+$/, (_, end: string) => (end === ':' ? ':1' : '.1'))
+const firstOf = (range: string): string => range.replace(/0?\/\d+$/, '1')
 const fileName = (user: string): string => user.replaceAll(':', '-')
 
 const kubeconfig = (server: string, ca: string, user: string, token: string): string =>

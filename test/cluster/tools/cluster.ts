@@ -24,7 +24,7 @@ export type Cluster = {
   stop(options?: { readonly keepLogs?: boolean }): Promise<void>
 }
 
-export type Own = { readonly api: ApiServer; readonly machine: Machine; readonly folder: string; readonly image: Image; readonly ended: () => string[] }
+export type Own = { readonly api: ApiServer; readonly machine: Machine; readonly folder: string; readonly image: Image }
 
 const programs: Readonly<Record<string, string>> = {
   containerd: 'containerd',
@@ -82,7 +82,7 @@ export const startCluster = async (say: (line: string) => void, family: Family =
       kubeconfig: api.kubeconfig,
       kubectl,
       images: imageNames,
-      own: { api, machine, folder, image: images.find(({ name }) => name === imageNames.posthouse)!, ended: () => machine.ended() },
+      own: { api, machine, folder, image: images.find(({ name }) => name === imageNames.posthouse)! },
       stop: async ({ keepLogs = false } = {}) => {
         await stop()
         if (keepLogs) say(`the logs of the cluster: ${folder}`)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Ctx } from '../../scenarios/story.ts'
 import { startSink, type Sink } from '../../tools/sink.ts'
 import { until } from '../../tools/until.ts'
-import { giveVolumes, install, operatorNamespace } from './posthouse.ts'
+import { giveVolumes, inRelay, install, operatorNamespace } from './posthouse.ts'
 import { podsOf, type Pod } from './pods.ts'
 import type { Joined } from './shared.ts'
 
@@ -83,7 +83,7 @@ const looksAt = ({ kubectl }: Joined): Pick<Fleet, 'relays' | 'servers' | 'opera
   const posthouse = async <T>(...args: string[]): Promise<T> => {
     const pod = (await relays()).find(({ ready, leaving }) => ready && !leaving)
     if (pod === undefined) throw new Error('no relay pod is ready')
-    return JSON.parse(await kubectl('exec', '--namespace', namespace, pod.name, '--', '/usr/local/bin/node', '/app/bin/posthouse.mjs', ...args, '--json')) as T
+    return inRelay<T>(kubectl, namespace, `pod/${pod.name}`, ...args)
   }
   const rows = () => posthouse<{ ready: number; deferred: number; held: number }[]>('queue')
   const isSound = (pods: readonly Pod[]) => pods.length === count && pods.every(({ ready, leaving }) => ready && !leaving)

@@ -1,18 +1,19 @@
 // What every test cluster holds from the start: CoreDNS, and a storage class whose volumes are made by hand. Pure.
+import { urlHost } from '../../../operator/kube/index.ts'
 import { imageNames } from './images.ts'
 import type { Net } from './machine.ts'
 
 const named = (kind: string, apiVersion: string, name: string, rest: object = {}, namespace?: string): object => ({ apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) }, ...rest })
 
 /** CoreDNS asks us (port 53 of our side of the link) for all that is not of the cluster: a story may answer there. */
-const corefile = ({ family, host }: Net): string => `.:5353 {
+const corefile = ({ host }: Net): string => `.:5353 {
   errors
   health :8080
   ready :8181
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     ttl 5
   }
-  forward . ${family === 'IPv4' ? host : `[${host}]`}:53
+  forward . ${urlHost(host)}:53
   cache 5
 }
 `

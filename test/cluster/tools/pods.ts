@@ -1,5 +1,6 @@
 // Pods of a cluster that is ours, and their processes as this machine sees them: to kill one is to kill it, whatever Kubernetes wished.
 import { readdirSync, readFileSync } from 'node:fs'
+import { urlHost } from '../../../operator/kube/index.ts'
 import type { Kubectl } from './kubectl.ts'
 
 export type Pod = {
@@ -33,7 +34,7 @@ export const podsOf = async (kubectl: Kubectl, namespace: string, selector: stri
 
 /** A figure of a pod's metrics; undefined where it does not answer. */
 export const gaugeOf = async ({ ip }: Pod, name: string): Promise<number | undefined> => {
-  const text = await fetch(`http://${ip.includes(':') ? `[${ip}]` : ip}:9464/metrics`, { signal: AbortSignal.timeout(5000) }).then((answer) => answer.text(), () => '')
+  const text = await fetch(`http://${urlHost(ip)}:9464/metrics`, { signal: AbortSignal.timeout(5000) }).then((answer) => answer.text(), () => '')
   const found = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]
   return found === undefined ? undefined : Number(found)
 }

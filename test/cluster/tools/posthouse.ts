@@ -86,6 +86,10 @@ export const talkFrom = async ({ kubectl, images }: Joined, namespace: string, t
   return said
 }
 
+/** The CLI in a relay's pod, `pod/NAME` or `deployment/NAME`: what it says with --json. */
+export const inRelay = async <T>(kubectl: Joined['kubectl'], namespace: string, target: string, ...args: string[]): Promise<T> =>
+  JSON.parse(await kubectl('exec', '--namespace', namespace, target, '--', '/usr/local/bin/node', '/app/bin/posthouse.mjs', ...args, '--json')) as T
+
 /** `kubectl posthouse -n mail …`, as a person at this machine has it: the plugin of bin/ on PATH. */
 export const kubectlPosthouse = ({ kubeconfig }: Joined, ...args: string[]): Promise<{ code: number; output: string; stdout: string }> =>
   runChild(kubectlPath(), ['posthouse', '--namespace', 'mail', ...args], { mayFail: true, env: { ...process.env, KUBECONFIG: kubeconfig, PATH: [join(root, 'bin'), dirname(kubectlPath()), process.env.PATH].join(':') } })

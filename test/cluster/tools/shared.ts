@@ -54,7 +54,7 @@ export const explain = async ({ kubectl, own }: Cluster, folder: string): Promis
     const logs = await Promise.all([['--previous'], []].map(async (life) => (await kubectl.may('logs', name, '--namespace', namespace, '--tail=2000', ...life)).output))
     writeFileSync(join(folder, `cluster-log-${namespace}-${name}.txt`), logs.join('\n'))
   }
-  return [...(own?.ended() ?? []), ...(await unreadyPods(kubectl)), ...(await lastWarnings(kubectl))]
+  return [...(own?.machine.ended() ?? []), ...(await unreadyPods(kubectl)), ...(await lastWarnings(kubectl))]
 }
 
 const unreadyPods = async (kubectl: Kubectl): Promise<string[]> => {

@@ -44,6 +44,7 @@ export const story: Story = {
       else small.refused = text
     }
     assert.match(small.refused, /^452 4\.3\.1 /)
+    assert.match((await send(small.client, 'small@browncow.example', 'small\r\n')).text, /^452 4\.3\.1 /)
     await until('the queue to show all of it', async () => (await queueLength(relay)) >= accepted.length) // what moves while it is counted may be missed
     await until('the log to say so', () => relay.log().some(({ code }) => code === 'QUEUE_FULL'))
     const told = async (): Promise<string> => ((await (await fetch(`http://127.0.0.1:${relay.httpPort}/status`)).json()) as { durable: { reason: string } }).durable.reason
