@@ -81,7 +81,7 @@ test('30 bodies of 2 MB written at the same time stop at 80 % of a queue that ha
   const ends = await Promise.all(Array.from({ length: 30 }, write))
   t.diagnostic(`${ends.filter((end) => end === 'kept').length} kept, most in the stream ${(most / 2 ** 20).toFixed(1)} MiB`)
   assert.deepEqual(new Set(ends), new Set(['QUEUE_FULL']))
-  assert.ok(taken > 10 * 2 ** 20, `${taken} bytes taken before the first was refused`)
+  assert.ok(taken > 10 * 2 ** 20, `${taken} bytes taken before they were refused`)
   assert.ok(most > 0 && most < 18 * 2 ** 20, `${most} bytes in the stream`)
   await until('nothing left', async () => ((await stream.state())?.bytes ?? Infinity) < 100_000)
 })
