@@ -28,6 +28,8 @@ const follow = (t: TestContext, kube: Kube, more: { silenceMs?: number } = {}): 
   t.after(stop)
   return { cache, changes, troubles, ends, stop }
 }
+/** How often everything was asked for: by a watch that begins with it, or by the first page of a list. */
+const asksForAll = ({ requests }: FakeKube): number => requests.filter((line) => line.includes('sendInitialEvents=') || (line.includes('limit=') && !line.includes('continue='))).length
 const valueOf = (cache: Cache, name: string): unknown => (cache.get(`mail/${name}`)?.spec as { value: number } | undefined)?.value
 
 describe('a request', () => {
@@ -79,8 +81,42 @@ describe('a request', () => {
 })
 
 describe('a list-watch', () => {
-  it('lists 1,201 objects in 3 pages, then tells what is added, changed and removed', async (t) => {
+  it('is told 1,201 objects by the watch it begins with, in 1 request', async (t) => {
     const { server, kube } = await withServer(t)
+    for (let n = 0; n < 1201; n++) server.put(path, thing(`t${n}`))
+    const { cache, changes } = follow(t, kube)
+    await until('all', () => cache.size === 1201)
+    server.put(path, thing('t7', 1))
+    await until('the change', () => valueOf(cache, 't7') === 1)
+    assert.deepEqual([server.requests.length, changes.length, cache.foundByList], [1, 1202, 0])
+  })
+  it('that is told 2 of 3 objects and then nothing more takes none of them for all, and lists', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.beginnings = 'unmarked'
+    for (const name of ['a', 'b', 'c']) server.put(path, thing(name))
+    const { cache, troubles } = follow(t, kube, { silenceMs: 300 })
+    await until('the watch', () => server.watches() === 1)
+    server.bookmark() // of the ordinary kind
+    assert.equal(cache.synced, false)
+    await until('the list', () => cache.synced)
+    assert.deepEqual([cache.size, troubles, server.requests.filter((line) => line.includes('sendInitialEvents=')).length], [3, [], 1])
+  })
+  it('whose beginning is cut off after 2 objects begins again, and tells nothing of the 2 before it has the 3rd', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.beginnings = 'unmarked'
+    for (const name of ['a', 'b']) server.put(path, thing(name))
+    const { cache, changes, troubles } = follow(t, kube)
+    await until('the watch', () => server.watches() === 1)
+    server.remove(path, 'a')
+    for (const name of ['b', 'c', 'd']) server.put(path, thing(name, 1))
+    server.beginnings = 'marked'
+    server.endWatches('end')
+    await until('all', () => cache.synced)
+    assert.deepEqual([changes.map(({ key }) => key).toSorted(), troubles.length, asksForAll(server)], [['mail/b', 'mail/c', 'mail/d'], 1, 2])
+  })
+  it('where it is refused lists 1,201 objects in 3 pages, then tells what is added, changed and removed', async (t) => {
+    const { server, kube } = await withServer(t)
+    server.beginnings = 'refused'
     for (let n = 0; n < 1201; n++) server.put(path, thing(`t${n}`))
     const { cache, changes } = follow(t, kube)
     await until('the list', () => cache.size === 1201)
@@ -94,7 +130,7 @@ describe('a list-watch', () => {
     assert.equal(cache.foundByList, 0)
   })
   for (const how of ['end', 'half', 'reset', { error: 500 }] as const) {
-    it(`goes on without a 2nd list after its watch ended by ${JSON.stringify(how)}, and misses nothing`, async (t) => {
+    it(`goes on from where it was after its watch ended by ${JSON.stringify(how)}, and misses nothing`, async (t) => {
       const { server, kube } = await withServer(t)
       server.put(path, thing('a', 1))
       const { cache } = follow(t, kube)
@@ -102,29 +138,32 @@ describe('a list-watch', () => {
       server.endWatches(how)
       server.put(path, thing('a', 2))
       await until('the change', () => valueOf(cache, 'a') === 2)
-      assert.equal(server.requests.filter((line) => line.includes('limit=')).length, 1)
+      assert.equal(asksForAll(server), 1)
     })
   }
-  it('lists again after 410 of a watch and after 410 in an event, and tells 2 changes it could not see and 1 removal', async (t) => {
-    const { server, kube } = await withServer(t)
-    for (const name of ['a', 'b']) server.put(path, thing(name, 1))
-    const { cache } = follow(t, kube)
-    await until('the watch', () => server.watches() === 1)
-    server.mute()
-    server.put(path, thing('a', 2))
-    server.remove(path, 'b')
-    server.compact()
-    server.endWatches('end')
-    await until('a new list', () => valueOf(cache, 'a') === 2 && cache.size === 1)
-    assert.equal(cache.foundByList, 2)
-    await until('the watch', () => server.watches() === 1)
-    server.mute()
-    server.put(path, thing('a', 3))
-    server.compact()
-    server.endWatches({ error: 410 })
-    await until('another list', () => valueOf(cache, 'a') === 3)
-  })
-  it('moves on by bookmarks, so that 0 lists are needed when old versions are forgotten', async (t) => {
+  for (const beginnings of ['marked', 'refused'] as const) {
+    it(`begins anew after 410 of a watch and after 410 in an event, and tells 2 changes it could not see and 1 removal; a watch that tells all is ${beginnings}`, async (t) => {
+      const { server, kube } = await withServer(t)
+      server.beginnings = beginnings
+      for (const name of ['a', 'b']) server.put(path, thing(name, 1))
+      const { cache } = follow(t, kube)
+      await until('the watch', () => server.watches() === 1)
+      server.mute()
+      server.put(path, thing('a', 2))
+      server.remove(path, 'b')
+      server.compact()
+      server.endWatches('end')
+      await until('a new list', () => valueOf(cache, 'a') === 2 && cache.size === 1)
+      assert.equal(cache.foundByList, 2)
+      await until('the watch', () => server.watches() === 1)
+      server.mute()
+      server.put(path, thing('a', 3))
+      server.compact()
+      server.endWatches({ error: 410 })
+      await until('another list', () => valueOf(cache, 'a') === 3)
+    })
+  }
+  it('moves on by bookmarks, so that nothing is told twice when old versions are forgotten', async (t) => {
     const { server, kube } = await withServer(t)
     server.put(path, thing('a', 1))
     const { cache } = follow(t, kube)
@@ -135,7 +174,7 @@ describe('a list-watch', () => {
     server.endWatches('end')
     server.put(path, thing('a', 2))
     await until('the change', () => valueOf(cache, 'a') === 2)
-    assert.equal(server.requests.filter((line) => line.includes('limit=')).length, 1)
+    assert.equal(asksForAll(server), 1)
   })
   it('begins another watch after one was silent for 100 ms, 12 times without a pause that grows and with 0 troubles: nothing may have changed', async (t) => {
     const { server, kube } = await withServer(t)
@@ -155,7 +194,7 @@ describe('a list-watch', () => {
     server.put(path, thing('a', 2))
     await until('the change', () => valueOf(cache, 'a') === 2)
   })
-  it('whose first 7 lists fail in every way is there in the end, and has told of the trouble', async (t) => {
+  it('whose first 7 requests fail in every way is there in the end, and has told of the trouble', async (t) => {
     const { server, kube } = await withServer(t)
     server.put(path, thing('a', 1))
     const faults: Fault[] = [{ status: 403 }, { status: 401 }, 'no json', 'reset', 'half', { status: 429, retryAfter: 0 }, { status: 500 }]

@@ -1,12 +1,13 @@
-// Follows one collection: a list, then what changes, for ever. Whatever ends a watch, it goes on from where it was; where that is gone, it lists again.
-//   1. list in pages   2. watch from its version
-//   3. a line is an event; a bookmark moves the version   4. trouble waits, doubling, and starts at 2, or at 1 after 410
+// Follows one collection: all there is, then what changes, for ever. Whatever ends a watch, it goes on from where it was; where that is gone, it starts anew.
+//   1. a watch that begins with all there is, object by object, up to a mark; from a server that has no such watch, a list in pages
+//   2. watch from that version   3. a line is an event; a bookmark moves the version
+//   4. trouble waits, doubling, and starts at 2, or at 1 after 410
 import type { IncomingMessage } from 'node:http'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeError, noAnswer, waitBefore } from './kube-error.ts'
 import { onlyMetadata, type Call, type Kube } from './request.ts'
-import { pathOf, type KubeObject, type Resource } from './resource.ts'
+import { keyOfObject, pathOf, type KubeObject, type Resource } from './resource.ts'
 
 /** What is told, in order; `replace` first. */
 export type Feed = {
@@ -42,9 +43,10 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
   const random = options.random ?? Math.random
   let version: string | undefined
   let failures = 0
+  let streams = true // until the server shows that it has no such watch
   while (!signal.aborted) {
     try {
-      version ??= await listAll(options, signal)
+      if (!streams) version ??= await listAll(options, signal)
       for await (const seen of watchFrom(options, version, signal)) {
         version = seen
         failures = 0
@@ -54,6 +56,10 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
       if (failures > 1) await pause(waitBefore(failures, undefined, random()), signal)
     } catch (error) {
       if (signal.aborted) return
+      if (version === undefined && streams && cannotStream(error)) {
+        streams = false
+        continue
+      }
       if (error instanceof Silence) {
         options.onRestart?.('silent')
         failures = 0 // it was long enough
@@ -68,6 +74,9 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
     }
   }
 }
+
+/** Refused, as by a server that does not know it or has it switched off; or the mark did not come in time, as from one that passes over what it does not know. */
+const cannotStream = (error: unknown): boolean => error instanceof Silence || (error instanceof KubeError && (error.status === 400 || error.status === 422))
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined)
 
@@ -95,22 +104,50 @@ const queryOf = ({ labelSelector }: ListWatchOptions): NonNullable<Call['query']
 
 type Event = { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'; readonly object: KubeObject & { readonly code?: number; readonly reason?: string; readonly message?: string } }
 
-/** Yields the version after each event; ends when the server ends the watch, which it does every few minutes. */
-async function* watchFrom(options: ListWatchOptions, version: string, signal: AbortSignal): AsyncGenerator<string> {
+/** Yields the version after each event; ends when the server ends the watch, which it does every few minutes. Without a version it begins with all there is. */
+async function* watchFrom(options: ListWatchOptions, version: string | undefined, signal: AbortSignal): AsyncGenerator<string> {
   const random = options.random ?? Math.random
   const silenceMs = options.silenceMs ?? 90_000
-  const query = { ...queryOf(options), watch: true, resourceVersion: version, allowWatchBookmarks: true, timeoutSeconds: 240 + Math.round(random() * 60) }
+  const from = version === undefined ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : { resourceVersion: version }
+  const query = { ...queryOf(options), watch: true, ...from, allowWatchBookmarks: true, timeoutSeconds: 240 + Math.round(random() * 60) }
   const answer = await options.kube.open({ ...ask(options, ''), query, timeoutMs: silenceMs, signal })
+  const tooSlow = version === undefined ? setTimeout(() => answer.destroy(new Silence()), silenceMs) : undefined
   try {
-    for await (const line of linesOf(answer, silenceMs)) {
-      const { type, object } = eventIn(line)
-      if (type === 'ERROR') throw new KubeError({ status: object.code ?? 0, reason: object.reason ?? 'Unknown', message: `watch of ${options.resource.plural}: ${object.message ?? 'an error without words'}` })
+    const events = eventsOf(answer, silenceMs, options.resource)
+    if (version === undefined) yield await tellBeginning(events, options.feed)
+    clearTimeout(tooSlow)
+    for await (const { type, object } of events) {
       if (type === 'DELETED') options.feed.remove(object)
       else if (type !== 'BOOKMARK') options.feed.upsert(object)
       yield object.metadata.resourceVersion!
     }
   } finally {
+    clearTimeout(tooSlow)
     answer.destroy()
+  }
+}
+
+/** Everything at once, when the mark has come that ends it; what changes meanwhile is among it. The version of the mark. */
+const tellBeginning = async (events: AsyncGenerator<Event>, feed: Feed): Promise<string> => {
+  const all = new Map<string, KubeObject>()
+  for (let next = await events.next(); next.done !== true; next = await events.next()) {
+    const { type, object } = next.value
+    if (type === 'DELETED') all.delete(keyOfObject(object))
+    else if (type !== 'BOOKMARK') all.set(keyOfObject(object), object)
+    else if (object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true') {
+      feed.replace([...all.values()])
+      return object.metadata.resourceVersion!
+    }
+  }
+  throw noAnswer('watch', `it ended after ${all.size} objects, before it had told all there is`)
+}
+
+async function* eventsOf(answer: IncomingMessage, silenceMs: number, { plural }: Resource): AsyncGenerator<Event> {
+  for await (const line of linesOf(answer, silenceMs)) {
+    const event = eventIn(line)
+    const { code, reason, message } = event.object
+    if (event.type === 'ERROR') throw new KubeError({ status: code ?? 0, reason: reason ?? 'Unknown', message: `watch of ${plural}: ${message ?? 'an error without words'}` })
+    yield event
   }
 }
 
@@ -127,8 +164,7 @@ const eventIn = (line: string): Event => {
 /** Whole lines; half a line at the end is dropped: its event comes again from the version before it. */
 async function* linesOf(answer: IncomingMessage, silenceMs: number): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8')
-  let silence: Silence | undefined
-  const timer = setTimeout(() => answer.destroy((silence = new Silence())), silenceMs)
+  const timer = setTimeout(() => answer.destroy(new Silence()), silenceMs)
   let rest = ''
   try {
     for await (const piece of answer) {
@@ -138,7 +174,7 @@ async function* linesOf(answer: IncomingMessage, silenceMs: number): AsyncGenera
       yield* lines.filter((line) => line !== '')
     }
   } catch (error) {
-    throw silence ?? (error instanceof KubeError ? error : noAnswer('watch', (error as Error).message))
+    throw error instanceof KubeError || error instanceof Silence ? error : noAnswer('watch', (error as Error).message)
   } finally {
     clearTimeout(timer)
   }

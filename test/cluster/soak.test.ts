@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { apiServerLacks } from './tools/api-server.ts'
 import { soak } from './tools/soak.ts'
 
-it('3 caches on an API server in trouble for half a minute miss 0 changes', { skip: apiServerLacks().join('; ') || false, timeout: 230_000 }, async (t) => {
+it('3 caches on an API server in trouble for half a minute miss 0 changes, and need 0 lists in pages', { skip: apiServerLacks().join('; ') || false, timeout: 230_000 }, async (t) => {
   const said: string[] = []
   const result = await soak({ seconds: 16, roundSeconds: 8, writesPerSecond: 40, seed: 6, say: (line) => said.push(line) })
   t.diagnostic(said.join('\n'))
@@ -11,4 +11,5 @@ it('3 caches on an API server in trouble for half a minute miss 0 changes', { sk
   assert.ok(result.told > result.writes, 'the caches were told nothing')
   assert.deepEqual(Object.keys(result.troubles).slice(0, 2), ['killed', 'frozen'])
   assert.equal(result.missed, 0)
+  assert.equal(result.pages, 0, 'the watches are to begin with all there is')
 })

@@ -34,7 +34,7 @@ else {
   else
     console.log(`
 ${(result.seconds / 60).toFixed(0)} minutes, seed ${result.seed}: ${Object.entries(result.troubles).map(([kind, times]) => `${kind} ${times}×`).join(', ')}
-${result.writes} changes written; three caches were told ${result.told}, ${result.foundByList} of them by a new list
+${result.writes} changes written; three caches were told ${result.told}, ${result.foundByList} of them by a new beginning (${result.pages} lists in pages)
 all was known at the latest ${result.slowestRestSeconds.toFixed(1)} s after the last change
 ${result.missed} missed`)
   process.exitCode = result.missed === 0 ? 0 : 1

@@ -11,6 +11,8 @@ export type FakeKube = {
   /** Method and path with query of each request, in order. */
   readonly requests: string[]
   fault: (request: { readonly method: string; readonly path: string; readonly query: URLSearchParams; readonly count: number }) => Fault
+  /** What a watch that shall begin with all there is gets: it, and the mark that ends it; a refusal, as from a server that has none; it without the mark. */
+  beginnings: 'marked' | 'refused' | 'unmarked'
   put(path: string, object: KubeObject): void
   remove(path: string, name: string): void
   objects(path: string): KubeObject[]
@@ -30,6 +32,7 @@ type Event = { readonly version: number; readonly path: string; readonly type: s
 
 export const startFakeKube = async (): Promise<FakeKube> => {
   const state = { version: 100, oldest: 0, store: new Map<string, KubeObject>(), log: [] as Event[], watches: new Set<Watch>(), requests: [] as string[] }
+  const fake: Pick<FakeKube, 'fault' | 'beginnings'> = { fault: () => undefined, beginnings: 'marked' }
   const keyOf = (path: string, name: string): string => `${path}/${name}`
   const inside = (path: string): KubeObject[] => [...state.store].filter(([key]) => key.startsWith(`${path}/`)).map(([, object]) => object)
   const record = (path: string, type: string, object: KubeObject): void => {
@@ -62,10 +65,14 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     return { kind: 'List', metadata: { resourceVersion: String(state.version), ...(more && { continue: String(from + limit) }) }, items: all.slice(from, from + limit) }
   }
   const watch = (path: string, query: URLSearchParams, answer: ServerResponse): void => {
-    const since = Number(query.get('resourceVersion'))
+    const whole = query.get('sendInitialEvents') === 'true'
+    const since = whole ? state.version : Number(query.get('resourceVersion'))
     if (since < state.oldest) return say(answer, 410, statusOf(410, 'Expired'))
+    if (whole && fake.beginnings === 'refused') return say(answer, 422, statusOf(422, 'Invalid'))
     answer.writeHead(200, { 'content-type': 'application/json' })
     answer.flushHeaders()
+    if (whole) for (const object of inside(path)) answer.write(lineOf({ type: 'ADDED', object }))
+    if (whole && fake.beginnings === 'marked') answer.write(bookmarkOf(state.version, { 'k8s.io/initial-events-end': 'true' }))
     for (const event of state.log) if (event.path === path && event.version > since) answer.write(lineOf(event))
     const own: Watch = { path, answer, muted: false }
     state.watches.add(own)
@@ -83,7 +90,6 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     if (request.method === 'DELETE') return drop(collection, name) ? say(answer, 200, {}) : say(answer, 404, statusOf(404, 'NotFound'))
     say(answer, before ? 200 : 201, save(collection, request.method === 'PATCH' ? { ...before, ...body, metadata: { ...before?.metadata, ...body.metadata } } : body))
   }
-  const fake: Pick<FakeKube, 'fault'> = { fault: () => undefined }
   const server = createServer((request, answer) => {
     const { pathname: path, searchParams: query } = new URL(request.url!, 'http://fake')
     state.requests.push(`${request.method!} ${request.url!}`)
@@ -117,7 +123,7 @@ export const startFakeKube = async (): Promise<FakeKube> => {
       for (const one of state.watches) one.muted = true
     },
     bookmark: () => {
-      for (const { answer } of state.watches) answer.write(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { name: '', resourceVersion: String(state.version) } } })}\n`)
+      for (const { answer } of state.watches) answer.write(bookmarkOf(state.version))
     },
     compact: () => void (state.oldest = state.version + 1, state.version += 1),
     watches: () => state.watches.size,
@@ -129,7 +135,8 @@ export const startFakeKube = async (): Promise<FakeKube> => {
   })
 }
 
-const lineOf = ({ type, object }: Event): string => `${JSON.stringify({ type, object })}\n`
+const bookmarkOf = (version: number, annotations?: Record<string, string>): string => lineOf({ type: 'BOOKMARK', object: { metadata: { name: '', resourceVersion: String(version), ...(annotations && { annotations }) } } })
+const lineOf = ({ type, object }: Pick<Event, 'type' | 'object'>): string => `${JSON.stringify({ type, object })}\n`
 const statusOf = (code: number, reason: string): object => ({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message: `made to say ${reason}` })
 
 const say = (answer: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void => void answer.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))

@@ -23,6 +23,8 @@ export type SoakResult = {
   readonly told: number
   /** Told by a new list only: the watch that should have told them was cut off. */
   readonly foundByList: number
+  /** Lists in pages: this server has watches that begin with all there is, and none is needed. */
+  readonly pages: number
   /** What a cache still did not know at a rest, a minute after the last write. */
   readonly missed: number
   readonly slowestRestSeconds: number
@@ -49,18 +51,18 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
   }
 }
 
-type Followed = { readonly cache: Cache; told: number }
+type Followed = { readonly cache: Cache; told: number; pages: number }
 
 const follow = async (api: ApiServer, signal: AbortSignal, say: (line: string) => void): Promise<Followed[]> => {
   const caches = await Promise.all(
     looks.map(async (how) => {
-      const followed: Followed = { cache: new Cache(({ before }) => void (followed.told += before === undefined && !followed.cache.synced ? 0 : 1)), told: 0 }
-      const kube = createKube(await openAccess(api.kubeconfig))
+      const followed: Followed = { cache: new Cache(({ before }) => void (followed.told += before === undefined && !followed.cache.synced ? 0 : 1)), told: 0, pages: 0 }
+      const kube = createKube(await openAccess(api.kubeconfig), { onAnswer: ({ query }) => void (followed.pages += query?.['limit'] === undefined ? 0 : 1) })
       void listWatch({ kube, resource: configMaps, namespace, ...how, feed: followed.cache, onTrouble: ({ message }) => say(`    a watch had trouble: ${message.slice(0, 120)}`) }, signal)
       return followed
     }),
   )
-  await until('the first lists', () => caches.every(({ cache }) => cache.synced), 60_000)
+  await until('all there is at first', () => caches.every(({ cache }) => cache.synced), 60_000)
   return caches
 }
 
@@ -78,7 +80,7 @@ const rounds = async (soaking: Soaking): Promise<SoakResult> => {
     const rest = await restOf(soaking)
     counts.missed += rest.missed
     counts.slowest = Math.max(counts.slowest, rest.seconds)
-    options.say(`${((Date.now() - began) / 60_000).toFixed(1)} min  ${kind.padEnd(14)} ${counts.writes} changes written, ${sum(caches, ({ told }) => told)} told, ${sum(caches, ({ cache }) => cache.foundByList)} of them by a list, ${counts.missed} missed; all known ${rest.seconds.toFixed(1)} s after the last`)
+    options.say(`${((Date.now() - began) / 60_000).toFixed(1)} min  ${kind.padEnd(14)} ${counts.writes} changes written, ${sum(caches, ({ told }) => told)} told, ${sum(caches, ({ cache }) => cache.foundByList)} of them by a new beginning, ${counts.missed} missed; all known ${rest.seconds.toFixed(1)} s after the last`)
   }
   return {
     seed: options.seed,
@@ -87,6 +89,7 @@ const rounds = async (soaking: Soaking): Promise<SoakResult> => {
     troubles: counts.troubles,
     told: sum(caches, ({ told }) => told),
     foundByList: sum(caches, ({ cache }) => cache.foundByList),
+    pages: sum(caches, ({ pages }) => pages),
     missed: counts.missed,
     slowestRestSeconds: counts.slowest,
   }
