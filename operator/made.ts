@@ -1,8 +1,8 @@
 // What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
-import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type Data, type DkimNews, type DkimOptions } from './make/index.ts'
-import { credentialSecretOf, keyOf, managedLabels, queueCertificateNames, queueLoginName, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type DkimNews, type DkimOptions } from './make/index.ts'
+import { credentialSecretOf, keyOf, managedLabels, queueCertificateNames, queueLoginName, type Data, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 

@@ -1,7 +1,7 @@
 // Secrets by name: read when a manifest names them, again when their version changed; and those we write ourselves.
 import type { Applier } from './apply/index.ts'
 import { keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
-import type { Data } from './make/index.ts'
+import type { Data } from './plan/index.ts'
 import { secrets, type Watched } from './watched.ts'
 
 type Known = { readonly version: string; readonly data: Data }

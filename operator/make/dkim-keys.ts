@@ -2,8 +2,7 @@
 // For each selector are kept: .key, .txt with its record, .made-at, and, once it has signed, .signs-from and .left-at.
 import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
-import { dkimRecord, publicPartOf, zoneLine, type DnsRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
-import type { Data } from './data.ts'
+import { dkimRecord, publicPartOf, zoneLine, type Data, type DnsRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
 import { nextSelector, signingOf, stepRotation, type KeptKey } from './dkim-rotation.ts'
 
 type DkimNeed = Extract<Need, { kind: 'dkim' }>

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { bindingFrom, credentialFrom, newAuthority, type CredentialNeed, type Data } from './index.ts'
+import { bindingFrom, credentialFrom, newAuthority, type CredentialNeed } from './index.ts'
+import type { Data } from '../plan/index.ts'
 
 const now = new Date('2026-11-25T12:00:00Z')
 const later = (hours: number): Date => new Date(now.getTime() + hours * 3_600_000)

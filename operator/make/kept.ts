@@ -1,8 +1,7 @@
 // What is made once and kept: a CA, certificates, credentials of MailSenders. Each goes from what is kept to what is to be kept. Touches nothing.
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
-import type { MadeCredential, Need } from '../plan/index.ts'
+import type { Data, MadeCredential, Need } from '../plan/index.ts'
 import { certificateFor, isFresh, newAuthority, type Authority, type KeyPair } from './certificates.ts'
-import type { Data } from './data.ts'
 
 type KeptAuthority = Data & { readonly 'ca.crt': string; readonly 'ca.key': string }
 

@@ -2,9 +2,8 @@
 //   1. asked for: a second login is made, and the servers are given both    2. all servers run with both: the relay takes the second
 //   3. ten minutes later: the servers are given the second only
 import { randomBytes } from 'node:crypto'
-import { configHash, loginAt, type QueueLogin } from '../plan/index.ts'
+import { configHash, loginAt, type Data, type QueueLogin } from '../plan/index.ts'
 import type { Authority } from './certificates.ts'
-import type { Data } from './data.ts'
 import { certificateFrom } from './kept.ts'
 
 /** On a MailRelay: another value than before asks for a new login. */

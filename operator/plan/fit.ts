@@ -3,7 +3,7 @@ import type { AnyManifest } from '../../crds/index.ts'
 import { maxPartBytes, maxSnapshotBytes, type SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Violation } from './condition.ts'
 import { titleOf } from './input.ts'
-import type { RelayView } from './judge.ts'
+import type { RelayView } from './view.ts'
 import { byAge } from './policies/policy.ts'
 
 export type Fitted = { readonly snapshot: SnapshotInput; readonly tooBig: readonly { readonly object: AnyManifest; readonly violation: Violation }[] }

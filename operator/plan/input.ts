@@ -1,8 +1,9 @@
 // What a plan is made from: everything declared, and what was made for it. Plain data, filled by gather.
-import type { Seen } from './trust.ts'
 import type { DeliveryRoute, KindName, MailDomain, MailRelay, MailSender, RelayPolicy, RetrySchedule } from '../../crds/index.ts'
 
-export type Secret = { readonly namespace: string; readonly name: string; readonly data: Readonly<Record<string, string>> } // decoded
+/** The keys of a Secret, decoded, or the files of a folder. */
+export type Data = Readonly<Record<string, string>>
+export type Secret = { readonly namespace: string; readonly name: string; readonly data: Data }
 export type Namespace = { readonly name: string; readonly labels: Readonly<Record<string, string>> }
 
 export type Declared = {
@@ -38,6 +39,25 @@ export const nothingMade: Made = { certificates: {}, credentials: {}, dkim: {} }
 export type TokenIssuer =
   | { readonly kind: 'known'; readonly issuer: string; readonly keys: readonly Readonly<Record<string, string>>[] }
   | { readonly kind: 'unknown'; readonly why: string }
+
+/** What was observed of one MailRelay, by listener. Marks tell of which manifests it was true. */
+export type SeenAtRelay = {
+  /** Clients came with the address of a node or gateway. */
+  readonly hidden: Readonly<Record<string, string>>
+  /** What the last attempt of a stranger came to, and since when the listener is closed because one got through. */
+  readonly strangers: Readonly<Record<string, { readonly mark: string; readonly relayed: boolean; readonly closedFor?: string }>>
+}
+
+export type Seen = {
+  readonly relays: Readonly<Record<string, SeenAtRelay>>
+  /** Of nodes and gateways: addresses and prefixes. */
+  readonly nodeAddresses: readonly string[]
+  /** Our own: we ask as a stranger, so no rule means us, whatever range it names. */
+  readonly ownAddresses?: readonly string[]
+  /** For tests only: believe addresses whatever is known of them. */
+  readonly believeAll?: boolean
+}
+export const nothingSeen: Seen = { relays: {}, nodeAddresses: [] }
 
 export type Input = {
   readonly declared: Declared

@@ -11,21 +11,8 @@ import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
 import { accountIsMissing, fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
 import { addressesAt } from './source-address.ts'
+import type { AttachedDomain, AttachedPolicy, AttachedSender, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
-
-export type AttachedDomain = { readonly domain: MailDomain; readonly listeners: readonly string[] }
-export type AttachedSender = { readonly sender: MailSender; readonly listeners: readonly string[]; readonly from: readonly string[] }
-export type AttachedPolicy = { readonly policy: RelayPolicy; readonly targets: RelayPolicy['spec']['targetRefs'] }
-
-/** One MailRelay in force with all that attaches to it. */
-export type RelayView = {
-  readonly relay: MailRelay
-  readonly listeners: readonly ListenerSpec[]
-  readonly domains: readonly AttachedDomain[]
-  readonly senders: readonly AttachedSender[]
-  readonly policies: readonly AttachedPolicy[]
-  readonly routes: readonly DeliveryRoute[]
-}
 
 export type Judgement = { readonly views: readonly RelayView[]; readonly conditions: readonly Condition[] }
 

@@ -5,10 +5,11 @@ import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
 import { fit, type Fitted } from './fit.ts'
 import { keyOf, nothingMade, refOf, titleOf, type Input, type Need } from './input.ts'
-import { judge, type RelayView } from './judge.ts'
+import { judge } from './judge.ts'
 import { needsOf } from './needs.ts'
 import { recordsOf, type RecordsWanted } from './records/index.ts'
 import { snapshotOf } from './snapshot/index.ts'
+import type { RelayView } from './view.ts'
 import { worldOf } from './world.ts'
 
 export type Plan = {

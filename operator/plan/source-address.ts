@@ -1,7 +1,8 @@
 // Whether clients come to a listener with their own address, by what is declared and what was seen. Pure.
 import type { ListenerSpec, MailRelay } from '../../crds/index.ts'
 import type { Condition } from './condition.ts'
-import { hiddenFor, nothingSeen, type Seen } from './trust.ts'
+import { nothingSeen, type Seen } from './input.ts'
+import { hiddenFor } from './trust.ts'
 
 /** A Service of the whole cluster puts a node's address in place of the client's; a PROXY header brings the client's along. */
 export const addressIsRewritten = ({ spec: { service } }: MailRelay, { proxyProtocol }: ListenerSpec): boolean =>

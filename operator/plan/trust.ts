@@ -1,27 +1,8 @@
 // Whether addresses count at a listener: what was seen there, and what its status keeps of it, so that no restart forgets. Pure.
 import { createHash } from 'node:crypto'
 import type { ListenerSpec, MailRelay } from '../../crds/index.ts'
-import { keyOf } from './input.ts'
-import type { RelayView } from './judge.ts'
-
-/** What was observed of one MailRelay, by listener. Marks tell of which manifests it was true. */
-export type SeenAtRelay = {
-  /** Clients came with the address of a node or gateway. */
-  readonly hidden: Readonly<Record<string, string>>
-  /** What the last attempt of a stranger came to, and since when the listener is closed because one got through. */
-  readonly strangers: Readonly<Record<string, { readonly mark: string; readonly relayed: boolean; readonly closedFor?: string }>>
-}
-
-export type Seen = {
-  readonly relays: Readonly<Record<string, SeenAtRelay>>
-  /** Of nodes and gateways: addresses and prefixes. */
-  readonly nodeAddresses: readonly string[]
-  /** Our own: we ask as a stranger, so no rule means us, whatever range it names. */
-  readonly ownAddresses?: readonly string[]
-  /** For tests only: believe addresses whatever is known of them. */
-  readonly believeAll?: boolean
-}
-export const nothingSeen: Seen = { relays: {}, nodeAddresses: [] }
+import { keyOf, type Seen } from './input.ts'
+import type { RelayView } from './view.ts'
 
 const markOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
 

@@ -1,7 +1,8 @@
 // Makes the streams where they are missing and checks at every start that what is acknowledged is kept:
 // the stream's settings, and that the servers sync to disk before they answer.
 import { laneCount } from './lanes.ts'
-import type { ApiAnswer, JetStream } from './jetstream.ts'
+import type { JetStream } from './jetstream.ts'
+import type { ApiAnswer } from './jetstream-wire.ts'
 import { createSubjects } from './subjects.ts'
 import type { DurableAccept } from './types.ts'
 

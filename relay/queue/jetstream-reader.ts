@@ -2,8 +2,7 @@
 // (a gap, silence, a server gone), the consumer is made anew after the last record seen.
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import { randomBytes } from 'node:crypto'
-import type { ApiAnswer } from './jetstream.ts'
-import { decodeDelivered } from './jetstream-wire.ts'
+import { decodeDelivered, type ApiAnswer } from './jetstream-wire.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 
 type Options = {

@@ -22,6 +22,8 @@ const oneLine = (text: string): string => {
   return text
 }
 
+/** Of the JetStream API: its own fields, or why not. */
+export type ApiAnswer = { readonly [key: string]: unknown; readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string } }
 type Ack = { readonly seq?: number; readonly duplicate?: boolean; readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string } }
 
 export const decodeAck = (data: Uint8Array): RawAnswer => {

@@ -3,7 +3,7 @@ import { connect, errors, type ConnectionOptions, type MsgHdrs, type NatsConnect
 import { randomBytes } from 'node:crypto'
 import { isExpectation } from './answers.ts'
 import { JetStreamReader } from './jetstream-reader.ts'
-import { asBuffer, decodeAck, decodeDirect, encodeHeaders } from './jetstream-wire.ts'
+import { asBuffer, decodeAck, decodeDirect, encodeHeaders, type ApiAnswer } from './jetstream-wire.ts'
 import { createLeave } from './leave.ts'
 import { loginFrom } from './login.ts'
 import { hasQuorum } from './quorum.ts'
@@ -36,7 +36,6 @@ export type JetStream = Stream & {
   sibling(name: string): Stream
   close(): Promise<void>
 }
-export type ApiAnswer = { readonly [key: string]: unknown; readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string } }
 
 const noResponders = 'no responders'
 const silence = (text: string): RawAnswer => ({ kind: 'silence', text })

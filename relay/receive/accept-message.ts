@@ -3,11 +3,11 @@ import { performance } from 'node:perf_hooks'
 import { decideHeaderFrom, isSubmission, reply, type Reply } from '../decide/index.ts'
 import type { Accepted, Envelope, NewBody, NewMessage } from '../queue/index.ts'
 import { printMailbox } from '../snapshot/index.ts'
-import { becauseOf, groupByDomain, type Leaving } from './deliveries.ts'
+import { becauseOf, groupByDomain } from './deliveries.ts'
 import type { HeaderFacts } from './header-section.ts'
 import { storageReply, type Incoming } from './incoming.ts'
 import { missingFields, received, transmissionType } from './received.ts'
-import { clientOf, type BodySink, type State, type Transaction } from './state.ts'
+import { clientOf, type BodySink, type Leaving, type State, type Transaction } from './state.ts'
 import { refuseWhenClosing } from './transaction.ts'
 
 export type Offered = { readonly id: string; readonly body: BodySink; readonly incoming: Incoming; readonly leaving: Leaving }

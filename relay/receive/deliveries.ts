@@ -1,10 +1,6 @@
 // Groups the recipients of one message into deliveries: one per domain, hold and schedule. Pure.
 import type { NewDelivery } from '../queue/index.ts'
-import type { Mailbox, Schedule, Snapshot } from '../snapshot/index.ts'
-import type { Passed } from './state.ts'
-
-/** How mail for a domain leaves, as far as accepting it must know: its schedule, and whether its route is on hold. */
-export type Leaving = (snapshot: Snapshot, mail: { readonly domain: string; readonly mailFrom: Mailbox | null; readonly sender?: string }) => { readonly schedule: Schedule; readonly hold?: string }
+import type { Leaving, Passed } from './state.ts'
 
 export const groupByDomain = (passed: Iterable<Passed>, leave: (domain: string) => ReturnType<Leaving>): NewDelivery[] => {
   const groups = new Map<string, NewDelivery & { recipients: Passed['recipient'][] }>()

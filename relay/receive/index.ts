@@ -2,5 +2,5 @@
 // transaction.ts (MAIL, RCPT, DATA; decide says who passes) → incoming.ts (DATA as it comes) → accept-message.ts (the queue's answer is the reply).
 export { startReceiving, type Opened, type ReceiveOptions, type Receiving } from './listen.ts'
 export type { Callout } from './callout-cache.ts'
-export type { Leaving } from './deliveries.ts'
+export type { Leaving } from './state.ts'
 export type { Witnessed } from './witness.ts'

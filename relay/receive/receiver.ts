@@ -4,14 +4,11 @@ import { SMTPServer } from 'smtp-server'
 import type { Socket } from 'node:net'
 import { indexOf, reply, type Reply } from '../decide/index.ts'
 import { anyHolds, prefixesIn, type Listener, type Snapshot } from '../snapshot/index.ts'
-import type { Leaving } from './deliveries.ts'
 import { readProxy } from './proxy.ts'
 import { Session } from './session.ts'
-import type { State, World } from './state.ts'
+import type { Door, State, World } from './state.ts'
 import { tlsOf } from './tls.ts'
 
-/** What a listener's server is opened with. */
-export type Door = { readonly world: World; readonly leaving: Leaving; readonly sources: Map<string, number> }
 type SocketOptions = NonNullable<Parameters<SMTPServer['connect']>[1]> & { id: string; trustedProxy?: boolean }
 
 export class Receiver extends SMTPServer {

@@ -3,28 +3,38 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { reply, type Because, type Reply } from '../decide/index.ts'
+import type { Listener } from '../snapshot/index.ts'
 import { acceptMessage, type Offered } from './accept-message.ts'
 import { commands, forgetPlaintext } from './commands.ts'
 import type { BareOctet } from './data-scanner.ts'
-import type { Leaving } from './deliveries.ts'
 import { Incoming } from './incoming.ts'
 import { printReply } from './reply-wire.ts'
-import type { Receiver } from './receiver.ts'
-import { say, type Answer, type State, type World } from './state.ts'
+import { say, type Answer, type Door, type Leaving, type State, type World } from './state.ts'
 import { sourceOf } from './source.ts'
 import { refreshSender, sizeLimit } from './transaction.ts'
 import { Wire } from './wire.ts'
 
 export type SessionOptions = { readonly id: string; readonly remoteAddress: string; readonly remotePort: number }
 
+/** The listener that a session belongs to, as the session knows it. */
+type Host = SMTPServer & {
+  readonly door: Door
+  readonly listener: Listener
+  readonly leaving: boolean
+  refuseConnection(state: State): Reply | undefined
+  testsEarlyTalkers(session: Session): boolean
+  left(session: Session): void
+}
+
 const earlyTalkerMs = 100
 const afterBareSeconds = 5 // who ends lines with LF alone will never send the end that counts: tell it, do not let it hang
 
 export class Session extends SMTPConnection {
   readonly state: State
-  readonly #receiver: Receiver
+  readonly #host: Host
   readonly #world: World
   readonly #leaving: Leaving
   #timer: NodeJS.Timeout | undefined
@@ -39,13 +49,13 @@ export class Session extends SMTPConnection {
   #unsaid = ''
   #ended = false
 
-  constructor(receiver: Receiver, socket: Socket, options: SessionOptions) {
-    super(receiver, socket, options)
-    this.#receiver = receiver
-    this.#world = receiver.door.world
-    this.#leaving = receiver.door.leaving
+  constructor(host: Host, socket: Socket, options: SessionOptions) {
+    super(host, socket, options)
+    this.#host = host
+    this.#world = host.door.world
+    this.#leaving = host.door.leaving
     this.state = {
-      world: this.#world, id: this.id, address: this.remoteAddress, source: sourceOf(this.remoteAddress), listener: receiver.listener,
+      world: this.#world, id: this.id, address: this.remoteAddress, source: sourceOf(this.remoteAddress), listener: host.listener,
       tls: tlsOf(socket), hello: undefined, sender: undefined, transaction: undefined, errors: 0, idle: 0, messages: 0,
     }
   }
@@ -53,9 +63,9 @@ export class Session extends SMTPConnection {
   /** Greets: at once where clients are ours, after a pause on listeners for strangers, who must wait for it (RFC 5321 3.1). */
   override init(): void {
     this._setListeners(() => {
-      const refused = this.#receiver.leaving ? this.#closing() : this.#receiver.refuseConnection(this.state)
+      const refused = this.#host.leaving ? this.#closing() : this.#host.refuseConnection(this.state)
       if (refused) return this.#hangUp(refused)
-      if (this.#receiver.testsEarlyTalkers(this)) this.#arm(earlyTalkerMs, () => this.#greet())
+      if (this.#host.testsEarlyTalkers(this)) this.#arm(earlyTalkerMs, () => this.#greet())
       else this.#greet()
     })
   }
@@ -76,7 +86,7 @@ export class Session extends SMTPConnection {
       early: () => this.#early(),
       gather: () => void (this.#gathering = true),
       release: () => this.#release(),
-    }, (this._server as Receiver).listener.limits.lineBytes)
+    }, (this._server as Host).listener.limits.lineBytes)
   }
 
   #wire(): Wire {
@@ -107,7 +117,7 @@ export class Session extends SMTPConnection {
   #run(verb: string, argument: string): Answer | Promise<Answer> {
     const command = commands.get(verb)
     if (!command) return say(reply('unknown-command'))
-    this.state.listener = this.#receiver.listener
+    this.state.listener = this.#host.listener
     if (verb === 'MAIL') refreshSender(this.state)
     try {
       return command(this.state, argument)
@@ -133,7 +143,7 @@ export class Session extends SMTPConnection {
     if (answer.kind === 'ask') this.#ask = answer.next
     if (answer.kind === 'start-tls') return this.#startTls()
     if (answer.kind === 'start-data') return this.#startData()
-    if (this.#receiver.leaving) return this.#hangUp(this.#closing())
+    if (this.#host.leaving) return this.#hangUp(this.#closing())
     this.#awaitCommand()
     return this._socket.writableNeedDrain ? this.#untilRead() : undefined
   }
@@ -301,7 +311,7 @@ export class Session extends SMTPConnection {
     this.#ended = true
     clearTimeout(this.#timer)
     void this.#offered?.incoming.refuse(reply('bug')) // half a message is no message
-    this.#receiver.left(this)
+    this.#host.left(this)
   }
 }
 

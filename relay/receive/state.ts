@@ -2,7 +2,7 @@
 import type { Because, Reply, Verdict } from '../decide/index.ts'
 import type { Queue, Recipient } from '../queue/index.ts'
 import type { Log, Metrics } from '../report/index.ts'
-import type { HostedDomain, Listener, Mailbox, Sender, Snapshot } from '../snapshot/index.ts'
+import type { HostedDomain, Listener, Mailbox, Schedule, Sender, Snapshot } from '../snapshot/index.ts'
 import type { CalloutCache } from './callout-cache.ts'
 import type { FleetLimits } from './fleet-limits.ts'
 import type { MailParameters } from './parameters.ts'
@@ -21,6 +21,12 @@ export type World = {
   readonly limits: FleetLimits
   readonly witness: Witness
 }
+
+/** How mail for a domain leaves, as far as accepting it must know: its schedule, and whether its route is on hold. */
+export type Leaving = (snapshot: Snapshot, mail: { readonly domain: string; readonly mailFrom: Mailbox | null; readonly sender?: string }) => { readonly schedule: Schedule; readonly hold?: string }
+
+/** What a listener's server is opened with. */
+export type Door = { readonly world: World; readonly leaving: Leaving; readonly sources: Map<string, number> }
 
 /** A recipient that passed, and why. */
 export type Passed = { readonly recipient: Recipient; readonly verdict: Verdict; readonly hosted: HostedDomain | undefined }

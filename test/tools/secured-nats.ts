@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findNatsServer } from '../../cli/standalone/find-nats-server.ts'
 import { freePort } from '../../cli/standalone/nats-process.ts'
-import type { Data } from '../../operator/make/index.ts'
+import type { Data } from '../../operator/plan/index.ts'
 import { until } from './until.ts'
 
 export type SecuredNats = {

@@ -2,7 +2,7 @@
 import type { MailSender } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
 import { keyOf, refOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { credentialSecretOf } from '../names.ts'
 import { audienceOf } from '../snapshot/tokens.ts'
 import type { World } from '../world.ts'

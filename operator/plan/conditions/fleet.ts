@@ -1,9 +1,9 @@
 // What the pods of a MailRelay say of themselves, as conditions: a thing is True only when every pod was seen to say so. Pure.
 import type { MailRelay } from '../../../crds/index.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { serversOf } from '../objects/index.ts'
 import { smallerVolume } from '../volumes.ts'
-import type { Statement } from './index.ts'
+import type { Statement } from './statement.ts'
 
 /** What one relay pod answered; `revision` undefined: nothing yet. */
 export type ObservedPod = {

@@ -1,23 +1,21 @@
 // From what the plan says of each object, and what was observed, to the status each object should have. Pure.
 import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
-import { keyOf, titleOf, type ObjectRef, type Unread } from '../input.ts'
+import { keyOf, nothingSeen, titleOf, type ObjectRef, type Seen, type Unread } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
-import { closedFor, hiddenFor, nothingSeen, type Seen } from '../trust.ts'
+import { closedFor, hiddenFor } from '../trust.ts'
 import { enforcedAt } from './enforced.ts'
 import { judgeFleet, type Observed, type ObservedFleet } from './fleet.ts'
 import { openRelayProbe, type Attempts } from './open-relay.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus, type RecordsSeen } from './records.ts'
+import type { Statement, Status } from './statement.ts'
 
 export type { Observed, ObservedFleet, ObservedPod } from './fleet.ts'
 export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
 export type { Attempts } from './open-relay.ts'
-
-/** As in status.conditions, but for the time of the last change. */
-export type Statement = { readonly type: string; readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string; readonly observedGeneration?: number }
-export type Status = { readonly object: ObjectRef; readonly status: { readonly conditions: readonly Statement[]; readonly [field: string]: unknown } }
+export type { Statement, Status } from './statement.ts'
 
 export type StatusInput = {
   readonly manifests: readonly AnyManifest[]

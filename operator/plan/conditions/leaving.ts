@@ -1,6 +1,6 @@
 // Whether a MailRelay that is being deleted may go, and what a person is told until then: mail that waits in its queue keeps it. Pure.
 import type { ObservedPod } from './fleet.ts'
-import type { Statement } from './index.ts'
+import type { Statement } from './statement.ts'
 
 /** "true": the mail in the queue of a MailRelay that is deleted is given up. */
 export const discardAnnotation = 'posthouse.dev/discard-queue'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Condition } from '../condition.ts'
 import type { ObjectRef } from '../input.ts'
-import type { Statement, Status } from './index.ts'
+import type { Statement, Status } from './statement.ts'
 import { newsOf } from './news.ts'
 
 const relay: ObjectRef = { kind: 'MailRelay', namespace: 'mail', name: 'main' }

@@ -1,7 +1,7 @@
 // What a person should be told once, when it becomes so: refusals on both sides, and what endangers mail or lets strangers in. Pure.
 import type { Condition } from '../condition.ts'
 import { titleOf, type ObjectRef } from '../input.ts'
-import type { Statement, Status } from './index.ts'
+import type { Statement, Status } from './statement.ts'
 
 export type News = { readonly about: ObjectRef; readonly reason: string; readonly text: string }
 

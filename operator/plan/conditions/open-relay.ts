@@ -1,8 +1,9 @@
 // Whether a stranger can relay: what the attempts came to, and what the rules alone would let pass. The words stay the same from attempt to attempt. Pure.
 import type { MailRelay } from '../../../crds/index.ts'
-import type { RelayView } from '../judge.ts'
-import { closedFor, type Seen } from '../trust.ts'
-import type { Statement } from './index.ts'
+import type { Seen } from '../input.ts'
+import { closedFor } from '../trust.ts'
+import type { RelayView } from '../view.ts'
+import type { Statement } from './statement.ts'
 
 /** What is known of the attempts at one MailRelay; undefined: there was none yet. */
 export type Attempts = {

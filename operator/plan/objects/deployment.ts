@@ -1,6 +1,6 @@
 // The relay pods. Their template changes only when a pod has to be made anew: all that may change live is in the snapshot.
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
 import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { queueLoginName, queueUrls } from './queue.ts'

@@ -1,7 +1,7 @@
 // Every object that one MailRelay in force becomes. One builder each; what is not in the list should not exist. Pure.
 import type { Snapshot } from '../../../relay/snapshot/index.ts'
-import type { Data } from '../../make/index.ts'
-import type { RelayView } from '../judge.ts'
+import type { Data } from '../input.ts'
+import type { RelayView } from '../view.ts'
 import { metadataOf, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { deploymentOf } from './deployment.ts'
 import { networkPolicies } from './network-policies.ts'

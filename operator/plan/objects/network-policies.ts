@@ -1,5 +1,5 @@
 // Who may reach the relay pods and the NATS servers. Whether it is enforced is up to the cluster's network. Pure.
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
 import { metadataOf, resources, selectorOf, type Wanted } from './common.ts'
 import { httpPort } from './deployment.ts'

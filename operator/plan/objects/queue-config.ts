@@ -1,7 +1,7 @@
 // The configuration of the servers of a queue as far as it may change: the logins they take, and whether all of them run it. Pure.
 import { createHash } from 'node:crypto'
 import type { KubeObject } from '../../kube/index.ts'
-import type { Data } from '../../make/index.ts'
+import type { Data } from '../input.ts'
 
 /** The same for the same configuration and certificates of a server: another one asks for its restart. */
 export const configHash = (secrets: Data): string =>

@@ -1,7 +1,7 @@
 // The NATS servers of a MailRelay with a managed queue: a StatefulSet behind a headless Service, TLS and one account of their own. Pure.
 import { bytesOf, type MailRelay } from '../../../crds/index.ts'
 import type { KubeObject } from '../../kube/index.ts'
-import type { Data } from '../../make/index.ts'
+import type { Data } from '../input.ts'
 import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { configAnnotation, configHash, loginsIn } from './queue-config.ts'
 

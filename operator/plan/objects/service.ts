@@ -1,5 +1,5 @@
 // What clients reach: the ports of the listeners, on one Service. Pure.
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
 import { metadataOf, resources, selectorOf, type Wanted } from './common.ts'
 import { portName } from './deployment.ts'

@@ -1,6 +1,7 @@
 // The snapshot as Secrets: an index and parts, in up to 16 of them. Pure.
 import type { MailRelay } from '../../../crds/index.ts'
 import { toParts, type Snapshot } from '../../../relay/snapshot/index.ts'
+import type { Data } from '../input.ts'
 import { metadataOf, resources, type Wanted } from './common.ts'
 
 const most = 16
@@ -12,7 +13,6 @@ export const snapshotSecretNames = ({ metadata: { name } }: MailRelay): string[]
 /** Parts before the index: who reads half of a change still has the old index, or one that fits. */
 export const snapshotSecrets = (relay: MailRelay, snapshot: Snapshot): Wanted[] => dataOf(snapshot).map((data, n) => secretOf(relay, n, data)).toReversed()
 
-type Data = Readonly<Record<string, string>>
 
 /** By Secret; made once for each snapshot, which may have megabytes. */
 const dataOf = (snapshot: Snapshot): readonly Data[] => {

@@ -3,7 +3,7 @@
 import { coversAddress, coversDomain, type MailRelay, type RelayPolicy } from '../../../crds/index.ts'
 import { isWithin } from '../../../relay/snapshot/index.ts'
 import { titleOf } from '../input.ts'
-import type { AttachedPolicy, RelayView } from '../judge.ts'
+import type { AttachedPolicy, RelayView } from '../view.ts'
 import { addressIsRewritten } from '../source-address.ts'
 import { senderKeys } from './policy.ts'
 

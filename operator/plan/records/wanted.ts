@@ -2,7 +2,7 @@
 import type { MailDomain } from '../../../crds/index.ts'
 import { givenKeysOf } from '../given-keys.ts'
 import { keyOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { publicPartOf } from '../policies/key-pair.ts'
 import type { World } from '../world.ts'
 import { requiredRecords, type RequiredRecord } from './required.ts'

@@ -2,7 +2,7 @@
 import type { ListenerSpec, TlsPolicyField } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { keyOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import type { World } from '../world.ts'
 
 export const selfSigned = 'self-signed'

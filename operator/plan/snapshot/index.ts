@@ -2,7 +2,7 @@
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { keyOf, titleOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { queueBytesOf } from '../volumes.ts'
 import type { World } from '../world.ts'
 import { certificatesOf } from './certificates.ts'

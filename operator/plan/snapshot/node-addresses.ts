@@ -1,8 +1,8 @@
 // The addresses of nodes, gateways and the operator that an Allow rule of the relay would mean: those never count. The others need not be told. Pure.
 import { prefixesIn, type Prefix } from '../../../relay/snapshot/index.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { allowedSourcesOf } from '../policies/policy.ts'
-import { nothingSeen, type Seen } from '../trust.ts'
+import { nothingSeen, type Seen } from '../input.ts'
 
 export const nodeAddressesOf = ({ policies }: RelayView, { nodeAddresses, ownAddresses = [], believeAll }: Seen = nothingSeen): string[] => {
   const allowed = prefixesIn(policies.flatMap(({ policy }) => allowedSourcesOf(policy)))

@@ -2,7 +2,7 @@
 import { normalDomain, type SnapshotInput } from '../../../relay/snapshot/index.ts'
 import type { RelayPolicy } from '../../../crds/index.ts'
 import { titleOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import { normalPatterns } from '../names.ts'
 import { senderKeys } from '../policies/policy.ts'
 import type { World } from '../world.ts'

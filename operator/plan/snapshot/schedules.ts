@@ -2,7 +2,7 @@
 import { secondsOf, type RetrySchedule, type RetryWaits } from '../../../crds/index.ts'
 import type { Schedule } from '../../../relay/snapshot/index.ts'
 import { titleOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import type { World } from '../world.ts'
 import { present } from './present.ts'
 

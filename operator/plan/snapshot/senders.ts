@@ -1,7 +1,7 @@
 // The MailSenders of a snapshot, with the salted hash of their password and never the password. Pure.
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { keyOf, titleOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import type { World } from '../world.ts'
 import { present } from './present.ts'
 

@@ -2,7 +2,7 @@
 import type { MailRelay } from '../../../crds/index.ts'
 import type { Tokens } from '../../../relay/snapshot/index.ts'
 import { keyOf } from '../input.ts'
-import type { RelayView } from '../judge.ts'
+import type { RelayView } from '../view.ts'
 import type { World } from '../world.ts'
 
 /** Names one relay of one cluster: a token for it is of no use elsewhere. */

@@ -3,10 +3,9 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { mailbox, testDelivery, type DeliveryChange } from '../../test/tools/delivery.ts'
 import type { Notice, NewMessage, Recipient } from '../queue/index.ts'
+import { createMetrics, silentLog } from '../report/index.ts'
 import { createComposeNotice } from './compose-notice.ts'
 import { composeDsn, fromXtext, type NoticeSettings } from './dsn.ts'
-import { silentLog } from './log.ts'
-import { createMetrics } from './metrics.ts'
 import { testSnapshot } from '../../test/tools/delivery.ts'
 
 const original = Buffer.from('From: orders@shop.example\r\nSubject: hello\r\n\r\nthe body\r\n')

@@ -1,9 +1,8 @@
 // The queue's way to tell senders: settings of the snapshot in force, the pure composition, and the count of what nobody could be told.
 import type { ComposeNotice, Notice } from '../queue/index.ts'
+import type { Log, Metrics } from '../report/index.ts'
 import { printMailbox, type Schedule, type Snapshot } from '../snapshot/index.ts'
 import { composeDsn } from './dsn.ts'
-import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
 
 export type ComposeNoticeOptions = {
   readonly relay: () => Snapshot['relay']

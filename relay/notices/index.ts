@@ -1,0 +1,1 @@
+export { createComposeNotice } from './compose-notice.ts'
