@@ -33,6 +33,12 @@ describe('orders', () => {
     await calls.order!({ order: 'release', filter: { domain: 'slow.example' } })
     assert.deepEqual(rounds, [['m1.1']])
   })
+
+  it('of retry by filter mean the 1 that is deferred: what is on hold waits for its release', async () => {
+    const { calls, rounds } = callsOn([entry(0), entry(1, 'held'), entry(2, 'ready')])
+    await calls.order!({ order: 'retry', filter: { domain: 'slow.example' } })
+    assert.deepEqual(rounds, [['m1.0']])
+  })
 })
 
 describe('questions', () => {

@@ -39,10 +39,13 @@ const deliveriesOf = async (queue: Queue, ids: readonly string[]): Promise<strin
 
 const found = (ids: string[], message: string): string[] => (ids.length > 0 ? ids : missing(message))
 
-/** A release means what is on hold, whatever else the filter fits. */
+/** A release means what is on hold, a retry what is deferred, whatever else the filter fits. */
+const meant: Readonly<Partial<Record<Order, QueueFilter['state']>>> = { release: 'held', retry: 'deferred' }
+
 const idsOf = async (queue: Queue, order: Order, filter: QueueFilter): Promise<string[]> => {
   if (filter.domain === undefined && filter.sender === undefined) throw new AdminError('TOO_WIDE', 'name ids, --domain or --sender: an order to the whole queue is not taken')
-  return (await queue.list({ ...(order === 'release' && { state: 'held' }), ...filter, limit: filter.limit ?? all })).map(({ id }) => id)
+  const state = filter.state ?? meant[order]
+  return (await queue.list({ ...filter, ...(state !== undefined && { state }), limit: filter.limit ?? all })).map(({ id }) => id)
 }
 
 const inRounds = async (queue: Queue, order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> => {

@@ -191,6 +191,7 @@ test('hold, release, retry, postpone, delete and bounce do what they say, and sa
   const waiting = (await queue.list({})).map(({ id, state, why, nextAt }) => [id, state, why, nextAt])
   assert.deepEqual(waiting, [[ids.postpone, 'deferred', 'postponed by a person; before: try later', tomorrow], [ids.hold, 'held', 'put on hold by a person', waiting[1]?.[3]]])
   assert.equal((await order('postpone', ids.hold!, tomorrow)).why, 'it is on hold: it waits for its release, whatever the time')
+  assert.equal((await order('retry', ids.hold!)).why, 'it is on hold: release lets it go')
   assert.equal((await order('postpone', ids.postpone!, Date.now() + 1_000)).done, true)
   await until('what was postponed has come when it was told to', () => tried.includes('postpone.example 2'))
   assert.equal((await order('hold', ids.hold!)).why, 'it is on hold already')

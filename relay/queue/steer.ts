@@ -122,6 +122,7 @@ export class Steer {
 const uselessOrder = (order: Order, state: Ask['state']): string | undefined => {
   if (order === 'hold' && state === 'held') return 'it is on hold already'
   if (order === 'release' && state !== 'held') return 'it is not on hold'
+  if (order === 'retry' && state === 'held') return 'it is on hold: release lets it go'
   if (order === 'retry' && state === 'ready') return 'it is due already'
   if (order === 'postpone' && state === 'held') return 'it is on hold: it waits for its release, whatever the time'
   return undefined
