@@ -1,14 +1,16 @@
 // What has to be made before snapshots are whole: a CA and certificates, credentials, DKIM keys, the logins of queues; each kept in a Secret.
 import type { Applier } from './apply/index.ts'
 import type { KubeObject } from './kube/index.ts'
-import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type DkimNews, type DkimOptions } from './make/index.ts'
-import { credentialSecretOf, keyOf, managedLabels, queueCertificateNames, queueLoginName, type Data, type DnsRecord, type Made, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, credentialIn, dkimKeysFor, queueSecretsFrom, rotateLoginAnnotation, type Authority, type DkimNews, type DkimOptions } from './make/index.ts'
+import { credentialSecretOf, keyOf, managedLabels, queueCertificateNames, queueLoginName, type Data, type DnsRecord, type Made, type MadeCredential, type MadeDkimKey, type Need, type RelayView } from './plan/index.ts'
+import type { Refusals } from './refusals.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 
 export type MakeOptions = {
   readonly store: SecretStore
   readonly applier: Applier
+  readonly refusals: Refusals
   /** "MailRelay", "mail/main" → who owns what is made for it, so that it goes with it. */
   readonly owner: (kind: string, key: string) => NonNullable<KubeObject['metadata']['ownerReferences']>
   readonly now: Date
@@ -22,29 +24,43 @@ export type MakeOptions = {
 
 type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
 
+/** What cannot be kept is not made: who had it before has what is kept. */
 export const make = async (needs: readonly Need[], options: MakeOptions): Promise<Made> => {
   const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)
   const authorities = new Map<string, Promise<Authority>>()
   const authority = (relay: string) => authorities.get(relay) ?? authorities.set(relay, authorityOf(relay, options)).get(relay)!
-  const certificates = await several(of('certificate'), async ({ relay, names }) => {
-    const signer = await authority(relay)
-    const data = await kept(`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls', options, (before) => certificateFrom(before, names, signer, options.now))
-    return [relay, { certificate: data['tls.crt'], key: data['tls.key'] }] as const
-  })
+  const { attempt } = options.refusals
+  const certificates = await several(of('certificate'), ({ relay, names }) =>
+    attempt('MailRelay', relay, async () => {
+      const signer = await authority(relay)
+      const data = await kept(`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls', options, (before) => certificateFrom(before, names, signer, options.now))
+      return [relay, { certificate: data['tls.crt'], key: data['tls.key'] }] as const
+    }))
   const credentials = await several(of('credential'), async (need) => {
-    const signer = await authority(need.relay)
-    const before = await options.store.one(credentialSecretOf(need.sender))
-    const { data, made } = credentialFrom(before ?? {}, need, need, signer, options.now)
-    await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => data)
-    return [need.sender, made] as const
+    const made = await attempt('MailSender', need.sender, async () => credentialOf(need, await authority(need.relay), options))
+    return [[need.sender, made ?? (await credentialBefore(need, options))] as const].filter(isMade)
   })
-  await several(of('binding'), async (need) => {
-    const signer = await authority(need.relay)
-    await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => bindingFrom(need, need, signer))
-  })
+  await several(of('binding'), (need) =>
+    attempt('MailSender', need.sender, async () => {
+      const signer = await authority(need.relay)
+      await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => bindingFrom(need, need, signer))
+    }))
   const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, await dkimKeysOf(domain, ofDomain, options)] as const)
-  return { certificates: Object.fromEntries(certificates), credentials: Object.fromEntries(credentials), dkim: Object.fromEntries(dkim) }
+  return { certificates: Object.fromEntries(certificates.filter((one) => one !== undefined)), credentials: Object.fromEntries(credentials.flat()), dkim: Object.fromEntries(dkim) }
 }
+
+const isMade = (one: readonly [string, MadeCredential | undefined]): one is readonly [string, MadeCredential] => one[1] !== undefined
+
+const credentialOf = async (need: NeedFor<'credential'>, signer: Authority, options: MakeOptions): Promise<MadeCredential> => {
+  const before = await options.store.one(credentialSecretOf(need.sender))
+  const { data, made } = credentialFrom(before ?? {}, need, need, signer, options.now)
+  await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => data)
+  return made
+}
+
+/** The password that the sender's Secret has, where another could not be written. */
+const credentialBefore = async ({ sender, username }: NeedFor<'credential'>, { store, now }: MakeOptions): Promise<MadeCredential | undefined> =>
+  store.isOurs(credentialSecretOf(sender)) ? credentialIn((await store.one(credentialSecretOf(sender))) ?? {}, username, now) : undefined
 
 /** All keys of a domain lie in one Secret, written once. */
 const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], options: MakeOptions): Promise<MadeDkimKey[]> => {
@@ -58,7 +74,9 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
     keys.push(...made.keys)
     news.push(...made.news)
   }
-  await kept(name, ['MailDomain', domain], 'Opaque', options, () => data)
+  const before = Object.values((await options.store.one(name)) ?? {})
+  const isKept = await options.refusals.attempt('MailDomain', domain, () => kept(name, ['MailDomain', domain], 'Opaque', options, () => data))
+  if (isKept === undefined) return keys.filter(({ privateKey }) => before.includes(privateKey))
   for (const one of news) options.tell('MailDomain', domain, one)
   return keys
 }

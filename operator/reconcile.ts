@@ -1,4 +1,4 @@
-// From what is declared to what is: gather, plan, make, apply, observe, say. One run does it all for every MailRelay; a run that changes nothing writes nothing.
+// From what is declared to what is: gather, plan, make, apply, observe, say. One run does it all for every MailRelay; a run that changes nothing writes nothing, and what is refused of one object holds up no other.
 //   1. gather the manifests and the Secrets they name   2. make what is needed, plan
 //   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed   6. let a stranger try, where it is time
 import { apiVersion } from '../crds/index.ts'
@@ -14,6 +14,7 @@ import type { Seen as SeenByRun } from './metrics.ts'
 import type { KeyMaker } from './key-maker.ts'
 import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
+import { createRefusals, type Refusals } from './refusals.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
@@ -53,24 +54,26 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
   const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)) }
-  const making = makingFor(parts)
+  const refusals = createRefusals()
+  const making = makingFor(parts, refusals)
   const needs = needsIn(given)
   const { snapshots, conditions, records } = plan({ ...given, made: await make(needs, making) })
+  const unmade = new Set(refusals.found.keys())
   parts.records.want(records)
   const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, snapshot, parts))
   for (const key of parts.proven.keys()) if (!snapshots.some(({ relay }) => relay === key)) parts.proven.delete(key)
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
-    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
+    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: refusals.found, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
     parts.onSeen?.({ statuses, views })
     await writeStatuses(statuses, conditions, parts)
   }
   if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt(fleets, parts))
-  for (const fleet of fleets) await applyFleet(fleet, parts, making)
+  for (const fleet of fleets) if (!unmade.has(titleOf(fleet.view.relay))) await applyFleet(fleet, parts, making)
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts))
   const views = await lookAt(fleets, parts)
-  for (const look of views) await poke(look, parts)
+  for (const look of views) await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
   parts.pokes.keep(new Set(watched.all(pods).map(keyOfObject)))
   await tellAll(views, leaving)
   await writeGroundless(gathered.manifests, leaving, parts)
@@ -119,8 +122,9 @@ const proofOf = (planned: Snapshot): Omit<Proven, 'planned'> => {
   return { snapshot, revision: revisionOf(snapshot), admitted: admittedInWords(admitted) }
 }
 
-const makingFor = ({ store, applier, watched, now, records, keys, notes }: ReconcileParts): MakeOptions => ({
+const makingFor = ({ store, applier, watched, now, records, keys, notes }: ReconcileParts, refusals: Refusals): MakeOptions => ({
   store,
+  refusals,
   applier,
   now: now(),
   running: (key) => runningConfig(watched.get(made.statefulSet, key)),
@@ -142,18 +146,23 @@ const ownedBy = (kind: string, { metadata: { name, uid } }: KubeObject) => ({ ap
 
 const relayResource = ourKinds.find(({ kind }) => kind === 'MailRelay')!
 
+/** Of a relay for which something could not be made nothing is written: what runs would lose it. One object that is refused does not hold up the others. */
 const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, making: MakeOptions): Promise<void> => {
   const { watched, applier, settings } = parts
-  const live = watched.get(relayResource, keyOf(view.relay))
+  const key = keyOf(view.relay)
+  const live = watched.get(relayResource, key)
   if (live === undefined) return // gone since the look at it
-  await keepFinalizer(live, leavingParts(parts))
-  const objects = objectsOf(view, snapshot, await queueSecretsOf(view, settings.clusterDomain, making), settings)
+  const attempt = <T>(work: () => Promise<T>): Promise<T | undefined> => making.refusals.attempt('MailRelay', key, work)
+  await attempt(() => keepFinalizer(live, leavingParts(parts)))
+  const logins = await attempt(() => queueSecretsOf(view, settings.clusterDomain, making))
+  if (logins === undefined) return
+  const objects = objectsOf(view, snapshot, logins, settings)
   for (const { resource, object } of objects) {
     const there = watched.get(resource, keyOfObject(object))
     const owned = { ...withItsClaims(object, there), metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
-    await applier.apply({ resource, object: owned }, there)
+    await attempt(() => applier.apply({ resource, object: owned }, there))
   }
-  await removeOrphans(view, objects, parts)
+  if (!making.refusals.found.has(titleOf(view.relay))) await removeOrphans(view, objects, parts)
 }
 
 /** What we made for this relay and no longer want: a snapshot Secret too many, the queue of a relay that now has an external one. Volumes stay. */
@@ -212,10 +221,19 @@ const writeStatuses = async (statuses: readonly Status[], conditions: readonly C
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
     if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
-    if (live === undefined || !(await applier.status(resource, live, status, timeOf(parts)))) return
+    if (live === undefined || !(await isSaid(one, () => applier.status(resource, live, status, timeOf(parts)), parts))) return
     for (const news of newsOf(one, live.status, told.get(titleOf({ kind: object.kind, metadata: object })) ?? [])) await tell(news, parts)
   }
   await several(statuses, write)
+}
+
+/** A status that is refused is said in the log: it must not keep others from theirs. */
+const isSaid = async ({ object }: Status, write: () => Promise<boolean>, { say }: ReconcileParts): Promise<boolean> => {
+  const refusals = createRefusals()
+  const title = titleOf({ kind: object.kind, metadata: object })
+  const written = await refusals.attempt(object.kind, keyOf({ metadata: object }), write)
+  for (const { message } of refusals.found.values()) say({ event: 'STATUS_REFUSED', object: title, why: message })
+  return written === true
 }
 
 const aboutOf = (kind: string, { metadata: { name, namespace, uid } }: KubeObject): Note['about'] => ({ apiVersion, kind, name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) })

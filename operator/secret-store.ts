@@ -1,7 +1,7 @@
 // Secrets by name: read when a manifest names them, again when their version changed; and those we write ourselves.
-import type { Applier } from './apply/index.ts'
+import { isEqual, type Applier } from './apply/index.ts'
 import { keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
-import type { Data } from './plan/index.ts'
+import { isManaged, isTaken, type Data } from './plan/index.ts'
 import { secrets, type Watched } from './watched.ts'
 
 type Known = { readonly version: string; readonly data: Data }
@@ -12,6 +12,7 @@ export class SecretStore {
   readonly #kube: Kube
   readonly #watched: () => Watched
   readonly #known = new Map<string, Known>()
+  readonly #foreign = new Map<string, readonly string[]>() // keys that stayed when we wrote ours: another manager's
 
   constructor(kube: Kube, watched: () => Watched) {
     this.#kube = kube
@@ -36,6 +37,12 @@ export class SecretStore {
     return found
   }
 
+  /** Whether we made what is there by that name. */
+  isOurs(key: string): boolean {
+    const live = this.#watched().get(secrets, key)
+    return live !== undefined && isManaged(live)
+  }
+
   async one(key: string): Promise<Data | undefined> {
     const version = this.#watched().get(secrets, key)?.metadata.resourceVersion
     const known = this.#known.get(key)
@@ -49,10 +56,14 @@ export class SecretStore {
 
   /** Written only where it says something else than what is there. */
   async keep(applier: Applier, object: KubeObject, kept: Data | undefined, data: Data): Promise<void> {
-    const names = Object.keys(data)
-    if (kept !== undefined && names.length === Object.keys(kept).length && names.every((name) => kept[name] === data[name])) return
+    const key = keyOfObject(object)
+    const live = this.#watched().get(secrets, key)
+    const foreign = this.#foreign.get(key) ?? []
+    const isKept = kept !== undefined && isEqual(data, without(kept, foreign)) && (live === undefined || (!isTaken(live, object) && isAsMade(live, object)))
+    if (isKept) return
     const encoded = Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
-    this.#keep(await applier.write({ resource: secrets, object: { ...object, data: encoded } }))
+    const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, data: encoded } }, live))
+    this.#foreign.set(key, Object.keys(now).filter((name) => !(name in data)))
   }
 
   #keep(live: KubeObject): Data {
@@ -61,3 +72,9 @@ export class SecretStore {
     return data
   }
 }
+
+const without = (data: Data, names: readonly string[]): Data => Object.fromEntries(Object.entries(data).filter(([name]) => !names.includes(name)))
+
+/** Has the labels and owners that it was given. */
+const isAsMade = ({ metadata: live }: KubeObject, { metadata: wanted }: KubeObject): boolean =>
+  Object.entries(wanted.labels ?? {}).every(([label, value]) => live.labels?.[label] === value) && (wanted.ownerReferences ?? []).every(({ uid }) => live.ownerReferences?.some((owner) => owner.uid === uid))

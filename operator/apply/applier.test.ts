@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { startFakeKube } from '../../test/tools/fake-kube.ts'
 import { createKube, pathOf, type KubeObject } from '../kube/index.ts'
-import { resources } from '../plan/index.ts'
+import { managedLabels, resources, type Wanted } from '../plan/index.ts'
 import { Applier, isEqual, withTimes } from './applier.ts'
 
 const [before, now] = ['2026-01-01T00:00:00Z', '2026-02-02T00:00:00Z']
@@ -26,19 +26,62 @@ it('two values are equal whatever the order of their fields, and not where 1 is 
   for (const [a, b] of [[{ a: 1 }, { a: 1, b: 2 }], [[1, 2], [1]], [{ a: [] }, { a: {} }], [null, {}]]) assert.ok(!isEqual(a, b))
 })
 
-it('an object is written once, again when we or somebody else changed it, and 0 times in between', async (t) => {
-  const server = await startFakeKube()
-  t.after(() => server.close())
-  const applier = new Applier(createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }))
-  const resource = resources.service
-  const path = pathOf(resource, { namespace: 'mail' })
-  const live = (): KubeObject | undefined => server.objects(path)[0]
-  const wanted = (port: number) => ({ resource, object: { metadata: { name: 'main', namespace: 'mail' }, spec: { port } } })
-  const writes: boolean[] = []
-  for (const port of [25, 25, 26, 26]) writes.push(await applier.apply(wanted(port), live()))
-  server.put(path, { ...live()!, spec: { port: 1 } })
-  for (const port of [26, 26]) writes.push(await applier.apply(wanted(port), live()))
-  server.remove(path, 'main')
-  writes.push(await applier.apply(wanted(26), live()))
-  assert.deepEqual(writes, [true, false, true, false, true, false, true])
+const services = resources.service
+const path = pathOf(services, { namespace: 'mail' })
+const owner = { apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', name: 'main', uid: 'u1', controller: true }
+const wanted = (port: number): Wanted => ({ resource: services, object: { metadata: { name: 'main', namespace: 'mail', labels: { ...managedLabels }, ownerReferences: [owner] }, spec: { port } } })
+
+describe('an object', () => {
+  const start = async (t: TestContext) => {
+    const server = await startFakeKube()
+    t.after(() => server.close())
+    const time = { ms: 0 }
+    const applier = new Applier(createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }), () => time.ms)
+    const live = (): KubeObject | undefined => server.objects(path)[0]
+    return { server, applier, live, time }
+  }
+
+  it('is written once, again when we or somebody else changed it or took its owner, and 0 times in between', async (t) => {
+    const { server, applier, live } = await start(t)
+    const writes: boolean[] = []
+    for (const port of [25, 25, 26, 26]) writes.push(await applier.apply(wanted(port), live()))
+    server.put(path, { ...live()!, spec: { port: 1 } })
+    for (const port of [26, 26]) writes.push(await applier.apply(wanted(port), live()))
+    server.remove(path, 'main')
+    writes.push(await applier.apply(wanted(26), live()))
+    const generation = { ...live()!, metadata: { ...live()!.metadata, generation: 1 } }
+    server.put(path, generation)
+    for (const port of [26, 26]) writes.push(await applier.apply(wanted(port), live()))
+    server.put(path, { ...generation, metadata: { ...generation.metadata, ownerReferences: [] } })
+    writes.push(await applier.apply(wanted(26), live()))
+    assert.deepEqual(writes, [true, false, true, false, true, false, true, true, false, true])
+  })
+
+  for (const [whose, metadata] of [['nobody of ours made', { labels: { app: 'old-postfix' } }], ['was made for another MailRelay', { labels: { ...managedLabels }, ownerReferences: [{ ...owner, name: 'other', uid: 'u2' }] }]] as const) {
+    it(`that ${whose} is left alone, with 0 writes`, async (t) => {
+      const { server, applier } = await start(t)
+      server.put(path, { metadata: { name: 'main', namespace: 'mail', ...metadata }, spec: { port: 1 } })
+      await assert.rejects(applier.apply(wanted(25), undefined), { code: 'NAME_TAKEN', message: /^Service mail\/main is there already and was not made for this/ })
+      assert.deepEqual(server.requests.filter((line) => !line.startsWith('GET')), [])
+    })
+  }
+
+  it('of a MailRelay that was made anew under its name is taken on', async (t) => {
+    const { server, applier } = await start(t)
+    server.put(path, { ...wanted(1).object, metadata: { ...wanted(1).object.metadata, ownerReferences: [{ ...owner, uid: 'u0' }] } })
+    assert.equal(await applier.apply(wanted(25), undefined), true)
+  })
+
+  it('that is refused is asked for again after 30 s, or at once when it is another', async (t) => {
+    const { server, applier, live, time } = await start(t)
+    server.fault = ({ method }) => (method === 'PATCH' ? { status: 422 } : undefined)
+    const patches = () => server.requests.filter((line) => line.startsWith('PATCH')).length
+    const counts: number[] = []
+    for (const [port, ms] of [[25, 0], [25, 29_000], [26, 29_000], [26, 60_000]] as const) {
+      time.ms = ms
+      await assert.rejects(applier.apply(wanted(port), live()), { status: 422 })
+      counts.push(patches())
+    }
+    assert.deepEqual(counts, [1, 1, 2, 3])
+  })
 })

@@ -1,33 +1,64 @@
 // Makes the cluster as the plan wants it, with as few requests as that takes: what is as we left it is not written again.
 import { createHash } from 'node:crypto'
-import { applyObject, applyStatus, deleteObject, keyOfObject, type Kube, type KubeObject, type Resource } from '../kube/index.ts'
-import type { Wanted } from '../plan/index.ts'
+import { applyObject, applyStatus, deleteObject, keyOfObject, readOne, type Kube, type KubeObject, type Resource } from '../kube/index.ts'
+import { isTaken, type Wanted } from '../plan/index.ts'
+import { isRefusal, NameTaken } from '../refusals.ts'
 
 /** What we wrote last, and the mark the object had then: another mark means that somebody changed it. */
 type Written = { readonly hash: string; readonly mark: string }
+/** What was refused, of which object as it was: not asked for again at once. */
+type Refused = { readonly hash: string; readonly mark: string | undefined; readonly error: unknown; readonly at: number }
+
+const askAgainMs = 30_000
 
 export class Applier {
   readonly #kube: Kube
+  readonly #clock: () => number
   readonly #written = new Map<string, Written>()
+  readonly #refused = new Map<string, Refused>()
 
-  constructor(kube: Kube) {
+  /** `clock`: ms, never back. */
+  constructor(kube: Kube, clock: () => number = () => performance.now()) {
     this.#kube = kube
+    this.#clock = clock
   }
 
-  /** Whether anything was written. */
+  /** Whether anything was written. Rejects with NameTaken where the object is somebody else's. */
   async apply({ resource, object }: Wanted, live: KubeObject | undefined): Promise<boolean> {
     const key = `${resource.kind} ${keyOfObject(object)}`
     const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex')
     const before = this.#written.get(key)
     if (live !== undefined && before?.hash === hash && before.mark === markOf(live)) return false
-    const now = await applyObject(this.#kube, resource, object, 'metadata')
+    const now = await this.#unlessRefused(key, hash, live, async () => {
+      const there = live ?? (await readOne(this.#kube, resource, object.metadata)) // the cache has only what we made
+      mayBeWritten({ resource, object }, there)
+      return applyObject(this.#kube, resource, object, 'metadata')
+    })
     this.#written.set(key, { hash, mark: markOf(now) })
     return true
   }
 
-  /** Without a look at what is there. */
-  write({ resource, object }: Wanted): Promise<KubeObject> {
-    return applyObject(this.#kube, resource, object)
+  /** Whatever was written before. `live`: what is there by that name, whoever made it. */
+  write({ resource, object }: Wanted, live: KubeObject | undefined): Promise<KubeObject> {
+    return this.#unlessRefused(`${resource.kind} ${keyOfObject(object)}`, '', live, () => {
+      mayBeWritten({ resource, object }, live)
+      return applyObject(this.#kube, resource, object)
+    })
+  }
+
+  /** The same answer to the same question about the same object, for a while. */
+  async #unlessRefused<T>(key: string, hash: string, live: KubeObject | undefined, work: () => Promise<T> | T): Promise<T> {
+    const before = this.#refused.get(key)
+    const mark = live && markOf(live)
+    if (before !== undefined && before.hash === hash && before.mark === mark && this.#clock() - before.at < askAgainMs) throw before.error
+    try {
+      const done = await work()
+      this.#refused.delete(key)
+      return done
+    } catch (error) {
+      if (isRefusal(error)) this.#refused.set(key, { hash, mark, error, at: this.#clock() })
+      throw error
+    }
   }
 
   async remove(resource: Resource, object: KubeObject): Promise<void> {
@@ -44,8 +75,13 @@ export class Applier {
   }
 }
 
+const mayBeWritten = ({ resource, object }: Wanted, there: KubeObject | undefined): void => {
+  if (there !== undefined && isTaken(there, object)) throw new NameTaken(`${resource.kind} ${keyOfObject(object)} is there already and was not made for this: it is left alone. Give one of the two another name, or delete it`)
+}
+
 /** The generation tells of every change of a spec and of none of a status; where there is none, the version of the whole. */
-const markOf = ({ metadata: { uid, generation, resourceVersion, labels } }: KubeObject): string => JSON.stringify([uid, generation ?? resourceVersion, generation === undefined ? undefined : labels])
+const markOf = ({ metadata: { uid, generation, resourceVersion, labels, ownerReferences = [] } }: KubeObject): string =>
+  JSON.stringify([uid, generation ?? resourceVersion, ...(generation === undefined ? [] : [labels, ownerReferences.map((owner) => owner.uid)])])
 
 const ours = (status: unknown): unknown => status ?? {}
 

@@ -1,1 +1,1 @@
-export { Applier } from './applier.ts'
+export { Applier, isEqual } from './applier.ts'

@@ -49,6 +49,13 @@ export const credentialFrom = (kept: Data, need: CredentialNeed, at: At, authori
   }
 }
 
+/** The password that is kept, where there is one. */
+export const credentialIn = (kept: Data, username: string, now: Date): MadeCredential | undefined => {
+  const { password, salt } = kept
+  const previous = previousIn(kept, now)
+  return password === undefined || salt === undefined ? undefined : { username, salt, hash: hashOf(password, salt), ...(previous && { previous }) }
+}
+
 /** How long running pods may go on with the password before. */
 const overlapMs = 24 * 3_600_000
 

@@ -194,6 +194,47 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
 
   it('writes 0 times in 10 s with domains, keys, senders and policies, 2 of them refused, though it looks', () => writesNothing(10_000))
 
+  it('a Secret that may not be changed holds up 1 sender, who keeps the password it has, and nobody else', async () => {
+    const place = { namespace: 'mail', name: 'app-smtp' }
+    const patch = (path: string, body: object) => kube.call({ method: 'PATCH', path, contentType: 'application/merge-patch+json', body })
+    const hash = async () => (await readSnapshotOf(kube, 'mail', 'main')).senders.find(({ name }) => name === 'app')!.auth!.hash
+    const before = await hash()
+    await patch(pathOf(resources.secret, place), { immutable: true })
+    await patch(pathOf(resourceOf('MailSender'), { namespace: 'mail', name: 'app' }), { metadata: { annotations: { 'posthouse.dev/rotate-credentials': '2' } } })
+    await until('the refusal to be told', async () => (await condition('MailSender', 'app', 'CredentialsReady'))?.reason === 'NotApplied', 30_000)
+    assert.match((await condition('MailSender', 'app', 'Ready'))!.message, /^the API server refuses it: .*app-smtp.*immutable/)
+    await save('RelayPolicy', 'late', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'later', match: { rcptTo: ['*@far.example'] }, action: 'Deny' }] })
+    await until('the policy in the snapshot', async () => (await readSnapshotOf(kube, 'mail', 'main')).policies[0]?.rules[0]?.name === 'later', 30_000)
+    assert.equal(await hash(), before)
+    await deleteObject(kube, resources.secret, (await get(resources.secret, 'app-smtp'))!)
+    await becomes('MailSender', 'app', 'Ready', 'Ready')
+    await until('another password in the snapshot', async () => (await hash()) !== before)
+  })
+
+  it('a Deployment that is refused and a Service of somebody else hold up their 2 relays, say so, and nobody else', async () => {
+    const theirs = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'old', namespace: 'shop', labels: { app: 'postfix' } }, spec: { selector: { app: 'postfix' }, ports: [{ port: 25 }] } }
+    await kube.call({ method: 'POST', path: pathOf(resources.service, { namespace: 'shop' }), body: theirs })
+    await save('MailRelay', 'old', { hostname: 'old.example' }, 'shop')
+    await save('MailRelay', 'odd', { hostname: 'odd.example', pods: { tolerations: [{ key: 'a', operator: 'Nonsense' }] } }, 'shop')
+    await becomes('MailRelay', 'old', 'Programmed', 'NameTaken', 'shop')
+    await becomes('MailRelay', 'odd', 'Programmed', 'NotApplied', 'shop')
+    assert.match((await condition('MailRelay', 'old', 'Ready', 'shop'))!.message, /^Service shop\/old is there already/)
+    assert.match((await condition('MailRelay', 'odd', 'Ready', 'shop'))!.message, /^the API server refuses it: .*Nonsense/)
+    const { spec, metadata } = (await get(resources.service, 'old', 'shop'))! as KubeObject & { spec: { selector: object } }
+    assert.deepEqual([spec.selector, metadata.labels, metadata.ownerReferences], [{ app: 'postfix' }, { app: 'postfix' }, undefined])
+    assert.equal((await get(resources.deployment, 'odd', 'shop')), undefined)
+    assert.notEqual(await get(resources.deployment, 'old', 'shop'), undefined) // only what is refused is missing
+    await save('RelayPolicy', 'late', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'last', match: { rcptTo: ['*@far.example'] }, action: 'Deny' }] })
+    await until('the policy in the snapshot of another', async () => (await readSnapshotOf(kube, 'mail', 'main')).policies[0]?.rules[0]?.name === 'last', 30_000)
+    await save('MailRelay', 'odd', { hostname: 'odd.example' }, 'shop')
+    await until('its Deployment', async () => (await get(resources.deployment, 'odd', 'shop')) !== undefined, 30_000)
+    for (const name of ['old', 'odd']) {
+      await kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailRelay'), { namespace: 'shop', name }), contentType: 'application/merge-patch+json', body: { metadata: { annotations: { 'posthouse.dev/discard-queue': 'true' } } } })
+      await deleteObject(kube, resourceOf('MailRelay'), (await get(resourceOf('MailRelay'), name, 'shop'))!)
+    }
+    await until('both relays to be gone', async () => (await get(resourceOf('MailRelay'), 'old', 'shop')) === undefined && (await get(resourceOf('MailRelay'), 'odd', 'shop')) === undefined, 60_000)
+  })
+
   it('beside kinds of a later release says which 1 field of a domain it cannot read, and keeps the other domain in force', async () => {
     const later = crdIn('mail-domain.yaml') as KubeObject & { spec: { versions: { schema: { openAPIV3Schema: { properties: { spec: { properties: Record<string, object> } } } } }[] } }
     later.spec.versions[0]!.schema.openAPIV3Schema.properties.spec.properties.future = { type: 'string' }

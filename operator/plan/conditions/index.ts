@@ -10,12 +10,12 @@ import { judgeFleet, type Observed, type ObservedFleet } from './fleet.ts'
 import { openRelayProbe, type Attempts } from './open-relay.ts'
 import { reachableOf } from './reachable.ts'
 import { recordsStatus, type RecordsSeen } from './records.ts'
-import type { Statement, Status } from './statement.ts'
+import type { Refusal, Statement, Status } from './statement.ts'
 
 export type { Observed, ObservedFleet, ObservedPod } from './fleet.ts'
 export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
 export type { Attempts } from './open-relay.ts'
-export type { Statement, Status } from './statement.ts'
+export type { Refusal, Statement, Status } from './statement.ts'
 
 export type StatusInput = {
   readonly manifests: readonly AnyManifest[]
@@ -30,6 +30,8 @@ export type StatusInput = {
   readonly controllerName: string
   /** By MailRelay that is being deleted: why it is still there. */
   readonly leaving?: ReadonlyMap<string, Omit<Statement, 'observedGeneration'>>
+  /** By title of the object that something could not be made for. */
+  readonly refused?: ReadonlyMap<string, Refusal>
   /** By MailSender: the Secret with its credentials. */
   readonly bindings: ReadonlyMap<string, string>
   /** By MailDomain in force. */
@@ -75,7 +77,7 @@ const readyOf = (manifest: AnyManifest, needed: readonly Statement[]): Statement
   return statement(manifest, lacking ? { ...lacking, type: 'Ready' } : { type: 'Ready', status: 'True', reason: 'Ready', message: inForce })
 }
 
-const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, leaving, seen = nothingSeen }: StatusInput): Status['status'] => {
+const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, leaving, seen = nothingSeen, refused }: StatusInput): Status['status'] => {
   const drained = [leaving?.get(keyOf(relay)) ?? []].flat().map((one) => statement(relay, one))
   const key = keyOf(relay)
   const found = views.find(({ view }) => keyOf(view.relay) === key)
@@ -83,7 +85,8 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
   if (!found) return { ...seenBefore(relay), conditions: [accepted, ...drained, readyOf(relay, [...drained, accepted])] }
   const { view, revision, observed, attempts, admitted = [] } = found
   const strangers = relay.spec.replicas === 0 ? [] : [openRelayProbe(view, { attempts, admitted, seen })]
-  const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, one))
+  const refusal = refused?.get(titleOf(relay))
+  const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, refusal !== undefined && one.type === 'Programmed' ? { ...one, status: 'False', ...refusal } : one))
   return {
     conditions: [accepted, ...fleet, ...drained, ...othersOf(relay, about.filter(({ type }) => type === 'Contested')), readyOf(relay, [...drained, accepted, ...fleet, ...nobodyReady(relay, observed)])],
     replicas: observed.pods.length,
@@ -122,11 +125,13 @@ const notObserved = { status: 'Unknown', reason: 'NotObserved', message: 'no rel
 
 const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
 
-const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings, records, views }: StatusInput): Status['status'] => {
+const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings, records, views, refused }: StatusInput): Status['status'] => {
   const accepted = acceptedOf(manifest, about)
-  const others = othersOf(manifest, about)
+  const refusal = refused?.get(titleOf(manifest))
+  const others = othersOf(manifest, about).map((one) => (refusal !== undefined && one.type === 'CredentialsReady' ? { ...one, status: 'False' as const, ...refusal } : one))
+  const unmade = refusal === undefined || manifest.kind === 'MailSender' ? [] : [statement(manifest, { type: 'Ready', status: 'False', ...refusal })]
   const dns = manifest.kind === 'MailDomain' ? recordsStatus(manifest, records.get(keyOf(manifest))) : undefined
-  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), ...(manifest.kind === 'DeliveryRoute' ? [statement(manifest, reachableOf(manifest, views))] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady')])]
+  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), ...(manifest.kind === 'DeliveryRoute' ? [statement(manifest, reachableOf(manifest, views))] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady'), ...unmade])]
   const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
   const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   return {

@@ -13,6 +13,8 @@ export const observedReasons = {
   PartlyOverridden: 'the policy is in effect, but for parts that another decides',
   Overridden: 'no part of the policy can take effect at the target; the message says who decides instead',
   WarnOnly: 'the policy only warns',
+  NotApplied: 'the API server refuses an object that is made for this one; the message has its words, and what ran before runs on',
+  NameTaken: 'an object that is made for this one has the name of one of somebody else, which is left alone',
   Pending: 'pods are missing, or do not run the newest snapshot yet',
   NoPodReady: 'no relay pod is ready, so the Service refuses connections',
   DkimKeyMade: 'an Event: a DKIM key was made, and its record is to be published',

@@ -29,6 +29,11 @@ export const resources = {
 export const managedLabels = { 'app.kubernetes.io/managed-by': 'posthouse' } as const
 /** Made by an operator of ours; others' objects may carry the same names. */
 export const isManaged = ({ metadata: { labels = {} } }: Pick<KubeObject, 'metadata'>): boolean => Object.entries(managedLabels).every(([label, value]) => labels[label] === value)
+/** What is there by the wanted name is somebody else's: not made by us, or made for another object than this one. */
+export const isTaken = (there: Pick<KubeObject, 'metadata'>, wanted: Pick<KubeObject, 'metadata'>): boolean => {
+  const [theirs, ours] = [there, wanted].map(({ metadata: { ownerReferences = [] } }) => ownerReferences.find(({ controller }) => controller === true))
+  return !isManaged(there) || (theirs !== undefined && ours !== undefined && (theirs.kind !== ours.kind || theirs.name !== ours.name))
+}
 export const selectorOf = ({ metadata: { name } }: { readonly metadata: { readonly name: string } }, component: Component): Readonly<Record<string, string>> => ({
   'app.kubernetes.io/name': 'posthouse',
   'app.kubernetes.io/instance': name,
