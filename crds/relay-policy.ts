@@ -58,7 +58,7 @@ const uniqueNames: Rule<readonly { name: string }[]> = {
 const limit = proven(
   z.strictObject({
     by: z.enum(['source', 'sender', 'domain']).describe('What is counted: each client address, each MailSender, each recipient domain.'),
-    connectionsPerMinute: z.int().min(1).max(1_000_000).describe('Connections a minute; by source only. Over it the answer is 421 4.7.1.').optional(),
+    connectionsPerMinute: z.int().min(1).max(1_000_000).describe('Connections a minute; by source only, and with a MailRelay among the targets, since a connection has no domain or sender yet. Over it the answer is 421 4.7.1.').optional(),
     messagesPerMinute: z.int().min(1).max(10_000_000).describe('Messages a minute; over it the answer is 450 4.7.1.').optional(),
     recipientsPerHour: z.int().min(1).max(1_000_000_000).describe('Recipients an hour; over it the answer is 450 4.7.1.').optional(),
   }),
