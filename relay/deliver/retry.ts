@@ -27,6 +27,10 @@ export const givesUpAt = ({ schedule, arrivedAt }: { schedule: Schedule; arrived
 export const isDelayNoticeDue = (schedule: Schedule, arrivedAt: number, now: number, alreadyNoticed: boolean): boolean =>
   !alreadyNoticed && schedule.delayNoticeAfter !== undefined && now - arrivedAt >= schedule.delayNoticeAfter * 1000
 
+/** Who set the wait: the manifest, and which of its overrides. */
+export const waitSetBy = ({ overrides, manifest }: Schedule, why: string | undefined): string =>
+  overrides.some(({ when }) => when === why) ? `${manifest}, override ${why}` : manifest
+
 /** The wait after attempt n: the n-th of the list, the last repeats; or the back-off's n-th step with its jitter. */
 export const waitSeconds = ({ schedule, class: why, attempt, random }: Pick<Asked, 'schedule' | 'class' | 'attempt' | 'random'>): number => {
   const plan = schedule.overrides.find(({ when }) => when === why) ?? schedule

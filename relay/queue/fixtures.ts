@@ -5,7 +5,7 @@ import { openQueue, type QueueOptions } from './open.ts'
 import { createMetrics, silentLog } from '../report/index.ts'
 import type { TestNats } from '../../test/tools/nats.ts'
 
-export const schedule = { name: 'test', manifest: 'test', attempts: [60], giveUpAfter: 86_400, overrides: [] }
+export const schedule = { name: 'test', manifest: 'RetrySchedule test', attempts: [60], giveUpAfter: 86_400, overrides: [] }
 
 export const aMessage = (given: { domains?: readonly string[]; body?: Buffer; id?: string; hold?: string; class?: 'transactional' | 'bulk'; sender?: string } = {}): NewMessage => ({
   id: given.id ?? newMessageId(),

@@ -159,6 +159,7 @@ export type QueueEntry = {
   readonly arrivedAt: number
   readonly attempt: number
   readonly nextAt?: number
+  readonly schedule?: string // its manifest; absent where the record could not be understood
   readonly why?: string
   readonly said?: string
   readonly host?: string
