@@ -1,10 +1,10 @@
 // From outcomes to a settlement: who waits until when, what the sender is told, what the trace says. Pure.
 import type { Delivery, LastTry, Notice, Recipient, Settlement, TraceEvent } from '../queue/index.ts'
-import { printMailbox } from '../snapshot/index.ts'
+import { givesUpAt, isDelayNoticeDue, printMailbox } from '../snapshot/index.ts'
 import type { Ended } from './attempt.ts'
 import type { DeferReason, Outcome, RemoteReply } from './outcome.ts'
 import { plainDeferral, plainReply, plainUnroutable } from './plain-words.ts'
-import { givesUpAt, isDelayNoticeDue, nextAttempt, waitSetBy } from './retry.ts'
+import { nextAttempt, waitSetBy } from './retry.ts'
 
 export type After = { readonly delivery: Delivery; readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly now: number; readonly random: number; readonly pod: string }
 
@@ -50,7 +50,7 @@ const waitOf = (waiting: readonly Deferred[], after: After): Later => {
   }
 }
 
-const isDue = ({ delivery, now }: After): boolean => isDelayNoticeDue(delivery.schedule, delivery.arrivedAt, now, delivery.delayNoticed)
+const isDue = ({ delivery, now }: After): boolean => isDelayNoticeDue(delivery, now)
 
 const lastTry = ({ why, said }: { why: DeferReason; said?: RemoteReply }, at: number): LastTry => ({
   at, why: why.text, class: why.class, ...(why.host !== undefined && { host: why.host }), ...(said && { said: said.lines.join('\n') }),
