@@ -23,6 +23,7 @@ const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
   arrivedAt: Date.now() - 60_000,
   attempt: 2,
   nextAt: Date.now() + 600_000,
+  schedule: 'RetrySchedule patient',
   why: 'Connect',
   said: '421 4.3.2 come back',
   lane: 7,
@@ -83,6 +84,7 @@ describe('posthouse queue', () => {
     const headers = /^delivery\s+m1\.1\n[\s\S]*\n\nSubject: hello\n$/
     assert.match((await posthouse('queue', 'show', 'm1.1', '--socket', socket)).out, headers)
     assert.match((await posthouse('queue', 'show', '--domain', 'other.example', '--socket', socket)).out, headers)
+    assert.match((await posthouse('queue', 'show', 'm1.0', '--socket', socket)).out, /\nschedule\s+RetrySchedule patient\n/)
     const [shown] = JSON.parse((await posthouse('queue', 'show', '--domain', 'other.example', '--json', '--socket', socket)).out) as { entry: QueueEntry }[]
     assert.equal(shown!.entry.id, 'm1.1')
     assert.equal((await posthouse('queue', 'show', '--socket', socket)).code, 2)
@@ -135,8 +137,8 @@ describe('posthouse queue', () => {
 
 describe('posthouse why and trace', () => {
   it('explain 1 delivery, its domain with the limits, and 1 that ended', async () => {
-    assert.match((await posthouse('why', 'm1.0', '--socket', socket)).out, /why\s+Connect[\s\S]*it said\s+421 4\.3\.2 come back[\s\S]*limit\s+2 connections at once \(DeliveryRoute mail\/slow\)/)
-    assert.match((await posthouse('why', 'slow.example', '--socket', socket)).out, /COUNT\s+NEXT\s+EXAMPLE\s+WHY\n1\s+in .*m1\.0\s+deferred: Connect: 421 4\.3\.2 come back/)
+    assert.match((await posthouse('why', 'm1.0', '--socket', socket)).out, /schedule\s+RetrySchedule patient\nwhy\s+Connect[\s\S]*it said\s+421 4\.3\.2 come back[\s\S]*limit\s+2 connections at once \(DeliveryRoute mail\/slow\)/)
+    assert.match((await posthouse('why', 'slow.example', '--socket', socket)).out, /COUNT\s+NEXT\s+SCHEDULE\s+EXAMPLE\s+WHY\n1\s+in .*RetrySchedule patient\s+m1\.0\s+deferred: Connect: 421 4\.3\.2 come back/)
     assert.match((await posthouse('why', 'm2', '--socket', socket)).out, /not in the queue any more[\s\S]*delivered to mx\.other\.example/)
   })
 

@@ -105,6 +105,7 @@ export const printEntry = (entry: QueueEntry): void => {
     ['arrived', ago(entry.arrivedAt, now)],
     ['tried', `${entry.attempt - 1} ${entry.attempt === 2 ? 'time' : 'times'}`],
     ['next', entry.state === 'held' ? 'when released' : when(entry.nextAt ?? now, now)],
+    ['schedule', entry.schedule],
     ['why', entry.why],
     ['host', entry.host],
     ['it said', entry.said],

@@ -2,8 +2,8 @@
 import type { Command } from 'commander'
 import { printDuration } from '../crds/index.ts'
 import { builtIn, readManifests, scheduleOf } from '../operator/index.ts'
-import { isDelayNoticeDue, nextAttempt, type DeferClass } from '../relay/deliver/index.ts'
-import type { Schedule } from '../relay/snapshot/index.ts'
+import { nextAttempt, type DeferClass } from '../relay/deliver/index.ts'
+import { isDelayNoticeDue, type Schedule } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { print } from './terminal.ts'
 
@@ -43,7 +43,7 @@ const course = (schedule: Schedule, why: DeferClass, attempts: number): string[]
   let now = 0
   let noticed = false
   for (let attempt = 1; ; attempt++) {
-    if (isDelayNoticeDue(schedule, 0, now, noticed)) {
+    if (isDelayNoticeDue({ schedule, arrivedAt: 0, delayNoticed: noticed }, now)) {
       noticed = true
       lines.push(`    ${printDuration(now / 1000)}: the sender is told that the message is late`)
     }

@@ -50,14 +50,16 @@ const why = async (about: string, options: Asking): Promise<void> => {
   if (!answer.durable.ok) print(styled('red', `queue     ${answer.durable.text}`))
 }
 
-/** Deliveries of a domain by the reason they wait, the most common first. */
+/** Deliveries of a domain by the reason they wait and the schedule they wait by, the most common first. */
 const printReasons = (entries: readonly QueueEntry[]): void => {
-  const groups = new Map<string, { count: number; next: number; example: string }>()
-  for (const { state, why: reason, said, nextAt, id } of entries) {
-    const key = [state, reason, said].filter(Boolean).join(': ')
-    const group = groups.get(key) ?? { count: 0, next: Infinity, example: id }
-    groups.set(key, { count: group.count + 1, next: Math.min(group.next, nextAt ?? Infinity), example: group.example })
+  const groups = new Map<string, { count: number; next: number; schedule: string; example: string; reason: string }>()
+  for (const { state, why, said, nextAt, schedule: by, id } of entries) {
+    const reason = [state, why, said].filter(Boolean).join(': ')
+    const schedule = nextAt === undefined ? '-' : (by ?? '-')
+    const key = `${schedule} ${reason}`
+    const group = groups.get(key) ?? { count: 0, next: Infinity, schedule, example: id, reason }
+    groups.set(key, { ...group, count: group.count + 1, next: Math.min(group.next, nextAt ?? Infinity) })
   }
-  const rows = [...groups].sort(([, a], [, b]) => b.count - a.count).map(([reason, { count, next, example }]) => [String(count), Number.isFinite(next) ? when(next, Date.now()) : '-', example, reason])
-  print(table(['COUNT', 'NEXT', 'EXAMPLE', 'WHY'], rows))
+  const rows = [...groups.values()].sort((a, b) => b.count - a.count).map(({ count, next, schedule, example, reason }) => [String(count), Number.isFinite(next) ? when(next, Date.now()) : '-', schedule, example, reason])
+  print(table(['COUNT', 'NEXT', 'SCHEDULE', 'EXAMPLE', 'WHY'], rows))
 }

@@ -31,11 +31,11 @@ const spec = z
     allowNullSender: z.boolean().default(false).describe('True: it may send with MAIL FROM:<>, as bounces do.'),
     limits: z
       .strictObject({
-        messagesPerHour: z.int().min(1).max(100_000_000).describe('Messages an hour, over all relay pods together.').optional(),
-        recipientsPerMessage: z.int().min(1).max(100_000).describe('Recipients of one message.').optional(),
-        maxMessageBytes: z.int().min(1).max(2_147_483_647).describe('Largest message, in bytes.').optional(),
+        messagesPerHour: z.int().min(1).max(100_000_000).describe('Messages an hour, over all relay pods together; over it the answer is 450 4.7.1.').optional(),
+        recipientsPerMessage: z.int().min(1).max(100_000).describe('Recipients of one message; over it the answer is 452 4.5.3.').optional(),
+        maxMessageBytes: z.int().min(1).max(2_147_483_647).describe('Largest message, in bytes; over it the answer is 552 5.3.4.').optional(),
       })
-      .describe('Limits of this sender; over one of them the answer is 450 4.7.1 with its name.')
+      .describe('Limits of this sender; an answer to what is over one of them has its name.')
       .optional(),
     priority: z.enum(['Transactional', 'Bulk']).default('Transactional').describe('Bulk mail waits in lanes of its own and never before transactional mail.'),
   })

@@ -58,9 +58,9 @@ const uniqueNames: Rule<readonly { name: string }[]> = {
 const limit = proven(
   z.strictObject({
     by: z.enum(['source', 'sender', 'domain']).describe('What is counted: each client address, each MailSender, each recipient domain.'),
-    connectionsPerMinute: z.int().min(1).max(1_000_000).describe('Connections a minute; by source only.').optional(),
-    messagesPerMinute: z.int().min(1).max(10_000_000).describe('Messages a minute.').optional(),
-    recipientsPerHour: z.int().min(1).max(1_000_000_000).describe('Recipients an hour.').optional(),
+    connectionsPerMinute: z.int().min(1).max(1_000_000).describe('Connections a minute; by source only, and with a MailRelay among the targets, since a connection has no domain or sender yet. Over it the answer is 421 4.7.1.').optional(),
+    messagesPerMinute: z.int().min(1).max(10_000_000).describe('Messages a minute; over it the answer is 450 4.7.1.').optional(),
+    recipientsPerHour: z.int().min(1).max(1_000_000_000).describe('Recipients an hour; over it the answer is 450 4.7.1.').optional(),
   }),
   'One limit, over all relay pods together.',
   [
@@ -82,7 +82,7 @@ const spec = proven(
   z.strictObject({
     targetRefs: ordered(targetRef, 16, 'What the policy holds for; where several fit, it holds once.').min(1),
     rules: proven(z.array(rule).max(64), 'Rules in order; the first that fits decides for this policy.', [uniqueNames], { 'x-kubernetes-list-type': 'atomic' }).default([]),
-    limits: keyed(limit, 'by', 3, 'Limits; over one of them the answer is 450 4.7.1 with the name of this policy.').default([]),
+    limits: keyed(limit, 'by', 3, 'Limits; an answer to what is over one of them has the name of this policy.').default([]),
     mode: z.enum(['Enforce', 'Warn']).default('Enforce').describe('Warn: only log and count what Enforce would do.'),
   }),
   'What the policy says.',

@@ -35,6 +35,7 @@ export const reasons = {
   SourcesTooWide: 'an Allow rule, or the peers of the PROXY protocol, name a range wider than may be trusted',
   SourcesMakeTheWorld: 'the Allow rules of the relay together trust too much of the Internet',
   SnapshotTooBig: 'the snapshot of the MailRelay would be too big with it',
+  LimitNotCounted: 'a limit would be counted at no target of the policy',
   AllowNotPermitted: 'only a policy in the namespace of the MailRelay may let addresses relay',
 } as const
 export type Reason = keyof typeof reasons

@@ -73,6 +73,7 @@ const faults: readonly Fault[] = [
   { title: 'a RelayPolicy for a listener that is not there', given: [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'mxx' }], rules: [{ name: 'r', action: 'Deny' }] }]], on: 'p', reason: 'TargetNotFound', words: /no listener mxx/, path: 'spec.targetRefs.0.sectionName' },
   { title: 'a RelayPolicy for a domain that is refused', given: [main, ours, ['MailDomain', 'zwei', { domain: 'ours.example' }], ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'zwei' }], rules: [{ name: 'r', action: 'Deny' }] }]], on: 'p', reason: 'TargetNotAccepted', words: /MailDomain mail\/zwei is not in force/ },
   { title: 'an Allow for the whole Internet', given: [main, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { sources: ['0.0.0.0/0', '::/0', '10.0.0.0/8'] }, action: 'Allow' }] }]], on: 'p', reason: 'SourcesTooWide', words: /0.0.0.0\/0 is wider than \/24.*::\/0 is wider than \/48/, path: 'spec.rules.0.match.sources' },
+  { title: 'a limit on connections for a domain only', given: [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }], limits: [{ by: 'domain', messagesPerMinute: 1 }, { by: 'source', connectionsPerMinute: 60 }] }]], on: 'p', reason: 'LimitNotCounted', words: /^a limit on connections needs a MailRelay among the targets/, path: 'spec.limits.1.connectionsPerMinute' },
   { title: 'a listener that takes a PROXY header from anybody', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({}), { name: 'mx', protocol: 'SMTP', port: 25, proxyProtocol: { trustedCIDRs: ['10.0.0.0/8', '0.0.0.0/0'] } }] }]], on: 'main', reason: 'SourcesTooWide', words: /^0.0.0.0\/0 is wider than/, path: 'spec.listeners.1.proxyProtocol.trustedCIDRs' },
   { title: 'the last of the policies that together allow too much', given: [main, ...Array.from({ length: 5 }, (_, i): Given[number] => ['RelayPolicy', `p${i}`, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { sources: Array.from({ length: 64 }, (_, n) => `198.${i}.${n}.0/24`) }, action: 'Allow' }] }])], on: 'p4', reason: 'SourcesMakeTheWorld', words: /MailRelay mail\/main would trust more/ },
   { title: 'an Allow by address from another namespace', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }], ['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }], rules: [{ name: 'r', match: { sources: ['203.0.113.0/24'] }, action: 'Allow' }] }]], on: 'p', reason: 'AllowNotPermitted', words: /only a policy in namespace mail may let addresses use MailRelay mail\/main/ },
@@ -93,6 +94,12 @@ for (const { title, given, on, reason, words, path, type = 'Accepted' } of fault
     assert.match(told.find((one) => one.reason === reason)!.message, words)
   })
 }
+
+test('a limit on connections is in force where 1 of its 2 targets is a MailRelay', () => {
+  const given: Given = [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }, { kind: 'MailRelay', name: 'main' }], limits: [{ by: 'source', connectionsPerMinute: 60 }] }]]
+  assert.deepEqual(refusals(planned(given).conditions), [])
+  assert.deepEqual(only(given).policies.map(({ limits }) => limits), [[{ by: 'source', connectionsPerMinute: 60 }]])
+})
 
 const waiting: Readonly<Record<string, Given>> = {
   'inbound.trust': [['MailDomain', 'x', { domain: 'a.b', inbound: { ...sink, trust: { spf: 'Enforce' } } }]],
@@ -232,7 +239,7 @@ test('checks are asked in this order: what makes others meaningless first', () =
     ['domainIsNoName', 'allowedAddressIsOfAnotherDomain', 'listedRecipientIsOfAnotherDomain', 'dkimKeyIsMissing', 'certificateForHostIsMissing'],
     ['hostIsOutOfReach', 'noListenerAdmitsIt'],
     ['addressIsNoPattern', 'noListenerTakesIt', 'noListenerTakesItsCredential', 'accountIsOfAnother', 'addressIsNotAllowed', 'thereIsNoAddress'],
-    ['patternOfRuleIsNoName', 'sourceIsTooWide'],
+    ['patternOfRuleIsNoName', 'sourceIsTooWide', 'connectionsAreOfNoRelay'],
     ['targetIsMissing', 'listenerIsMissing'],
     ['allowedFromAnotherNamespace', 'togetherTheyMakeTheWorld'],
     ['domainOfMatchIsNoName', 'scheduleOfRouteIsMissing', 'credentialsAreMissing', 'certificateForNextHopIsMissing'],

@@ -31,6 +31,19 @@ describe('the settlement', () => {
     assert.deepEqual([settlement.later!.at, settlement.later!.countsAsAttempt, settlement.later!.last], [61_000, true, { at: 1000, why: 'no answer', class: 'Connect', host: 'mx.dest.example' }])
     assert.deepEqual(settlement.notices.map(({ kind, recipient }) => [kind, recipient.mailbox.local]), [['failed', 'u2']])
   })
+  it('says in the trace which RetrySchedule set the next attempt, and which of its 2 overrides, or that it is the built-in one', () => {
+    const schedule = { ...testDelivery().schedule, overrides: [{ when: 'TLS' as const, attempts: [10] }, { when: 'Greylist' as const, attempts: [30] }] }
+    const endOf = (outcome: Outcome, change: DeliveryChange) => settle([outcome], 1000, change).trace[0]!.text.replace(/^.*; /, '')
+    assert.equal(endOf(deferred, { schedule }), 'next attempt at 1970-01-01T00:01:01.000Z (RetrySchedule patient)')
+    assert.equal(endOf(greylisted, { schedule }), 'next attempt at 1970-01-01T00:00:31.000Z (RetrySchedule patient, override Greylist)')
+    assert.equal(endOf(deferred, { schedule: { ...schedule, manifest: 'the built-in RetrySchedule' } }), 'next attempt at 1970-01-01T00:01:01.000Z (the built-in RetrySchedule)')
+  })
+  it('lets the reason that brings them back first speak for 2 recipients that wait together', () => {
+    const schedule = { ...testDelivery().schedule, overrides: [{ when: 'Greylist' as const, attempts: [30] }] }
+    const { later, trace } = settle([deferred, greylisted], 1000, { schedule })
+    assert.deepEqual([later!.at, later!.last.class], [31_000, 'Greylist'])
+    assert.deepEqual(trace.map(({ text }) => text.replace(/^.*Z /, '')), ['(RetrySchedule patient, override Greylist)', '(RetrySchedule patient, override Greylist)'])
+  })
   it('tells nobody of young mail that waits', () => assert.deepEqual(settle([deferred], hour).notices, []))
   it('tells of the delay once, at the end of the first attempt past 4 hours', () => {
     const first = settle([deferred], 4 * hour)

@@ -1,10 +1,10 @@
 // From outcomes to a settlement: who waits until when, what the sender is told, what the trace says. Pure.
 import type { Delivery, LastTry, Notice, Recipient, Settlement, TraceEvent } from '../queue/index.ts'
-import { printMailbox } from '../snapshot/index.ts'
+import { givesUpAt, isDelayNoticeDue, printMailbox } from '../snapshot/index.ts'
 import type { Ended } from './attempt.ts'
 import type { DeferReason, Outcome, RemoteReply } from './outcome.ts'
 import { plainDeferral, plainReply, plainUnroutable } from './plain-words.ts'
-import { givesUpAt, isDelayNoticeDue, nextAttempt } from './retry.ts'
+import { nextAttempt, waitSetBy } from './retry.ts'
 
 export type After = { readonly delivery: Delivery; readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly now: number; readonly random: number; readonly pod: string }
 
@@ -25,7 +25,7 @@ export const afterAttempt = (after: After): Settlement => {
     ...(later && { later }),
     ...(held.length > 0 && { held: { recipients: held.map(({ recipient }) => recipient), why: (held[0]!.outcome as Extract<Outcome, { kind: 'held' }>).text } }),
     notices: judged.flatMap((one) => noticesOf(one, after)),
-    trace: traceOf(judged, later?.at, after),
+    trace: traceOf(judged, later, after),
   }
 }
 
@@ -35,19 +35,22 @@ const isDeferred = (one: Ended): one is Deferred => one.outcome.kind === 'deferr
 const ask = ({ outcome }: Deferred, { delivery, now, random }: After) =>
   nextAttempt({ schedule: delivery.schedule, class: outcome.why.class, attempt: delivery.attempt, arrivedAt: delivery.arrivedAt, now, random })
 
-/** Recipients of one delivery wait together: the earliest of their times. */
-const waitOf = (waiting: readonly Deferred[], after: After): NonNullable<Settlement['later']> => {
+type Later = NonNullable<Settlement['later']>
+
+/** Recipients of one delivery wait together: the earliest of their times, and what it is for. */
+const waitOf = (waiting: readonly Deferred[], after: After): Later => {
   const times = waiting.map((one) => ask(one, after)).map((next) => (next.kind === 'again' ? next.at : after.now))
+  const at = Math.min(...times)
   return {
     recipients: waiting.map(({ recipient }) => recipient),
-    at: Math.min(...times),
+    at,
     delayNoticed: after.delivery.delayNoticed || isDue(after),
-    last: lastTry(waiting[0]!.outcome, after.now),
+    last: lastTry(waiting[times.indexOf(at)]!.outcome, after.now),
     countsAsAttempt: true,
   }
 }
 
-const isDue = ({ delivery, now }: After): boolean => isDelayNoticeDue(delivery.schedule, delivery.arrivedAt, now, delivery.delayNoticed)
+const isDue = ({ delivery, now }: After): boolean => isDelayNoticeDue(delivery, now)
 
 const lastTry = ({ why, said }: { why: DeferReason; said?: RemoteReply }, at: number): LastTry => ({
   at, why: why.text, class: why.class, ...(why.host !== undefined && { host: why.host }), ...(said && { said: said.lines.join('\n') }),
@@ -83,7 +86,7 @@ const reasonGiven = (why: DeferReason, said?: RemoteReply): Pick<Notice, 'diagno
 const kindOf = { delivered: 'delivered', deferred: 'deferred', refused: 'bounced', unroutable: 'bounced', expired: 'bounced', held: 'held' } as const
 
 /** One line per outcome that reads the same, not one per recipient. */
-const traceOf = (ended: readonly Ended[], nextAt: number | undefined, { delivery, notes, now, pod }: After): TraceEvent[] => {
+const traceOf = (ended: readonly Ended[], later: Later | undefined, { delivery, notes, now, pod }: After): TraceEvent[] => {
   const lines = new Map<string, Ended[]>()
   for (const one of ended) {
     const key = `${one.outcome.kind} ${wordsOf(one.outcome)}`
@@ -95,7 +98,7 @@ const traceOf = (ended: readonly Ended[], nextAt: number | undefined, { delivery
   const events = [...lines.values()].map((group): TraceEvent => {
     const { outcome } = group[0]!
     const said = 'said' in outcome ? outcome.said : undefined
-    const until = outcome.kind === 'deferred' && nextAt !== undefined ? `; next attempt at ${new Date(nextAt).toISOString()}` : ''
+    const until = outcome.kind === 'deferred' && later !== undefined ? `; next attempt at ${new Date(later.at).toISOString()} (${waitSetBy(delivery.schedule, later.last.class)})` : ''
     return { ...base, kind: kindOf[outcome.kind], text: `attempt ${delivery.attempt}: ${wordsOf(outcome)}${until}`, recipients: group.map(({ recipient }) => printMailbox(recipient.mailbox)), ...(said && { host: said.host, said: said.lines.join('\n') }) }
   })
   return notes.length === 0 ? events : [{ ...base, kind: 'attempt', text: `attempt ${delivery.attempt}: ${notes.join('; ').slice(0, 4000)}` }, ...events]

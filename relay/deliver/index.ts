@@ -1,5 +1,5 @@
 export type { DeferClass, DeferReason, Outcome, RemoteReply } from './outcome.ts'
 export { createDeliverer, type RunningDeliverer } from './deliverer.ts'
 export type { DelivererOptions } from './shared.ts'
-export { isDelayNoticeDue, nextAttempt } from './retry.ts'
+export { nextAttempt } from './retry.ts'
 export { scheduleFor } from './route.ts'

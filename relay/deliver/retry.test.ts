@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { Schedule } from '../snapshot/index.ts'
-import { givesUpAt, isDelayNoticeDue, nextAttempt, waitSeconds } from './retry.ts'
+import { givesUpAt, type Schedule } from '../snapshot/index.ts'
+import { nextAttempt, waitSeconds } from './retry.ts'
 
 const minute = 60
 const hour = 3600
@@ -77,13 +77,4 @@ describe('properties of the schedule', () => {
       assert.ok(wait >= 1 && wait <= plan.backoff!.max * (1 + plan.backoff!.jitter))
     }))
   })
-})
-
-describe('the delay notice', () => {
-  it('is due at 4 hours, not a millisecond before, and once', () => {
-    assert.equal(isDelayNoticeDue(schedule(), 0, 4 * hour * 1000 - 1, false), false)
-    assert.equal(isDelayNoticeDue(schedule(), 0, 4 * hour * 1000, false), true)
-    assert.equal(isDelayNoticeDue(schedule(), 0, 9 * hour * 1000, true), false)
-  })
-  it('never comes where the schedule names none', () => assert.equal(isDelayNoticeDue(schedule({ delayNoticeAfter: undefined }), 0, 1e12, false), false))
 })

@@ -1,5 +1,5 @@
-// When the next attempt is, whether there is one, and whether the sender hears of the delay. Pure arithmetic over plain data.
-import type { Schedule } from '../snapshot/index.ts'
+// When the next attempt is, who set it so, and whether there is one. Pure arithmetic over plain data.
+import { givesUpAt, type Schedule } from '../snapshot/index.ts'
 import type { DeferClass } from './outcome.ts'
 
 export type Asked = {
@@ -21,11 +21,9 @@ export const nextAttempt = (asked: Asked): NextAttempt => {
   return { kind: 'again', at: Math.min(asked.now + Math.ceil(waitSeconds(asked) * 1000), end) }
 }
 
-export const givesUpAt = ({ schedule, arrivedAt }: { schedule: Schedule; arrivedAt: number }): number => arrivedAt + schedule.giveUpAfter * 1000
-
-/** True once: at the end of the first attempt past `delayNoticeAfter`. */
-export const isDelayNoticeDue = (schedule: Schedule, arrivedAt: number, now: number, alreadyNoticed: boolean): boolean =>
-  !alreadyNoticed && schedule.delayNoticeAfter !== undefined && now - arrivedAt >= schedule.delayNoticeAfter * 1000
+/** Who set the wait: the manifest, and which of its overrides. */
+export const waitSetBy = ({ overrides, manifest }: Schedule, why: string | undefined): string =>
+  overrides.some(({ when }) => when === why) ? `${manifest}, override ${why}` : manifest
 
 /** The wait after attempt n: the n-th of the list, the last repeats; or the back-off's n-th step with its jitter. */
 export const waitSeconds = ({ schedule, class: why, attempt, random }: Pick<Asked, 'schedule' | 'class' | 'attempt' | 'random'>): number => {

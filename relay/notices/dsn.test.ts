@@ -56,6 +56,11 @@ describe('a delivery status notification', () => {
     assert.match(blocks[2]!, /^Original-Recipient: rfc822; b\+old@dest\.example\r\nFinal-Recipient: rfc822; b@dest\.example/)
     assert.equal(blocks.length, 3)
   })
+  it('names no last attempt where there were 0', () => {
+    const { lastAttemptAt: _, ...neverTried } = failed('a@dest.example', { kind: 'delayed', willRetryUntil: 1_700_000_200_000 })
+    const { parts } = read(compose([neverTried]))
+    assert.match(parts[1]!.content, /Diagnostic-Code: [^\r]*\r\nWill-Retry-Until: /)
+  })
   it('is one for 1,000 recipients', () => {
     const { parts } = read(compose(Array.from({ length: 1000 }, (_, index) => failed(`u${index}@dest.example`))))
     assert.equal(parts[1]!.content.match(/Final-Recipient/g)!.length, 1000)

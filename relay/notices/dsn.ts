@@ -101,7 +101,7 @@ const statusPart = (hostname: string, { delivery }: Given, notices: readonly Not
 }
 
 const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
-  const { recipient, kind, status, remote, diagnostic, willRetryUntil } = notice
+  const { recipient, kind, status, remote, diagnostic, lastAttemptAt, willRetryUntil } = notice
   return [
     ...(recipient.orcpt === undefined ? [] : [`Original-Recipient: ${originalRecipient(recipient.orcpt)}`]),
     `Final-Recipient: ${finalRecipient(recipient, utf8)}`,
@@ -109,7 +109,7 @@ const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
     `Status: ${status}`,
     ...(remote === undefined ? [] : [`Remote-MTA: dns; ${safe(remote)}`]),
     ...(diagnostic === undefined ? [] : [folded(`Diagnostic-Code: ${safe(utf8 ? diagnostic : diagnostic.replace(/[^\x20-\x7e]/g, '?'))}`)]),
-    `Last-Attempt-Date: ${dateInHeader(notice.lastAttemptAt)}`,
+    ...(lastAttemptAt === undefined ? [] : [`Last-Attempt-Date: ${dateInHeader(lastAttemptAt)}`]),
     ...(willRetryUntil === undefined ? [] : [`Will-Retry-Until: ${dateInHeader(willRetryUntil)}`]),
   ]
 }

@@ -1,11 +1,18 @@
 // For tests of this folder: messages, and a deliverer that settles at once.
+import { createAccept } from './accept.ts'
+import { usualLimits, type Context, type Limits } from './context.ts'
+import { Owner } from './owner.ts'
+import { createRoom } from './room.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { noFaults, SimulatedStream, type Chance } from './simulated-stream.ts'
+import { createSubjects } from './subjects.ts'
 import type { ComposeNotice, Deliverer, Delivery, NewMessage, Settlement } from './types.ts'
 import { newMessageId } from './lanes.ts'
 import { openQueue, type QueueOptions } from './open.ts'
 import { createMetrics, silentLog } from '../report/index.ts'
 import type { TestNats } from '../../test/tools/nats.ts'
 
-export const schedule = { name: 'test', manifest: 'test', attempts: [60], giveUpAfter: 86_400, overrides: [] }
+export const schedule = { name: 'test', manifest: 'RetrySchedule test', attempts: [60], giveUpAfter: 86_400, overrides: [] }
 
 export const aMessage = (given: { domains?: readonly string[]; body?: Buffer; id?: string; hold?: string; class?: 'transactional' | 'bulk'; sender?: string } = {}): NewMessage => ({
   id: given.id ?? newMessageId(),
@@ -44,6 +51,22 @@ export const openTestQueue = (nats: TestNats, given: Partial<QueueOptions> = {})
     composeNotice: noNotices,
     ...given,
   })
+
+/** One process's parts against a simulated stream, on a clock that passes when told to; it has its lanes. */
+export const simulated = async (given: { deliverer: (clock: SimulatedClock) => Deliverer; chance?: Partial<Chance>; limits?: Partial<Limits>; composeNotice?: ComposeNotice }) => {
+  const clock = new SimulatedClock()
+  const stream = new SimulatedStream(clock, { ...noFaults, ...given.chance })
+  const metrics = createMetrics()
+  const context: Context = {
+    stream: stream.view(), subjects: createSubjects('simulated'), clock, log: silentLog, metrics, pod: 'pod-1', incarnation: 'i', composeNotice: given.composeNotice ?? noNotices, newMessageId, siteOf: (domain) => domain, emit: () => {},
+    limits: { ...usualLimits, ...given.limits },
+  }
+  const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now(), revision: () => '' })
+  const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined)
+  owner.own.start()
+  await clock.pass(3_000)
+  return { clock, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }
+}
 
 /** Polls until it holds; fails loudly when it does not in time. */
 export const until = async (what: string, holds: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> => {

@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
 import { laneCount } from './lanes.ts'
 import { decodeDelivery, decodeNote } from './record-wire.ts'
-import { asDelivery, unreadableHead, type DeliveryHead } from './record.ts'
+import { asDelivery, isUnreadable, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
 import { decodeToken, encodeToken, splitDeliveryToken } from './subjects.ts'
 import { QueueError } from './errors.ts'
@@ -151,13 +151,14 @@ export class Look {
 
   #entry({ state, head, record, lane }: Sighting): QueueEntry {
     const owner = this.#parts.ownerOf(lane)
-    const { id, message, domain, attempt, arrivedAt, bytes, last } = asDelivery(head, record.at, lane)
+    const { id, message, domain, schedule, attempt, arrivedAt, bytes, last } = asDelivery(head, record.at, lane)
     return {
       id, message, state, domain, lane, attempt, arrivedAt, bytes,
       mailFrom: head.envelope.mailFrom === null ? '' : printMailbox(head.envelope.mailFrom),
       recipients: head.recipients.map(({ mailbox }) => printMailbox(mailbox)),
       ...(head.envelope.sender !== undefined && { sender: head.envelope.sender }),
       ...(state === 'deferred' && head.nextAt !== undefined && { nextAt: head.nextAt }),
+      ...(!isUnreadable(message) && { schedule: schedule.manifest }),
       ...((head.why ?? last?.why) !== undefined && { why: head.why ?? last!.why }),
       ...(last?.said !== undefined && { said: last.said }),
       ...(last?.host !== undefined && { host: last.host }),

@@ -214,6 +214,7 @@ test('summary, list and show tell what waits for whom and why', async () => {
   assert.equal(entry!.mailFrom, 'joe@sender.example')
   assert.deepEqual(entry!.recipients, ['fred@b.example'])
   assert.equal(entry!.owner, 'pod-1')
+  assert.equal(entry!.schedule, 'RetrySchedule test')
   assert.match((await queue.show(entry!.message))!.headers, /Subject: hello/)
   assert.equal(await queue.show('nothing.0'), undefined)
 })

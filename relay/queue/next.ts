@@ -13,6 +13,7 @@ import type { Tenure } from './own.ts'
 import type { Settle } from './settle.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 import { shortSubject } from './compose.ts'
+import { handedOver, internalError, itsTurn, putOff } from './put-off.ts'
 import { Turns } from './turns.ts'
 import type { Deliverer, Settlement } from './types.ts'
 
@@ -265,8 +266,9 @@ export class Next {
   }
   #putOff(site: string, entry: Entry): void {
     const lane = this.#lanes.get(entry.tenure.lane)
-    const at = this.#jams.slot(site, entry.head.envelope.sender ?? '', this.#parts.serverNow())
-    if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry, { at, why: 'waits for its turn: its destination takes no more at a time' }, this.#context.clock.now())))
+    const now = this.#parts.serverNow()
+    const at = this.#jams.slot(site, entry.head.envelope.sender ?? '', now)
+    if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry.delivery, at, itsTurn, now)))
     else this.#leave(entry)
   }
 
@@ -275,7 +277,7 @@ export class Next {
     if (!lane || !this.#parts.mayStart(entry.tenure)) return 'wait'
     const home = homeOf(entry, this.#siteOf(entry))
     if (home !== undefined && !this.#lanes.has(home)) {
-      void this.#fly(lane, site, entry, () => Promise.resolve(handedOver(entry, home, this.#context.clock.now())))
+      void this.#fly(lane, site, entry, () => Promise.resolve(handedOver(entry.delivery, home, this.#context.clock.now())))
       return 'taken'
     }
     if (this.#parts.deliverer.admit(entry.delivery).kind === 'wait') return 'wait'
@@ -313,7 +315,8 @@ export class Next {
     const fault = body.fault()
     if (fault && (!settlement || settlement.later)) return onHoldFor(entry, settlement, fault)
     if (settlement) return settlement
-    return lane.abort.signal.aborted ? undefined : putOff(entry, { at: this.#parts.serverNow() + 60_000, why: 'an internal error' }, this.#context.clock.now())
+    const now = this.#parts.serverNow()
+    return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now)
   }
 
   async settle(entry: Entry, settlement: Settlement, inAdvance?: { subject: string; until: number }): Promise<'stored' | 'lane-lost'> {
@@ -330,20 +333,11 @@ export const entryOf = (tenure: Tenure, record: StoredRecord): Entry => {
   return { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes, head, inline: head.body ? undefined : inline, delivery: asDelivery(head, record.at, tenure.lane) }
 }
 
-/** Cannot start soon: waits as a later record and not in memory. */
-const putOff = ({ delivery }: Entry, { at, why }: { at: number; why: string }, now: number): Settlement => ({
-  later: { recipients: delivery.recipients, at, delayNoticed: delivery.delayNoticed, last: delivery.last ?? { at: now, why }, countsAsAttempt: false },
-  notices: [],
-  trace: [],
-})
-
 /** The lane that serves its site, where that is another than the one it lies in: once in its life, or two that know different MX hosts would play ball. */
 const homeOf = ({ head, tenure }: Entry, site: string): number | undefined => {
   const home = laneOf(site)
   return head.movedHome === true || home === tenure.lane ? undefined : home
 }
-
-const handedOver = (entry: Entry, lane: number, now: number): Settlement => ({ ...putOff(entry, { at: 0, why: 'goes to the process that serves its mail servers' }, now), handOver: { lane } })
 
 const onHoldFor = ({ delivery }: Entry, settlement: Settlement | undefined, fault: QueueError): Settlement => ({
   held: { recipients: settlement?.later?.recipients ?? delivery.recipients, why: `${fault.code}: ${fault.message}` },

@@ -128,13 +128,15 @@ export class Owner {
       const tenure = this.own.tenureOf(lane)
       if (!tenure) continue
       this.next.forgetExpected(tenure, now)
-      const overdue = await overdueOf(this.#context, tenure, now)
-      for (const one of overdue) {
-        if (!this.next.claim(tenure, one.entry.subject, one.entry.seq)) continue
-        const settled = this.settle.add(one)
-        this.next.expect(tenure, shortSubject(this.#context.subjects, one.inAdvance!.subject), one.inAdvance!.until, settled)
-      }
+      for (const one of await overdueOf(this.#context, tenure, now)) this.#makeDue(tenure, one)
     }
+  }
+  #makeDue(tenure: Tenure, one: Settled): void {
+    const { metrics, subjects } = this.#context
+    if (!this.next.claim(tenure, one.entry.subject, one.entry.seq)) return
+    const settled = this.settle.add(one)
+    this.next.expect(tenure, shortSubject(subjects, one.inAdvance!.subject), one.inAdvance!.until, settled)
+    void settled.then((as) => as === 'stored' && metrics.overdue.inc())
   }
 
   #finishedBefore(tenure: Tenure, record: StoredRecord): void {

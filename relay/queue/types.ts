@@ -95,7 +95,7 @@ export type Notice = {
   readonly diagnostic?: string // "smtp; 550 5.1.1 no such user", the remote's own words
   readonly remote?: string // host that said it
   readonly plain: string // one sentence a person understands
-  readonly lastAttemptAt: number
+  readonly lastAttemptAt?: number // absent: it was never tried
   readonly willRetryUntil?: number // delayed only
 }
 
@@ -159,6 +159,7 @@ export type QueueEntry = {
   readonly arrivedAt: number
   readonly attempt: number
   readonly nextAt?: number
+  readonly schedule?: string // its manifest; absent where the record could not be understood
   readonly why?: string
   readonly said?: string
   readonly host?: string

@@ -84,3 +84,30 @@ test('over the limit is 450 4.7.1 with the name of the manifest: MailSender at M
   for (let index = 0; index < 3; index++) assert.match(await other.ask(`RCPT TO:<u${index}@hosted.example>`), /^250 /)
   assert.match(await other.ask('RCPT TO:<u9@hosted.example>'), /^450 4\.7\.1 .*3 recipients per hour by domain hosted\.example \(RelayPolicy mail\/house\)/)
 })
+
+test('a policy on 2 MailDomains that counts by source counts a message for both once, at its first recipient there, and none that goes elsewhere', async (t) => {
+  const receiver = await startReceiver(t, (input) => {
+    const targets = ['hosted.example', 'listed.example'].map((domain) => ({ kind: 'MailDomain' as const, domain }))
+    input.policies = [{ namespace: 'mail', name: 'guard', manifest: 'RelayPolicy mail/guard', targets, mayAllowSources: true, limits: [{ by: 'domain', messagesPerMinute: 9 }, { by: 'source', messagesPerMinute: 2 }] }]
+  })
+  const line = await greetedBy(t, receiver)
+  const both = ['a@hosted.example', 'b@hosted.example', 'fred@listed.example']
+  for (const to of [['x@asked.example'], both, both]) {
+    assert.match(await line.ask('MAIL FROM:<a@client.example>'), /^250 /)
+    for (const one of to) assert.match(await line.ask(`RCPT TO:<${one}>`), one.endsWith('asked.example') ? /^4/ : /^250 /)
+    await line.ask('RSET')
+  }
+  await line.ask('MAIL FROM:<a@client.example>')
+  for (const to of both) assert.match(await line.ask(`RCPT TO:<${to}>`), /^450 4\.7\.1 .*2 messages per minute by source 127\.0\.0\.1 \(RelayPolicy mail\/guard\)/)
+})
+
+test('a policy on a MailDomain that counts by sender stops the 3rd message of a MailSender in a minute at RCPT', async (t) => {
+  const receiver = await startReceiver(t, (input) => {
+    input.policies = [{ namespace: 'mail', name: 'guard', manifest: 'RelayPolicy mail/guard', targets: [{ kind: 'MailDomain', domain: 'hosted.example' }], mayAllowSources: true, limits: [{ by: 'sender', messagesPerMinute: 2 }] }]
+  })
+  const line = await greetedBy(t, receiver, 'submissions')
+  for (let index = 0; index < 2; index++) assert.match(await sendMail(line, undefined, 'a@shop.example', ['x@hosted.example']), /^250 /)
+  assert.match(await line.ask('MAIL FROM:<a@shop.example>'), /^250 /)
+  assert.match(await line.ask('RCPT TO:<x@far.example>'), /^250 /)
+  assert.match(await line.ask('RCPT TO:<x@hosted.example>'), /^450 4\.7\.1 .*2 messages per minute by sender shop\/shop \(RelayPolicy mail\/guard\)/)
+})

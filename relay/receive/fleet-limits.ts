@@ -48,14 +48,14 @@ const rulesFor = (unit: Unit, party: Party, policies: readonly Policy[], sender:
     rules.push({ key: `s/${party.sender}`, manifest: sender.manifest, limit: perHour, windowMs: hour, what: 'messages per hour', warnOnly: false })
   }
   for (const policy of policies) {
-    for (const [index, entry] of policy.limits.entries()) rules.push(...ruleOf(unit, party, policy, entry, index))
+    for (const entry of policy.limits) rules.push(...ruleOf(unit, party, policy, entry))
   }
   return rules
 }
 
-const ruleOf = (unit: Unit, party: Party, policy: Policy, entry: Policy['limits'][number], index: number): Rule[] => {
+const ruleOf = (unit: Unit, party: Party, policy: Policy, entry: Policy['limits'][number]): Rule[] => {
   const who = party[entry.by]
   const [limit, windowMs, what] = { connections: [entry.connectionsPerMinute, minute, 'connections per minute'], messages: [entry.messagesPerMinute, minute, 'messages per minute'], recipients: [entry.recipientsPerHour, hour, 'recipients per hour'] }[unit] as [number | undefined, number, string]
   if (who === undefined || limit === undefined) return []
-  return [{ key: `p/${policy.manifest}/${index}/${unit}/${who}`, manifest: policy.manifest, limit, windowMs, what: `${what} by ${entry.by} ${who}`, warnOnly: policy.mode === 'Warn' }]
+  return [{ key: `p/${policy.manifest}/${entry.by}/${unit}/${who}`, manifest: policy.manifest, limit, windowMs, what: `${what} by ${entry.by} ${who}`, warnOnly: policy.mode === 'Warn' }]
 }

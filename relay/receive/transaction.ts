@@ -22,7 +22,7 @@ export const mail: Command = (state, argument) => {
   if (path.needsUtf8 && !parameters.value.smtputf8) return say(reply('sender-needs-utf8'))
   const refusal = refuseMail(state, path.mailbox, parameters.value)
   if (refusal) return say(refusal)
-  state.transaction = { mailFrom: path.mailbox, parameters: parameters.value, passed: new Map(), refused: 0 }
+  state.transaction = { mailFrom: path.mailbox, parameters: parameters.value, passed: new Map(), counted: new Set(), refused: 0 }
   return say(reply('sender-ok'))
 }
 
@@ -58,7 +58,7 @@ const nobody: Mailbox = { local: '', domain: '' }
 const relevantPolicies = (state: State, mailFrom: Mailbox | null, rcptTo: Mailbox | undefined): readonly Policy[] =>
   policiesFor({ snapshot: state.world.snapshot(), listener: state.listener, client: clientOf(state), mailFrom, rcptTo: rcptTo ?? nobody }).map(({ policy }) => policy)
 
-/** At MAIL the source and the sender are counted, at RCPT all three for recipients and the domain for messages. */
+/** At MAIL the source and the sender are counted, at RCPT all three for recipients; for messages the domain, and what no policy could know at MAIL. */
 const overLimit = (state: State, unit: Unit, policies: readonly Policy[], domain: string | undefined): Reply | undefined => {
   const sender = clientOf(state).sender
   const party = { source: state.source, ...(sender !== undefined && { sender }), ...(domain !== undefined && { domain }) }
@@ -132,9 +132,18 @@ const overRecipientLimits = (state: State, transaction: Transaction, mailbox: Ma
   const policies = relevantPolicies(state, transaction.mailFrom, mailbox)
   if (!policies.some(({ limits }) => limits.length > 0)) return undefined
   const firstOfDomain = ![...transaction.passed.values()].some(({ recipient }) => recipient.mailbox.domain === mailbox.domain)
-  const byDomain = policies.map((policy) => ({ ...policy, limits: policy.limits.filter(({ by }) => by === 'domain') }))
-  const message = firstOfDomain ? overLimit(state, 'messages', byDomain, mailbox.domain) : undefined
+  const message = firstOfDomain ? overMessageLimits(state, transaction, policies, mailbox.domain) : undefined
   return message ?? overLimit(state, 'recipients', policies, mailbox.domain)
+}
+
+/** A policy that comes in by the recipient's domain counts the source and the sender here, once; any other did so at MAIL. */
+const overMessageLimits = (state: State, { mailFrom, counted }: Transaction, policies: readonly Policy[], domain: string): Reply | undefined => {
+  const atMail = relevantPolicies(state, mailFrom, undefined)
+  const fresh = policies.filter((policy) => !atMail.includes(policy) && !counted.has(policy.manifest))
+  const due = policies.map((policy) => (fresh.includes(policy) ? policy : { ...policy, limits: policy.limits.filter(({ by }) => by === 'domain') }))
+  const over = overLimit(state, 'messages', due, domain)
+  if (!over) for (const { manifest } of fresh) counted.add(manifest)
+  return over
 }
 
 /** What Warn would have done is logged and counted, and changes nothing. */

@@ -44,6 +44,7 @@ export const createMetrics = (relay?: string) => {
     serverMemory: gauge('queue_server_memory_bytes', 'Resident memory of a queue server.', ['server']),
     serverConnections: gauge('queue_server_connections', 'Client connections of a queue server.', ['server']),
     recordsUnreadable: counter('queue_records_unreadable_total', 'Queue records set aside because they could not be understood.'),
+    overdue: counter('queue_overdue_total', 'Deferred deliveries whose schedule did not fire within a minute, made due by the owner of their lane.'),
     purgeFaults: counter('queue_purge_faults_total', 'Purges that removed more than expected.'),
     traceLost: counter('trace_events_lost_total', 'Trace lines that could not be stored.'),
     certificateExpiry: gauge('certificate_expiry_timestamp_seconds', 'When a certificate of the snapshot in force ends, as Unix time.', ['certificate']),

@@ -26,9 +26,16 @@ const sourceIsTooWide: Check<SeenPolicy> = ({ policy }) => {
   return undefined
 }
 
+const connectionsAreOfNoRelay: Check<SeenPolicy> = ({ policy: { spec } }) => {
+  const index = spec.targetRefs.some(({ kind }) => kind === 'MailRelay') ? -1 : spec.limits.findIndex(({ connectionsPerMinute }) => connectionsPerMinute !== undefined)
+  if (index < 0) return undefined
+  return { reason: 'LimitNotCounted', message: 'a limit on connections needs a MailRelay among the targets: a connection has no domain or sender yet', path: ['spec', 'limits', index, 'connectionsPerMinute'] }
+}
+
 export const refusePolicy: readonly Check<SeenPolicy>[] = [
   patternOfRuleIsNoName, // nothing could be compared with it
   sourceIsTooWide, // an address rule trusts whoever can send from there
+  connectionsAreOfNoRelay, // a limit that never counts looks like protection and is none
 ]
 
 type SeenTarget = SeenPolicy & { readonly target: RelayPolicy['spec']['targetRefs'][number]; readonly index: number }

@@ -1,0 +1,28 @@
+// Mail that its destination's rate puts off again and again without an attempt: whose senders hear of it, and how often.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { aMessage, deliverer, delivered, schedule, simulated } from './fixtures.ts'
+import type { Notice } from './types.ts'
+
+const minute = 60_000
+
+test('of 40 deliveries for a destination that takes none the 30 that no longer wait in memory are put off, and past delayNoticeAfter each sender is told once', async (t) => {
+  const told: (Notice & { readonly about: string; readonly at: number })[] = []
+  const { clock, accept, stop } = await simulated({
+    limits: { windowCount: 20 },
+    deliverer: () => ({ ...deliverer(() => delivered), admit: () => ({ kind: 'wait' }) }),
+    composeNotice: ({ delivery, notices, now }) => void told.push(...notices.map((notice) => ({ ...notice, about: delivery.id, at: now }))),
+  })
+  t.after(stop)
+  const arrived = clock.now()
+  for (let count = 0; count < 40; count++) {
+    const message = aMessage({ domains: ['slow.example'] })
+    accept({ ...message, deliveries: message.deliveries.map((one) => ({ ...one, schedule: { ...schedule, delayNoticeAfter: 120 } })) })
+  }
+  await clock.pass(10 * minute)
+  assert.deepEqual([told.length, new Set(told.map(({ about }) => about)).size], [30, 30])
+  assert.ok(told.every(({ at }) => at >= arrived + 2 * minute))
+  const { kind, status, plain, diagnostic, lastAttemptAt, willRetryUntil } = told[0]!
+  assert.deepEqual([kind, status, plain, diagnostic, lastAttemptAt], ['delayed', '4.4.5', 'Much mail waits for the same destination, and this message has not had its turn yet.', 'X-Posthouse; waits for its turn: its destination takes no more at a time', undefined])
+  assert.ok(willRetryUntil! >= arrived + schedule.giveUpAfter * 1000)
+})
