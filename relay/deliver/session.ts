@@ -154,7 +154,8 @@ const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | 
   const socket = await handshake(session.wire.release(), target, settings)
   if (socket instanceof Error) {
     session.wire.break({ kind: 'broken', how: 'lost', text: socket.message })
-    return tlsFault(session, 'handshake', `TLS handshake failed: ${(socket as NodeJS.ErrnoException).code ?? socket.message}`)
+    const expected = target.implicitTls ? ', on a port that should have TLS from the first byte' : ''
+    return tlsFault(session, 'handshake', `TLS handshake failed${expected}: ${(socket as NodeJS.ErrnoException).code ?? socket.message}`)
   }
   session.wire = new Wire(socket, watch, settings.replyLimits, opening.transcript)
   session.tls = seen(socket)
@@ -209,5 +210,5 @@ export const remoteReply = ({ target }: Session, command: Place, { code, enhance
 const refused = (session: Session, command: Place, reply: Reply): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply) })
 
 const tlsFault = ({ target }: Session, how: TlsFault['how'], text: string): TlsFault => ({
-  kind: 'tls', how, policy: target.tls, host: target.host, address: target.address, text,
+  kind: 'tls', how, policy: target.tls, implicitTls: target.implicitTls, host: target.host, address: target.address, text,
 })
