@@ -1,7 +1,7 @@
 // One attempt at hosts that a route names: real sockets, and a pool that tells of a host what no host should do.
 import assert from 'node:assert/strict'
 import { it, type TestContext } from 'node:test'
-import { attemptOf, bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { attemptOf, bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import { createResolver } from '../dns/index.ts'
 import type { Settlement } from '../queue/index.ts'
@@ -18,11 +18,11 @@ const snapshotWith = (host: { port: number; implicitTls?: boolean }) =>
   testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', ...host }] }] })
 
 /** One attempt at a smarthost that behaves like this. */
-const attemptAt = async (t: TestContext, behaviour: SinkOptions, smarthost: { implicitTls?: boolean } = {}): Promise<{ sink: RunningSink; settlement: Settlement }> => {
+const attemptAt = async (t: TestContext, behaviour: SinkOptions, { implicitTls = false, ...change }: { implicitTls?: boolean } & DeliveryChange = {}): Promise<{ sink: RunningSink; settlement: Settlement }> => {
   const sink = await startSink(behaviour)
-  const deliverer = testDeliverer(snapshotWith({ port: sink.port, ...smarthost }))
+  const deliverer = testDeliverer(snapshotWith({ port: sink.port, implicitTls }))
   t.after(() => Promise.all([deliverer.close(), sink.close()]))
-  const settlement = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length }), bodyOf(testMessage))
+  const settlement = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length, ...change }), bodyOf(testMessage))
   return { sink, settlement }
 }
 
@@ -30,6 +30,19 @@ it('opens 1 connection to a port 465 that speaks no TLS, and is deferred as TLS'
   const { sink, settlement: { later } } = await attemptAt(t, {}, { implicitTls: true })
   assert.deepEqual([sink.connections(), later!.last.class], [1, 'TLS'])
   assert.match(later!.last.why, /TLS handshake failed, on a port that should have TLS from the first byte/)
+})
+
+const heloOnly: SinkOptions = { replies: { ehlo: '502 5.5.1 what' } }
+
+it('delivers ASCII mail with the flag SMTPUTF8 to a host that says 502 to EHLO, without the flag', async (t) => {
+  const { sink, settlement } = await attemptAt(t, heloOnly, { envelope: { smtputf8: true } })
+  assert.deepEqual([settlement.later, settlement.notices, sink.mails.map(({ mailParameters }) => mailParameters)], [undefined, [], ['']])
+})
+
+it('returns with 5.6.7 the one of 2 recipients that a host that says 502 to EHLO cannot take', async (t) => {
+  const { sink, settlement } = await attemptAt(t, heloOnly, { to: ['müller@dest.example', 'user@dest.example'], envelope: { smtputf8: true } })
+  assert.deepEqual([settlement.later, settlement.notices.map(({ status, recipient }) => [status, recipient.mailbox.local])], [undefined, [['5.6.7', 'müller']]])
+  assert.deepEqual(sink.mails.map(({ to }) => to), [['<user@dest.example>']])
 })
 
 it('tries a host without TLS 1 time and not 200, though it says again that its TLS failed', async () => {

@@ -39,7 +39,6 @@ export type Opening = {
   readonly watch: Watch
   readonly signal?: AbortSignal
   readonly withoutTls?: boolean // second try after a failed handshake
-  readonly needsExtensions?: boolean // HELO would not do
   readonly transcript?: Transcript
   readonly onOpen?: (tls: 'none' | 'unverified' | 'verified') => void
 }
@@ -103,8 +102,8 @@ const hello = async (session: Session, opening: Opening): Promise<HostEvent | un
     session.extensions = readExtensions(heard.reply)
     return undefined
   }
-  const event = refused(session, 'EHLO', heard.reply)
-  if (heard.reply.code < 500 || opening.needsExtensions === true) return event
+  if (heard.reply.code < 500) return refused(session, 'EHLO', heard.reply)
+  // whether the mail can do without extensions is fit.ts' to say
   const helo = await exchange(session, `HELO ${opening.hostname}`, opening.settings.timeouts.ehlo)
   if (helo.kind === 'broken') return silent(session, 'HELO', helo)
   session.extensions = noExtensions
