@@ -88,6 +88,7 @@ const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Pr
     if (opened.kind === 'failed') {
       const next = judge(attempt, progress, here, opened.event)
       if (next !== 'same-host-without-tls') return
+      if (how.withoutTls) return noteFailure(progress, opened.event) // it has been tried without: once is enough
       progress.notes.push(`${target.host} [${target.address}]: ${reasonOf(opened.event).text}; again without TLS`)
       how = { withoutTls: true, fresh: true }
       continue
@@ -152,13 +153,15 @@ const judge = ({ avoid }: Attempt, progress: Progress, recipients: readonly Reci
   if (event.kind === 'silent' && event.how === 'aborted') progress.aborted = true
   if (next === 'later') endAll(progress, recipients, { kind: 'deferred', why: reasonOf(event), ...(event.kind === 'said' && { said: event.said }) })
   else if (next === 'fail' && event.kind === 'said') endAll(progress, recipients, { kind: 'refused', status: statusOf(event), text: reasonOf(event).text, said: event.said })
-  else if (next === 'next-host') {
-    const reason = reasonOf(event)
-    progress.notes.push(reason.text)
-    // a host that answered says more than a backup that is not there
-    if (progress.telling === undefined || tells(event) >= tells(progress.telling)) Object.assign(progress, { last: reason, telling: event })
-  }
+  else if (next === 'next-host') noteFailure(progress, event)
   return next
+}
+
+const noteFailure = (progress: Progress, event: HostEvent): void => {
+  const reason = reasonOf(event)
+  progress.notes.push(reason.text)
+  // a host that answered says more than a backup that is not there
+  if (progress.telling === undefined || tells(event) >= tells(progress.telling)) Object.assign(progress, { last: reason, telling: event })
 }
 
 const tells = (event: HostEvent): number => (event.kind === 'silent' && event.at === 'CONNECT' ? 0 : 1)

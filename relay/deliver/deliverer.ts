@@ -84,7 +84,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   const message = { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => (eightBit ??= hasEightBit(content)) }
   const result = await runAttempt({
     snapshot, resolver: shared.resolver, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
-    opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }), needsExtensions: delivery.envelope.smtputf8 },
+    opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }) },
     avoid: { isSlow: (address) => shared.slow.has(address, now()), note: (event) => shared.slow.note(event, now()) },
     contentFor: prepare(snapshot, delivery, content),
   })

@@ -9,7 +9,7 @@ const reply = (command: Place, line: string): RemoteReply => {
 }
 const said = (command: Place, line: string, someTaken = false): Next => whatNow({ kind: 'said', said: reply(command, line), someTaken })
 const silent = (change: Partial<Silent>): Silent => ({ kind: 'silent', at: 'MAIL', how: 'lost', host: 'mx.example', address: '192.0.2.1', text: 'gone', reused: false, dotWritten: false, ...change })
-const tls = (how: TlsFault['how'], policy: TlsFault['policy']): TlsFault => ({ kind: 'tls', how, policy, host: 'mx.example', address: '192.0.2.1', text: 'no' })
+const tls = (how: TlsFault['how'], policy: TlsFault['policy']): TlsFault => ({ kind: 'tls', how, policy, implicitTls: false, host: 'mx.example', address: '192.0.2.1', text: 'no' })
 
 describe('the failover table', () => {
   const rows: readonly [string, Next, Next][] = [
@@ -29,6 +29,7 @@ describe('the failover table', () => {
     ['a failed handshake, opportunistic', whatNow(tls('handshake', 'Opportunistic')), 'same-host-without-tls'],
     ['a failed handshake, required', whatNow(tls('handshake', 'Require')), 'next-host'],
     ['a failed handshake, verified', whatNow(tls('handshake', 'Verify')), 'next-host'],
+    ['a failed handshake on a port that is TLS from the first byte, opportunistic', whatNow({ ...tls('handshake', 'Opportunistic'), implicitTls: true }), 'next-host'],
     ['bytes injected before the handshake, opportunistic', whatNow(tls('injected', 'Opportunistic')), 'next-host'],
     ['refused AUTH', said('AUTH', '535 5.7.8 wrong'), 'next-host'],
     ['4.7.x to AUTH', said('AUTH', '454 4.7.0 trouble'), 'next-host'],

@@ -23,6 +23,7 @@ export type TlsFault = {
   readonly kind: 'tls'
   readonly how: 'not-offered' | 'handshake' | 'unverified' | 'injected' | 'auth-needs-verified'
   readonly policy: 'None' | 'Opportunistic' | 'Require' | 'Verify'
+  readonly implicitTls: boolean // the port has TLS from the first byte: without it there is no way in
   readonly host: string
   readonly address: string
   readonly text: string
@@ -40,7 +41,7 @@ export type Next =
 
 /** Everything that has no reply, and TLS: never `fail`. */
 export const afterSilence = (event: Silent | TlsFault): Exclude<Next, 'fail' | 'helo' | 'further-transaction'> => {
-  if (event.kind === 'tls') return event.how === 'handshake' && event.policy === 'Opportunistic' ? 'same-host-without-tls' : 'next-host'
+  if (event.kind === 'tls') return event.how === 'handshake' && event.policy === 'Opportunistic' && !event.implicitTls ? 'same-host-without-tls' : 'next-host'
   if (event.dotWritten || event.how === 'aborted') return 'later' // RFC 1047: it may have been taken
   if (event.reused && event.how === 'lost' && event.at === 'MAIL') return 'same-host-fresh'
   return 'next-host' // RFC 5321 5.1

@@ -54,6 +54,16 @@ describe('the DNS truth table', () => {
     const wanted = hostsToAsk('dest.example', found({ preference: 1, exchange: '8.8.8.8' }, { preference: 2, exchange: 'a..b' }))
     assert.deepEqual(wanted.kind === 'ask' && wanted.hosts.map(({ name }) => name), ['8.8.8.8'])
   })
+  it('says of an MX that is an address and of an empty label what they are', () => {
+    const { notes } = hostsToAsk('dest.example', found({ preference: 1, exchange: '8.8.8.8' }, { preference: 2, exchange: 'a..b' }))
+    assert.deepEqual(notes, ['the MX 8.8.8.8 is an address and no name: used all the same', 'the MX "a..b" is no host name'])
+  })
+  it('says 1 time and not 2 that an MX host with addresses of both families is a CNAME', () => {
+    const note = 'a.example is a CNAME for b.example'
+    const noted = (address: string): Answer<string> => ({ kind: 'records', records: [address], ttl: 60, note })
+    const result = plan([host('a.example', 1, noted('8.8.8.8'), noted('2606:4700::1'))])
+    assert.deepEqual(result.notes, [note])
+  })
   it('turns no failed answer into anything permanent, whatever else DNS says (property)', () => {
     const answer = fc.constantFrom<Answer<string>>(found('8.8.8.8'), nodata, nxdomain, failed, found('10.1.1.1'))
     fc.assert(fc.property(fc.array(fc.record({ v4: answer, v6: answer, preference: fc.nat(3) }), { minLength: 1, maxLength: 5 }), (seen) => {

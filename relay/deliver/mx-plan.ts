@@ -47,6 +47,8 @@ const fromRecords = (domain: string, records: readonly MxRecord[]): Wanted => {
   const usable = records.filter((record) => {
     const fault = faultOf(record)
     if (fault) notes.push(fault)
+    // RFC 5321 5.1 wants a name; where the address is public it does no harm
+    else if (isIP(record.exchange) !== 0) notes.push(`the MX ${record.exchange} is an address and no name: used all the same`)
     return fault === undefined
   })
   const sorted = usable.toSorted((a, b) => a.preference - b.preference)
@@ -59,8 +61,7 @@ const isNull = ({ exchange }: MxRecord): boolean => exchange === '.' || exchange
 
 const faultOf = (record: MxRecord): string | undefined => {
   if (isNull(record)) return 'an MX without a name among others is passed over'
-  if (isIP(record.exchange) !== 0) return undefined // RFC 5321 5.1 wants a name; where the literal is public it does no harm
-  return normalDomain(record.exchange) === undefined ? `the MX ${JSON.stringify(record.exchange)} is no host name` : undefined
+  return isIP(record.exchange) === 0 && normalDomain(record.exchange) === undefined ? `the MX ${JSON.stringify(record.exchange)} is no host name` : undefined
 }
 
 /** Hosts with their addresses in the order to try them. */
@@ -104,6 +105,8 @@ const withAddresses = (host: HostSeen, rules: AddressRules, notes: string[]): Pl
     return why === undefined
   })
   for (const answer of [host.v4, host.v6]) if (answer.kind === 'failed') notes.push(`${host.name}: ${answer.why}`)
+  const aliases = [host.v4, host.v6].flatMap((answer) => (answer.kind === 'records' && answer.note !== undefined ? [answer.note] : []))
+  notes.push(...new Set(aliases)) // both families say the same
   return { name: host.name, preference: host.preference, addresses }
 }
 

@@ -116,9 +116,6 @@ describe('opening a session', () => {
     assert.equal(state(await open(sink)), 'open plain')
     assert.deepEqual(sink.commands.slice(0, 2), ['1 EHLO mx1.relay.example', '1 HELO mx1.relay.example'])
   })
-  it('does not fall back to HELO where an extension is needed', async () => {
-    assert.equal(state(await open(await sinkWith({ replies: { ehlo: '502 5.5.1 what' } }), {}, { needsExtensions: true })), 'said EHLO 502')
-  })
   it('takes a greeting of 554 for the host\'s', async () => assert.equal(state(await open(await sinkWith({ replies: { greeting: '554 5.3.2 no' } }))), 'said GREETING 554'))
 
   const within = (ms: number): SettingsInput => ({ timeouts: { greeting: ms, ehlo: ms }, replyLimits: { bytes: 20_000, lines: 50 } })

@@ -39,7 +39,6 @@ export type Opening = {
   readonly watch: Watch
   readonly signal?: AbortSignal
   readonly withoutTls?: boolean // second try after a failed handshake
-  readonly needsExtensions?: boolean // HELO would not do
   readonly transcript?: Transcript
   readonly onOpen?: (tls: 'none' | 'unverified' | 'verified') => void
 }
@@ -103,8 +102,8 @@ const hello = async (session: Session, opening: Opening): Promise<HostEvent | un
     session.extensions = readExtensions(heard.reply)
     return undefined
   }
-  const event = refused(session, 'EHLO', heard.reply)
-  if (heard.reply.code < 500 || opening.needsExtensions === true) return event
+  if (heard.reply.code < 500) return refused(session, 'EHLO', heard.reply)
+  // whether the mail can do without extensions is fit.ts' to say
   const helo = await exchange(session, `HELO ${opening.hostname}`, opening.settings.timeouts.ehlo)
   if (helo.kind === 'broken') return silent(session, 'HELO', helo)
   session.extensions = noExtensions
@@ -154,7 +153,8 @@ const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | 
   const socket = await handshake(session.wire.release(), target, settings)
   if (socket instanceof Error) {
     session.wire.break({ kind: 'broken', how: 'lost', text: socket.message })
-    return tlsFault(session, 'handshake', `TLS handshake failed: ${(socket as NodeJS.ErrnoException).code ?? socket.message}`)
+    const expected = target.implicitTls ? ', on a port that should have TLS from the first byte' : ''
+    return tlsFault(session, 'handshake', `TLS handshake failed${expected}: ${(socket as NodeJS.ErrnoException).code ?? socket.message}`)
   }
   session.wire = new Wire(socket, watch, settings.replyLimits, opening.transcript)
   session.tls = seen(socket)
@@ -209,5 +209,5 @@ export const remoteReply = ({ target }: Session, command: Place, { code, enhance
 const refused = (session: Session, command: Place, reply: Reply): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply) })
 
 const tlsFault = ({ target }: Session, how: TlsFault['how'], text: string): TlsFault => ({
-  kind: 'tls', how, policy: target.tls, host: target.host, address: target.address, text,
+  kind: 'tls', how, policy: target.tls, implicitTls: target.implicitTls, host: target.host, address: target.address, text,
 })

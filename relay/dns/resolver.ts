@@ -3,7 +3,7 @@ import { getServers } from 'node:dns'
 import type { Answer, MxRecord, RecordType, Resolver } from './answer.ts'
 import { ask, type NameServer } from './ask.ts'
 import { AnswerCache, type CacheLimits } from './cache.ts'
-import { follow, longestChain } from './dns-wire.ts'
+import { follow, longestChain, sameName } from './dns-wire.ts'
 
 export type ResolverOptions = {
   /** "ip", "ip:port" or "[ip6]:port"; empty: the system's. Asked anew for every question, so a new snapshot counts at once. */
@@ -62,11 +62,14 @@ const chase = async (options: ResolverOptions, name: string, type: RecordType, s
     const answer = await askAll(options, at, type, signal)
     if (answer.kind === 'failed') return answer
     const followed = follow<unknown>(answer.packet, { name: at, type }, seen)
-    if (followed.kind === 'done') return followed.answer
+    if (followed.kind === 'done') return withAlias(followed.answer, name, [...seen].at(-1)!)
     at = followed.to
   }
   return { kind: 'failed', why: `more than ${longestChain} CNAMEs in a row` }
 }
+
+const withAlias = (answer: Answer<unknown>, name: string, end: string): Answer<unknown> =>
+  answer.kind === 'records' && !sameName(name, end) ? { ...answer, note: `${name} is a CNAME for ${end}` } : answer
 
 const askAll = async (options: ResolverOptions, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
   const servers = nameServers(options.nameservers())

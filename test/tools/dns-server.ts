@@ -15,7 +15,7 @@ export type Misbehaviour =
 export type Zone = {
   readonly a?: readonly string[]
   readonly aaaa?: readonly string[]
-  readonly mx?: readonly (readonly [number, string])[]
+  readonly mx?: readonly (readonly [number, string])[] // as in a zone file, "a\\..b" has a dot within its first label
   readonly txt?: readonly (string | readonly string[])[] // a record, or the strings of one
   readonly cname?: string
   readonly ttl?: number
@@ -147,15 +147,15 @@ const encode = (query: Packet, zone: Zone | undefined, known: ReadonlyMap<string
     at = here.cname
     here = known.get(at.toLowerCase())
   }
-  answers.push(...recordsOf(at, type, here))
-  const isNegative = !answers.some((answer) => answer.type === type)
+  const records = recordsOf(at, type, here)
+  answers.push(...records)
   return dnsPacket.encode({
     type: 'response',
     id: query.id!,
     flags: dnsPacket.RECURSION_AVAILABLE | (here === undefined ? 3 : 0),
     questions: query.questions!,
     answers,
-    ...(isNegative && { authorities: [{ type: 'SOA', name: 'example', ttl: 60, data: { mname: 'ns.example', rname: 'root.example', serial: 1, refresh: 60, retry: 60, expire: 60, minimum: 60 } }] }),
+    ...(records.length === 0 && { authorities: [{ type: 'SOA', name: 'example', ttl: 60, data: { mname: 'ns.example', rname: 'root.example', serial: 1, refresh: 60, retry: 60, expire: 60, minimum: 60 } }] }),
   })
 }
 
@@ -163,7 +163,15 @@ const recordsOf = (name: string, type: string, zone: Zone | undefined): Answer[]
   const base = { name, ttl: zone?.ttl ?? 300 }
   if (type === 'A') return (zone?.a ?? []).map((data) => ({ ...base, type: 'A' as const, data }))
   if (type === 'AAAA') return (zone?.aaaa ?? []).map((data) => ({ ...base, type: 'AAAA' as const, data }))
-  if (type === 'MX') return (zone?.mx ?? []).map(([preference, exchange]) => ({ ...base, type: 'MX' as const, data: { preference, exchange } }))
+  if (type === 'MX') return (zone?.mx ?? []).map(([preference, exchange]) => (exchange.includes('\\') ? { ...base, type: mxByNumber, data: mxInBytes(preference, exchange) } : { ...base, type: 'MX' as const, data: { preference, exchange } }))
   if (type === 'TXT') return (zone?.txt ?? []).map((data) => ({ ...base, type: 'TXT' as const, data: [data].flat() }))
   return []
+}
+
+/** dns-packet takes every dot for the end of a label, but leaves the bytes of a type that it knows by number alone. */
+const mxByNumber = 'UNKNOWN_15' as 'NULL'
+
+const mxInBytes = (preference: number, exchange: string): Buffer => {
+  const labels = exchange.split(/(?<!\\)\./).map((label) => Buffer.from(label.replaceAll('\\.', '.')))
+  return Buffer.concat([Buffer.from([preference >> 8, preference & 255]), ...labels.flatMap((label) => [Buffer.from([label.length]), label]), Buffer.from([0])])
 }

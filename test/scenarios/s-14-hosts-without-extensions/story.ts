@@ -14,10 +14,12 @@ export const story: Story = {
       'modern.example': { mx: [[10, 'mx.modern.example']] },
       'old.example': { mx: [[10, 'mx.old.example']] },
       'xn--exmple-cua.example': { mx: [[10, 'mx.old.example']] },
+      'ancient.example': { mx: [[10, 'mx.ancient.example']] },
       'client.example': { mx: [[10, 'mx.client.example']] },
     })
     const modern = await world.host('mx.modern.example', '127.0.0.2')
     const old = await world.host('mx.old.example', '127.0.0.3', { extensions: ['SIZE 10000000'] })
+    const ancient = await world.host('mx.ancient.example', '127.0.0.5', { command: (verb) => (verb === 'EHLO' ? '502 5.5.1 what' : undefined) })
     const sender = await world.host('mx.client.example', '127.0.0.4')
 
     ctx.step('8-bit to a host with 8BITMIME: as it is, and announced')
@@ -50,7 +52,13 @@ export const story: Story = {
     await world.send('fred@exämple.example', { parameters: 'SMTPUTF8', data: 'From: sender@client.example\r\nSubject: ascii\r\n\r\nascii\r\n' })
     await until('the mail or a notice', () => old.arrivals.length === 2 || sender.arrivals.length === 2)
     assert.deepEqual(old.arrivals[1]?.recipients, ['fred@xn--exmple-cua.example'], sender.arrivals[1]?.data.toString())
-    assert.deepEqual([...modern.faults, ...old.faults, ...sender.faults], [])
+
+    ctx.step('to a host that knows HELO only: ASCII passes though SMTPUTF8 was asked for, a UTF-8 local part is returned, 5.6.7')
+    await world.send(['fred@ancient.example', 'jürgen@ancient.example'], { parameters: 'SMTPUTF8 BODY=8BITMIME' })
+    await until('the mail and the notice', () => ancient.arrivals.length === 1 && sender.arrivals.length === 2)
+    assert.deepEqual([ancient.arrivals[0]!.recipients, ancient.arrivals[0]!.fromParameters], [['fred@ancient.example'], ''])
+    assert.match(sender.arrivals[1]!.data.toString(), /^Status: 5\.6\.7/im)
+    assert.deepEqual([...modern.faults, ...old.faults, ...ancient.faults, ...sender.faults], [])
   },
 }
 

@@ -1,0 +1,64 @@
+// One attempt at hosts that a route names: real sockets, and a pool that tells of a host what no host should do.
+import assert from 'node:assert/strict'
+import { it, type TestContext } from 'node:test'
+import { attemptOf, bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
+import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
+import { createResolver } from '../dns/index.ts'
+import type { Settlement } from '../queue/index.ts'
+import { runAttempt } from './attempt.ts'
+import { contentOf } from './content.ts'
+import type { TlsFault } from './failover.ts'
+import type { Pool } from './pool.ts'
+import { wayOf } from './route.ts'
+import type { Opening } from './session.ts'
+import { settingsFrom } from './settings.ts'
+import { Watch } from './wire.ts'
+
+const snapshotWith = (host: { port: number; implicitTls?: boolean }) =>
+  testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', ...host }] }] })
+
+/** One attempt at a smarthost that behaves like this. */
+const attemptAt = async (t: TestContext, behaviour: SinkOptions, { implicitTls = false, ...change }: { implicitTls?: boolean } & DeliveryChange = {}): Promise<{ sink: RunningSink; settlement: Settlement }> => {
+  const sink = await startSink(behaviour)
+  const deliverer = testDeliverer(snapshotWith({ port: sink.port, implicitTls }))
+  t.after(() => Promise.all([deliverer.close(), sink.close()]))
+  const settlement = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length, ...change }), bodyOf(testMessage))
+  return { sink, settlement }
+}
+
+it('opens 1 connection to a port 465 that speaks no TLS, and is deferred as TLS', async (t) => {
+  const { sink, settlement: { later } } = await attemptAt(t, {}, { implicitTls: true })
+  assert.deepEqual([sink.connections(), later!.last.class], [1, 'TLS'])
+  assert.match(later!.last.why, /TLS handshake failed, on a port that should have TLS from the first byte/)
+})
+
+const heloOnly: SinkOptions = { replies: { ehlo: '502 5.5.1 what' } }
+
+it('delivers ASCII mail with the flag SMTPUTF8 to a host that says 502 to EHLO, without the flag', async (t) => {
+  const { sink, settlement } = await attemptAt(t, heloOnly, { envelope: { smtputf8: true } })
+  assert.deepEqual([settlement.later, settlement.notices, sink.mails.map(({ mailParameters }) => mailParameters)], [undefined, [], ['']])
+})
+
+it('returns with 5.6.7 the one of 2 recipients that a host that says 502 to EHLO cannot take', async (t) => {
+  const { sink, settlement } = await attemptAt(t, heloOnly, { to: ['müller@dest.example', 'user@dest.example'], envelope: { smtputf8: true } })
+  assert.deepEqual([settlement.later, settlement.notices.map(({ status, recipient }) => [status, recipient.mailbox.local])], [undefined, [['5.6.7', 'müller']]])
+  assert.deepEqual(sink.mails.map(({ to }) => to), [['<user@dest.example>']])
+})
+
+it('tries a host without TLS 1 time and not 200, though it says again that its TLS failed', async () => {
+  const asked: (boolean | undefined)[] = []
+  const fault: TlsFault = { kind: 'tls', how: 'handshake', policy: 'Opportunistic', implicitTls: false, host: '127.0.0.1', address: '127.0.0.1', text: 'no' }
+  const pool = { take: (_target: unknown, { withoutTls }: Opening) => Promise.resolve((asked.push(withoutTls), { kind: 'failed', event: fault })) } as unknown as Pool
+  const snapshot = snapshotWith({ port: 25 })
+  const settings = settingsFrom({})
+  const delivery = testDelivery()
+  const content = await contentOf(bodyOf(testMessage), testMessage.length)
+  const { ended } = await runAttempt({
+    snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
+    opening: { hostname: 'mx1.relay.example', settings, watch: new Watch(10) },
+    message: { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => Promise.resolve(false) },
+    avoid: { isSlow: () => false, note: () => {} },
+    contentFor: () => Promise.resolve({ content }),
+  })
+  assert.deepEqual([asked, ended.map(({ outcome }) => outcome.kind === 'deferred' && outcome.why.class)], [[false, true], ['TLS']])
+})
