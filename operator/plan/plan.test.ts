@@ -313,7 +313,7 @@ test('a foreign domain counts on the listener that lists it, and on no other', (
 
 test('a tenant may deliver to its own Service, and no other private host', () => {
   const domain = (host: string): Given => [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }], inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host }] } } }]]
-  assert.deepEqual(only(domain('store.shop.svc')).domains.map(({ inbound }) => [inbound!.hosts![0]!.host, inbound!.privateHostsAllowed]), [['store.shop.svc.cluster.local', true]])
+  assert.deepEqual(only(domain('store.shop.svc')).domains.map(({ inbound }) => [inbound!.hosts![0]!.host, inbound!.privateHostsAllowed]), [['store.shop.svc.cluster.local', false]])
   assert.deepEqual(only(domain('mx.provider.example')).domains.map(({ inbound }) => inbound!.privateHostsAllowed), [false])
   assert.deepEqual(only(domain('store.mail.svc')).domains, [])
 })
@@ -321,12 +321,13 @@ test('a tenant may deliver to its own Service, and no other private host', () =>
 test('names come out as lower-case A-labels everywhere', () => {
   const { domains, senders, policies, routes } = only([
     main,
-    ['MailDomain', 'b', { domain: 'Bücher.Example' }],
+    ['MailDomain', 'b', { domain: 'Bücher.Example', inbound: { ...sink, recipients: { mode: 'List', list: ['Max', 'Info@BÜCHER.example'] } } }],
     ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['Max@BÜCHER.example'] }],
     ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'b' }], rules: [{ name: 'r', match: { rcptTo: ['*@BÜCHER.example'] }, action: 'Hold' }] }],
     ['DeliveryRoute', 'r', { match: { recipientDomains: ['*.BÜCHER.example'] } }],
   ])
   assert.equal(domains[0]!.domain, 'xn--bcher-kva.example')
+  assert.deepEqual(domains[0]!.inbound!.recipients.list, ['Max', 'Info@xn--bcher-kva.example'])
   assert.deepEqual(senders[0]!.from, ['Max@xn--bcher-kva.example'])
   assert.deepEqual([policies[0]!.targets, policies[0]!.rules[0]!.match.rcptTo], [[{ kind: 'MailDomain', domain: 'xn--bcher-kva.example' }], ['*@xn--bcher-kva.example']])
   assert.deepEqual(routes[0]!.match.recipientDomains, ['*.xn--bcher-kva.example'])

@@ -1,6 +1,7 @@
 // Which addresses a name may lead us to. Pure. An MX record must not reach into our own networks (no SSRF by MX);
 // what a route or deliverTo names may be private.
 import ipaddr from 'ipaddr.js' // address parsing and ranges, MIT
+import { metadataAddresses } from '../snapshot/index.ts'
 
 export type AddressRules = {
   readonly blocked: readonly string[] // CIDR: pod and Service ranges
@@ -17,13 +18,28 @@ export const forbiddenByMx = (address: string, { blocked, allowLoopback }: Addre
   return blocked.some((cidr) => isInside(parsed, cidr)) ? 'an address of our own cluster' : undefined
 }
 
-/** For deliverTo of a namespace that may not name private hosts: the same, but its own Services pass, metadata addresses never. */
-export const forbiddenByDeliverTo = (address: string, host: string, namespace: string, rules: AddressRules): string | undefined => {
-  const range = bare(address)?.range()
-  const isOwnService = new RegExp(`^[^.]+\\.${namespace.replaceAll('.', '\\.')}\\.svc(\\.|$)`).test(host)
-  if (isOwnService && range !== 'linkLocal' && range !== 'loopback' && range !== undefined) return undefined
+/** What no manifest may name either: metadata services of machines, link-local and multicast addresses, none at all. */
+export const forbiddenToAll = (address: string): string | undefined => {
+  const parsed = bare(address)
+  if (parsed === undefined) return 'no address'
+  if (metadataAddresses.includes(parsed.toString())) return 'the address of a metadata service'
+  const range = parsed.range()
+  return neverNamed.has(range) ? `a ${rangeWords[range] ?? range} address` : undefined
+}
+const neverNamed: ReadonlySet<string> = new Set(['linkLocal', 'multicast', 'unspecified', 'broadcast'])
+
+/** A tenant, and which of the names that end so are Services of the cluster: svc, svc.cluster.local. */
+export type Tenant = { readonly namespace: string; readonly services: readonly string[] }
+
+/** For deliverTo outside the relay's namespace: as for an MX, but its own Services pass. `alias`: what the host is a CNAME for; a Service may be one too. */
+export const forbiddenByDeliverTo = (address: string, { host, alias }: { readonly host: string; readonly alias?: string | undefined }, tenant: Tenant, rules: AddressRules): string | undefined => {
+  const isOwn = isServiceOf(host, tenant) && (alias === undefined || isServiceOf(alias, tenant))
+  if (isOwn && bare(address)?.range() !== 'loopback') return forbiddenToAll(address)
   return forbiddenByMx(address, rules)
 }
+
+/** A Service, or a pod behind one: all that is left of .namespace.svc. */
+const isServiceOf = (host: string, { namespace, services }: Tenant): boolean => services.some((end) => host.toLowerCase().replace(/\.$/, '').endsWith(`.${namespace}.${end}`))
 
 const rangeWords: Readonly<Record<string, string>> = { linkLocal: 'link-local', uniqueLocal: 'private', carrierGradeNat: 'carrier-internal' }
 

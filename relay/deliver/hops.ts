@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Answer, Resolver } from '../dns/index.ts'
 import type { NextHopHost, Smarthost, Snapshot, TlsPolicy } from '../snapshot/index.ts'
-import { forbiddenByDeliverTo } from './addresses.ts'
+import { forbiddenByDeliverTo, forbiddenToAll } from './addresses.ts'
 import { hostsToAsk, interleave, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
 import type { Way } from './route.ts'
 import type { Target } from './session.ts'
@@ -104,11 +104,10 @@ const literalAnswers = (address: string): Addresses => {
 
 const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: 'host' }>, finding: Finding): Promise<Found> => {
   const target = { host: named.host, port: named.port, tls: named.tls.mode, implicitTls: 'implicitTls' in named && named.implicitTls, ...certificateOf(named.tls, finding.snapshot), ...('credentials' in named && named.credentials && { credentials: named.credentials }) }
-  if (isIP(named.host) !== 0 && namespaceBound === undefined) return { kind: 'targets', targets: [{ ...target, address: named.host }], notes: [] }
-  const { addresses, failure } = await namedAddresses(named.host, finding.resolver)
+  const { addresses, alias, failure } = await namedAddresses(named.host, finding.resolver)
   const notes: string[] = []
   const usable = addresses.filter((address) => {
-    const why = namespaceBound === undefined ? undefined : forbiddenByDeliverTo(address, named.host, namespaceBound, rulesOf(finding))
+    const why = namespaceBound === undefined ? forbiddenToAll(address) : forbiddenByDeliverTo(address, { host: named.host, alias }, { namespace: namespaceBound, services: serviceEnds(finding.snapshot) }, rulesOf(finding))
     if (why) notes.push(`${named.host} [${address}] is ${why}: not tried`)
     return why === undefined
   })
@@ -117,13 +116,16 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
   return { kind: 'later', reason: { class: 'DNS', status: failure ? '4.4.3' : '4.4.4', text, host: named.host }, notes }
 }
 
+/** How names of Services end: svc and svc.cluster.local, by the names of our own: name.namespace.svc… */
+const serviceEnds = ({ relay: { ownNames } }: Snapshot): string[] => ownNames.map((name) => name.split('.').slice(2).join('.'))
+
 /** Our own name servers first; then as the machine resolves names, so that /etc/hosts and a cluster's search list count for names a manifest gives. */
-const namedAddresses = async (host: string, resolver: Resolver): Promise<{ addresses: string[]; failure?: string }> => {
+const namedAddresses = async (host: string, resolver: Resolver): Promise<{ addresses: string[]; alias?: string | undefined; failure?: string }> => {
   if (isIP(host) !== 0) return { addresses: [host] }
   const isLocalName = !host.includes('.') || host.endsWith('.svc')
   const { v4, v6 } = isLocalName ? { v4: nothing, v6: nothing } : await addressesOf(resolver, host)
   const addresses = interleave(v6.kind === 'records' ? v6.records : [], v4.kind === 'records' ? v4.records : [])
-  if (addresses.length > 0) return { addresses }
+  if (addresses.length > 0) return { addresses, alias: [v4, v6].map((answer) => (answer.kind === 'records' ? answer.alias : undefined)).find((one) => one !== undefined) }
   const system = await lookup(host, { all: true }).catch(() => [])
   const failed = [v4, v6].find((answer) => answer.kind === 'failed')
   return { addresses: system.map(({ address }) => address), ...(failed?.kind === 'failed' && { failure: failed.why }) }

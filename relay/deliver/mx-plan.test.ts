@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Answer, MxRecord } from '../dns/index.ts'
-import { forbiddenByDeliverTo, forbiddenByMx } from './addresses.ts'
+import { forbiddenByDeliverTo, forbiddenByMx, forbiddenToAll } from './addresses.ts'
 import { hostsToAsk, interleave, mostHosts, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
 
 const found = <T>(...records: T[]): Answer<T> => ({ kind: 'records', records, ttl: 60 })
@@ -59,10 +59,9 @@ describe('the DNS truth table', () => {
     assert.deepEqual(notes, ['the MX 8.8.8.8 is an address and no name: used all the same', 'the MX "a..b" is no host name'])
   })
   it('says 1 time and not 2 that an MX host with addresses of both families is a CNAME', () => {
-    const note = 'a.example is a CNAME for b.example'
-    const noted = (address: string): Answer<string> => ({ kind: 'records', records: [address], ttl: 60, note })
-    const result = plan([host('a.example', 1, noted('8.8.8.8'), noted('2606:4700::1'))])
-    assert.deepEqual(result.notes, [note])
+    const aliased = (address: string): Answer<string> => ({ kind: 'records', records: [address], ttl: 60, alias: 'b.example' })
+    const result = plan([host('a.example', 1, aliased('8.8.8.8'), aliased('2606:4700::1'))])
+    assert.deepEqual(result.notes, ['a.example is a CNAME for b.example'])
   })
   it('turns no failed answer into anything permanent, whatever else DNS says (property)', () => {
     const answer = fc.constantFrom<Answer<string>>(found('8.8.8.8'), nodata, nxdomain, failed, found('10.1.1.1'))
@@ -113,11 +112,18 @@ describe('addresses an MX must not lead to', () => {
     assert.notEqual(forbiddenByMx('10.0.0.1', { ...rules, allowLoopback: true }), undefined)
   })
   it('deliverTo of another namespace reaches its own Services, no one else\'s, and never metadata', () => {
-    assert.equal(forbiddenByDeliverTo('10.96.0.7', 'store.shop.svc', 'shop', rules), undefined)
-    assert.equal(forbiddenByDeliverTo('10.96.0.7', 'store.shop.svc.cluster.local', 'shop', rules), undefined)
-    assert.notEqual(forbiddenByDeliverTo('10.96.0.7', 'store.bank.svc', 'shop', rules), undefined)
-    assert.notEqual(forbiddenByDeliverTo('10.96.0.7', 'store.shop.svc.evil.example'.replace('.svc', ''), 'shop', rules), undefined)
-    assert.notEqual(forbiddenByDeliverTo('169.254.169.254', 'store.shop.svc', 'shop', rules), undefined)
-    assert.equal(forbiddenByDeliverTo('8.8.8.8', 'mail.example', 'shop', rules), undefined)
+    const shop = { namespace: 'shop', services: ['svc', 'svc.cluster.local'] }
+    const why = (address: string, host: string, alias?: string) => forbiddenByDeliverTo(address, { host, alias }, shop, rules)
+    assert.equal(why('10.96.0.7', 'store.shop.svc'), undefined)
+    assert.equal(why('10.96.0.7', 'store.shop.svc.cluster.local'), undefined)
+    assert.equal(why('10.96.0.7', 'other.shop.svc.cluster.local', 'store.shop.svc.cluster.local'), undefined)
+    assert.equal(why('8.8.8.8', 'mail.example'), undefined)
+    const [ip, own] = ['10.96.0.7', 'store.shop.svc.cluster.local']
+    for (const [address, host, alias] of [[ip, 'store.bank.svc'], [ip, 'store.shop.svc.evil.example'], [ip, own, 'vault.bank.svc.cluster.local'], ['169.254.169.254', own], ['100.100.100.200', own], ['127.0.0.1', own]] as const)
+      assert.notEqual(why(address, host, alias), undefined, `${host} ${alias ?? ''} [${address}]`)
+  })
+  it('named by nobody are 169.254.169.254, fe80::1, fd00:ec2::254, 100.100.100.200, 0.0.0.0 and 224.0.0.1', () => {
+    for (const address of ['169.254.169.254', '::ffff:169.254.169.254', 'fe80::1', 'fd00:ec2::254', '100.100.100.200', '0.0.0.0', '224.0.0.1']) assert.notEqual(forbiddenToAll(address), undefined, address)
+    for (const address of ['10.0.0.1', '127.0.0.1', '8.8.8.8', 'fd00::1', '100.64.0.1']) assert.equal(forbiddenToAll(address), undefined, address)
   })
 })

@@ -105,7 +105,7 @@ const withAddresses = (host: HostSeen, rules: AddressRules, notes: string[]): Pl
     return why === undefined
   })
   for (const answer of [host.v4, host.v6]) if (answer.kind === 'failed') notes.push(`${host.name}: ${answer.why}`)
-  const aliases = [host.v4, host.v6].flatMap((answer) => (answer.kind === 'records' && answer.note !== undefined ? [answer.note] : []))
+  const aliases = [host.v4, host.v6].flatMap((answer) => (answer.kind === 'records' && answer.alias !== undefined ? [`${host.name} is a CNAME for ${answer.alias}`] : []))
   notes.push(...new Set(aliases)) // both families say the same
   return { name: host.name, preference: host.preference, addresses }
 }

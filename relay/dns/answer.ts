@@ -3,7 +3,7 @@ export type RecordType = 'A' | 'AAAA' | 'MX' | 'CNAME' | 'TXT'
 export type MxRecord = { readonly preference: number; readonly exchange: string } // '.' is the null MX (RFC 7505)
 
 export type Answer<T> =
-  | { readonly kind: 'records'; readonly records: readonly T[]; readonly ttl: number; readonly note?: string } // note: that the name is a CNAME, and for what
+  | { readonly kind: 'records'; readonly records: readonly T[]; readonly ttl: number; readonly alias?: string } // alias: the name that its CNAMEs end at
   | { readonly kind: 'nodata'; readonly ttl: number }
   | { readonly kind: 'nxdomain'; readonly ttl: number }
   | { readonly kind: 'failed'; readonly why: string }

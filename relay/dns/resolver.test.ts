@@ -62,12 +62,12 @@ describe('the resolver', () => {
     const answer = await resolver().mx('alias.example')
     assert.equal(answer.kind === 'records' && answer.records.length, 2)
   })
-  it('notes the name that 2 CNAMEs end at, and nothing of a name that is none', async () => {
+  it('tells the name that 2 CNAMEs end at, and nothing of a name that is none', async () => {
     server.set('two.example', { cname: 'one.example' })
     server.set('one.example', { cname: 'mx1.dest.example' })
     const { addresses } = resolver()
-    const noteOf = async (name: string) => (await addresses(name, 4) as { note?: string }).note
-    assert.deepEqual([await noteOf('two.example'), await noteOf('mx1.dest.example')], ['two.example is a CNAME for mx1.dest.example', undefined])
+    const aliasOf = async (name: string) => (await addresses(name, 4) as { alias?: string }).alias
+    assert.deepEqual([await aliasOf('two.example'), await aliasOf('mx1.dest.example')], ['mx1.dest.example', undefined])
   })
   it('calls a CNAME loop a failure and not an absence', async () => {
     assert.match(failure(await resolver().mx('loop-a.example')), /loop/)

@@ -69,7 +69,7 @@ const chase = async (options: ResolverOptions, name: string, type: RecordType, s
 }
 
 const withAlias = (answer: Answer<unknown>, name: string, end: string): Answer<unknown> =>
-  answer.kind === 'records' && !sameName(name, end) ? { ...answer, note: `${name} is a CNAME for ${end}` } : answer
+  answer.kind === 'records' && !sameName(name, end) ? { ...answer, alias: end } : answer
 
 const askAll = async (options: ResolverOptions, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
   const servers = nameServers(options.nameservers())

@@ -1,14 +1,13 @@
 // Where a manifest may make the relay knock: public addresses, and in one's own namespace also private ones. Pure.
 import ipaddr from 'ipaddr.js' // ranges of the IANA registries; MIT
+import { metadataAddresses } from '../../../relay/snapshot/index.ts'
 
 export type AddressScope = 'public' | 'private' | 'never'
-
-const metadataAddresses = new Set(['fd00:ec2::254', '100.100.100.200'])
 
 /** `never`: link-local, metadata services, multicast, unspecified and reserved addresses. */
 export const scopeOf = (address: string): AddressScope => {
   const parsed = ipaddr.process(address) // unwraps IPv4-mapped IPv6
-  if (metadataAddresses.has(parsed.toString())) return 'never'
+  if (metadataAddresses.includes(parsed.toString())) return 'never'
   const range = parsed.range()
   if (range === 'unicast') return 'public'
   return ['private', 'loopback', 'uniqueLocal', 'carrierGradeNat'].includes(range) ? 'private' : 'never'

@@ -3,8 +3,8 @@ import type { MailDomain } from '../../../crds/index.ts'
 import { normalDomain, type SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { givenKeysOf } from '../given-keys.ts'
 import { keyOf, titleOf } from '../input.ts'
+import { normalPattern } from '../names.ts'
 import type { AttachedDomain, RelayView } from '../view.ts'
-import { serviceNamespace } from '../policies/hosts.ts'
 import type { World } from '../world.ts'
 import { absoluteHost, tlsOf } from './tls.ts'
 
@@ -33,12 +33,14 @@ const inboundOf = (domain: MailDomain, { relay }: RelayView, world: World): Snap
   const { recipients, deliverTo } = inbound
   const hosts = deliverTo.hosts?.map(({ host, port, preference, tls }) => ({ host: absoluteHost(host, world.input.clusterDomain), port, preference, tls: tlsOf(tls, namespace) }))
   return {
-    recipients: { mode: recipients.mode ?? (hosts ? 'Callout' : 'Any'), list: [...(recipients.list ?? [])], subaddressing: recipients.subaddressing },
-    // a Service of the own namespace resolves to a private address; next to it no other host may
-    privateHostsAllowed: namespace === relay.metadata.namespace || (deliverTo.hosts ?? []).every(({ host }) => serviceNamespace(host) === namespace),
+    recipients: { mode: recipients.mode ?? (hosts ? 'Callout' : 'Any'), list: normalRecipients(recipients.list), subaddressing: recipients.subaddressing },
+    privateHostsAllowed: namespace === relay.metadata.namespace,
     ...(hosts && { hosts }),
   }
 }
+
+/** As recipients are compared: local parts as they are, domains as A-labels. */
+const normalRecipients = (list: readonly string[] = []): string[] => list.map((entry) => (entry.includes('@') ? (normalPattern(entry) ?? entry) : entry))
 
 const dkimOf = (domain: MailDomain, world: World): NonNullable<SnapshotDomain['dkim']> => {
   const dkim = domain.spec.outbound?.dkim

@@ -1,0 +1,44 @@
+// Named hosts after look-up: what a manifest names is judged again by where DNS leads, each time.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { testSnapshot } from '../../test/tools/delivery.ts'
+import type { Answer, Resolver } from '../dns/index.ts'
+import { findTargets, hopsOf } from './hops.ts'
+import { wayOf } from './route.ts'
+import { settingsFrom } from './settings.ts'
+
+type Zone = Readonly<Record<string, { readonly addresses: readonly string[]; readonly alias?: string }>>
+
+const resolverOf = (zone: Zone): Resolver => {
+  const none: Answer<never> = { kind: 'nodata', ttl: 60 }
+  const addresses = async (name: string, family: 4 | 6): Promise<Answer<string>> => {
+    const { addresses: all = [], alias } = zone[name] ?? {}
+    const records = all.filter((address) => address.includes(':') === (family === 6))
+    return records.length === 0 ? none : { kind: 'records', records, ttl: 60, ...(alias !== undefined && { alias }) }
+  }
+  return { addresses, mx: async () => none, texts: async () => none, close: () => {} }
+}
+
+/** Addresses tried for a deliverTo of a MailDomain in a namespace. */
+const triedBy = async (namespace: string, host: string, zone: Zone[string]): Promise<string[]> => {
+  const snapshot = testSnapshot(
+    { domains: [{ namespace, name: 'ours', manifest: `MailDomain ${namespace}/ours`, domain: 'ours.example', listeners: [], dkim: [], inbound: { recipients: { mode: 'Any', list: [], subaddressing: false }, privateHostsAllowed: namespace === 'mail', hosts: [{ host, port: 25, preference: 0, tls: { mode: 'None' } }] } }] },
+    { ownNames: ['main.mail.svc', 'main.mail.svc.cluster.local'] },
+  )
+  const [hop] = hopsOf(wayOf(snapshot, { domain: 'ours.example', mailFrom: null }), () => 0)
+  const found = await findTargets(hop!, 'ours.example', { snapshot, resolver: resolverOf({ [host]: zone }), settings: settingsFrom({}), random: () => 0 })
+  return found.kind === 'targets' ? found.targets.map(({ address }) => address) : []
+}
+
+describe('a host of deliverTo', () => {
+  const own = 'store.shop.svc.cluster.local'
+  for (const { what, namespace, host, zone, tried } of [
+    { what: 'its own Service', namespace: 'shop', host: own, zone: { addresses: ['10.96.0.9'] }, tried: ['10.96.0.9'] },
+    { what: 'its own Service that leads to the metadata of the machine', namespace: 'shop', host: own, zone: { addresses: ['169.254.169.254', '100.100.100.200'] }, tried: [] },
+    { what: 'its own Service that is a CNAME for one of another namespace', namespace: 'shop', host: own, zone: { addresses: ['10.96.0.9'], alias: 'vault.bank.svc.cluster.local' }, tried: [] },
+    { what: 'its own Service that is a CNAME for a public host', namespace: 'shop', host: own, zone: { addresses: ['8.8.8.8'], alias: 'mx.provider.example' }, tried: ['8.8.8.8'] },
+    { what: 'a name that leads to a private address', namespace: 'shop', host: 'inside.example', zone: { addresses: ['10.0.0.5', '8.8.8.8'] }, tried: ['8.8.8.8'] },
+    { what: 'in the relay\'s namespace, a private address', namespace: 'mail', host: 'inside.example', zone: { addresses: ['10.0.0.5'] }, tried: ['10.0.0.5'] },
+    { what: 'in the relay\'s namespace, the metadata of the machine', namespace: 'mail', host: 'imds.example', zone: { addresses: ['169.254.169.254', 'fd00:ec2::254'] }, tried: [] },
+  ]) it(`${what}: ${tried.length} of ${zone.addresses.length} addresses are tried`, async () => assert.deepEqual(await triedBy(namespace, host, zone), tried))
+})
