@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../../gather/internal.ts'
-import { nothingMade, plan, statusesOf, type Attempts, type Observed, type StatusInput } from '../index.ts'
+import { doorMark, nothingMade, plan, statusesOf, type Attempts, type Observed, type RelayView, type StatusInput } from '../index.ts'
 
 type Given = readonly [kind: string, name: string, spec: object, status?: object | undefined][]
 const main = (spec: object = {}, status?: object): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }, status]
@@ -11,14 +11,14 @@ const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Obse
 const durable = { ok: true, reason: 'Durable', text: 'synced on 3 of 3' }
 const silent = { revision: undefined, durable: undefined, why: 'timeout' } as unknown as Partial<Observed['pods'][number]>
 
-const asked: Attempts = { from: ['10.0.0.7'], every: '5m' }
+const asked = (view: RelayView): Attempts => ({ from: ['10.0.0.7'], every: '5m', doors: Object.fromEntries(view.listeners.map((listener) => [listener.name, doorMark(view.relay, listener)])) })
 
 const statuses = (given: Given, observed: Partial<Observed> = {}, mistaken: StatusInput['mistaken'] = []) => {
   const text = given.map(([kind, name, spec, status]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec, status })).join('\n---\n')
   const { declared } = gather(documentsOf('given.yaml', text).documents)
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
-  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked }))
+  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked(view) }))
   return statusesOf({ manifests, conditions, views, mistaken, controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
 }
 const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
