@@ -118,6 +118,13 @@ describe('the address of a node in place of a client’s', () => {
     assert.equal(look(before, nothingSeen).preserved, 'True AddressPreserved')
     assert.equal(look(before, nothingSeen, { pods: [{ name: 'a', ready: false }] }).preserved, 'Unknown NotObserved')
   })
+  it('unseen, addresses are preserved when 1 pod that runs this snapshot was asked, not 1 that runs another, unless that was said of this generation', () => {
+    const other: Observed['pods'] = [{ name: 'a', ready: true, revision: 'q', clients: {} }]
+    const { status } = look(before, nothingSeen)
+    const [main] = before.relays
+    const changed = { ...before, relays: [{ ...main!, metadata: { ...main!.metadata, generation: 2 } }] }
+    assert.deepEqual([look(before, nothingSeen, { pods: other }).preserved, look(before, nothingSeen, { pods: other, status }).preserved, look(changed, nothingSeen, { pods: other, status }).preserved, look(changed, nothingSeen, { status }).preserved], ['Unknown NotObserved', 'True AddressPreserved', 'Unknown NotObserved', 'True AddressPreserved'])
+  })
   it('stands in the snapshot only where an Allow rule would mean it: 2 of 4', () => {
     const { snapshot } = look(before, seenAt({}, ['10.84.0.0/31', '10.9.9.9', '192.168.7.7', 'fd00::1', '10.9.9.9']))
     assert.deepEqual(snapshot.relay.nodeAddresses, ['10.84.0.0/31', '10.9.9.9'])
