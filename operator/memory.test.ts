@@ -31,3 +31,16 @@ test('a router is news once, is known of all relays, and goes with the last of 2
   memory.keep(new Set(['mail/b']))
   assert.deepEqual([memory.gateways(), memory.knows('mail/a')], [['10.84.0.1'], false])
 })
+
+test('what a pod said is recalled when it does not answer: 59.999 s after, not 60 s after, and not once the pod was away', () => {
+  const memory = new Memory()
+  const durable = { ok: true, reason: 'Durable', text: 'synced' }
+  const lately = ({ pods }: Observed): unknown => pods[0]?.lately
+  const silent: Observed = { pods: [{ name: 'a', ready: true, why: 'timeout' }], queueNodes: [], addresses: [] }
+  assert.equal(lately(memory.recall('mail/main', silent, 0)), undefined)
+  assert.equal(lately(memory.recall('mail/main', answer({ durable }), 1_000)), undefined)
+  assert.deepEqual([lately(memory.recall('mail/main', silent, 60_999)), lately(memory.recall('mail/main', silent, 61_000)), lately(memory.recall('mail/other', silent, 2_000))], [{ revision: 'r', durable }, undefined, undefined])
+  memory.recall('mail/main', answer({ durable }), 70_000)
+  memory.recall('mail/main', { ...silent, pods: [] }, 71_000)
+  assert.equal(lately(memory.recall('mail/main', silent, 72_000)), undefined)
+})

@@ -1,9 +1,13 @@
-// What relay pods said that bears on whom a relay may trust: their routers, and clients that came with the address of a node. Kept while this process lives; the status keeps what must outlive it.
+// What relay pods said and may not say again: what bears on whom a relay may trust (their routers, and clients that came with the address of a node), and the last answer of each. Kept while this process lives; the status keeps what must outlive it.
 import { anyHolds, prefixesIn } from '../relay/snapshot/index.ts'
-import { addressMark, hiddenFor, keyOf, type Observed, type RelayView, type Seen, type SeenAtRelay } from './plan/index.ts'
+import { addressMark, hiddenFor, keyOf, type Observed, type ObservedPod, type RelayView, type Seen, type SeenAtRelay } from './plan/index.ts'
 
-type Known = { readonly gateways: Set<string>; hidden: Record<string, string> }
+type Said = NonNullable<ObservedPod['lately']>
+type Known = { readonly gateways: Set<string>; hidden: Record<string, string>; answers: ReadonlyMap<string, Said & { readonly at: number }> }
 export type NodeSeen = { readonly relay: string; readonly listener: string; readonly address: string }
+
+/** Longer than the time between two runs: one answer that is missed is no news. */
+const recallMs = 60_000
 
 export class Memory {
   readonly #relays = new Map<string, Known>()
@@ -46,8 +50,23 @@ export class Memory {
     })
   }
 
+  /** With what the pods that do not answer now said lately. `now` in ms. */
+  recall(relay: string, observed: Observed, now: number): Observed {
+    const known = this.#of(relay)
+    const answers = observed.pods.flatMap(({ name, revision, durable }) => {
+      const answer = revision !== undefined && durable !== undefined ? { revision, durable, at: now } : known.answers.get(name)
+      return answer === undefined || now - answer.at >= recallMs ? [] : [[name, answer] as const]
+    })
+    known.answers = new Map(answers)
+    const latelyOf = ({ name, revision }: ObservedPod): Pick<ObservedPod, 'lately'> => {
+      const answer = known.answers.get(name)
+      return revision !== undefined || answer === undefined ? {} : { lately: { revision: answer.revision, durable: answer.durable } }
+    }
+    return { ...observed, pods: observed.pods.map((pod) => ({ ...pod, ...latelyOf(pod) })) }
+  }
+
   #of(relay: string): Known {
-    const known = this.#relays.get(relay) ?? { gateways: new Set<string>(), hidden: {} }
+    const known = this.#relays.get(relay) ?? { gateways: new Set<string>(), hidden: {}, answers: new Map() }
     this.#relays.set(relay, known)
     return known
   }

@@ -85,8 +85,8 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
 
 type Looked = Omit<Fleet, 'snapshot'> & { readonly observed: Observed; readonly attempts: ReturnType<StrangerParts['prober']['attempts']> }
 
-const lookAt = (fleets: readonly Fleet[], { watched, prober }: ReconcileParts): Promise<Looked[]> =>
-  Promise.all(fleets.map(async ({ view, snapshot, revision, admitted }) => ({ view, revision, admitted, observed: { ...(await observe(view, watched)), volume: snapshot.relay.queueBytes }, attempts: prober.attempts(keyOf(view.relay)) })))
+const lookAt = (fleets: readonly Fleet[], { watched, memory, prober, now }: ReconcileParts): Promise<Looked[]> =>
+  Promise.all(fleets.map(async ({ view, snapshot, revision, admitted }) => ({ view, revision, admitted, observed: { ...memory.recall(keyOf(view.relay), await observe(view, watched), now().getTime()), volume: snapshot.relay.queueBytes }, attempts: prober.attempts(keyOf(view.relay)) })))
 
 /** Whether the pods said something that changes whom a relay may trust. */
 const noteWhatBearsOnThePlan = (views: readonly Looked[], seen: Seen, { memory, say }: ReconcileParts): boolean =>

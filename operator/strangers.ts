@@ -4,7 +4,7 @@ import type { MailRelay } from '../crds/index.ts'
 import { nodeAddresses } from './gather/index.ts'
 import type { Memory } from './memory.ts'
 import { observe } from './observe.ts'
-import { closedFor, keyOf, trustMark, type ObservedFleet, type RelayView, type Seen } from './plan/index.ts'
+import { closedFor, doorMark, keyOf, trustMark, type ObservedFleet, type RelayView, type Seen } from './plan/index.ts'
 import { waysTo, type Prober, type Target } from './probe/index.ts'
 import { made, nodes, pods, type Watched } from './watched.ts'
 
@@ -45,19 +45,23 @@ export const closesAnew = (view: RelayView, seen: Seen): boolean => {
   return view.listeners.some((listener) => closedFor(view, listener, seen) !== undefined && listeners.find(({ name }) => name === listener.name)?.closedFor === undefined)
 }
 
-/** Whom a stranger is to try: a relay whose pods, all that are ready, run this revision. */
+/** Whom a stranger is to try: a relay by every way where all pods that are ready run this revision, else only straight at one that does. */
 export const targetOf = ({ view, revision, observed }: ObservedFleet, watched: Watched): Target => {
   const { relay, listeners, domains } = view
   const ready = observed.pods.filter((pod) => pod.ready)
-  const service = watched.get(made.service, keyOf(relay))
+  const current = ready.filter((pod) => (pod.revision ?? pod.lately?.revision) === revision)
+  const partly = current.length > 0 && current.length < ready.length
+  const ways = waysTo(relay, listeners, watched.get(made.service, keyOf(relay)), current)
   const taken = async () => new Set((await observe(view, watched)).pods.flatMap(({ invalid = [] }) => invalid))
   return {
     relay: keyOf(relay),
     revision,
     marks: Object.fromEntries(listeners.map((listener) => [listener.name, trustMark(view, listener)])),
+    doors: Object.fromEntries(listeners.map((listener) => [listener.name, doorMark(relay, listener)])),
+    ...(partly && { partly }),
     how:
-      ready.length === 0 || ready.some((pod) => pod.revision !== revision)
+      current.length === 0
         ? undefined
-        : { ways: waysTo(relay, listeners, service, observed.pods), own: domains.find(({ domain }) => domain.spec.inbound !== undefined)?.domain.spec.domain ?? relay.spec.hostname, taken },
+        : { ways: partly ? ways.filter(({ name }) => name === 'straight at a pod') : ways, own: domains.find(({ domain }) => domain.spec.inbound !== undefined)?.domain.spec.domain ?? relay.spec.hostname, taken },
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../gather/internal.ts'
-import { addressMark, nothingMade, nothingSeen, plan, statusesOf, trustMark, type Attempts, type Declared, type Observed, type RelayView, type Seen, type SeenAtRelay } from './index.ts'
+import { addressMark, doorMark, nothingMade, nothingSeen, plan, statusesOf, trustMark, type Attempts, type Declared, type Observed, type RelayView, type Seen, type SeenAtRelay } from './index.ts'
 
 const policy = (sources: readonly string[]): object => ({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'RelayPolicy', metadata: { namespace: 'mail', name: 'old' }, spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', action: 'Allow', match: { sources } }] } })
 const relay = (spec: object = {}): object => ({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', metadata: { namespace: 'mail', name: 'main' }, spec: { hostname: 'mx.example', ...spec } })
@@ -11,7 +11,11 @@ const declare = (documents: readonly object[]): Declared => gather(documentsOf('
 type Status = { readonly listeners: readonly { readonly name: string; readonly closedFor?: string; readonly hiddenFor?: string; readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string }[] }[]; readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string; readonly message: string }[] }
 const before: Declared = declare([relay(), policy(['10.0.0.0/8'])])
 const after: Declared = declare([relay(), policy(['10.1.0.0/16'])])
-const asked: Attempts = { from: ['10.0.0.7'], every: '5m' }
+const doorsOf = (declared: Declared): Attempts['doors'] => {
+  const { view } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' }).snapshots[0]!
+  return Object.fromEntries(view.listeners.map((listener) => [listener.name, doorMark(view.relay, listener)]))
+}
+const asked: Attempts = { from: ['10.0.0.7'], every: '5m', doors: doorsOf(before) }
 const pods: Observed['pods'] = [{ name: 'a', ready: true, revision: 'r', clients: {} }]
 
 /** One look: what is published, and what is said. */
@@ -67,6 +71,30 @@ describe('the condition OpenRelayProbe', () => {
     const { status } = look(before, nothingSeen)
     assert.deepEqual(look(before, nothingSeen, { attempts: undefined, status }).status.conditions, status.conditions)
   })
+  it('of another generation of the MailRelay says 0 things of this one after a restart', () => {
+    const { status } = look(before, nothingSeen)
+    const [main] = before.relays
+    const changed = { ...before, relays: [{ ...main!, metadata: { ...main!.metadata, generation: 2 } }] }
+    assert.equal(look(changed, nothingSeen, { attempts: undefined, status }).probe, 'Unknown NotObserved')
+  })
+  it('is Unknown with 1 listener that nobody tried, at 1 that was tried at another port, and by a Service that was another', () => {
+    const untried = (spec: object): string => {
+      const { probe, status } = look(declare([relay(spec)]), nothingSeen)
+      return `${probe}: ${status.conditions.find(({ type }) => type === 'OpenRelayProbe')!.message}`
+    }
+    const [mx, submission] = before.relays[0]!.spec.listeners
+    const said = (which: string): string => `Unknown NotObserved: no stranger has tried ${which} yet: pods that run this snapshot are waited for`
+    assert.equal(untried({ listeners: [mx, submission, { name: 'wide', protocol: 'SMTP', port: 2626 }] }), said('listener wide'))
+    assert.equal(untried({ listeners: [{ ...mx, port: 2626 }, submission] }), said('listener mx'))
+    assert.equal(untried({ service: { type: 'NodePort' } }), said('listeners mx, submission'))
+    assert.equal(look(declare([relay(), policy(['10.1.0.0/16'])]), nothingSeen).probe, 'True StrangersRefused')
+  })
+  it('is Unknown, with since when, where a change could not be tried for too long, and holds 1 failure that was said before', () => {
+    const late: Attempts = { ...asked, late: '2026-01-01T00:00:00Z' }
+    assert.match(look(before, nothingSeen, { attempts: late }).status.conditions.find(({ type }) => type === 'OpenRelayProbe')!.message, /^no stranger has tried listeners mx, submission since 2026-01-01T00:00:00Z/)
+    const probe = (was: Attempts): string => look(before, nothingSeen, { attempts: { ...late, doors: {} }, status: look(before, nothingSeen, { attempts: was }).status }).probe
+    assert.deepEqual([probe(asked), probe({ ...asked, failed: 'nobody answers' })], ['Unknown NotObserved', 'False ProbeFailed'])
+  })
   it('names the 1 address that was asked from, every listener and how often', () => {
     const { message } = look(before, nothingSeen).status.conditions.find(({ type }) => type === 'OpenRelayProbe')!
     assert.equal(message, 'a stranger is refused at listeners mx, submission, to the end of DATA; asked from 10.0.0.7 through the Service and straight at a pod, after every change and every 5m')
@@ -89,6 +117,13 @@ describe('the address of a node in place of a client’s', () => {
   it('unseen, addresses are preserved only when a pod was asked: with 0 answers it is Unknown', () => {
     assert.equal(look(before, nothingSeen).preserved, 'True AddressPreserved')
     assert.equal(look(before, nothingSeen, { pods: [{ name: 'a', ready: false }] }).preserved, 'Unknown NotObserved')
+  })
+  it('unseen, addresses are preserved when 1 pod that runs this snapshot was asked, not 1 that runs another, unless that was said of this generation', () => {
+    const other: Observed['pods'] = [{ name: 'a', ready: true, revision: 'q', clients: {} }]
+    const { status } = look(before, nothingSeen)
+    const [main] = before.relays
+    const changed = { ...before, relays: [{ ...main!, metadata: { ...main!.metadata, generation: 2 } }] }
+    assert.deepEqual([look(before, nothingSeen, { pods: other }).preserved, look(before, nothingSeen, { pods: other, status }).preserved, look(changed, nothingSeen, { pods: other, status }).preserved, look(changed, nothingSeen, { status }).preserved], ['Unknown NotObserved', 'True AddressPreserved', 'Unknown NotObserved', 'True AddressPreserved'])
   })
   it('stands in the snapshot only where an Allow rule would mean it: 2 of 4', () => {
     const { snapshot } = look(before, seenAt({}, ['10.84.0.0/31', '10.9.9.9', '192.168.7.7', 'fd00::1', '10.9.9.9']))

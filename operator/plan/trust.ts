@@ -13,6 +13,9 @@ export const addressMark = ({ spec: { service } }: MailRelay, { port, proxyProto
 export const trustMark = ({ relay, policies }: Pick<RelayView, 'relay' | 'policies'>, listener: ListenerSpec): string =>
   markOf([relay.spec.service, listener, policies.map(({ policy }) => [keyOf(policy), policy.spec])])
 
+/** Where a stranger knocks: an attempt tells of these doors, and of no other. */
+export const doorMark = ({ spec: { service } }: MailRelay, listener: ListenerSpec): string => markOf([service, listener])
+
 type Recorded = { readonly listeners?: readonly { readonly name: string; readonly hiddenFor?: string; readonly closedFor?: string }[] }
 const recorded = ({ status }: MailRelay, name: string) => (status as Recorded | undefined)?.listeners?.find((one) => one.name === name)
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Probe } from './probe.ts'
 import { Prober, type Target } from './prober.ts'
 
-const target = (change: Partial<Target> = {}): Target => ({ relay: 'mail/main', revision: 'r1', marks: { mx: 'm1', submission: 's1' }, how: { ways: [], own: 'x.example', taken: () => Promise.resolve(new Set()) }, ...change })
+const target = (change: Partial<Target> = {}): Target => ({ relay: 'mail/main', revision: 'r1', marks: { mx: 'm1', submission: 's1' }, doors: { mx: 'd1' }, how: { ways: [], own: 'x.example', taken: () => Promise.resolve(new Set()) }, ...change })
 const refused: Probe = { from: ['10.0.0.7'], relayed: [] }
 const relayed: Probe = { from: ['10.0.0.7'], relayed: [{ listener: 'mx', way: 'through the Service', form: 'a foreign recipient', from: '10.0.0.7' }] }
 const failed: Probe = { from: [], relayed: [], failed: 'listener mx: nobody is there' }
@@ -42,7 +42,7 @@ test('a new revision is tried at once, and a revision that 0 pods run is not', a
   await turn()
   await turn(target({ revision: 'r2' }))
   await turn(target({ revision: 'r3', how: undefined }))
-  assert.deepEqual([state.runs, prober.attempts('mail/main')], [2, { from: ['10.0.0.7'], every: '5m' }])
+  assert.deepEqual([state.runs, prober.attempts('mail/main')], [2, { from: ['10.0.0.7'], every: '5m', doors: { mx: 'd1' } }])
 })
 
 test('1 or 2 failures after a success change nothing that is said; the 3rd does; the next success ends it', async () => {
@@ -59,7 +59,7 @@ test('1 or 2 failures after a success change nothing that is said; the 3rd does;
   state.found = refused
   state.now += 5_000
   await turn()
-  assert.deepEqual(prober.attempts('mail/main'), { from: ['10.0.0.7'], every: '5m' })
+  assert.deepEqual(prober.attempts('mail/main'), { from: ['10.0.0.7'], every: '5m', doors: { mx: 'd1' } })
 })
 
 test('after a failure it is tried again in 5 s, and failures from the start leave it unknown until the 3rd', async () => {
@@ -85,6 +85,67 @@ test('an attempt that failed at 1 listener has still found the hole at the other
   const { turn, prober } = make({ ...relayed, failed: 'listener submission: nobody is there' })
   await turn()
   assert.deepEqual(prober.strangers('mail/main'), { mx: { mark: 'm1', relayed: true, closedFor: 'm1' } })
+})
+
+test('what was found is of the doors that were tried, also after 1 new listener', async () => {
+  const { turn, prober } = make(refused)
+  await turn()
+  await turn(target({ revision: 'r2', doors: { mx: 'd1', wide: 'w1' }, how: undefined }))
+  assert.deepEqual(prober.attempts('mail/main')?.doors, { mx: 'd1' })
+})
+
+test('pods of which some run another snapshot are tried 60 s after the change, and anew at once when all run this one', async () => {
+  const { state, turn, prober } = make(refused)
+  await turn()
+  const mixed = target({ revision: 'r2', partly: true })
+  assert.deepEqual([await turn(mixed), state.runs], [60_000, 1])
+  state.now += 59_999
+  assert.deepEqual([await turn(mixed), state.runs], [1, 1])
+  state.now += 1
+  await turn(mixed)
+  assert.deepEqual([state.runs, prober.attempts('mail/main')?.partly], [2, true])
+  assert.deepEqual([await turn(mixed), state.runs], [300_000, 2])
+  await turn(target({ revision: 'r2' }))
+  assert.deepEqual([state.runs, prober.attempts('mail/main')?.partly], [3, undefined])
+})
+
+test('a change that could not be tried for 120 s is told, with since when; one that came back to what was tried is none', async () => {
+  const { state, turn, prober } = make(refused)
+  await turn()
+  const later = async (revision: string, ms: number) => (await turn(target({ revision, how: undefined })), (state.now += ms), prober.attempts('mail/main')?.late)
+  assert.deepEqual([await later('r2', 60_000), await later('r1', 60_000), await later('r2', 119_999), await later('r2', 1)], [undefined, undefined, undefined, '1970-01-01T00:18:40Z'])
+  await turn(target({ revision: 'r2' }))
+  assert.equal(prober.attempts('mail/main')?.late, undefined)
+})
+
+test('what was tried once and could not be tried again is told 10 m after it was due, with since when, and not before; the next try ends it', async () => {
+  const { state, turn, prober } = make(refused)
+  await turn()
+  const later = async (ms: number) => ((state.now += ms), await turn(target({ how: undefined })), prober.attempts('mail/main'))
+  const tried = { from: ['10.0.0.7'], every: '5m', doors: { mx: 'd1' } }
+  assert.deepEqual([await later(300_000), await later(599_999)], [tried, tried])
+  assert.deepEqual(await later(1), { ...tried, failed: 'no attempt could be made since 1970-01-01T00:21:40Z: pods that are ready and run this snapshot are waited for' })
+  await turn()
+  assert.deepEqual(prober.attempts('mail/main'), tried)
+})
+
+test('a relay that 0 pods run from the start is told after 120 s, and as a failure after 10 m', async () => {
+  const { state, turn, prober } = make(refused)
+  const later = async (ms: number) => (await turn(target({ how: undefined })), (state.now += ms), prober.attempts('mail/main'))
+  const none = { from: [], every: '5m', doors: {} }
+  const since = '1970-01-01T00:16:40Z'
+  assert.deepEqual([await later(119_999), await later(1), (await later(480_000))?.failed?.includes(since)], [undefined, { ...none, late: since }, true])
+})
+
+test('a refusal at only some of the pods opens 0 listeners that were closed', async () => {
+  const { state, turn, prober } = make(relayed)
+  await turn()
+  state.found = refused
+  const changed = target({ revision: 'r2', marks: { mx: 'm2' }, partly: true })
+  await turn(changed)
+  state.now += 60_000
+  await turn(changed)
+  assert.deepEqual([state.runs, prober.strangers('mail/main').mx], [2, { mark: 'm1', relayed: true, closedFor: 'm1' }])
 })
 
 test('a relay that is gone is forgotten, and 0 attempts begin after the end', async () => {

@@ -9,7 +9,11 @@ export type Target = {
   readonly revision: string
   /** By listener: of which manifests the result will be true. */
   readonly marks: Readonly<Record<string, string>>
-  /** Undefined: there is nobody to ask, or not all of them run this revision yet. */
+  /** By listener: at which doors the result will be of. */
+  readonly doors: Attempts['doors']
+  /** Not all pods run this revision, so that only those are tried that do: it proves less, and has time. */
+  readonly partly?: true
+  /** Undefined: there is nobody to ask who runs this revision. */
   readonly how: Omit<ProbeOptions, 'signal'> | undefined
 }
 
@@ -24,9 +28,14 @@ export type ProberOptions = {
 }
 
 type Stranger = SeenAtRelay['strangers'][string]
-type Known = { revision?: string; at: number; running: boolean; failures: number; attempts?: Attempts; strangers: Record<string, Stranger> }
+/** `wanted`: the revision to try; `revision`: the one that was tried last; `dueSince`: of an attempt that has not come to an end. */
+type Known = { wanted: string; revision?: string; partly?: boolean; at: number; dueSince?: number | undefined; running: boolean; failures: number; attempts?: Attempts; strangers: Record<string, Stranger> }
 
 const againMs = 5_000
+/** Most changes reach all pods within it. */
+const partlyAfterMs = 60_000
+const lateMs = 120_000
+const longMs = 600_000
 /** A pod that is just going, or a Service that does not follow yet, is no news. */
 const patience = 3
 
@@ -43,7 +52,8 @@ export class Prober {
   }
 
   attempts(relay: string): Attempts | undefined {
-    return this.#known.get(relay)?.attempts
+    const known = this.#known.get(relay)
+    return known && toldOf(known, this.#options.every, this.#options.now(), Math.max(2 * this.#everyMs, longMs))
   }
   strangers(relay: string): SeenAtRelay['strangers'] {
     return this.#known.get(relay)?.strangers ?? {}
@@ -63,10 +73,14 @@ export class Prober {
   }
 
   #lookAt(target: Target): number {
-    const known = this.#known.get(target.relay) ?? { at: 0, running: false, failures: 0, strangers: {} }
+    const known = this.#known.get(target.relay) ?? { wanted: target.revision, at: 0, running: false, failures: 0, strangers: {} }
     this.#known.set(target.relay, known)
+    const now = this.#options.now()
+    const due = dueAt(known, target, this.#everyMs)
+    known.wanted = target.revision
+    known.dueSince = due <= now || known.failures > 0 ? (known.dueSince ?? now) : undefined
     if (known.running || target.how === undefined || this.#end.signal.aborted) return Infinity
-    const wait = dueAt(known, target, this.#everyMs) - this.#options.now()
+    const wait = (isPartlyAnew(known, target) ? Math.max(due, (known.dueSince ?? now) + partlyAfterMs) : due) - now
     if (wait > 0) return wait
     known.running = true
     const run = this.#run(known, target, target.how)
@@ -88,27 +102,40 @@ export class Prober {
     }
   }
 
-  #note(known: Known, { relay, revision, marks }: Target, found: Probe): void {
+  #note(known: Known, { relay, revision, marks, doors, partly }: Target, found: Probe): void {
     known.at = this.#options.now()
     known.failures = found.failed === undefined ? 0 : known.failures + 1
-    if (found.failed === undefined) known.revision = revision
+    if (found.failed === undefined) Object.assign(known, { revision, partly, dueSince: undefined })
     for (const one of found.relayed) if (known.strangers[one.listener]?.relayed !== true) this.#options.relayed(relay, one)
-    known.strangers = { ...known.strangers, ...strangersOf(known.strangers, marks, found) }
+    known.strangers = { ...known.strangers, ...strangersOf(known.strangers, marks, found, partly) }
     const { every } = this.#options
-    if (found.failed === undefined) known.attempts = { from: found.from, every }
-    else if (known.failures >= patience) known.attempts = { from: known.attempts?.from ?? found.from, every, failed: found.failed }
+    if (found.failed === undefined) known.attempts = { from: found.from, every, doors, ...(partly && { partly }) }
+    else if (known.failures >= patience) known.attempts = { ...(known.attempts ?? { from: found.from, every, doors: {} }), failed: found.failed }
   }
 }
 
-const dueAt = ({ revision, at, failures }: Known, target: Target, everyMs: number): number => {
+const dueAt = ({ revision, partly, at, failures }: Known, target: Target, everyMs: number): number => {
   if (failures > 0) return at + againMs
-  return revision === target.revision ? at + everyMs : 0
+  const wasTried = revision === target.revision && (partly !== true || target.partly === true)
+  return wasTried ? at + everyMs : 0
 }
 
-/** An attempt that failed has still let through whom it let through, but has proved nothing of the others. */
-const strangersOf = (before: Known['strangers'], marks: Target['marks'], { relayed, failed }: Probe): Record<string, Stranger> => {
+/** Until now all pods ran what was tried, and soon may again. */
+const isPartlyAnew = ({ revision, partly }: Known, target: Target): boolean => target.partly === true && !(partly === true && revision === target.revision)
+
+/** What was found holds for a time while nobody can try again: after a change for a short one. */
+const toldOf = ({ attempts, dueSince, wanted, revision }: Known, every: string, now: number, tooLongMs: number): Attempts | undefined => {
+  if (dueSince === undefined || attempts?.failed !== undefined) return attempts
+  const since = `${new Date(dueSince).toISOString().slice(0, 19)}Z`
+  const told = attempts ?? { from: [], every, doors: {} }
+  if (now - dueSince >= tooLongMs) return { ...told, failed: `no attempt could be made since ${since}: pods that are ready and run this snapshot are waited for` }
+  return now - dueSince >= lateMs && wanted !== revision ? { ...told, late: since } : attempts
+}
+
+/** An attempt that failed, or was made at some pods only, has still let through whom it let through, but has proved nothing of the others. */
+const strangersOf = (before: Known['strangers'], marks: Target['marks'], { relayed, failed }: Probe, partly = false): Record<string, Stranger> => {
   const through = new Set(relayed.map(({ listener }) => listener))
-  const told = Object.entries(marks).filter(([listener]) => failed === undefined || through.has(listener))
+  const told = Object.entries(marks).filter(([listener]) => (failed === undefined && !partly) || through.has(listener))
   return Object.fromEntries(told.map(([listener, mark]) => [listener, strangerOf(before[listener], mark, through.has(listener))]))
 }
 

@@ -86,16 +86,20 @@ export const differences = (wanted: ReturnType<typeof streamConfig>, found: Reco
   return wrong
 }
 
+/** Two majorities have a server in common: where one syncs first, so does at least one of those that stored a message. */
 const syncOf = async ({ monitorUrls = [], trustSync = false, replicas }: DurableOptions): Promise<DurableAccept> => {
-  const ok = { ok: true, reason: 'Durable', text: `stored on ${replicas === 1 ? 'one server' : `a majority of ${replicas} servers`}, synced to disk before the answer` }
+  const stored = `stored on ${replicas === 1 ? 'one server' : `a majority of ${replicas} servers`}`
   if (monitorUrls.length === 0) {
     if (trustSync) return { ok: true, reason: 'SyncTrusted', text: 'that the servers sync to disk is taken on trust: no monitoring address is known' }
     return no('SyncUnknown', 'no monitoring address of the servers is known, so that nobody can see whether they sync to disk before they answer')
   }
   const seen = await Promise.all(monitorUrls.map(syncAlways))
+  const silent = monitorUrls.filter((_, index) => seen[index] === undefined)
+  const synced = seen.filter((one) => one === true).length
   if (seen.includes(false)) return no('SyncNotAlways', `sync_interval is not "always" on ${monitorUrls.filter((_, index) => seen[index] === false).join(', ')}: a power cut would lose acknowledged mail`)
-  if (!seen.includes(true)) return no('SyncUnknown', `none of ${monitorUrls.join(', ')} says whether the servers sync to disk`)
-  return ok
+  if (synced <= monitorUrls.length / 2) return no('SyncUnknown', `${synced} of ${monitorUrls.length} servers say that they sync to disk, which is no majority; no word from ${silent.join(', ')}`)
+  if (synced <= replicas / 2) return { ok: true, reason: 'SyncTrusted', text: `${stored}; that they sync to disk is seen of ${synced} and taken on trust of the others: no monitoring address of theirs is known` }
+  return { ok: true, reason: 'Durable', text: `${stored}, synced to disk before the answer` }
 }
 
 const syncAlways = async (url: string): Promise<boolean | undefined> => {

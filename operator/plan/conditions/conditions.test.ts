@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../../gather/internal.ts'
-import { nothingMade, plan, statusesOf, type Attempts, type Observed, type StatusInput } from '../index.ts'
+import { doorMark, nothingMade, plan, statusesOf, type Attempts, type Observed, type RelayView, type StatusInput } from '../index.ts'
 
 type Given = readonly [kind: string, name: string, spec: object, status?: object | undefined][]
 const main = (spec: object = {}, status?: object): Given[number] => ['MailRelay', 'main', { hostname: 'mx.example', replicas: 2, ...spec }, status]
 const revision = 'r2'
-const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Observed['pods'][number] => ({ name, ready: true, revision, durable: { ok: true, reason: 'Durable', text: 'synced on 3 of 3' }, ...change })
+const pod = (name: string, change: Partial<Observed['pods'][number]> = {}): Observed['pods'][number] => ({ name, ready: true, revision, durable, ...change })
 
-const asked: Attempts = { from: ['10.0.0.7'], every: '5m' }
+const durable = { ok: true, reason: 'Durable', text: 'synced on 3 of 3' }
+const silent = { revision: undefined, durable: undefined, why: 'timeout' } as unknown as Partial<Observed['pods'][number]>
+
+const asked = (view: RelayView): Attempts => ({ from: ['10.0.0.7'], every: '5m', doors: Object.fromEntries(view.listeners.map((listener) => [listener.name, doorMark(view.relay, listener)])) })
 
 const statuses = (given: Given, observed: Partial<Observed> = {}, mistaken: StatusInput['mistaken'] = []) => {
   const text = given.map(([kind, name, spec, status]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec, status })).join('\n---\n')
   const { declared } = gather(documentsOf('given.yaml', text).documents)
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
-  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked }))
+  const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked(view) }))
   return statusesOf({ manifests, conditions, views, mistaken, controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
 }
 const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
@@ -27,7 +30,7 @@ describe('the status of a MailRelay', () => {
   it('is Ready when 2 of 2 pods run its snapshot and their queue is durable', () => {
     assert.deepEqual(stateOf([main()], 'main'), { Accepted: 'True Accepted', Programmed: 'True Programmed', DurableAccept: 'True Durable', OpenRelayProbe: 'True StrangersRefused', Ready: 'True Ready' })
   })
-  const unready: readonly (readonly [what: string, observed: Partial<Observed>, programmed: string, durable: string, ready: string])[] = [
+  const unready: readonly (readonly [what: string, observed: Partial<Observed>, programmed: string, durability: string, ready: string])[] = [
     ['1 pod of 2 runs the snapshot before', { pods: [pod('a'), pod('b', { revision: 'r1' })] }, 'False Pending', 'True Durable', 'False Pending'],
     ['1 pod of 2 is not there', { pods: [pod('a')] }, 'False Pending', 'True Durable', 'False Pending'],
     ['a 3rd pod still runs the snapshot before', { pods: [pod('a'), pod('b'), pod('c', { revision: 'r1' })] }, 'False Pending', 'True Durable', 'False Pending'],
@@ -37,19 +40,27 @@ describe('the status of a MailRelay', () => {
     ['2 pods take on trust that the servers sync', { pods: ['a', 'b'].map((name) => pod(name, { durable: { ok: true, reason: 'SyncTrusted', text: 'taken on trust' } })) }, 'True Programmed', 'True SyncTrusted', 'True Ready'],
     ['0 of 2 pods are ready, so that the Service refuses connections', { pods: ['a', 'b'].map((name) => pod(name, { ready: false })) }, 'True Programmed', 'True Durable', 'False NoPodReady'],
     ['1 of 2 pods is ready', { pods: [pod('a'), pod('b', { ready: false })] }, 'True Programmed', 'True Durable', 'True Ready'],
+    ['1 of 2 ready pods has said nothing', { pods: [pod('a'), pod('b', silent)] }, 'False Pending', 'Unknown NotObserved', 'False Pending'],
+    ['1 of 2 ready pods says nothing now, and said so lately', { pods: [pod('a'), pod('b', { ...silent, lately: { revision, durable } })] }, 'False Pending', 'True Durable', 'False Pending'],
+    ['1 of 2 ready pods says nothing now, and said otherwise lately', { pods: [pod('a'), pod('b', { ...silent, lately: { revision, durable: { ok: false, reason: 'SyncNotAlways', text: 'sync_interval is 2m' } } })] }, 'False Pending', 'False SyncNotAlways', 'False Pending'],
+    ['1 of 2 pods says nothing and is not ready', { pods: [pod('a'), pod('b', { ...silent, ready: false })] }, 'False Pending', 'True Durable', 'False Pending'],
+    ['1 of 2 pods is just starting and has not reached its queue', { pods: [pod('a', { ready: false, durable: { ok: false, reason: 'Unreachable', text: 'the queue has not answered yet' } }), pod('b')] }, 'True Programmed', 'True Durable', 'True Ready'],
+    ['1 of 2 pods has lost its queue and is not taken out yet', { pods: [pod('a', { durable: { ok: false, reason: 'Unreachable', text: 'out of use' } }), pod('b')] }, 'True Programmed', 'False Unreachable', 'False Unreachable'],
+    ['1 of 2 pods is not ready, for the stream is another', { pods: [pod('a', { ready: false, durable: { ok: false, reason: 'StreamMismatch', text: 'it has 64 lanes' } }), pod('b')] }, 'True Programmed', 'False StreamMismatch', 'False StreamMismatch'],
+    ['1 of 2 pods takes on trust what the other has seen', { pods: [pod('a'), pod('b', { durable: { ok: true, reason: 'SyncTrusted', text: 'taken on trust' } })] }, 'True Programmed', 'True SyncTrusted', 'True Ready'],
     ['a volume has 4 GiB of the 10 wished for', { volume: 4 * 2 ** 30 }, 'True Programmed', 'True SmallerVolume', 'True Ready'],
     ['3 servers run on 1 node, which an alert waits for, and a volume is smaller besides', { queueNodes: ['n1', 'n1', 'n1'], volume: 4 * 2 ** 30 }, 'True Programmed', 'True SingleNode', 'True Ready'],
     ['3 servers run on 1 node', { queueNodes: ['n1', 'n1', 'n1'] }, 'True Programmed', 'True SingleNode', 'True Ready'],
   ]
-  for (const [what, observed, programmed, durable, ready] of unready) {
+  for (const [what, observed, programmed, durability, ready] of unready) {
     it(`when ${what}: Ready is ${ready}`, () => {
       const { Programmed, DurableAccept, Ready } = stateOf([main()], 'main', observed)
-      assert.deepEqual([Programmed, DurableAccept, Ready], [programmed, durable, ready])
+      assert.deepEqual([Programmed, DurableAccept, Ready], [programmed, durability, ready])
     })
   }
   it('says SingleNode when 3 of 3 servers are ready on 1 node; with 2 of 3 only where it said so before, for the 3rd may be elsewhere', () => {
-    const durable = (nodes: readonly string[], reason: string) => stateOf([main({}, { conditions: [{ type: 'DurableAccept', status: 'True', reason }] })], 'main', { queueNodes: nodes }).DurableAccept
-    assert.deepEqual([durable(['n1', 'n1', 'n1'], 'Durable'), durable(['n1', 'n1'], 'Durable'), durable(['n1', 'n1'], 'SingleNode'), durable(['n1', 'n1', 'n2'], 'SingleNode')], ['True SingleNode', 'True Durable', 'True SingleNode', 'True Durable'])
+    const said = (nodes: readonly string[], reason: string) => stateOf([main({}, { conditions: [{ type: 'DurableAccept', status: 'True', reason }] })], 'main', { queueNodes: nodes }).DurableAccept
+    assert.deepEqual([said(['n1', 'n1', 'n1'], 'Durable'), said(['n1', 'n1'], 'Durable'), said(['n1', 'n1'], 'SingleNode'), said(['n1', 'n1', 'n2'], 'SingleNode')], ['True SingleNode', 'True Durable', 'True SingleNode', 'True Durable'])
   })
   it('that is refused is not Ready, for the same reason, and has 2 conditions', () => {
     assert.deepEqual(stateOf([main({ retryScheduleName: 'gone' })], 'main'), { Accepted: 'False RetryScheduleNotFound', Ready: 'False RetryScheduleNotFound' })

@@ -1,16 +1,20 @@
-// What the pods of a MailRelay say of themselves, as conditions: a thing is True only when every pod was seen to say so. Pure.
+// What the pods of a MailRelay say of themselves, as conditions: a thing is True only when every pod that is ready was seen to say so. Pure.
 import type { MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../view.ts'
 import { serversOf } from '../objects/index.ts'
 import { smallerVolume } from '../volumes.ts'
 import type { Statement } from './statement.ts'
 
+type Durability = { readonly ok: boolean; readonly reason: string; readonly text: string }
+
 /** What one relay pod answered; `revision` undefined: nothing yet. */
 export type ObservedPod = {
   readonly name: string
   readonly ready: boolean
   readonly revision?: string
-  readonly durable?: { readonly ok: boolean; readonly reason: string; readonly text: string }
+  readonly durable?: Durability
+  /** What it said less than a minute ago, where it does not answer now. */
+  readonly lately?: { readonly revision: string; readonly durable: Durability }
   /** By listener: the addresses that came last. */
   readonly clients?: Readonly<Record<string, readonly string[]>>
   readonly gateways?: readonly string[]
@@ -51,15 +55,26 @@ const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<
 }
 
 const durable = (relay: MailRelay, { pods, queueNodes, volume }: Observed): Omit<Statement, 'observedGeneration'> => {
-  const answers = pods.flatMap(({ name, durable: said }) => (said ? [{ name, ...said }] : []))
+  const answers = answersThatCount(pods)
   const faulty = answers.find(({ ok }) => !ok)
   if (faulty) return { type: 'DurableAccept', status: 'False', reason: faulty.reason, message: `${faulty.name}: ${faulty.text}` }
   if (answers.length === 0) return { type: 'DurableAccept', status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet whether its queue is durable' }
-  const { reason, text } = answers[0]!
+  const silent = pods.filter((pod) => pod.ready && durabilityOf(pod) === undefined).map(({ name }) => name)
+  if (silent.length > 0) return { type: 'DurableAccept', status: 'Unknown', reason: 'NotObserved', message: `not every pod that is ready has said within a minute whether its queue is durable: no word from ${silent.join(', ')}` }
+  const { reason, text } = answers.find((one) => one.reason !== 'Durable') ?? answers[0]!
   const single = isOnOneNode(relay, queueNodes)
   const smaller = smallerVolume(relay, volume)
   const words = [text, ...(single ? [`all servers run on node ${queueNodes[0]!}, whose loss takes them all`] : []), ...(smaller === undefined ? [] : [smaller])]
   return { type: 'DurableAccept', status: 'True', reason: single ? 'SingleNode' : smaller === undefined ? reason : 'SmallerVolume', message: words.join('; ') }
+}
+
+const durabilityOf = ({ durable: now, lately }: ObservedPod): Durability | undefined => now ?? lately?.durable
+
+/** A pod that is not ready and has not reached its queue may just be starting: where a ready one has, it tells nothing. What else it finds wrong counts. */
+const answersThatCount = (pods: readonly ObservedPod[]): (Durability & { readonly name: string })[] => {
+  const answers = pods.flatMap((pod) => [durabilityOf(pod) ?? []].flat().map((said) => ({ ...said, name: pod.name, ready: pod.ready })))
+  const isReached = answers.some(({ ready, ok }) => ready && ok)
+  return answers.filter(({ ready, reason }) => ready || reason !== 'Unreachable' || !isReached)
 }
 
 /** A server that is just being started anew may run elsewhere: until all are there, what was said before holds. */

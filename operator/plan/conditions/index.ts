@@ -99,7 +99,7 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
       attachedDomains: view.domains.filter(({ listeners }) => listeners.includes(listener.name)).length,
       closedFor: closedFor(view, listener, seen),
       hiddenFor: hiddenFor(relay, listener, seen),
-      conditions: listenerConditions(relay, about.filter(({ section }) => section === listener.name), observed),
+      conditions: listenerConditions(relay, listener.name, about, found),
     })),
   }
 }
@@ -114,14 +114,22 @@ const seenBefore = ({ status }: Pick<MailRelay, 'status'>): object => {
   return Object.fromEntries(['replicas', 'selector', 'revision', 'addresses', 'listeners'].flatMap((field) => (before[field] === undefined ? [] : [[field, before[field]]])))
 }
 
-const listenerConditions = (relay: MailRelay, about: readonly Condition[], { pods }: Observed): Statement[] => {
-  const wasAsked = pods.some(({ clients }) => clients !== undefined)
-  const others = othersOf(relay, about).map((one) => (one.type === 'SourceAddressPreserved' && one.status === 'True' && !wasAsked ? { ...one, ...notObserved } : one))
-  return [acceptedOf(relay, about), ...others]
+const listenerConditions = (relay: MailRelay, name: string, about: readonly Condition[], { revision, observed: { pods } }: StatusInput['views'][number]): Statement[] => {
+  const own = about.filter(({ section }) => section === name)
+  const isKnown = wasPreserved(relay, name) || pods.some((pod) => pod.revision === revision && pod.clients !== undefined)
+  const others = othersOf(relay, own).map((one) => (one.type === 'SourceAddressPreserved' && one.status === 'True' && !isKnown ? { ...one, ...notObserved } : one))
+  return [acceptedOf(relay, own), ...others]
+}
+
+/** Of this generation, by a pod that had it: who comes otherwise is seen and told when they come. */
+const wasPreserved = ({ metadata, status }: MailRelay, listener: string): boolean => {
+  const { listeners = [] } = (status ?? {}) as { readonly listeners?: readonly { readonly name: string; readonly conditions?: readonly Statement[] }[] }
+  const before = listeners.find(({ name }) => name === listener)?.conditions?.find(({ type }) => type === 'SourceAddressPreserved')
+  return before?.status === 'True' && before.observedGeneration === (metadata.generation ?? 0)
 }
 
 /** What is declared would do; who really came is not known yet. */
-const notObserved = { status: 'Unknown', reason: 'NotObserved', message: 'no relay pod has said yet with which addresses clients come' } as const
+const notObserved = { status: 'Unknown', reason: 'NotObserved', message: 'no relay pod that runs this snapshot has said yet with which addresses clients come' } as const
 
 const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
 

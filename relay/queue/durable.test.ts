@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { checkDurable, streamConfig } from './durable.ts'
+
+/** The monitoring address of a server; undefined: nobody is there. */
+const monitor = async (t: TestContext, syncAlways: boolean | undefined): Promise<string> => {
+  const server = createServer((_, answer) => answer.end(JSON.stringify({ config: { sync_always: syncAlways } })))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const close = (): Promise<unknown> => new Promise((resolve) => server.close(resolve))
+  if (syncAlways === undefined) await close()
+  else t.after(close)
+  return url
+}
+
+const cases: readonly (readonly [what: string, replicas: 1 | 3 | 5, said: readonly (boolean | undefined)[], expected: string])[] = [
+  ['3 of 3 servers', 3, [true, true, true], 'true Durable'],
+  ['2 of 3 servers, a majority', 3, [true, true, undefined], 'true Durable'],
+  ['1 of 3 servers', 3, [true, undefined, undefined], 'false SyncUnknown'],
+  ['2 of 5 servers', 5, [true, true, undefined, undefined, undefined], 'false SyncUnknown'],
+  ['1 of 1 server', 1, [true], 'true Durable'],
+  ['2 of 3 servers, while the 3rd says otherwise', 3, [true, true, false], 'false SyncNotAlways'],
+  ['the 1 address that is known of 3 servers, so that 2 are trusted', 3, [true], 'true SyncTrusted'],
+]
+for (const [what, replicas, said, expected] of cases) {
+  test(`sync_always said by ${what} is ${expected}`, async (t) => {
+    const monitorUrls = await Promise.all(said.map((one) => monitor(t, one)))
+    const found = await checkDurable({ api: () => Promise.resolve({ config: streamConfig('mail', replicas) }) }, { name: 'mail', replicas, monitorUrls })
+    assert.equal(`${found?.ok} ${found?.reason}`, expected)
+  })
+}
