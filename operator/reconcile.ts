@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { KeyMaker } from './key-maker.ts'
 import type { Pokes } from './pokes.ts'
@@ -53,7 +53,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const gathered = await gather(parts)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
-  const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)) }
+  const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)), serviceAddresses: serviceAddresses(watched.all(made.service)) }
   const refusals = createRefusals()
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)

@@ -1,7 +1,7 @@
 // Between the reconcile loop and the probe: what is known of strangers when a plan is made, and whom to try next once it is applied.
 import { networkInterfaces } from 'node:os'
 import type { MailRelay } from '../crds/index.ts'
-import { nodeAddresses } from './gather/index.ts'
+import { nodeAddresses, podRanges } from './gather/index.ts'
 import type { Memory } from './memory.ts'
 import { observe } from './observe.ts'
 import { closedFor, doorMark, keyOf, trustMark, type ObservedFleet, type RelayView, type Seen } from './plan/index.ts'
@@ -25,6 +25,7 @@ export const seenNow = async (relays: readonly MailRelay[], { watched, memory, p
     relays: Object.fromEntries(relays.map((relay) => [keyOf(relay), { hidden: memory.hidden(keyOf(relay)), strangers: prober.strangers(keyOf(relay)) }])),
     ownAddresses: ownAddresses(watched),
     nodeAddresses: [...nodeAddresses(watched.all(nodes), watched.all(pods)), ...memory.gateways()],
+    podRanges: podRanges(watched.all(nodes)),
     ...(believeAll === true && { believeAll }),
   }
 }

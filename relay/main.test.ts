@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
-import { acceptanceOf, readinessOf } from './main.ts'
+import { networkInterfaces } from 'node:os'
+import type { Listener, Snapshot } from './snapshot/index.ts'
+import { acceptanceOf, knowingItself, readinessOf } from './main.ts'
 
 const [old, isNew, stopping] = [{ stopping: false, isNew: false }, { stopping: false, isNew: true }, { stopping: true, isNew: false }]
 const queue = (ok: boolean, since?: number) => ({ durable: () => ({ ok, reason: 'NotSynced', text: 'sync_interval is not always' }), outage: () => (since === undefined ? undefined : { since, why: 'the servers do not answer' }) })
@@ -31,4 +33,11 @@ test('that the queue is full is told the operator in place of 1 that is durable,
 test('the operator is told of an outage once it has lasted 60 s, in words that stay the same', () => {
   const told = (now: number) => acceptanceOf({ ...queue(true, 0), isFull: () => false }, now)
   assert.deepEqual([told(59_000).ok, told(61_000), told(99_000)], [true, told(99_000), { ok: false, reason: 'Unreachable', text: 'the queue is out of use: the servers do not answer' }])
+})
+
+test('a relay knows itself by the addresses of those of its 3 listeners that are on the port of MX hosts, and by those of the snapshot', () => {
+  const snapshot = { relay: { ownAddresses: ['203.0.113.25'] }, listeners: ['mx', 'submission', 'all'].map((name) => ({ name }) as Listener) } as unknown as Snapshot
+  const known = (all: number) => knowingItself(snapshot, { bind: ({ name }) => ({ mx: { host: '192.0.2.1', port: 25 }, submission: { host: '192.0.2.2', port: 587 }, all: { host: '0.0.0.0', port: all } })[name]! }).relay.ownAddresses
+  assert.deepEqual(known(2525), ['203.0.113.25', '192.0.2.1'])
+  assert.deepEqual(known(25), ['203.0.113.25', '192.0.2.1', ...Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address))])
 })

@@ -1,5 +1,5 @@
 // Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { type Current, setFigures } from './figures.ts'
 import { capacityOf, openQueue } from './queue/index.ts'
@@ -42,7 +42,8 @@ export type RunningRelay = {
 /** Rejects when the snapshot is broken, or an address cannot be opened. An unreachable queue is waited for: the relay is up, and not ready. */
 export const startRelay = async (options: RelayOptions): Promise<RunningRelay> => {
   const log = options.log ?? createLog({ pod: options.pod })
-  const current: Current = readSnapshot(options.snapshotFolder)
+  const read = readSnapshot(options.snapshotFolder)
+  const current: Current = { ...read, snapshot: knowingItself(read.snapshot, options) }
   const metrics = createMetrics(`${current.snapshot.relay.namespace}/${current.snapshot.relay.name}`)
   const queue = await openItsQueue(options, current, log, metrics)
   const deliverer = createDeliverer({ snapshot: () => current.snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
@@ -57,7 +58,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
   const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf(options.pod, current.revision, queue, readiness())))
-  const watch = follow(options.snapshotFolder, current, receiving, queue, log)
+  const watch = follow(options, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {
     state.stopping = true
@@ -90,16 +91,29 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
   })
 }
 
+/** With the addresses at which this process takes mail where MX hosts do: an MX that points there is ourselves. */
+export const knowingItself = (snapshot: Snapshot, { bind, testMx = { port: 25 } }: Pick<RelayOptions, 'bind'> & { readonly testMx?: { readonly port: number } }): Snapshot => {
+  const hosts = snapshot.listeners.map(bind).filter(({ port }) => port === testMx.port).map(({ host }) => host)
+  return { ...snapshot, relay: { ...snapshot.relay, ownAddresses: [...snapshot.relay.ownAddresses, ...new Set(hosts.flatMap(addressesAt))] } }
+}
+
+/** Of a host to listen at: itself, or every address of this machine. */
+const addressesAt = (host: string): string[] => {
+  if (host !== '0.0.0.0' && host !== '::') return [host]
+  return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+}
+
 /** Swaps in each sound snapshot; a broken one, or one whose listeners cannot be opened, changes nothing. */
-const follow = (folder: string, current: Current, receiving: Receiving, queue: Queue, log: Log): SnapshotWatch => {
+const follow = (options: RelayOptions, current: Current, receiving: Receiving, queue: Queue, log: Log): SnapshotWatch => {
   const refuse = (error: Error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision })
-  const swap = async (snapshot: Snapshot, revision: string) => {
+  const swap = async (given: Snapshot, revision: string) => {
+    const snapshot = knowingItself(given, options)
     await receiving.reload(snapshot)
     Object.assign(current, { snapshot, revision })
     queue.setPaused(snapshot.relay.paused)
     log.info('SNAPSHOT_LOADED', { revision })
   }
-  return watchSnapshot(folder, (snapshot, revision) => void swap(snapshot, revision).catch(refuse), refuse)
+  return watchSnapshot(options.snapshotFolder, (snapshot, revision) => void swap(snapshot, revision).catch(refuse), refuse)
 }
 
 /** What this process is called in leases, logs and traces: the pod's name, or host and process. */

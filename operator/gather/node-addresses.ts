@@ -9,6 +9,9 @@ type PodParts = { readonly status?: { readonly hostIP?: string; readonly hostIPs
 export const nodeAddresses = (nodes: readonly KubeObject[], pods: readonly KubeObject[]): string[] =>
   [...new Set([...nodes.flatMap(ofNode), ...pods.flatMap(ofPod)])].sort()
 
+/** Whose addresses pods have. */
+export const podRanges = (nodes: readonly KubeObject[]): string[] => [...new Set(nodes.flatMap((node) => (essenceOfNode(node) as NodeParts).spec?.podCIDRs ?? []))].sort()
+
 /** The fields of a node that count: the rest of it changes every few minutes. */
 export const essenceOfNode = ({ metadata: { name, uid, resourceVersion, annotations }, ...parts }: KubeObject): KubeObject => {
   const { spec, status } = parts as NodeParts

@@ -54,6 +54,8 @@ export type Seen = {
   readonly nodeAddresses: readonly string[]
   /** Our own: we ask as a stranger, so no rule means us, whatever range it names. */
   readonly ownAddresses?: readonly string[]
+  /** Of pods, by node. */
+  readonly podRanges?: readonly string[]
   /** For tests only: believe addresses whatever is known of them. */
   readonly believeAll?: boolean
 }
@@ -68,6 +70,8 @@ export type Input = {
   /** ServiceAccounts that are there, namespace/name; absent: nobody looked. */
   readonly accounts?: ReadonlySet<string>
   readonly seen?: Seen // absent: nothing was
+  /** By MailRelay: where its Service is found. */
+  readonly serviceAddresses?: ReadonlyMap<string, readonly string[]>
   /** By MailRelay: bytes of the smallest volume of its queue; absent: nobody looked. */
   readonly volumes?: ReadonlyMap<string, number>
 }

@@ -64,10 +64,10 @@ export const isWithin = (inner: string, outer: string): boolean => {
 
 const known = (texts: readonly string[]): Prefix[] => texts.map((text) => parsePrefix(text)!)
 
-/** Not routed on the public Internet: RFC 1918, RFC 6598, loopback, link-local, RFC 4193. */
 /** Where machines of clouds are told their secrets; those that are not link-local. */
 export const metadataAddresses: readonly string[] = ['fd00:ec2::254', '100.100.100.200']
 
+/** Not routed on the public Internet: RFC 1918, RFC 6598, loopback, link-local, RFC 4193. */
 export const privateRanges: readonly Prefix[] = known([
   '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '::1/128', 'fc00::/7', 'fe80::/10',
 ])

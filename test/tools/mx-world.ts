@@ -23,7 +23,8 @@ export const startMxWorld = async (ctx: Ctx, zones: Readonly<Record<string, Zone
   ctx.cleanup(() => dns.close())
   const port = await freePort()
   const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 5300: dns.nameserver.split(':')[1]! })
-  const relay = await startStandalone({ folder: ctx.folder, manifests, args: ['--test-mx-port', String(port)] })
+  // as in life, where it is an MX itself: on the port of all
+  const relay = await startStandalone({ folder: ctx.folder, manifests, ports: { mx: port, submission: await freePort() }, args: ['--test-mx-port', String(port)] })
   ctx.cleanup(() => relay.stop())
   return {
     dns,

@@ -3,6 +3,7 @@ import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { keyOf, titleOf } from '../input.ts'
 import type { RelayView } from '../view.ts'
+import { publicRanges } from '../own-addresses.ts'
 import { queueBytesOf } from '../volumes.ts'
 import type { World } from '../world.ts'
 import { certificatesOf } from './certificates.ts'
@@ -21,7 +22,7 @@ export const snapshotOf = (view: RelayView, world: World): SnapshotInput => {
   const tokens = tokensOf(view, world)
   return {
     version: 1,
-    relay: { ...relayOf(view.relay, world), nodeAddresses: nodeAddressesOf(view, world.input.seen), ...present({ tokens }) },
+    relay: { ...relayOf(view, world), nodeAddresses: nodeAddressesOf(view, world.input.seen), ...present({ tokens }) },
     listeners: listenersOf(view, new Set(certificates.map(({ name }) => name)), tokens !== undefined, world.input.seen),
     senders: sendersOf(view, world),
     domains: domainsOf(view, world),
@@ -32,7 +33,7 @@ export const snapshotOf = (view: RelayView, world: World): SnapshotInput => {
   }
 }
 
-const relayOf = (relay: MailRelay, world: World): SnapshotInput['relay'] => {
+const relayOf = ({ relay, listeners }: RelayView, world: World): SnapshotInput['relay'] => {
   const { spec, metadata } = relay
   return {
     namespace: metadata.namespace,
@@ -47,6 +48,9 @@ const relayOf = (relay: MailRelay, world: World): SnapshotInput['relay'] => {
     retrySchedule: spec.retryScheduleName ?? builtIn.name,
     resolver: { nameservers: [...(spec.resolver.nameservers ?? [])], dnssec: spec.resolver.dnssec },
     ownNames: serviceNamesOf(relay, world.input.clusterDomain),
+    // mail servers deliver to port 25: an MX that points to another port of ours is nobody
+    ownAddresses: listeners.some(({ port }) => port === 25) ? [...(world.input.serviceAddresses?.get(keyOf(relay)) ?? [])] : [],
+    blockedRanges: publicRanges(world.input.seen?.podRanges ?? []),
     ...present({ postmaster: spec.postmaster, closing: metadata.deletionTimestamp === undefined ? undefined : true }),
   }
 }

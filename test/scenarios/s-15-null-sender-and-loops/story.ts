@@ -13,6 +13,8 @@ export const story: Story = {
       'client.example': { mx: [[10, 'mx.client.example']] },
       'refuses.example': { mx: [[10, 'mx.refuses.example']] },
       'self.example': { mx: [[10, 'relay.example']] },
+      'vanity.example': { mx: [[10, 'mx.vanity.example']] },
+      'mx.vanity.example': { a: ['127.0.0.1'] },
       'relay.example': { a: ['127.0.0.1'] },
     })
     const sender = await world.host('mx.client.example', '127.0.0.2')
@@ -38,10 +40,12 @@ export const story: Story = {
     await until('the count of double bounces', async () => (await doubleBounces(world.relay.httpPort)) > before)
     await empty()
 
-    ctx.step('an MX that is ourselves: a permanent failure, not a loop')
-    await world.send('fred@self.example')
-    await until('the notice', () => sender.arrivals.length === 2)
-    assert.match(sender.arrivals[1]!.data.toString(), /^Status: 5\.4\.6/im)
+    ctx.step('an MX that is ourselves, by name or by address: a permanent failure, not a loop')
+    for (const [index, domain] of ['self.example', 'vanity.example'].entries()) {
+      await world.send(`fred@${domain}`)
+      await until('the notice', () => sender.arrivals.length === 2 + index)
+      assert.match(sender.arrivals[1 + index]!.data.toString(), /^Status: 5\.4\.6/im)
+    }
 
     ctx.step('100 Received fields are taken, 101 are a loop (RFC 5321 6.3)')
     const withReceived = (count: number) => `${Array.from({ length: count }, (_, n) => `Received: from a.example by b.example id ${n}; Mon, 1 Jan 2024 00:00:00 +0000\r\n`).join('')}Subject: loop\r\n\r\nbody\r\n`
