@@ -63,6 +63,15 @@ describe('opening a session', () => {
   it('Verify wants the name: a valid certificate for another host is none', async () => {
     assert.equal(state(await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())), 'tls unverified')
   })
+  const expired: readonly [Target['tls'], string, RegExp][] = [['Verify', 'tls unverified', /CERT_HAS_EXPIRED/], ['Require', 'open unverified', /^$/], ['Opportunistic', 'open unverified', /^$/]]
+  for (const [tls, expected, says] of expired) {
+    it(`${tls} and a certificate of a known issuer that expired 60 s ago: ${expected}`, async () => {
+      const { key, certificate: cert } = makeCertificate('mx.dest.example', Date.now() - 60_000)
+      const opened = await open(await sinkWith({ tls: { key, cert } }), { tls }, {}, { extraCa: [cert] })
+      assert.equal(state(opened), expected)
+      assert.match(opened.kind === 'failed' && opened.event.kind === 'tls' ? opened.event.text : '', says)
+    })
+  }
   it('a host with TLS 1.1 only fails the handshake', async () => {
     const sink = await sinkWith({ tls: { key: certificate.key, cert: certificate.certificate, maxVersion: 'TLSv1.1' } })
     assert.equal(state(await open(sink, { tls: 'Require' })), 'tls handshake')

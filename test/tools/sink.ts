@@ -1,6 +1,7 @@
 // A next host under a test's control, sharing no code with the relay: strict about line ends, keeps what arrived byte for byte.
 import { createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket, createSecureContext } from 'node:tls'
+import { ArrivingMail } from './arriving-mail.ts'
 import { sleep } from './until.ts'
 
 /** One transaction that was answered (or not) after its dot. */
@@ -10,6 +11,7 @@ export type Arrival = {
   readonly recipients: readonly string[]
   readonly recipientParameters: readonly string[]
   readonly data: Buffer // dot-unstuffed, without the final dot
+  readonly bodyHash?: string // where the rules ask for it
   readonly helo: string
   readonly tls: boolean
   readonly at: number
@@ -33,8 +35,10 @@ export type SinkRules = {
   readonly dot?: (arrival: Arrival) => Maybe<Answer>
   /** Milliseconds before the reply to the dot. */
   readonly delay?: () => number
-  /** False: bytes of mails are not kept, only counted. */
+  /** False: bytes of mails are not kept. */
   readonly keepData?: boolean
+  /** SHA-256 of each body, as it comes in: no mail is in memory for that. */
+  readonly hashBodies?: boolean
 }
 
 export type Sink = {
@@ -91,7 +95,7 @@ class Session {
   private helo = ''
   private tls = false
   private mail: { from: string; parameters: string; recipients: string[]; recipientParameters: string[] } | undefined
-  private inData: { pieces: Buffer[]; tail: string } | undefined
+  private inData: ArrivingMail | undefined
 
   constructor(socket: Socket, rules: SinkRules, state: State) {
     this.socket = socket
@@ -179,7 +183,7 @@ class Session {
       this.mail.recipientParameters.push(afterPath(argument))
     }
     const said354 = own === undefined ? this.mail !== undefined && this.mail.recipients.length > 0 : own.startsWith('354')
-    if (verb === 'DATA' && said354) this.inData = { pieces: [], tail: '\r\n' }
+    if (verb === 'DATA' && said354) this.inData = new ArrivingMail({ keep: this.rules.keepData !== false, hash: this.rules.hashBodies === true })
     if (verb === 'QUIT') this.socket.end()
     if (verb === 'STARTTLS' && this.rules.tls) this.upgrade(this.rules.tls)
   }
@@ -193,34 +197,24 @@ class Session {
     this.listen()
   }
 
-  /** Only CRLF.CRLF ends a mail; everything that others might take for it is noted as a fault. */
   private async takeData(): Promise<boolean> {
-    const held = this.inData!
-    const whole = Buffer.concat([Buffer.from(held.tail, 'latin1'), this.buffer])
-    const end = whole.indexOf('\r\n.\r\n')
-    if (end < 0) {
-      const keep = Math.min(4, whole.length)
-      held.pieces.push(whole.subarray(0, whole.length - keep))
-      held.tail = whole.subarray(whole.length - keep).toString('latin1')
-      this.buffer = Buffer.alloc(0)
-      return false
-    }
-    held.pieces.push(whole.subarray(0, end + 2))
-    this.buffer = whole.subarray(end + 5)
+    const mail = this.inData!
+    const rest = mail.take(this.buffer)
+    this.buffer = rest ?? Buffer.alloc(0)
+    if (rest === undefined) return false
     this.inData = undefined
-    await this.arrived(Buffer.concat(held.pieces).subarray(2))
+    await this.arrived(mail)
     return true
   }
 
-  private async arrived(stuffed: Buffer): Promise<void> {
+  private async arrived(mail: ArrivingMail): Promise<void> {
     const { from, parameters, recipients, recipientParameters } = this.mail ?? { from: '', parameters: '', recipients: [], recipientParameters: [] }
     this.mail = undefined
     if (recipients.length === 0) return this.say('554 5.5.1 no valid recipients') // RFC 2920 3.1
-    const text = stuffed.toString('latin1')
-    if (/(^|[^\r])\n|\r([^\n]|$)/.test(text)) this.state.faults.push('bare CR or LF in a mail')
-    if (text.includes('\0')) this.state.faults.push('NUL in a mail')
-    const data = this.rules.keepData === false ? Buffer.alloc(0) : Buffer.from(text.replace(/(^|\n)\./g, '$1'), 'latin1')
-    const arrival: Arrival = { from, fromParameters: parameters, recipients, recipientParameters, data, helo: this.helo, tls: this.tls, at: Date.now(), session: this.number, address: this.socket.remoteAddress ?? '', taken: false }
+    this.state.faults.push(...mail.faults)
+    const { data } = mail
+    const bodyHash = mail.bodyHash()
+    const arrival: Arrival = { from, fromParameters: parameters, recipients, recipientParameters, data, ...(bodyHash !== undefined && { bodyHash }), helo: this.helo, tls: this.tls, at: Date.now(), session: this.number, address: this.socket.remoteAddress ?? '', taken: false }
     this.state.arrivals.push(arrival)
     const wait = this.rules.delay?.() ?? 0
     if (wait > 0) await sleep(wait)

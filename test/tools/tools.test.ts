@@ -1,6 +1,8 @@
 // The tools themselves: a sink that misses nothing, a client that reads whole replies, a ledger that finds what is lost.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { ArrivingMail } from './arriving-mail.ts'
 import { failedIn, joinLedger } from './ledger.ts'
 import { sendAll } from './load-client.ts'
 import { startSink } from './sink.ts'
@@ -30,6 +32,25 @@ test('the sink tells of bare line feeds and does not end a mail at LF.LF', async
   assert.deepEqual(sink.faults, ['bare CR or LF in a mail'])
   client.close()
   await sink.close()
+})
+
+test('a mail cut in 2 at any of its bytes is the same mail, with the same hash of its body', () => {
+  const sent = 'Subject: x\r\n..\r\n\r\n..\r\n\r\n...two\r\nend\r\n.\r\nQUIT\r\n'
+  const body = createHash('sha256').update('.\r\n\r\n..two\r\nend\r\n').digest('hex')
+  for (let at = 0; at < sent.length - 'QUIT\r\n'.length; at++) {
+    const mail = new ArrivingMail({ keep: true, hash: true })
+    const rest = [mail.take(Buffer.from(sent.slice(0, at))), mail.take(Buffer.from(sent.slice(at)))]
+    assert.deepEqual([rest.map(String), mail.data.toString(), mail.bodyHash(), [...mail.faults]], [['undefined', 'QUIT\r\n'], 'Subject: x\r\n.\r\n\r\n.\r\n\r\n..two\r\nend\r\n', body, []])
+  }
+})
+
+test('4 ends that others take for the end of a mail are none, and each is a fault', () => {
+  for (const end of ['\n.\n', '\n.\r\n', '\r.\r\n', '\r\n.\n']) {
+    const mail = new ArrivingMail({ keep: false, hash: false })
+    assert.equal(mail.take(Buffer.from(`x${end}y`)), undefined)
+    assert.equal(String(mail.take(Buffer.from('z\r\n.\r\n'))), '')
+    assert.deepEqual([...mail.faults], ['bare CR or LF in a mail'], JSON.stringify(end))
+  }
 })
 
 test('20 clients over 2 addresses bring 200 mails in, though 1 address drops every third connection', async () => {
