@@ -86,14 +86,13 @@ export class Wire extends SMTPStream {
     const { pieces, used, ended } = scanner.take(this.#rest)
     this.#rest = this.#rest.subarray(used)
     if (scanner.bare) this.#hooks.bareOctet(scanner.bare)
-    return this.#givePieces(pieces, ended)
+    if (pieces.length === 0) return this.#endData(ended)
+    // a piece for each line that begins with a dot would let a small mail cost as much as a thousand
+    const work = this.#hooks.data(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+    return work ? work.then(() => this.#endData(ended)) : this.#endData(ended)
   }
 
-  #givePieces([first, ...others]: readonly Buffer[], ended: boolean): Promise<void> | void {
-    if (first) {
-      const work = this.#hooks.data(first)
-      return work ? work.then(() => this.#givePieces(others, ended)) : this.#givePieces(others, ended)
-    }
+  #endData(ended: boolean): Promise<void> | void {
     if (!ended) return
     this.#scanner = undefined
     return this.#hooks.dataEnd()
