@@ -146,14 +146,14 @@ const pods = z
     labels: labels('Further labels.').optional(),
     annotations: labels('Further annotations.').optional(),
     resources: opaque('Requests and limits, as in a container.').optional(),
-    nodeSelector: labels('Labels that the node must have.').optional(),
-    tolerations: ordered(opaque('One toleration.'), 32, 'Tolerations, as in a pod.').optional(),
+    nodeSelector: labels('Labels that the node must have. Also of the pods of a managed queue: nodes that can reach their volumes must have them.').optional(),
+    tolerations: ordered(opaque('One toleration.'), 32, 'Tolerations, as in a pod. Also of the pods of a managed queue.').optional(),
     affinity: opaque('Affinity, as in a pod.').optional(),
     topologySpreadConstraints: ordered(opaque('One constraint.'), 16, 'Topology spread constraints, as in a pod; without labelSelector they are about the pods of this MailRelay. Absent: other zones are preferred.').optional(),
-    priorityClassName: objectName('Priority class.').optional(),
-    imagePullSecrets: ordered(z.strictObject({ name: objectName('Name of the Secret.') }).describe('A Secret.'), 8, 'Secrets for pulling the image.').optional(),
+    priorityClassName: objectName('Priority class. Also of the pods of a managed queue.').optional(),
+    imagePullSecrets: ordered(z.strictObject({ name: objectName('Name of the Secret.') }).describe('A Secret.'), 8, 'Secrets for pulling the image. Also of the pods of a managed queue, for that of NATS.').optional(),
   })
-  .describe('What the relay pods get beside what the operator sets.')
+  .describe('What the relay pods get beside what the operator sets. Where a managed queue’s pods go and with which Secrets they are pulled is said here too; the rest is of the relay pods alone.')
 
 const spec = z
   .strictObject({

@@ -2,7 +2,7 @@
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
-import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { apart, containerSecurity, givenPlace, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { queueLoginName, queueUrls } from './queue.ts'
 import { snapshotSecretNames } from './snapshot-secrets.ts'
 
@@ -34,8 +34,7 @@ const acrossZones = { maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', wh
 const podOf = (view: RelayView, settings: ObjectSettings): object => {
   const { relay } = view
   const labels = selectorOf(relay, 'relay')
-  const { nodeSelector, tolerations, affinity = apart(labels), topologySpreadConstraints = [acrossZones], priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
-  const given = { nodeSelector, tolerations, priorityClassName, imagePullSecrets }
+  const { affinity = apart(labels), topologySpreadConstraints = [acrossZones] } = relay.spec.pods ?? {}
   return {
     serviceAccountName: relay.metadata.name,
     automountServiceAccountToken: false,
@@ -44,7 +43,7 @@ const podOf = (view: RelayView, settings: ObjectSettings): object => {
     securityContext: podSecurity,
     affinity,
     topologySpreadConstraints: topologySpreadConstraints.map((one) => ({ labelSelector: { matchLabels: labels }, ...one })),
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...givenPlace(relay),
     containers: [containerOf(view, settings)],
     volumes: [
       // all are named from the start, so that a snapshot that grows restarts nothing

@@ -132,6 +132,21 @@ describe('the relay pods', () => {
   })
 })
 
+describe('the pods of the queue', () => {
+  const server = (pods?: object) => templates(objects([main(pods && { pods })]))[0]!
+  const placed = { nodeSelector: { disk: 'fast' }, tolerations: [{ operator: 'Exists' }], priorityClassName: 'high', imagePullSecrets: [{ name: 'pull' }] }
+
+  it('are pulled and placed as the relay pods are, by 4 fields, of which none is there that nobody wrote', () => {
+    const bare = server()
+    assert.deepEqual(server(placed), { ...bare, spec: { ...bare.spec, ...placed } })
+    for (const field of Object.keys(placed)) assert.ok(!(field in bare.spec), field)
+  })
+  it('take nothing else of the 9 fields: they keep labels, memory and nodes of their own', () => {
+    const others = { labels: { a: 'b' }, annotations: { c: 'd' }, resources: { limits: { memory: '1Gi' } }, affinity: { nodeAffinity: {} }, topologySpreadConstraints: [{ maxSkew: 2 }] }
+    assert.deepEqual(server(others), server())
+  })
+})
+
 describe('the Service', () => {
   const service = (spec: object) => objects([main(spec)]).find(({ resource: { kind }, object }) => kind === 'Service' && object.metadata.name === 'main')!.object as unknown as { metadata: { annotations?: object }; spec: { [field: string]: unknown; ports: { name: string; port: number; targetPort: number }[] } }
   const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'submission', protocol: 'Submission', port: 587 }, { name: 'submissions', protocol: 'Submissions', port: 465 }]
