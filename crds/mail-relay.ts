@@ -127,7 +127,10 @@ const queue = proven(
       .optional(),
   }),
   'Where mail waits. Exactly one of managed, external.',
-  [exactlyOneOf('managed', 'external')],
+  [
+    exactlyOneOf('managed', 'external'),
+    { cel: 'has(self.managed) == has(oldSelf.managed)', message: 'managed cannot become external, nor external managed, for mail would stay behind: make another MailRelay, and delete this one when its queue is empty' },
+  ],
 ).prefault({ managed: {} })
 
 const service = z

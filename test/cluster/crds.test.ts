@@ -139,6 +139,10 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
   const create = (object: KubeObject): Promise<unknown> => kube.call({ method: 'POST', path: pathOf(resourceOf(String(object.kind)), { namespace: object.metadata.namespace }), query: { dryRun: 'All', fieldValidation: 'Strict' }, body: object })
   const refusal = (object: KubeObject): Promise<string> => create(object).then(() => 'taken', (error: KubeError) => error.message)
 
+  const relayIsThere = (name: string, spec: Tree): Promise<unknown> => applyObject(kube, resourceOf('MailRelay'), { metadata: { name, namespace: 'default' }, spec: { ...least.MailRelay, ...spec } })
+  /** By a merge patch: null takes out a member. */
+  const changeRelay = (name: string, spec: Tree): Promise<unknown> => kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailRelay'), { namespace: 'default', name }), contentType: 'application/merge-patch+json', body: { spec } })
+
   before(async () => {
     api = await startApiServer()
     kube = createKube(await openAccess(api.kubeconfig))
@@ -197,5 +201,14 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
     const domain = resourceOf('MailDomain')
     await applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'd.example' } })
     await assert.rejects(applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'e.example' } }), /cannot be changed; make a new object/)
+  })
+
+  it('refuse the other kind of queue in 2 MailRelays that are there, one of each kind, also where it comes back as the default', async () => {
+    const external = { servers: ['nats://n.example:4222'] }
+    await relayIsThere('own', {})
+    await relayIsThere('others', { queue: { external } })
+    const changes = [['own', { managed: null, external }], ['others', { managed: {}, external: null }], ['others', null]] as const
+    for (const [name, queue] of changes) await assert.rejects(changeRelay(name, { queue }), /managed cannot become external, nor external managed/)
+    await changeRelay('others', { queue: { external: { servers: ['nats://m.example:4222'] } } })
   })
 })
