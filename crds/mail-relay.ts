@@ -99,18 +99,21 @@ const queueServers = proven(z.int().default(3), 'How many NATS servers keep each
   { cel: 'self == oldSelf || (oldSelf == 3 && self == 5)', message: 'queue servers can only grow from 3 to 5: for another number make another MailRelay, and delete this one when its queue is empty' },
 ])
 
+const queueStorage = proven(
+  z.strictObject({
+    size: size('Size of each server’s volume. It has room for half as much mail, for servers take up to twice its bytes; accepting stops at 80 % of that.', '64Mi').default('10Gi'),
+    storageClassName: objectName('StorageClass of the volumes; the cluster’s default if absent. It cannot be changed, nor named later.').optional(),
+  }),
+  'The volume of each server.',
+  [{ cel: 'has(self.storageClassName) ? has(oldSelf.storageClassName) && self.storageClassName == oldSelf.storageClassName : !has(oldSelf.storageClassName)', message: 'volumes that are there keep their StorageClass: for another make another MailRelay, and delete this one when its queue is empty' }],
+)
+
 const queue = proven(
   z.strictObject({
     managed: z
       .strictObject({
         replicas: queueServers,
-        storage: z
-          .strictObject({
-            size: size('Size of each server’s volume. It has room for half as much mail, for servers take up to twice its bytes; accepting stops at 80 % of that.', '64Mi').default('10Gi'),
-            storageClassName: objectName('StorageClass of the volumes; the cluster’s default if absent.').optional(),
-          })
-          .describe('The volume of each server.')
-          .prefault({}),
+        storage: queueStorage.prefault({}),
       })
       .describe('NATS servers that the operator makes and looks after.')
       .optional(),
@@ -133,14 +136,29 @@ const queue = proven(
   ],
 ).prefault({ managed: {} })
 
-const service = z
-  .strictObject({
+const service = proven(
+  z.strictObject({
     type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP').describe('Type of the Service.'),
     externalTrafficPolicy: z.enum(['Cluster', 'Local']).describe('Local keeps the client’s address; Cluster hides it, and then no rule may trust an address.').optional(),
     annotations: z.record(z.string().max(317), z.string().max(4096)).meta({ description: 'Annotations of the Service.', maxProperties: 64 }).optional(),
     loadBalancerClass: z.string().max(253).describe('Which load balancer makes it.').optional(),
-  })
-  .describe('The Service in front of the pods.')
+  }),
+  'The Service in front of the pods.',
+  [
+    {
+      cel: "!has(self.externalTrafficPolicy) || self.type != 'ClusterIP'",
+      message: 'externalTrafficPolicy goes with type NodePort or LoadBalancer: nothing comes from outside to a ClusterIP',
+      holds: ({ type, externalTrafficPolicy }) => externalTrafficPolicy === undefined || type !== 'ClusterIP',
+      at: ['externalTrafficPolicy'],
+    },
+    {
+      cel: "!has(self.loadBalancerClass) || self.type == 'LoadBalancer'",
+      message: 'loadBalancerClass goes with type LoadBalancer',
+      holds: ({ type, loadBalancerClass }) => loadBalancerClass === undefined || type === 'LoadBalancer',
+      at: ['loadBalancerClass'],
+    },
+  ],
+)
 
 const labels = (description: string) => z.record(z.string().max(317), z.string().max(4096)).meta({ description, maxProperties: 64 })
 

@@ -47,6 +47,8 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailRelay spec.queue.managed.storage.size': [['spec.queue', { managed: { storage: { size: '1Mi' } } }]],
   'MailRelay spec.queue.external.replicas': [['spec.queue', { external: { servers: ['nats://n.example:4222'], replicas: 2 } }]],
   'MailRelay spec.queue.external.size': [['spec.queue', { external: { servers: ['nats://n.example:4222'], size: '1Mi' } }]],
+  'MailRelay spec.queue.managed.storage': [], // a change, shown below
+  'MailRelay spec.service': [['spec.service', { externalTrafficPolicy: 'Local' }], ['spec.service', { type: 'NodePort', loadBalancerClass: 'example.com/lb' }]],
   'MailRelay spec.resolver.nameservers[]': [['spec.resolver', { nameservers: ['dns.example'] }]],
   'MailDomain ': [['metadata.name', 'n'.repeat(241)]],
   'MailDomain spec': [['spec.allowedSenders', { from: ['*@e.example'] }]],
@@ -210,5 +212,13 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
     const changes = [['own', { managed: null, external }], ['others', { managed: {}, external: null }], ['others', null]] as const
     for (const [name, queue] of changes) await assert.rejects(changeRelay(name, { queue }), /managed cannot become external, nor external managed/)
     await changeRelay('others', { queue: { external: { servers: ['nats://m.example:4222'] } } })
+  })
+
+  it('refuse another StorageClass in 2 MailRelays that are there, one of which names none, and take 1 size that grows', async () => {
+    await relayIsThere('classed', { queue: { managed: { storage: { storageClassName: 'fast' } } } })
+    await relayIsThere('unclassed', {})
+    for (const [name, storageClassName] of [['classed', 'slow'], ['classed', null], ['unclassed', 'fast']] as const)
+      await assert.rejects(changeRelay(name, { queue: { managed: { storage: { storageClassName } } } }), /volumes that are there keep their StorageClass/)
+    await changeRelay('classed', { queue: { managed: { storage: { size: '20Gi' } } } })
   })
 })
