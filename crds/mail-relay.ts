@@ -29,11 +29,20 @@ const listenerLimits = z
   })
   .describe('Limits of this listener; what is absent keeps its default.')
 
+// the port of the pods for health and metrics is called http, and is 9464
+const listenerName = proven(labelName(''), 'Name of the listener; statuses, policies and logs use it.', [
+  { cel: "self != 'http'", message: 'http is the name of the port for health and metrics', holds: (name) => name !== 'http' },
+  { cel: "!self.contains('--')", message: 'no -- in it: a port in the pod has this name too', holds: (name) => !name.includes('--') },
+])
+const listenerPort = proven(port(''), 'Port of the Service. The process itself listens on a high port: 25 becomes 2525, others below 1024 become port + 2000.', [
+  { cel: 'self != 9464', message: 'pods serve health and metrics at 9464', holds: (number) => number !== 9464 },
+])
+
 const listener = proven(
   z.strictObject({
-    name: labelName('Name of the listener; statuses, policies and logs use it.'),
+    name: listenerName,
     protocol: z.enum(['SMTP', 'Submission', 'Submissions']).describe('SMTP: mail from other servers (an MX). Submission: mail from our own senders, with STARTTLS (RFC 6409). Submissions: the same with TLS from the first byte (RFC 8314).'),
-    port: port('Port of the Service. The process itself listens on a high port: 25 becomes 2525, others below 1024 become port + 2000.'),
+    port: listenerPort,
     tls: z
       .strictObject({
         secretRef: secretRef('The certificate, as tls.crt (chain) and tls.key. Absent: one is made and signed by a CA of our own.').optional(),

@@ -37,6 +37,8 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailRelay ': [['metadata.name', 'a.b']],
   'MailRelay spec.listeners': [['spec.listeners', []], ['spec.listeners', [listener, { ...listener, name: 'other' }]], ['spec.listeners', [listener, { ...listener, name: 'other', port: 525 }]]],
   'MailRelay spec.listeners[]': [['spec.listeners', withListener({ auth: ['PLAIN'] })]],
+  'MailRelay spec.listeners[].name': [['spec.listeners', withListener({ name: 'http' })], ['spec.listeners', withListener({ name: 'a--b' })]],
+  'MailRelay spec.listeners[].port': [['spec.listeners', withListener({ port: 9464 })]],
   'MailRelay spec.listeners[].proxyProtocol.trustedCIDRs[]': [['spec.listeners', withListener({ proxyProtocol: { trustedCIDRs: ['10.0.0.1'] } })], ['spec.listeners', withListener({ proxyProtocol: { trustedCIDRs: ['10.0.0.0/7'] } })]],
   'MailRelay spec.listeners[].allowedSenders.namespaces': [['spec.listeners', withListener({ allowedSenders: { namespaces: selectorWithoutFrom } })]],
   'MailRelay spec.listeners[].allowedSenders.namespaces.selector.matchExpressions[]': [['spec.listeners', withListener({ allowedSenders: { namespaces: existsWithValues } })]],

@@ -1,4 +1,5 @@
 // The relay pods. Their template changes only when a pod has to be made anew: all that may change live is in the snapshot.
+import { createHash } from 'node:crypto'
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
@@ -94,5 +95,8 @@ const queueVolume = (relay: MailRelay): object[] => {
   return sources.length > 0 ? [{ name: 'queue', projected: { defaultMode: 0o440, sources } }] : []
 }
 
-/** At most 15 characters, with a letter. */
-export const portName = (listener: string): string => (listener.length <= 15 && /[a-z]/.test(listener) ? listener : `l-${listener.slice(0, 13)}`.replace(/-+$/, ''))
+/** At most 15 characters, with a letter. A name that fits is kept; of one that is cut the hash tells it from others that begin alike. */
+export const portName = (listener: string): string => {
+  if (listener.length <= 15 && /[a-z]/.test(listener)) return listener
+  return listener.length <= 13 ? `l-${listener}` : `l-${listener.slice(0, 7).replace(/-$/, '')}-${createHash('sha256').update(listener).digest('hex').slice(0, 5)}`
+}

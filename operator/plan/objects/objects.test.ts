@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { findNatsServer } from '../../../cli/standalone/find-nats-server.ts'
 import { documentsOf, gather } from '../../gather/internal.ts'
 import { certificateFor, newAuthority } from '../../make/index.ts'
-import { nothingMade, objectsOf, plan, type ObjectSettings, type Wanted } from '../index.ts'
+import { httpPort, nothingMade, objectsOf, plan, type ObjectSettings, type Wanted } from '../index.ts'
 import { snapshotSecrets } from './snapshot-secrets.ts'
 
 type Given = readonly [kind: string, name: string, spec: object][]
@@ -83,6 +83,22 @@ describe('the objects of a MailRelay', () => {
     const listeners = [{ name: 'a-listener-with-a-long-name', protocol: 'SMTP', port: 25 }, { name: '465', protocol: 'Submissions', port: 465 }]
     const [relay] = templates(objects([main({ listeners, queue: { external: { servers: ['nats://n:4222'] } } })]))
     for (const { name } of relay!.spec.containers[0]!.ports) assert.match(name, /^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/)
+  })
+  it('tell 2 listeners apart by their ports’ names where these begin alike and are too long, and leave 3 as they are that fit', () => {
+    const names = ['submission-internal', 'submission-internet', 'submission', 'exactly-15-long', '465']
+    const listeners = names.map((name, n) => ({ name, protocol: 'Submission', port: 2000 + n }))
+    const all = objects([main({ listeners, queue: { external: { servers: ['nats://n:4222'] } } })])
+    const ports = templates(all)[0]!.spec.containers[0]!.ports.map(({ name }) => name)
+    assert.equal(new Set(ports).size, 6)
+    for (const name of ports) assert.match(name, /^(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/)
+    assert.deepEqual(ports.slice(2), ['submission', 'exactly-15-long', 'l-465', 'http'])
+    const service = all.find(({ resource: { kind } }) => kind === 'Service')!.object.spec as { ports: { name: string }[] }
+    assert.deepEqual(service.ports.map(({ name }) => name), ports.slice(0, 5))
+  })
+  it('have 1 port of their own, whose name and number no listener is given', () => {
+    const told = (listener: object): string[] => gather(documentsOf('given.yaml', JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { hostname: 'mx.example', listeners: [{ name: 'mx', protocol: 'SMTP', port: 25, ...listener }] } })).documents).problems.map(({ path = '' }) => path)
+    const own = templates(objects([main()])).at(-1)!.spec.containers[0]!.ports.at(-1)!
+    assert.deepEqual([own, told({ name: own.name }), told({ port: httpPort })], [{ name: 'http', containerPort: httpPort, protocol: 'TCP' }, ['spec.listeners[0].name'], ['spec.listeners[0].port']])
   })
   it('start a NATS server anew that is alone and cannot write (s-24), and 1 of 3 only where it has turned JetStream off: it may be catching up', () => {
     const probe = (replicas: number) => (templates(objects([main({ queue: { managed: { replicas } } })])).find(({ spec }) => spec.containers[0]!.name === 'nats')!.spec.containers[0] as unknown as { livenessProbe: { httpGet: { path: string } } }).livenessProbe.httpGet.path
