@@ -6,7 +6,8 @@ export type AlertCase = { readonly fires: World; readonly quiet: World; readonly
 
 const relay = 'relay="mail/main"'
 const of = (name: string, labels = ''): string => `posthouse_${name}{${relay}${labels === '' ? '' : `,${labels}`}}`
-const condition = (type: string, status: string, reason = 'Any'): string => `posthouse_operator_relay_condition{${relay},condition="${type}",status="${status}",reason="${reason}"}`
+const condition = (type: string, status: string, reason: string): string => `posthouse_operator_relay_condition{${relay},condition="${type}",status="${status}",reason="${reason}"}`
+const ofAnother = (series: string): string => series.replace(relay, 'relay="mail/other"')
 const probe = (status: string, reason: string): string => condition('OpenRelayProbe', status, reason)
 const pods = (state: string): string => `posthouse_operator_relay_pods{${relay},state="${state}"}`
 const deliveries = (state: string): string => of('queue_deliveries', `state="${state}"`)
@@ -27,13 +28,14 @@ const bytes = (used: number): Record<string, string> => ({ [of('queue_bytes')]: 
 export const alertCases: Readonly<Record<string, AlertCase>> = {
   PosthouseQueueUnreachable: {
     labels: byRelay,
-    fires: { at: '5m', series: { [of('queue_up', 'pod="a"')]: always(0), [of('queue_up', 'pod="b"')]: always(0), [condition('DurableAccept', 'False')]: always(0) } },
-    quiet: { at: '5m', series: { [of('queue_up', 'pod="a"')]: always(0), [of('queue_up', 'pod="b"')]: always(1) } }, // another pod still reaches it
+    fires: { at: '5m', series: { [of('queue_up', 'pod="a"')]: always(0), [of('queue_up', 'pod="b"')]: always(0), [condition('DurableAccept', 'False', 'Unreachable')]: '_ 1x600' } }, // the operator says the same a minute later
+    // another pod still reaches it; that of another relay answers and keeps no promise, which is another alert
+    quiet: { at: '5m', series: { [of('queue_up', 'pod="a"')]: always(0), [of('queue_up', 'pod="b"')]: always(1), [ofAnother(of('queue_up'))]: always(0), [ofAnother(condition('DurableAccept', 'False', 'SyncNotAlways'))]: always(1) } },
   },
   PosthouseQueueNotDurable: {
     labels: byRelay,
-    fires: { at: '5m', series: { [condition('DurableAccept', 'False')]: always(1) } },
-    quiet: { at: '5m', series: { [condition('DurableAccept', 'True')]: always(1), [condition('DurableAccept', 'False', 'QueueFull')]: always(1) } }, // full is another alert
+    fires: { at: '5m', series: { [condition('DurableAccept', 'False', 'SyncNotAlways')]: always(1) } },
+    quiet: { at: '5m', series: { [condition('DurableAccept', 'False', '')]: always(0), [condition('DurableAccept', 'False', 'QueueFull')]: always(1), [condition('DurableAccept', 'False', 'Unreachable')]: always(1) } }, // full and unreachable are other alerts
   },
   PosthouseQueueFull: {
     labels: byRelay,

@@ -29,11 +29,20 @@ const listenerLimits = z
   })
   .describe('Limits of this listener; what is absent keeps its default.')
 
+// the port of the pods for health and metrics is called http, and is 9464
+const listenerName = proven(labelName(''), 'Name of the listener; statuses, policies and logs use it.', [
+  { cel: "self != 'http'", message: 'http is the name of the port for health and metrics', holds: (name) => name !== 'http' },
+  { cel: "!self.contains('--')", message: 'no -- in it: a port in the pod has this name too', holds: (name) => !name.includes('--') },
+])
+const listenerPort = proven(port(''), 'Port of the Service. The process itself listens on a high port: 25 becomes 2525, others below 1024 become port + 2000.', [
+  { cel: 'self != 9464', message: 'pods serve health and metrics at 9464', holds: (number) => number !== 9464 },
+])
+
 const listener = proven(
   z.strictObject({
-    name: labelName('Name of the listener; statuses, policies and logs use it.'),
+    name: listenerName,
     protocol: z.enum(['SMTP', 'Submission', 'Submissions']).describe('SMTP: mail from other servers (an MX). Submission: mail from our own senders, with STARTTLS (RFC 6409). Submissions: the same with TLS from the first byte (RFC 8314).'),
-    port: port('Port of the Service. The process itself listens on a high port: 25 becomes 2525, others below 1024 become port + 2000.'),
+    port: listenerPort,
     tls: z
       .strictObject({
         secretRef: secretRef('The certificate, as tls.crt (chain) and tls.key. Absent: one is made and signed by a CA of our own.').optional(),
@@ -99,18 +108,21 @@ const queueServers = proven(z.int().default(3), 'How many NATS servers keep each
   { cel: 'self == oldSelf || (oldSelf == 3 && self == 5)', message: 'queue servers can only grow from 3 to 5: for another number make another MailRelay, and delete this one when its queue is empty' },
 ])
 
+const queueStorage = proven(
+  z.strictObject({
+    size: size('Size of each server’s volume. It has room for half as much mail, for servers take up to twice its bytes; accepting stops at 80 % of that.', '64Mi').default('10Gi'),
+    storageClassName: objectName('StorageClass of the volumes; the cluster’s default if absent. It cannot be changed, nor named later.').optional(),
+  }),
+  'The volume of each server.',
+  [{ cel: 'has(self.storageClassName) ? has(oldSelf.storageClassName) && self.storageClassName == oldSelf.storageClassName : !has(oldSelf.storageClassName)', message: 'volumes that are there keep their StorageClass: for another make another MailRelay, and delete this one when its queue is empty' }],
+)
+
 const queue = proven(
   z.strictObject({
     managed: z
       .strictObject({
         replicas: queueServers,
-        storage: z
-          .strictObject({
-            size: size('Size of each server’s volume. It has room for half as much mail, for servers take up to twice its bytes; accepting stops at 80 % of that.', '64Mi').default('10Gi'),
-            storageClassName: objectName('StorageClass of the volumes; the cluster’s default if absent.').optional(),
-          })
-          .describe('The volume of each server.')
-          .prefault({}),
+        storage: queueStorage.prefault({}),
       })
       .describe('NATS servers that the operator makes and looks after.')
       .optional(),
@@ -127,17 +139,35 @@ const queue = proven(
       .optional(),
   }),
   'Where mail waits. Exactly one of managed, external.',
-  [exactlyOneOf('managed', 'external')],
+  [
+    exactlyOneOf('managed', 'external'),
+    { cel: 'has(self.managed) == has(oldSelf.managed)', message: 'managed cannot become external, nor external managed, for mail would stay behind: make another MailRelay, and delete this one when its queue is empty' },
+  ],
 ).prefault({ managed: {} })
 
-const service = z
-  .strictObject({
+const service = proven(
+  z.strictObject({
     type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP').describe('Type of the Service.'),
     externalTrafficPolicy: z.enum(['Cluster', 'Local']).describe('Local keeps the client’s address; Cluster hides it, and then no rule may trust an address.').optional(),
     annotations: z.record(z.string().max(317), z.string().max(4096)).meta({ description: 'Annotations of the Service.', maxProperties: 64 }).optional(),
     loadBalancerClass: z.string().max(253).describe('Which load balancer makes it.').optional(),
-  })
-  .describe('The Service in front of the pods.')
+  }),
+  'The Service in front of the pods.',
+  [
+    {
+      cel: "!has(self.externalTrafficPolicy) || self.type != 'ClusterIP'",
+      message: 'externalTrafficPolicy goes with type NodePort or LoadBalancer: nothing comes from outside to a ClusterIP',
+      holds: ({ type, externalTrafficPolicy }) => externalTrafficPolicy === undefined || type !== 'ClusterIP',
+      at: ['externalTrafficPolicy'],
+    },
+    {
+      cel: "!has(self.loadBalancerClass) || self.type == 'LoadBalancer'",
+      message: 'loadBalancerClass goes with type LoadBalancer',
+      holds: ({ type, loadBalancerClass }) => loadBalancerClass === undefined || type === 'LoadBalancer',
+      at: ['loadBalancerClass'],
+    },
+  ],
+)
 
 const labels = (description: string) => z.record(z.string().max(317), z.string().max(4096)).meta({ description, maxProperties: 64 })
 
@@ -146,14 +176,14 @@ const pods = z
     labels: labels('Further labels.').optional(),
     annotations: labels('Further annotations.').optional(),
     resources: opaque('Requests and limits, as in a container.').optional(),
-    nodeSelector: labels('Labels that the node must have.').optional(),
-    tolerations: ordered(opaque('One toleration.'), 32, 'Tolerations, as in a pod.').optional(),
+    nodeSelector: labels('Labels that the node must have. Also of the pods of a managed queue: nodes that can reach their volumes must have them.').optional(),
+    tolerations: ordered(opaque('One toleration.'), 32, 'Tolerations, as in a pod. Also of the pods of a managed queue.').optional(),
     affinity: opaque('Affinity, as in a pod.').optional(),
     topologySpreadConstraints: ordered(opaque('One constraint.'), 16, 'Topology spread constraints, as in a pod; without labelSelector they are about the pods of this MailRelay. Absent: other zones are preferred.').optional(),
-    priorityClassName: objectName('Priority class.').optional(),
-    imagePullSecrets: ordered(z.strictObject({ name: objectName('Name of the Secret.') }).describe('A Secret.'), 8, 'Secrets for pulling the image.').optional(),
+    priorityClassName: objectName('Priority class. Also of the pods of a managed queue.').optional(),
+    imagePullSecrets: ordered(z.strictObject({ name: objectName('Name of the Secret.') }).describe('A Secret.'), 8, 'Secrets for pulling the image. Also of the pods of a managed queue, for that of NATS.').optional(),
   })
-  .describe('What the relay pods get beside what the operator sets.')
+  .describe('What the relay pods get beside what the operator sets. Where a managed queue’s pods go and with which Secrets they are pulled is said here too; the rest is of the relay pods alone.')
 
 const spec = z
   .strictObject({

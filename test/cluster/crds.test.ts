@@ -37,6 +37,8 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailRelay ': [['metadata.name', 'a.b']],
   'MailRelay spec.listeners': [['spec.listeners', []], ['spec.listeners', [listener, { ...listener, name: 'other' }]], ['spec.listeners', [listener, { ...listener, name: 'other', port: 525 }]]],
   'MailRelay spec.listeners[]': [['spec.listeners', withListener({ auth: ['PLAIN'] })]],
+  'MailRelay spec.listeners[].name': [['spec.listeners', withListener({ name: 'http' })], ['spec.listeners', withListener({ name: 'a--b' })]],
+  'MailRelay spec.listeners[].port': [['spec.listeners', withListener({ port: 9464 })]],
   'MailRelay spec.listeners[].proxyProtocol.trustedCIDRs[]': [['spec.listeners', withListener({ proxyProtocol: { trustedCIDRs: ['10.0.0.1'] } })], ['spec.listeners', withListener({ proxyProtocol: { trustedCIDRs: ['10.0.0.0/7'] } })]],
   'MailRelay spec.listeners[].allowedSenders.namespaces': [['spec.listeners', withListener({ allowedSenders: { namespaces: selectorWithoutFrom } })]],
   'MailRelay spec.listeners[].allowedSenders.namespaces.selector.matchExpressions[]': [['spec.listeners', withListener({ allowedSenders: { namespaces: existsWithValues } })]],
@@ -47,6 +49,8 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailRelay spec.queue.managed.storage.size': [['spec.queue', { managed: { storage: { size: '1Mi' } } }]],
   'MailRelay spec.queue.external.replicas': [['spec.queue', { external: { servers: ['nats://n.example:4222'], replicas: 2 } }]],
   'MailRelay spec.queue.external.size': [['spec.queue', { external: { servers: ['nats://n.example:4222'], size: '1Mi' } }]],
+  'MailRelay spec.queue.managed.storage': [], // a change, shown below
+  'MailRelay spec.service': [['spec.service', { externalTrafficPolicy: 'Local' }], ['spec.service', { type: 'NodePort', loadBalancerClass: 'example.com/lb' }]],
   'MailRelay spec.resolver.nameservers[]': [['spec.resolver', { nameservers: ['dns.example'] }]],
   'MailDomain ': [['metadata.name', 'n'.repeat(241)]],
   'MailDomain spec': [['spec.allowedSenders', { from: ['*@e.example'] }]],
@@ -139,6 +143,10 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
   const create = (object: KubeObject): Promise<unknown> => kube.call({ method: 'POST', path: pathOf(resourceOf(String(object.kind)), { namespace: object.metadata.namespace }), query: { dryRun: 'All', fieldValidation: 'Strict' }, body: object })
   const refusal = (object: KubeObject): Promise<string> => create(object).then(() => 'taken', (error: KubeError) => error.message)
 
+  const relayIsThere = (name: string, spec: Tree): Promise<unknown> => applyObject(kube, resourceOf('MailRelay'), { metadata: { name, namespace: 'default' }, spec: { ...least.MailRelay, ...spec } })
+  /** By a merge patch: null takes out a member. */
+  const changeRelay = (name: string, spec: Tree): Promise<unknown> => kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailRelay'), { namespace: 'default', name }), contentType: 'application/merge-patch+json', body: { spec } })
+
   before(async () => {
     api = await startApiServer()
     kube = createKube(await openAccess(api.kubeconfig))
@@ -197,5 +205,22 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
     const domain = resourceOf('MailDomain')
     await applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'd.example' } })
     await assert.rejects(applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'e.example' } }), /cannot be changed; make a new object/)
+  })
+
+  it('refuse the other kind of queue in 2 MailRelays that are there, one of each kind, also where it comes back as the default', async () => {
+    const external = { servers: ['nats://n.example:4222'] }
+    await relayIsThere('own', {})
+    await relayIsThere('others', { queue: { external } })
+    const changes = [['own', { managed: null, external }], ['others', { managed: {}, external: null }], ['others', null]] as const
+    for (const [name, queue] of changes) await assert.rejects(changeRelay(name, { queue }), /managed cannot become external, nor external managed/)
+    await changeRelay('others', { queue: { external: { servers: ['nats://m.example:4222'] } } })
+  })
+
+  it('refuse another StorageClass in 2 MailRelays that are there, one of which names none, and take 1 size that grows', async () => {
+    await relayIsThere('classed', { queue: { managed: { storage: { storageClassName: 'fast' } } } })
+    await relayIsThere('unclassed', {})
+    for (const [name, storageClassName] of [['classed', 'slow'], ['classed', null], ['unclassed', 'fast']] as const)
+      await assert.rejects(changeRelay(name, { queue: { managed: { storage: { storageClassName } } } }), /volumes that are there keep their StorageClass/)
+    await changeRelay('classed', { queue: { managed: { storage: { size: '20Gi' } } } })
   })
 })

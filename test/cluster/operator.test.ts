@@ -253,10 +253,14 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     await applyObject(kube, crd, crdIn('mail-domain.yaml'))
   })
 
-  it('removes what a queue of its own servers makes superfluous: 5 objects, not the volumes', async () => {
+  it('keeps the kind of queue that a MailRelay has: the other is refused in words, and 5 objects and 3 volumes stay', async () => {
     // the default, which nobody wrote, has to be taken out by name
-    await kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailRelay'), { namespace: 'mail', name: 'main' }), contentType: 'application/merge-patch+json', body: { spec: { queue: { managed: null, external: { servers: ['nats://n.example:4222'] } } } } })
-    for (const resource of [resources.secret, resources.service, resources.statefulSet, resources.disruptionBudget, resources.networkPolicy]) await until(`no ${resource.kind}`, async () => (await get(resource, 'main-queue')) === undefined, 60_000)
+    const other = kube.call({ method: 'PATCH', path: pathOf(resourceOf('MailRelay'), { namespace: 'mail', name: 'main' }), contentType: 'application/merge-patch+json', body: { spec: { queue: { managed: null, external: { servers: ['nats://n.example:4222'] } } } } })
+    await assert.rejects(other, /spec\.queue: .*managed cannot become external, nor external managed, for mail would stay behind: make another MailRelay, and delete this one when its queue is empty/)
+    const runs = operator.runs()
+    await save('RelayPolicy', 'late', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: { rcptTo: ['*@farther.example'] }, action: 'Deny' }] })
+    await until('2 more runs', () => operator.runs() > runs + 1, 60_000)
+    for (const resource of [resources.secret, resources.service, resources.statefulSet, resources.disruptionBudget, resources.networkPolicy]) assert.notEqual(await get(resource, 'main-queue'), undefined, resource.kind)
     const claims = await kube.call<{ items: KubeObject[] }>({ path: pathOf(core('PersistentVolumeClaim', 'persistentvolumeclaims', true), { namespace: 'mail' }) })
     assert.equal(claims.items.length, 3)
   })

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { createKube, deleteObject, openAccess, readOne, type Kube, type KubeObject } from '../../operator/kube/index.ts'
+import { createKube, deleteObject, openAccess, readOne, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
 import { startOperator } from '../../operator/main.ts'
 import { resources } from '../../operator/plan/index.ts'
 import { ourKinds } from '../../operator/watched.ts'
@@ -34,6 +34,8 @@ const unused = (rules: readonly Rule[], all: readonly Asked[]): string[] => {
   )
   return rules.flatMap(({ apiGroups = [], resources = [], verbs }) => apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)))).filter((right) => !used.has(right))
 }
+
+const leftOver = ({ group, version, kind }: Resource, { metadata: { namespace, labels }, spec, data }: KubeObject): object => ({ apiVersion: group === '' ? version : `${group}/${version}`, kind, metadata: { name: 'left', namespace, labels }, ...(data === undefined ? { spec } : { data }) })
 
 describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
   let api: ApiServer
@@ -95,8 +97,10 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
     for (const [kind, space, name] of [['MailSender', shop, 'app'], ['MailSender', shop, 'web'], ['DeliveryRoute', mail, 'partner'], ['RelayPolicy', mail, 'rules']] as const) await becomes(kind, space, name, 'Ready')
     await until('one of the two to be told of the conflict', async () => (await reasonOf('MailDomain', mail, 'thief')) === 'DomainConflict' || (await reasonOf('MailDomain', mail, 'browncow')) === 'DomainConflict', 60_000)
     await until('the pods to be marked', async () => (await kube.call<{ items: KubeObject[] }>({ path: `/api/v1/namespaces/${mail}/pods` })).items.some(({ metadata }) => metadata.annotations?.['posthouse.dev/revision'] !== undefined), 60_000)
-    await kube.call({ method: 'PATCH', path: `/apis/posthouse.dev/v1alpha1/namespaces/${mail}/mailrelays/main`, contentType: 'application/merge-patch+json', body: { spec: { queue: { managed: null, external: { servers: ['nats://n.example:4222'] } } } } })
-    await until('no NATS servers', async () => (await readOne(kube, resources.statefulSet, { namespace: mail, name: 'main-queue' })) === undefined, 60_000)
+    // as an operator of before may have left them: they wear the labels of a MailRelay that does not want them
+    const queueParts = [resources.secret, resources.service, resources.statefulSet, resources.disruptionBudget, resources.networkPolicy]
+    await kubectl.apply(...(await Promise.all(queueParts.map(async (resource) => leftOver(resource, (await readOne(kube, resource, { namespace: mail, name: 'main-queue' }))!)))))
+    for (const resource of queueParts) await until(`no ${resource.kind} too many`, async () => (await readOne(kube, resource, { namespace: mail, name: 'left' })) === undefined, 60_000)
     await kube.call({ method: 'PATCH', path: `/apis/posthouse.dev/v1alpha1/namespaces/${mail}/mailrelays/main`, contentType: 'application/merge-patch+json', body: { metadata: { annotations: { 'posthouse.dev/discard-queue': 'true' } } } })
     await deleteObject(kube, named('MailSender'), { metadata: { namespace: shop, name: 'app' } })
     await deleteObject(kube, named('MailRelay'), { metadata: { namespace: mail, name: 'main' } })

@@ -55,3 +55,9 @@ export const containerSecurity = { allowPrivilegeEscalation: false, readOnlyRoot
 export const apart = (labels: Readonly<Record<string, string>>): object => ({
   podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm: { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' } }] },
 })
+
+/** How all pods of a relay are pulled and placed, as a person says; what is not said is not there, and restarts nothing. */
+export const givenPlace = ({ spec: { pods = {} } }: MailRelay): object => {
+  const { nodeSelector, tolerations, priorityClassName, imagePullSecrets } = pods
+  return Object.fromEntries(Object.entries({ nodeSelector, tolerations, priorityClassName, imagePullSecrets }).filter(([, value]) => value !== undefined))
+}

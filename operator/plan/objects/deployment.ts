@@ -1,8 +1,9 @@
 // The relay pods. Their template changes only when a pod has to be made anew: all that may change live is in the snapshot.
+import { createHash } from 'node:crypto'
 import { secondsOf, type MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
-import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { apart, containerSecurity, givenPlace, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { queueLoginName, queueUrls } from './queue.ts'
 import { snapshotSecretNames } from './snapshot-secrets.ts'
 
@@ -34,8 +35,7 @@ const acrossZones = { maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', wh
 const podOf = (view: RelayView, settings: ObjectSettings): object => {
   const { relay } = view
   const labels = selectorOf(relay, 'relay')
-  const { nodeSelector, tolerations, affinity = apart(labels), topologySpreadConstraints = [acrossZones], priorityClassName, imagePullSecrets } = relay.spec.pods ?? {}
-  const given = { nodeSelector, tolerations, priorityClassName, imagePullSecrets }
+  const { affinity = apart(labels), topologySpreadConstraints = [acrossZones] } = relay.spec.pods ?? {}
   return {
     serviceAccountName: relay.metadata.name,
     automountServiceAccountToken: false,
@@ -44,7 +44,7 @@ const podOf = (view: RelayView, settings: ObjectSettings): object => {
     securityContext: podSecurity,
     affinity,
     topologySpreadConstraints: topologySpreadConstraints.map((one) => ({ labelSelector: { matchLabels: labels }, ...one })),
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...givenPlace(relay),
     containers: [containerOf(view, settings)],
     volumes: [
       // all are named from the start, so that a snapshot that grows restarts nothing
@@ -95,5 +95,8 @@ const queueVolume = (relay: MailRelay): object[] => {
   return sources.length > 0 ? [{ name: 'queue', projected: { defaultMode: 0o440, sources } }] : []
 }
 
-/** At most 15 characters, with a letter. */
-export const portName = (listener: string): string => (listener.length <= 15 && /[a-z]/.test(listener) ? listener : `l-${listener.slice(0, 13)}`.replace(/-+$/, ''))
+/** At most 15 characters, with a letter. A name that fits is kept; of one that is cut the hash tells it from others that begin alike. */
+export const portName = (listener: string): string => {
+  if (listener.length <= 15 && /[a-z]/.test(listener)) return listener
+  return listener.length <= 13 ? `l-${listener}` : `l-${listener.slice(0, 7).replace(/-$/, '')}-${createHash('sha256').update(listener).digest('hex').slice(0, 5)}`
+}

@@ -22,7 +22,7 @@ export const networkPolicies = ({ relay, listeners }: RelayView): Wanted[] => [
   ...(relay.spec.queue.managed === undefined ? [] : [queuePolicy(relay)]),
 ]
 
-/** Only the relay pods and the servers themselves reach the queue; its monitoring port, which holds no mail, is open to who scrapes. */
+/** Only the relay pods and the servers themselves reach the queue. Its monitoring port is asked by the relay pods alone, and by kubelets, which most networks let through whatever stands here. */
 const queuePolicy = (relay: RelayView['relay']): Wanted => ({
   resource: resources.networkPolicy,
   object: {
@@ -31,9 +31,8 @@ const queuePolicy = (relay: RelayView['relay']): Wanted => ({
       podSelector: { matchLabels: selectorOf(relay, 'queue') },
       policyTypes: ['Ingress', 'Egress'],
       ingress: [
-        { from: [{ podSelector: { matchLabels: selectorOf(relay, 'relay') } }], ports: [tcp(natsPorts.client)] },
+        { from: [{ podSelector: { matchLabels: selectorOf(relay, 'relay') } }], ports: [tcp(natsPorts.client), tcp(natsPorts.monitor)] },
         { from: [{ podSelector: { matchLabels: selectorOf(relay, 'queue') } }], ports: [tcp(natsPorts.cluster)] },
-        { ports: [tcp(natsPorts.monitor)] },
       ],
       egress: [{ to: [{ podSelector: { matchLabels: selectorOf(relay, 'queue') } }], ports: [tcp(natsPorts.cluster)] }, { ports: [tcp(53), { port: 53, protocol: 'UDP' }] }],
     },

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { findNatsServer } from '../../../cli/standalone/find-nats-server.ts'
 import { documentsOf, gather } from '../../gather/internal.ts'
 import { certificateFor, newAuthority } from '../../make/index.ts'
-import { nothingMade, objectsOf, plan, type ObjectSettings, type Wanted } from '../index.ts'
+import { httpPort, nothingMade, objectsOf, plan, type ObjectSettings, type Wanted } from '../index.ts'
 import { snapshotSecrets } from './snapshot-secrets.ts'
 
 type Given = readonly [kind: string, name: string, spec: object][]
@@ -84,6 +84,22 @@ describe('the objects of a MailRelay', () => {
     const [relay] = templates(objects([main({ listeners, queue: { external: { servers: ['nats://n:4222'] } } })]))
     for (const { name } of relay!.spec.containers[0]!.ports) assert.match(name, /^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/)
   })
+  it('tell 2 listeners apart by their ports’ names where these begin alike and are too long, and leave 3 as they are that fit', () => {
+    const names = ['submission-internal', 'submission-internet', 'submission', 'exactly-15-long', '465']
+    const listeners = names.map((name, n) => ({ name, protocol: 'Submission', port: 2000 + n }))
+    const all = objects([main({ listeners, queue: { external: { servers: ['nats://n:4222'] } } })])
+    const ports = templates(all)[0]!.spec.containers[0]!.ports.map(({ name }) => name)
+    assert.equal(new Set(ports).size, 6)
+    for (const name of ports) assert.match(name, /^(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/)
+    assert.deepEqual(ports.slice(2), ['submission', 'exactly-15-long', 'l-465', 'http'])
+    const service = all.find(({ resource: { kind } }) => kind === 'Service')!.object.spec as { ports: { name: string }[] }
+    assert.deepEqual(service.ports.map(({ name }) => name), ports.slice(0, 5))
+  })
+  it('have 1 port of their own, whose name and number no listener is given', () => {
+    const told = (listener: object): string[] => gather(documentsOf('given.yaml', JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { hostname: 'mx.example', listeners: [{ name: 'mx', protocol: 'SMTP', port: 25, ...listener }] } })).documents).problems.map(({ path = '' }) => path)
+    const own = templates(objects([main()])).at(-1)!.spec.containers[0]!.ports.at(-1)!
+    assert.deepEqual([own, told({ name: own.name }), told({ port: httpPort })], [{ name: 'http', containerPort: httpPort, protocol: 'TCP' }, ['spec.listeners[0].name'], ['spec.listeners[0].port']])
+  })
   it('start a NATS server anew that is alone and cannot write (s-24), and 1 of 3 only where it has turned JetStream off: it may be catching up', () => {
     const probe = (replicas: number) => (templates(objects([main({ queue: { managed: { replicas } } })])).find(({ spec }) => spec.containers[0]!.name === 'nats')!.spec.containers[0] as unknown as { livenessProbe: { httpGet: { path: string } } }).livenessProbe.httpGet.path
     assert.deepEqual([probe(1), probe(3)], ['/healthz', '/healthz?js-enabled-only=true'])
@@ -132,6 +148,21 @@ describe('the relay pods', () => {
   })
 })
 
+describe('the pods of the queue', () => {
+  const server = (pods?: object) => templates(objects([main(pods && { pods })]))[0]!
+  const placed = { nodeSelector: { disk: 'fast' }, tolerations: [{ operator: 'Exists' }], priorityClassName: 'high', imagePullSecrets: [{ name: 'pull' }] }
+
+  it('are pulled and placed as the relay pods are, by 4 fields, of which none is there that nobody wrote', () => {
+    const bare = server()
+    assert.deepEqual(server(placed), { ...bare, spec: { ...bare.spec, ...placed } })
+    for (const field of Object.keys(placed)) assert.ok(!(field in bare.spec), field)
+  })
+  it('take nothing else of the 9 fields: they keep labels, memory and nodes of their own', () => {
+    const others = { labels: { a: 'b' }, annotations: { c: 'd' }, resources: { limits: { memory: '1Gi' } }, affinity: { nodeAffinity: {} }, topologySpreadConstraints: [{ maxSkew: 2 }] }
+    assert.deepEqual(server(others), server())
+  })
+})
+
 describe('the Service', () => {
   const service = (spec: object) => objects([main(spec)]).find(({ resource: { kind }, object }) => kind === 'Service' && object.metadata.name === 'main')!.object as unknown as { metadata: { annotations?: object }; spec: { [field: string]: unknown; ports: { name: string; port: number; targetPort: number }[] } }
   const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'submission', protocol: 'Submission', port: 587 }, { name: 'submissions', protocol: 'Submissions', port: 465 }]
@@ -139,15 +170,10 @@ describe('the Service', () => {
   it('leads from 25, 587 and 465 to 3 ports that a process without rights may open', () => {
     assert.deepEqual(service({ listeners }).spec.ports.map(({ name, port, targetPort }) => [name, port, targetPort]), [['mx', 25, 2525], ['submission', 587, 2587], ['submissions', 465, 2465]])
   })
-  it('has type, traffic policy, class and 1 annotation as a person says, and of these what its type may have', () => {
+  it('has type, traffic policy, class and 1 annotation as a person says', () => {
     const external = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', loadBalancerClass: 'example.com/lb', annotations: { a: 'b' } }
-    const of = (given: object) => {
-      const { metadata, spec: { type, externalTrafficPolicy, loadBalancerClass } } = service({ service: given })
-      return { type, externalTrafficPolicy, loadBalancerClass, annotations: metadata.annotations }
-    }
-    assert.deepEqual(of(external), external)
-    assert.deepEqual(of({ ...external, type: 'NodePort' }), { ...external, type: 'NodePort', loadBalancerClass: undefined })
-    assert.deepEqual(of({ ...external, type: 'ClusterIP' }), { ...external, type: 'ClusterIP', externalTrafficPolicy: undefined, loadBalancerClass: undefined })
+    const { metadata, spec: { type, externalTrafficPolicy, loadBalancerClass } } = service({ service: external })
+    assert.deepEqual({ type, externalTrafficPolicy, loadBalancerClass, annotations: metadata.annotations }, external)
   })
 })
 
@@ -174,10 +200,10 @@ describe('the NetworkPolicies, evaluated over the labels and ports of the pods',
     assert.deepEqual(relay!.ports, [2525, 2587, 9464])
     assert.deepEqual([...relay!.ports, 22, 4222].map((port) => reaches(stranger, relay!.labels, port)), [true, true, true, false, false])
   })
-  it('let the relay pods to the clients’ port of the queue, its servers to each other’s, and all others, of 3 ports, to its figures only', () => {
+  it('let the relay pods to the clients’ port of the queue and to its figures, its servers to each other’s, and nobody else to any of its 3 ports', () => {
     assert.deepEqual(queue!.ports, [4222, 8222, 6222])
     const of = (from: Labels) => queue!.ports.map((port) => reaches(from, queue!.labels, port))
-    assert.deepEqual([of(relay!.labels), of(queue!.labels), of(stranger), of(ofAnother)], [[true, true, false], [false, false, true], [false, true, false], [false, true, false]])
+    assert.deepEqual([of(relay!.labels), of(queue!.labels), of(stranger), of(ofAnother)], [[true, true, false], [false, false, true], [false, false, false], [false, false, false]])
   })
   it('let mail out to anywhere, and the queue to its own servers and to DNS, 2 ways', () => {
     assert.deepEqual([25, 443].map((port) => reaches(relay!.labels, stranger, port)), [true, true])

@@ -2,7 +2,7 @@
 import { bytesOf, type MailRelay } from '../../../crds/index.ts'
 import type { KubeObject } from '../../kube/index.ts'
 import type { Data } from '../input.ts'
-import { apart, containerSecurity, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+import { apart, containerSecurity, givenPlace, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 import { configAnnotation, configHash, loginsIn } from './queue-config.ts'
 
 const suffix = '-queue'
@@ -96,6 +96,7 @@ const statefulSet = (relay: MailRelay, config: string, { natsImage, imagePullPol
             terminationGracePeriodSeconds: 60,
             securityContext: podSecurity,
             affinity: apart(labels),
+            ...givenPlace(relay),
             containers: [serverOf(serversOf(relay), natsImage, imagePullPolicy)],
             volumes: [{ name: 'config', secret: { secretName: queueLoginName(relay), defaultMode: 0o440, items: ['nats.conf', 'tls.crt', 'tls.key', 'ca.crt'].map((key) => ({ key, path: key })) } }],
           },

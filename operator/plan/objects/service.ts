@@ -6,7 +6,6 @@ import { portName } from './deployment.ts'
 
 export const serviceOf = ({ relay, listeners }: RelayView): Wanted => {
   const { type, externalTrafficPolicy, annotations, loadBalancerClass } = relay.spec.service
-  const isExternal = type !== 'ClusterIP'
   return {
     resource: resources.service,
     object: {
@@ -16,8 +15,8 @@ export const serviceOf = ({ relay, listeners }: RelayView): Wanted => {
         ipFamilyPolicy: 'PreferDualStack', // both families where the cluster has both
         selector: selectorOf(relay, 'relay'),
         ports: listeners.map(({ name, port }) => ({ name: portName(name), port, targetPort: bindPortOf(port), protocol: 'TCP' })),
-        ...(isExternal && externalTrafficPolicy !== undefined && { externalTrafficPolicy }),
-        ...(type === 'LoadBalancer' && loadBalancerClass !== undefined && { loadBalancerClass }),
+        ...(externalTrafficPolicy !== undefined && { externalTrafficPolicy }),
+        ...(loadBalancerClass !== undefined && { loadBalancerClass }),
       },
     },
   }
