@@ -202,7 +202,7 @@ const spec = z
           8,
           'Name servers to ask. Absent: those of the pod.',
         ).optional(),
-        dnssec: z.enum(['Off', 'Trusted']).default('Off').describe('Trusted: the AD bit of these name servers counts, because the way to them is safe. Off stands in quotes: Kubernetes reads the bare word as false.'),
+        dnssec: z.enum(['Off', 'Trusted']).default('Off').describe('Trusted: the AD bit of these name servers counts, because the way to them is safe; this release has no use for that bit yet. Off stands in quotes: Kubernetes reads the bare word as false.'),
       })
       .describe('How names are looked up.')
       .prefault({}),
