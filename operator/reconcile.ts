@@ -165,7 +165,7 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
   if (!making.refusals.found.has(titleOf(view.relay))) await removeOrphans(view, objects, parts)
 }
 
-/** What we made for this relay and no longer want: a snapshot Secret too many, the queue of a relay that now has an external one. Volumes stay. */
+/** What we made for this relay and no longer want: a snapshot Secret too many, what an operator of before left. Volumes stay. */
 const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { watched, applier }: ReconcileParts): Promise<void> => {
   const kept = new Set(wanted.map(({ resource, object }) => `${resource.kind} ${keyOfObject(object)}`))
   for (const resource of [...Object.values(made), secrets])

@@ -1,5 +1,5 @@
 // DKIM keys, made and kept with the DNS record to publish beside each, and rotated where the manifest says so (dkim-rotation.ts says when). Touches nothing.
-// For each selector are kept: .key, .txt with its record, .made-at, and, once it has signed, .signs-from and .left-at.
+// For each selector are kept: .key, .txt with its record, .made-at, and, once it has signed, .signs-from and .left-at. The last stays when the others go: a selector is never used again.
 import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import { dkimRecord, publicPartOf, zoneLine, type Data, type DnsRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
@@ -23,7 +23,7 @@ export const dkimKeysFor = async (need: DkimNeed, kept: Data, now: Date, { seen,
   const rotation = need.rotation && { everyMs: need.rotation.everySeconds * 1000, overlapMs: need.rotation.overlapSeconds * 1000 }
   const recordOf = (selector: string): DnsRecord => dkimRecord(domain, selector, publicPartIn(kept, selector, algorithm), algorithm)
   const { keys: stay, make } = stepRotation({ keys: before, rotation, selectorPrefix, now: now.getTime(), seen: seen && ((selector) => seen(recordOf(selector))) })
-  const made = make && (await makeKey(need, before, make, now, newKey))
+  const made = make && (await makeKey(need, kept, before, make, now, newKey))
   const keys = made ? [...stay, made.key] : stay
   const data = { ...without(kept, before, keys), ...made?.data, ...timesOf(keys) }
   const shown = keys.map((key): MadeDkimKey => ({ selector: key.selector, algorithm, privateKey: data[`${key.selector}.key`]!, publicPart: publicPartIn(data, key.selector, algorithm), stage: stageOf(key) }))
@@ -44,7 +44,10 @@ const keysIn = (kept: Data, algorithm: DkimNeed['algorithm']): KeptKey[] => {
   })
 }
 
-const endings = ['key', 'txt', 'made-at', 'signs-from', 'left-at'] as const
+const endings = ['key', 'txt', 'made-at', 'signs-from'] as const // of what goes with a key
+
+/** Selectors that have left, their keys forgotten or not. */
+const leftIn = (kept: Data, algorithm: DkimNeed['algorithm']): string[] => Object.keys(kept).flatMap((name) => (name.includes(`-${algorithm}-`) && name.endsWith('.left-at') ? [name.slice(0, -'.left-at'.length)] : []))
 
 const without = (kept: Data, before: readonly KeptKey[], keys: readonly KeptKey[]): Data => {
   const stay = new Set(keys.map(({ selector }) => selector))
@@ -55,9 +58,9 @@ const without = (kept: Data, before: readonly KeptKey[], keys: readonly KeptKey[
 const timesOf = (keys: readonly KeptKey[]): Data =>
   Object.fromEntries(keys.flatMap(({ selector, madeAt, signsFrom, leftAt }) => Object.entries({ 'made-at': madeAt, 'signs-from': signsFrom, 'left-at': leftAt }).flatMap(([ending, at]) => (at === undefined ? [] : [[`${selector}.${ending}`, `${new Date(at).toISOString()}\n`]]))))
 
-const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, before: readonly KeptKey[], make: 'first' | 'next', now: Date, newKey: NonNullable<DkimOptions['newKey']>): Promise<{ readonly key: KeptKey; readonly data: Data } | undefined> => {
+const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: Data, before: readonly KeptKey[], make: 'first' | 'next', now: Date, newKey: NonNullable<DkimOptions['newKey']>): Promise<{ readonly key: KeptKey; readonly data: Data } | undefined> => {
   const at = now.getTime()
-  const selector = nextSelector(before, selectorPrefix, algorithm, at)
+  const selector = nextSelector([...before.map((key) => key.selector), ...leftIn(kept, algorithm)], selectorPrefix, algorithm, at)
   const privateKey = await newKey(algorithm)
   if (privateKey === undefined) return undefined
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)

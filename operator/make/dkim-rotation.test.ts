@@ -7,11 +7,11 @@ const day = 86_400_000
 const start = Date.parse('2026-11-02T00:00:00Z')
 const rotation: Rotation = { everyMs: 90 * day, overlapMs: 7 * day }
 
-/** One look of the operator: a step, and the key that it asks for. */
-const look = (given: Given): readonly KeptKey[] => {
+/** One look of the operator: a step, and the key that it asks for. `used`: selectors of keys that are forgotten. */
+const look = (given: Given, used: Iterable<string> = []): readonly KeptKey[] => {
   const { keys, make } = stepRotation(given)
   if (make === undefined) return keys
-  return [...keys, { selector: nextSelector(given.keys, given.selectorPrefix, 'rsa', given.now), madeAt: given.now, ...(make === 'first' && { signsFrom: given.now }) }]
+  return [...keys, { selector: nextSelector([...given.keys.map(({ selector }) => selector), ...used], given.selectorPrefix, 'rsa', given.now), madeAt: given.now, ...(make === 'first' && { signsFrom: given.now }) }]
 }
 
 const at = (days: number): number => start + days * day
@@ -47,6 +47,16 @@ describe('the rotation of DKIM keys every 90 days with 7 days of overlap', () =>
 
 describe('without rotation', () => {
   it('the first key signs for 10 years', () => assert.deepEqual(signingOf(look({ keys: look({ keys: [], selectorPrefix: 'ph', now: at(0) }), selectorPrefix: 'ph', now: at(3653) }))?.selector, 'ph-rsa-202611'))
+  it('a prefix that comes back 8 days later gets another selector of the same month: the first is forgotten, and a resolver may not have', () => {
+    let keys: readonly KeptKey[] = []
+    const used = new Set<string>()
+    const on = (days: number, selectorPrefix: string): void => {
+      keys = look({ keys, selectorPrefix, now: at(days), seen: () => true }, used)
+      for (const { selector } of keys) used.add(selector)
+    }
+    for (const [days, prefix] of [[0, 'ph'], [1, 'mta'], [1, 'mta'], [9, 'ph'], [9, 'ph']] as const) on(days, prefix)
+    assert.deepEqual(keys.map(({ selector }) => selector), ['mta-rsa-202611', 'ph-rsa-202611-2'])
+  })
   it('another prefix makes a key that signs when it is seen; where nobody looks, after 7 days', () => {
     const first = look({ keys: [], selectorPrefix: 'ph', now: at(0) })
     const made = look({ keys: first, selectorPrefix: 'mta', now: at(1) })
@@ -102,7 +112,7 @@ describe('whatever happens, in 2,000 lives of up to 60 events each, the clock go
         happen(world, event)
         const before = world.keys
         const given: Given = { keys: before, rotation: world.rotation, selectorPrefix: world.prefix, now: world.now, seen: (selector) => world.published.has(selector) }
-        const after = look(given)
+        const after = look(given, used)
         holds(given, after, used)
         assert.deepEqual(stepRotation({ ...given, keys: after }), { keys: after }, 'a second look changes nothing')
         world.keys = after

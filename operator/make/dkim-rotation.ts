@@ -78,9 +78,9 @@ const isNextToBeMade = (keys: readonly KeptKey[], given: Given): boolean => {
 const form = /^(.*)-(?:ed25519|rsa)-([0-9]{6})(?:-([0-9]+))?$/
 const prefixOf = (selector: string): string => form.exec(selector)?.[1] ?? ''
 
-/** Prefix, algorithm, month; a number after it where the month has one already. Never one that was used: a resolver may still hold its old record. */
-export const nextSelector = (keys: readonly KeptKey[], selectorPrefix: string, algorithm: string, now: number): string => {
-  const used = keys.flatMap(({ selector }) => {
+/** Prefix, algorithm, month; a number after it where the month has one already. Never one that was used, though its key be forgotten: a resolver may still hold its old record. */
+export const nextSelector = (usedBefore: readonly string[], selectorPrefix: string, algorithm: string, now: number): string => {
+  const used = usedBefore.flatMap((selector) => {
     const [, prefix, month = '', number = '1'] = form.exec(selector) ?? []
     return prefix === selectorPrefix ? [{ month, number: Number(number) }] : []
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { bindingFrom, credentialFrom, newAuthority, type CredentialNeed } from './index.ts'
+import { bindingFrom, credentialFrom, dkimKeysFor, newAuthority, newDkimKey, type CredentialNeed } from './index.ts'
 import type { Data } from '../plan/index.ts'
 
 const now = new Date('2026-11-25T12:00:00Z')
@@ -59,4 +59,18 @@ test('a deleted Secret makes a new password, and 0 before it are right', () => a
 test('who brings a token gets a Secret of 5 keys, without user name and password', () => {
   const data = bindingFrom({ ...at, kind: 'binding', audience: 'posthouse.dev/mail/main', implicitTls: true, port: 465 }, { host: 'main.mail.svc', port: 465 }, authority)
   assert.deepEqual({ ...data, 'ca.crt': 'PEM' }, { host: 'main.mail.svc', port: '465', audience: 'posthouse.dev/mail/main', uri: 'smtps://main.mail.svc:465', 'ca.crt': 'PEM' })
+})
+
+test('of a DKIM key that is forgotten 1 name stays, when it left, and its selector is not used again', async () => {
+  const key = await newDkimKey('ed25519')
+  let kept: Data = {}
+  const on = async (day: number, selectorPrefix: string): Promise<string[]> => {
+    const { data, keys } = await dkimKeysFor({ kind: 'dkim', domain: 'ours.example', for: 'mail/ours', algorithm: 'ed25519', selectorPrefix }, kept, new Date(Date.UTC(2026, 10, day)), { seen: () => true, newKey: async () => key })
+    kept = data
+    return keys.map(({ selector }) => selector)
+  }
+  for (const [day, prefix] of [[2, 'ph'], [3, 'mta'], [3, 'mta']] as const) await on(day, prefix)
+  assert.deepEqual(await on(11, 'mta'), ['mta-ed25519-202611'])
+  assert.deepEqual(Object.keys(kept).filter((name) => name.startsWith('ph-')), ['ph-ed25519-202611.left-at'])
+  assert.deepEqual(await on(11, 'ph'), ['mta-ed25519-202611', 'ph-ed25519-202611-2'])
 })
