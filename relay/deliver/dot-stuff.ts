@@ -25,7 +25,7 @@ export class Stuffer {
   }
 
   #rewrite(bytes: Buffer): Buffer {
-    const out = Buffer.allocUnsafe(bytes.length * 2 + 2)
+    const out = Buffer.allocUnsafe(bytes.length + mostAdded(bytes) + 2)
     let at = 0
     for (const byte of bytes) {
       if (this.#heldCr || byte === lf) {
@@ -43,6 +43,13 @@ export class Stuffer {
     }
     return out.subarray(0, at)
   }
+}
+
+/** Each dot, CR and LF brings at most one octet with it: twice the room for every piece would be most of a relay's memory. */
+const mostAdded = (bytes: Buffer): number => {
+  let count = 0
+  for (const byte of bytes) if (byte === dot || byte === cr || byte === lf) count++
+  return count
 }
 
 /** The common case: nothing to change. */

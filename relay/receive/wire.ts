@@ -19,6 +19,7 @@ export type WireHooks = {
 
 const LF = 10
 const CR = 13
+const fewPieces = 8
 const linesPerTurn = 100 // a packet of commands must not keep the others waiting
 
 export class Wire extends SMTPStream {
@@ -86,13 +87,15 @@ export class Wire extends SMTPStream {
     const { pieces, used, ended } = scanner.take(this.#rest)
     this.#rest = this.#rest.subarray(used)
     if (scanner.bare) this.#hooks.bareOctet(scanner.bare)
-    if (pieces.length === 0) return this.#endData(ended)
-    // a piece for each line that begins with a dot would let a small mail cost as much as a thousand
-    const work = this.#hooks.data(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
-    return work ? work.then(() => this.#endData(ended)) : this.#endData(ended)
+    // a piece for each line that begins with a dot would let a small mail cost as much as a thousand; a copy of every chunk would be garbage
+    return this.#givePieces(pieces.length <= fewPieces ? pieces : [Buffer.concat(pieces)], 0, ended)
   }
 
-  #endData(ended: boolean): Promise<void> | void {
+  #givePieces(pieces: readonly Buffer[], from: number, ended: boolean): Promise<void> | void {
+    for (let at = from; at < pieces.length; at++) {
+      const work = this.#hooks.data(pieces[at]!)
+      if (work) return work.then(() => this.#givePieces(pieces, at + 1, ended))
+    }
     if (!ended) return
     this.#scanner = undefined
     return this.#hooks.dataEnd()
