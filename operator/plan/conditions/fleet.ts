@@ -47,8 +47,9 @@ export const judgeFleet = ({ relay }: RelayView, revision: string, observed: Obs
 }
 
 const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<Statement, 'observedGeneration'> => {
-  const current = pods.filter((pod) => pod.revision === revision)
-  const behind = pods.filter((pod) => pod.revision !== revision)
+  const runs = (pod: ObservedPod): boolean => (pod.revision ?? (pod.ready ? pod.lately?.revision : undefined)) === revision // one answer that is missed is no news
+  const current = pods.filter(runs)
+  const behind = pods.filter((pod) => !runs(pod))
   if (current.length >= wanted && behind.length === 0) return { type: 'Programmed', status: 'True', reason: 'Programmed', message: `all pods run revision ${revision}` }
   const why = behind.map((pod) => `${pod.name} ${pod.revision === undefined ? `does not answer${pod.why === undefined ? '' : ` (${pod.why})`}` : `runs ${pod.revision}`}`)
   return { type: 'Programmed', status: 'False', reason: 'Pending', message: [`${current.length} of ${wanted} pods run revision ${revision}`, ...why].join('; ') }
