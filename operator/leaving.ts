@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeError, keyOfObject, pathOf, type Kube, type KubeObject, type Notes, type Resource } from './kube/index.ts'
 import { observeLeaving } from './observe.ts'
 import { discardAnnotation, judgeLeaving, type Leaving, type Statement } from './plan/index.ts'
+import type { Refusals } from './refusals.ts'
 import { namespaces, type Watched } from './watched.ts'
 
 export const queueFinalizer = 'posthouse.dev/queue'
@@ -28,11 +29,11 @@ export const keepFinalizer = async (live: KubeObject, parts: LeavingParts): Prom
   await writeFinalizers(live, [...(live.metadata.finalizers ?? []), queueFinalizer], parts)
 }
 
-/** Lets those go that may, and says of the others why they wait. `inForce`: keys of those whose pods were told to take no more mail. */
-export const lookAtLeaving = async (inForce: ReadonlySet<string>, parts: LeavingParts): Promise<Map<string, Omit<Statement, 'observedGeneration'>>> => {
+/** Lets those go that may, and says of the others why they wait. `inForce`: keys of those whose pods were told to take no more mail. One that is refused holds up no other. */
+export const lookAtLeaving = async (inForce: ReadonlySet<string>, parts: LeavingParts, attempt: Refusals['attempt']): Promise<Map<string, Omit<Statement, 'observedGeneration'>>> => {
   const told = new Map<string, Omit<Statement, 'observedGeneration'>>()
   await Promise.all(parts.watched.all(parts.relays).filter(hasToStay).map(async (live) => {
-    const statement = await lookAt(live, inForce.has(keyOfObject(live)), parts)
+    const statement = await attempt('MailRelay', keyOfObject(live), () => lookAt(live, inForce.has(keyOfObject(live)), parts))
     if (statement) told.set(keyOfObject(live), statement)
   }))
   return told

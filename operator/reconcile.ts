@@ -71,7 +71,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   }
   if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt(fleets, parts))
   for (const fleet of fleets) if (!unmade.has(titleOf(fleet.view.relay))) await applyFleet(fleet, parts, making)
-  const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts))
+  const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts), refusals.attempt)
   const views = await lookAt(fleets, parts)
   for (const look of views) await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
   parts.pokes.keep(new Set(watched.all(pods).map(keyOfObject)))
@@ -153,8 +153,10 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
   const live = watched.get(relayResource, key)
   if (live === undefined) return // gone since the look at it
   const attempt = <T>(work: () => Promise<T>): Promise<T | undefined> => making.refusals.attempt('MailRelay', key, work)
-  await attempt(() => keepFinalizer(live, leavingParts(parts)))
-  const logins = await attempt(() => queueSecretsOf(view, settings.clusterDomain, making))
+  const logins = await attempt(async () => {
+    await keepFinalizer(live, leavingParts(parts))
+    return queueSecretsOf(view, settings.clusterDomain, making)
+  })
   if (logins === undefined) return
   const objects = objectsOf(view, snapshot, logins, settings)
   for (const { resource, object } of objects) {
@@ -162,7 +164,7 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
     const owned = { ...withItsClaims(object, there), metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
     await attempt(() => applier.apply({ resource, object: owned }, there))
   }
-  if (!making.refusals.found.has(titleOf(view.relay))) await removeOrphans(view, objects, parts)
+  if (!making.refusals.found.has(titleOf(view.relay))) await attempt(() => removeOrphans(view, objects, parts))
 }
 
 /** What we made for this relay and no longer want: a snapshot Secret too many, what an operator of before left. Volumes stay. */

@@ -32,8 +32,8 @@ export const createRefusals = (): Refusals => {
   }
 }
 
-/** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big. */
-const refusing: readonly number[] = [400, 403, 404, 409, 413, 422]
+/** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big. A conflict is none: it is over when we look again. */
+const refusing: readonly number[] = [400, 403, 404, 413, 422]
 
 export const isRefusal = (error: unknown): boolean => refusalIn(error) !== undefined
 
