@@ -1,5 +1,6 @@
 // A nats-server child process with file storage that fsyncs before it acknowledges; loopback only.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -90,13 +91,19 @@ const answers = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false))
   })
 
-/** A port nobody listens on just now. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
+/** A port nobody listens on just now: below those that systems give to outgoing connections, one of which could else take it before it is used. */
+export const freePort = async (): Promise<number> => {
+  for (let tried = 1; ; tried++) {
+    const port = randomInt(12_000, 30_000)
+    const fault = await faultOf(port)
+    if (fault === undefined) return port
+    if (tried === 100) throw fault
+  }
+}
+
+const faultOf = (port: number): Promise<Error | undefined> =>
+  new Promise((resolve) => {
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
+    server.once('error', resolve)
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(undefined)))
   })
