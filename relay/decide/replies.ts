@@ -60,6 +60,7 @@ export const replies = {
   'bad-parameter': { code: 501, enhanced: '5.5.4', text: 'Bad {parameter}: {why}' },
   'too-big': { code: 552, enhanced: '5.3.4', text: 'Message larger than {limit} octets ({manifest})' },
   'too-many-recipients': { code: 452, enhanced: '4.5.3', text: 'Limit of {limit} recipients per message ({manifest}); send the rest in another' },
+  'too-many-at-once': { code: 452, enhanced: '4.5.3', text: 'Too many long recipients for one message; send the rest in another' },
   'too-many-domains': { code: 452, enhanced: '4.5.3', text: 'Too many recipient domains for one message; send the rest in another' },
 
   'relaying-denied': { code: 550, enhanced: '5.7.1', text: 'Relaying denied: {domain} is not hosted here and nothing admits {who} ({manifest}, rule {rule})' },

@@ -128,7 +128,7 @@ const describe = (header: Buffer, index: number, isSealed: boolean): Part => {
   const boundary = named?.[1]?.replace(/\\(.)/g, '$1') ?? named?.[2]
   return {
     index, type, header, isTop: index === 0, isSealed,
-    encoding: (field(text, 'content-transfer-encoding') ?? '7bit').replace(/\([^)]*\)/g, '').trim().toLowerCase(),
+    encoding: (field(text, 'content-transfer-encoding') ?? '7bit').replace(/\([^()]*\)/g, '').trim().toLowerCase(),
     ...(boundary !== undefined && boundary !== '' && { boundary }),
   }
 }

@@ -29,6 +29,11 @@ describe('a DKIM signature', () => {
     assert.equal(fault, undefined)
     assert.deepEqual(await verify(Buffer.concat([headers, testMessage])), ['shop.example ed25519-sha256 pass', 'shop.example rsa-sha256 pass'])
   })
+  it('is not made of a header section over 64 KiB, which would cost its square', async () => {
+    const long = Buffer.concat([Buffer.from(`Subject: x${'\r\n a'.repeat(40_000)}\r\n`), testMessage])
+    const content: Content = { bytes: long.length, head: long.subarray(0, 65_536), async *open() { yield long } }
+    assert.deepEqual(await sign(signer, content, Date.now()), { headers: Buffer.alloc(0), fault: 'the header section is over 64 KiB' })
+  })
   it('does not verify for a message changed by one word', async () => {
     const { headers } = await sign(signer, wholeContent(testMessage), Date.now())
     const results = await verify(Buffer.concat([headers, Buffer.from(testMessage.toString().replace('line one', 'line two'))]))

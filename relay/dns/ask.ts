@@ -50,7 +50,12 @@ const askUdp = (server: NameServer, question: Question, { ms, signal }: Patience
       if (reading.kind !== 'foreign') end(reading)
       else if (++strangers >= 20) end({ kind: 'failed', why: 'too many answers to other questions' }) // somebody is guessing
     })
-    socket.connect(server.port, server.address, () => socket.send(encodeQuestion(id, question, edns)))
+    // where there is no way to it, Node calls back with the error as well
+    const onConnected = (error?: NodeJS.ErrnoException): void => {
+      if (error) end({ kind: 'failed', why: error.code ?? error.message })
+      else socket.send(encodeQuestion(id, question, edns))
+    }
+    socket.connect(server.port, server.address, onConnected)
     signal.addEventListener('abort', onAbort)
   })
 

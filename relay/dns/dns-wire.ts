@@ -56,6 +56,10 @@ export const sameName = (a: string, b: string): boolean => a.replace(/\.$/, '').
 /** Longer chains of CNAMEs are somebody's mistake, or malice. */
 export const longestChain = 8
 
+/** More of them are of no use, and an answer may have thousands. */
+const mostAddresses = 64
+const mostRecords = 1_000
+
 /** Follows CNAMEs as far as this packet goes: an answer, or the name to ask about next. */
 export type Followed<T> = { readonly kind: 'done'; readonly answer: Answer<T> } | { readonly kind: 'alias'; readonly to: string; readonly ttl: number }
 
@@ -65,7 +69,7 @@ export const follow = <T>(packet: DecodedPacket, { name, type }: Question, seen:
   let ttl = Infinity
   for (;;) {
     const found = records.filter((record) => record.type === type && sameName(record.name, at))
-    if (found.length > 0) return { kind: 'done', answer: { kind: 'records', records: found.map(valueOf) as T[], ttl: Math.min(ttl, ...found.map(ttlOf)) } }
+    if (found.length > 0) return { kind: 'done', answer: { kind: 'records', records: found.slice(0, type === 'A' || type === 'AAAA' ? mostAddresses : mostRecords).map(valueOf) as T[], ttl: Math.min(ttl, ...found.map(ttlOf)) } }
     const alias = records.find((record) => record.type === 'CNAME' && sameName(record.name, at))
     if (alias === undefined) break
     at = String((alias as { data: unknown }).data).toLowerCase()

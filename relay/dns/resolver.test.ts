@@ -115,6 +115,16 @@ describe('the resolver', () => {
     await broken.close()
     assert.equal(answer.kind, 'records')
   })
+  it('says so when there is no way to the 1 name server, and goes on living', async () => {
+    const lost = createResolver({ nameservers: () => ['255.255.255.255'], timeoutMs: 500, rounds: 1 })
+    assert.match(failure(await lost.mx('dest.example')), /^255\.255\.255\.255: E/)
+    lost.close()
+  })
+  it('keeps 64 of 1,000 addresses of a host', async () => {
+    server.set('many.example', { a: Array.from({ length: 1_000 }, (_, n) => `198.51.${n >> 8}.${n & 255}`) })
+    const answer = await resolver().addresses('many.example', 4)
+    assert.equal(answer.kind === 'records' && answer.records.length, 64)
+  })
   it('says so when there is no name server at all', async () => {
     assert.match(failure(await resolver({ nameservers: () => ['127.0.0.1:1'] }).mx('dest.example')), /127\.0\.0\.1/)
   })

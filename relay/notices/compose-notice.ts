@@ -13,7 +13,7 @@ export type ComposeNoticeOptions = {
 
 export const createComposeNotice = ({ relay, schedule, metrics, log }: ComposeNoticeOptions): ComposeNotice => (given) => {
   const { hostname, postmaster } = relay()
-  const composed = composeDsn({ hostname, schedule: schedule(), ...(postmaster !== undefined && { postmaster }) }, given)
+  const composed = composedOr(() => composeDsn({ hostname, schedule: schedule(), ...(postmaster !== undefined && { postmaster }) }, given), (error) => log.error('BUG', { part: 'notices', message: given.delivery.message, error: String(error.stack) }))
   const failed = given.notices.filter(({ kind }) => kind === 'failed')
   if (given.delivery.envelope.mailFrom === null && failed.length > 0) {
     metrics.doubleBounces.inc()
@@ -21,6 +21,16 @@ export const createComposeNotice = ({ relay, schedule, metrics, log }: ComposeNo
   }
   if (composed !== undefined) for (const kind of kindsOf(given.notices)) metrics.bounces.inc({ kind })
   return composed
+}
+
+/** What cannot be written must not cost those who settle with it. */
+const composedOr = <T>(compose: () => T, onFault: (error: Error) => void): T | undefined => {
+  try {
+    return compose()
+  } catch (error) {
+    onFault(error as Error)
+    return undefined
+  }
 }
 
 const kindsOf = (notices: readonly Notice[]): ReadonlySet<Notice['kind']> => new Set(notices.map(({ kind }) => kind))

@@ -17,11 +17,12 @@ const order: readonly Kind[] = ['failed', 'delayed', 'relayed', 'delivered']
 const worst = (notices: readonly Notice[]): Kind => order.find((kind) => notices.some((notice) => notice.kind === kind)) ?? 'failed'
 
 /** The first line says what happened; then each recipient with the reason in plain words and the other side's own. */
-export const humanText = (hostname: string, delivery: Delivery, notices: readonly Notice[]): string => {
+export const humanText = (hostname: string, delivery: Delivery, notices: readonly Notice[], more: number): string => {
   const blocks = order.flatMap((kind) => section(kind, notices.filter((notice) => notice.kind === kind)))
   const arrived = `We took the message on ${dateInHeader(delivery.arrivedAt)} under the number ${delivery.message}.`
   const double = delivery.envelope.mailFrom === null ? ['A message without a sender (such as a notice) failed, and nobody else is left to tell.', ''] : []
-  return wrapped([...double, ...blocks, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
+  const others = more === 0 ? [] : [`The same happened to others: and ${more} more recipients, for whom this notice has no room.`, '']
+  return wrapped([...double, ...blocks, ...others, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
 }
 
 const section = (kind: Kind, notices: readonly Notice[]): string[] =>
@@ -65,7 +66,7 @@ const wrap = (line: string): string[] => {
   const width = line.startsWith('  ') ? 200 : 76 // the other side's words stay together where they can
   if (line.length <= width) return [line]
   const space = line.lastIndexOf(' ', width)
-  const cut = space > 2 ? space : width
+  const cut = space > line.length - line.trimStart().length ? space : width // a blank of the indent ends no word
   const indent = line.startsWith('  ') ? '    ' : ''
   return [line.slice(0, cut), ...wrap(`${indent}${line.slice(cut).trimStart()}`)]
 }

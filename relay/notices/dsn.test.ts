@@ -33,6 +33,25 @@ const read = (message: NewMessage | undefined) => {
   return { head, parts }
 }
 
+describe('a notice about replies without measure', () => {
+  for (const length of [196, 197, 250, 2_000]) {
+    it(`is written with a word of ${length} characters in the reply, and no line is over 998 octets`, () => {
+      const text = textOf(compose([failed('user@dest.example', { diagnostic: `smtp; 550 5.1.1 <${'a'.repeat(length)}>: unknown` })]))
+      assert.ok(text.replace(/\s/g, '').includes('a'.repeat(Math.min(length, 150))))
+      assert.deepEqual(text.split('\r\n').filter((line) => Buffer.byteLength(line) > 998), [])
+    })
+  }
+  for (const [count, reply] of [[1_000, 400], [100, 5_000], [1_000, 5_000]] as const) {
+    it(`of ${count} recipients with ${reply} characters each fits into a record of the queue, and names them or says how many more there are`, () => {
+      const message = compose(Array.from({ length: count }, (_, n) => failed(`user-${n}@dest.example`, { diagnostic: `smtp; 550 5.1.1 ${'no such user '.repeat(reply / 13)}` })))
+      assert.ok(bytesOf(message).length < 800_000, String(bytesOf(message).length))
+      const named = (textOf(message).match(/^Final-Recipient: /gm) ?? []).length
+      const more = Number(/and (\d+) more recipients/.exec(textOf(message))?.[1] ?? 0)
+      assert.equal(named + more, count)
+    })
+  }
+})
+
 describe('a delivery status notification', () => {
   it('goes to the sender, from the null sender, and nobody is told of its own fate', () => {
     const { envelope, deliveries } = compose([failed('user@dest.example')])!

@@ -17,7 +17,7 @@ export const composeDsn = (settings: NoticeSettings, given: Given): NewMessage |
   const to = addressee(settings, given.delivery, notices)
   if (notices.length === 0 || to === undefined) return undefined
   const utf8 = isGlobal(given, notices)
-  const text = message(settings, given, notices, to, utf8)
+  const text = fitting(settings, given, notices, to, utf8)
   return {
     id: given.id,
     envelope: {
@@ -60,10 +60,25 @@ const isGlobal = ({ delivery: { envelope }, original, originalIsWhole }: Given, 
   return addresses.some(({ local }) => !isAscii(Buffer.from(local))) || !isAscii(headersOf(original, originalIsWhole))
 }
 
-const message = ({ hostname }: NoticeSettings, given: Given, notices: readonly Notice[], to: Mailbox, utf8: boolean): Buffer => {
+/** A record of the queue holds a little under 1 MiB. */
+const mostBytes = 700_000
+const briefly = 200 // characters of a reply
+
+/** Every recipient with every word, where that fits; else with the beginning of each reply; else as many recipients as do. */
+const fitting = (settings: NoticeSettings, given: Given, notices: readonly Notice[], to: Mailbox, utf8: boolean): Buffer => {
+  const whole = message(settings, given, notices, to, utf8)
+  if (whole.length <= mostBytes) return whole
+  const brief = notices.map((notice) => ({ ...notice, plain: notice.plain.slice(0, briefly), ...(notice.diagnostic !== undefined && { diagnostic: notice.diagnostic.slice(0, briefly) }) }))
+  for (let count = brief.length; ; count = Math.floor(count / 2)) {
+    const text = message(settings, given, brief.slice(0, count), to, utf8, brief.length - count)
+    if (text.length <= mostBytes || count <= 1) return text
+  }
+}
+
+const message = ({ hostname }: NoticeSettings, given: Given, notices: readonly Notice[], to: Mailbox, utf8: boolean, more = 0): Buffer => {
   const returned = returnedPart(given, notices, utf8)
   const boundary = freeBoundary(given.id, returned.content)
-  const human = humanText(hostname, given.delivery, notices)
+  const human = humanText(hostname, given.delivery, notices, more)
   const head = [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
     `To: <${safe(printMailbox(to))}>`,

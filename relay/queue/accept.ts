@@ -50,6 +50,7 @@ export const createAccept = (context: Context, room: Room, refusal: () => Accept
       const placed = placeSafely(context, message)
       if (!placed) return { kind: 'unknown', why: 'an internal error' }
       if (placed.records > batchRecords) return { kind: 'refused', why: 'too-many-domains' }
+      if (placed.deliveries.some(isTooBig)) return { kind: 'refused', why: 'too-many-recipients' }
       if (!(await room.take(placed.bytes, patienceMs))) return { kind: 'refused', why: 'full' }
       try {
         return await offer(placed, patienceMs)
@@ -59,6 +60,12 @@ export const createAccept = (context: Context, room: Room, refusal: () => Accept
     },
   }
 }
+
+/** A server takes records of 1 MiB, and what is tried later says why, too. Of few recipients the lines of SMTP are a bound. */
+const mostRecordBytes = 900_000
+const fewRecipients = 100
+const isTooBig = ({ head, inline }: Placed['deliveries'][number]): boolean =>
+  head.recipients.length > fewRecipients && Buffer.byteLength(JSON.stringify(head)) + inline.reduce((sum, piece) => sum + piece.length, 0) > mostRecordBytes
 
 const placeSafely = (context: Context, message: NewMessage): Placed | undefined => {
   try {

@@ -268,6 +268,15 @@ test('a lane with a note of a newer format is not served: what is finished there
   assert.equal((await stream.subjects(`odd2.ready.${lane}.>`))!.size, 1)
 })
 
+test('a message for 1,000 recipients whose addresses fill more than a record is refused, and the 1 behind it is stored at once', async () => {
+  const queue = await aQueue('long')
+  await until('the queue', async () => (await queue.accept(aMessage())).kind === 'stored')
+  const message = aMessage()
+  const recipients = Array.from({ length: 1_000 }, (_, n) => ({ mailbox: { local: `user-${n}`, domain: 'a.example' }, orcpt: `utf-8;${'x'.repeat(1_000)}` }))
+  const [long, next] = await Promise.all([queue.accept({ ...message, deliveries: message.deliveries.map((one) => ({ ...one, recipients })) }), queue.accept(aMessage())])
+  assert.deepEqual([long, next], [{ kind: 'refused', why: 'too-many-recipients' }, { kind: 'stored' }])
+})
+
 test('over 80 % of what its volume has room for the queue says full, and accepts again when there is room; that it is full it says until under 75 %', async () => {
   const queue = await aQueue('full', { bytesLimit: 200_000 })
   assert.equal(queue.isFull(), false)

@@ -295,6 +295,8 @@ export class Next {
       this.#turns.unblock(site)
       if (settlement === 'other-site') this.offer(entry)
       else if (settlement && entry.tenure.state !== 'gone') await this.settle(entry, settlement)
+    } catch (error) {
+      this.#context.log.error('BUG', { part: 'next', delivery: entry.delivery.id, error: String((error as Error).stack) }) // its record stays: the next owner tries it again
     } finally {
       lane.inFlight--
       metrics.inFlight.set(--this.#inFlight)

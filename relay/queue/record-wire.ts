@@ -11,7 +11,8 @@ export const encodeDelivery = (sizes: Sizes, head: DeliveryHead, inline: readonl
 export const decodeDelivery = (payload: Buffer): DeliveryRecord => {
   const { sizes, head, rest } = unframe(payload)
   const found = head as DeliveryHead
-  const sound = typeof found.message === 'string' && typeof found.n === 'string' && typeof found.domain === 'string' && typeof found.turn === 'number' && Array.isArray(found.recipients) && typeof found.envelope === 'object'
+  const isThere = (part: unknown): boolean => typeof part === 'object' && part !== null
+  const sound = typeof found.message === 'string' && typeof found.n === 'string' && typeof found.domain === 'string' && typeof found.turn === 'number' && Array.isArray(found.recipients) && isThere(found.schedule) && isThere(found.envelope) && typeof found.envelope.class === 'string'
   if (!sound) throw new QueueError('RECORD_UNREADABLE', 'the head of the record is not that of a delivery')
   return { sizes, head: found, inline: rest }
 }

@@ -6,7 +6,7 @@ import { aMessage } from './fixtures.ts'
 import { composeGroup, place } from './group.ts'
 import { laneCount, laneOf, newMessageId, ranking, timeOfMessageId } from './lanes.ts'
 import { encodeHeaders } from './jetstream-wire.ts'
-import { decodeDelivery, encodeDelivery } from './record-wire.ts'
+import { alone, decodeDelivery, encodeDelivery } from './record-wire.ts'
 import { createSubjects, decodeToken, deliveryToken, encodeToken, splitDeliveryToken } from './subjects.ts'
 
 test('any text survives as one token that NATS takes, 1,000 tries', () => {
@@ -27,14 +27,16 @@ test('a delivery record comes back as it was, sizes, head and bytes', () => {
   assert.deepEqual(record, { sizes: { group: 900, batch: 899 }, head, inline: Buffer.from([97, 98, 0, 255]) })
 })
 
-test('a record of format 9 is refused as a version, one cut short or without JSON as unreadable', () => {
-  const whole = encodeDelivery({ group: 1, batch: 1 }, place(aMessage(), (domain) => domain, 65_536).deliveries[0]!.head)
+test('a record of format 9 is refused as a version, one cut short, without JSON, or without 1 of 3 parts of its head as unreadable', () => {
+  const { head } = place(aMessage(), (domain) => domain, 65_536).deliveries[0]!
+  const whole = encodeDelivery({ group: 1, batch: 1 }, head)
   const other = Buffer.from(whole)
   other[0] = 9
   assert.throws(() => decodeDelivery(other), { code: 'RECORD_VERSION' })
   assert.throws(() => decodeDelivery(whole.subarray(0, 40)), { code: 'RECORD_UNREADABLE' })
   assert.throws(() => decodeDelivery(Buffer.concat([whole.subarray(0, 9), Buffer.alloc(whole.length)])), { code: 'RECORD_UNREADABLE' })
   assert.throws(() => decodeDelivery(Buffer.alloc(0)), { code: 'RECORD_UNREADABLE' })
+  for (const lacking of [{ schedule: undefined }, { envelope: null }, { envelope: { ...head.envelope, class: undefined } }]) assert.throws(() => decodeDelivery(encodeDelivery(alone, { ...head, ...lacking } as unknown as typeof head)), { code: 'RECORD_UNREADABLE' })
 })
 
 test('the records of a group have subjects of their own, and each knows how many its lane and the whole batch have', () => {

@@ -44,7 +44,7 @@ const recipientChecks: Readonly<Record<string, Check>> = {
   ORCPT: (value) => { // RFC 3461 4.2
     const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/s.exec(value ?? '') ?? []
     if (address === undefined) return 'type;address is needed'
-    return type!.toLowerCase() === 'utf-8' && /^[!-*,-<>-~\u00a0-\u{10ffff}]+$/u.test(address) && address.length <= 500 ? undefined : isXtext('the address', 500)(address)
+    return type!.toLowerCase() === 'utf-8' && /^[!-*,-<>-~\u00a0-\u{10ffff}]+$/u.test(address) && Buffer.byteLength(address) <= 500 ? undefined : isXtext('the address', 500)(address)
   },
 }
 

@@ -62,7 +62,7 @@ test('what a policy holds goes to held with the reason, the rest on its way', as
 })
 
 const answers = [
-  [{ kind: 'refused', why: 'full' }, /^452 4\.3\.1 /], [{ kind: 'refused', why: 'too-many-domains' }, /^452 4\.5\.3 /],
+  [{ kind: 'refused', why: 'full' }, /^452 4\.3\.1 /], [{ kind: 'refused', why: 'too-many-domains' }, /^452 4\.5\.3 /], [{ kind: 'refused', why: 'too-many-recipients' }, /^452 4\.5\.3 .*long recipients/],
   [{ kind: 'refused', why: 'not-durable' }, /^451 4\.3\.0 /], [{ kind: 'unknown', why: 'no leader' }, /^451 4\.3\.0 Not stored \(no leader\)/],
 ] as const
 for (const [answer, expected] of answers) {
