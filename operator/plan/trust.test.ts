@@ -77,6 +77,10 @@ describe('the condition OpenRelayProbe', () => {
     const changed = { ...before, relays: [{ ...main!, metadata: { ...main!.metadata, generation: 2 } }] }
     assert.equal(look(changed, nothingSeen, { attempts: undefined, status }).probe, 'Unknown NotObserved')
   })
+  it('stays True of a listener that admits 1 domain more: a stranger knocks where he did', () => {
+    const admitting = { ...before, relays: before.relays.map((relay) => ({ ...relay, spec: { ...relay.spec, listeners: relay.spec.listeners.map((one) => ({ ...one, allowedDomains: { namespaces: { from: 'All' as const }, names: ['more.example'] } })) } })) }
+    assert.equal(look(admitting, nothingSeen).probe, 'True StrangersRefused')
+  })
   it('is Unknown with 1 listener that nobody tried, at 1 that was tried at another port, and by a Service that was another', () => {
     const untried = (spec: object): string => {
       const { probe, status } = look(declare([relay(spec)]), nothingSeen)

@@ -14,7 +14,7 @@ export const trustMark = ({ relay, policies }: Pick<RelayView, 'relay' | 'polici
   markOf([relay.spec.service, listener, policies.map(({ policy }) => [keyOf(policy), policy.spec])])
 
 /** Where a stranger knocks: an attempt tells of these doors, and of no other. */
-export const doorMark = ({ spec: { service } }: MailRelay, listener: ListenerSpec): string => markOf([service, listener])
+export const doorMark = ({ spec: { service } }: MailRelay, { port, protocol, proxyProtocol }: ListenerSpec): string => markOf([service, port, protocol, proxyProtocol ?? null])
 
 type Recorded = { readonly listeners?: readonly { readonly name: string; readonly hiddenFor?: string; readonly closedFor?: string }[] }
 const recorded = ({ status }: MailRelay, name: string) => (status as Recorded | undefined)?.listeners?.find((one) => one.name === name)

@@ -45,6 +45,15 @@ test('a new revision is tried at once, and a revision that 0 pods run is not', a
   assert.deepEqual([state.runs, prober.attempts('mail/main')], [2, { from: ['10.0.0.7'], every: '5m', doors: { mx: 'd1' } }])
 })
 
+test('1 door that is another, as when a Service changes, is tried at once, though the snapshot is the same', async () => {
+  const { state, turn, prober } = make(refused)
+  await turn()
+  const moved = target({ doors: { mx: 'd2' } })
+  await turn(moved)
+  await turn(moved)
+  assert.deepEqual([state.runs, prober.attempts('mail/main')?.doors], [2, { mx: 'd2' }])
+})
+
 test('1 or 2 failures after a success change nothing that is said; the 3rd does; the next success ends it', async () => {
   const { state, turn, prober } = make(refused)
   await turn()

@@ -114,9 +114,11 @@ export class Prober {
   }
 }
 
-const dueAt = ({ revision, partly, at, failures }: Known, target: Target, everyMs: number): number => {
+const dueAt = ({ revision, partly, at, failures, attempts }: Known, target: Target, everyMs: number): number => {
   if (failures > 0) return at + againMs
-  const wasTried = revision === target.revision && (partly !== true || target.partly === true)
+  // a Service that changes is another way in, and changes no snapshot
+  const wereItsDoors = Object.entries(target.doors).every(([listener, mark]) => attempts?.doors[listener] === mark)
+  const wasTried = revision === target.revision && wereItsDoors && (partly !== true || target.partly === true)
   return wasTried ? at + everyMs : 0
 }
 
