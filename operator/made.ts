@@ -65,7 +65,8 @@ const credentialBefore = async ({ sender, username }: NeedFor<'credential'>, { s
 /** All keys of a domain lie in one Secret, written once. */
 const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], options: MakeOptions): Promise<MadeDkimKey[]> => {
   const name = `${domain}-dkim`
-  let data = (await options.store.one(name)) ?? {}
+  const before = (await options.store.one(name)) ?? {}
+  let data = before
   const keys: MadeDkimKey[] = []
   const news: DkimNews[] = []
   for (const need of needs) {
@@ -74,9 +75,8 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
     keys.push(...made.keys)
     news.push(...made.news)
   }
-  const before = Object.values((await options.store.one(name)) ?? {})
   const isKept = await options.refusals.attempt('MailDomain', domain, () => kept(name, ['MailDomain', domain], 'Opaque', options, () => data))
-  if (isKept === undefined) return keys.filter(({ privateKey }) => before.includes(privateKey))
+  if (isKept === undefined) return keys.filter(({ privateKey }) => Object.values(before).includes(privateKey))
   for (const one of news) options.tell('MailDomain', domain, one)
   return keys
 }

@@ -232,9 +232,8 @@ const writeStatuses = async (statuses: readonly Status[], conditions: readonly C
 /** A status that is refused is said in the log: it must not keep others from theirs. */
 const isSaid = async ({ object }: Status, write: () => Promise<boolean>, { say }: ReconcileParts): Promise<boolean> => {
   const refusals = createRefusals()
-  const title = titleOf({ kind: object.kind, metadata: object })
   const written = await refusals.attempt(object.kind, keyOf({ metadata: object }), write)
-  for (const { message } of refusals.found.values()) say({ event: 'STATUS_REFUSED', object: title, why: message })
+  for (const [title, { message }] of refusals.found) say({ event: 'STATUS_REFUSED', object: title, why: message })
   return written === true
 }
 
