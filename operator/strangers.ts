@@ -4,7 +4,7 @@ import type { MailRelay } from '../crds/index.ts'
 import { nodeAddresses, podRanges } from './gather/index.ts'
 import type { Memory } from './memory.ts'
 import { observe } from './observe.ts'
-import { closedFor, doorMark, keyOf, trustMark, type ObservedFleet, type RelayView, type Seen } from './plan/index.ts'
+import { closedFor, doorMark, keyOf, runs, trustMark, type ObservedFleet, type RelayView, type Seen } from './plan/index.ts'
 import { waysTo, type Prober, type Target } from './probe/index.ts'
 import { made, nodes, pods, type Watched } from './watched.ts'
 
@@ -50,7 +50,7 @@ export const closesAnew = (view: RelayView, seen: Seen): boolean => {
 export const targetOf = ({ view, revision, observed }: ObservedFleet, watched: Watched): Target => {
   const { relay, listeners, domains } = view
   const ready = observed.pods.filter((pod) => pod.ready)
-  const current = ready.filter((pod) => (pod.revision ?? pod.lately?.revision) === revision)
+  const current = ready.filter((pod) => runs(pod, revision))
   const partly = current.length > 0 && current.length < ready.length
   const ways = waysTo(relay, listeners, watched.get(made.service, keyOf(relay)), current)
   const taken = async () => new Set((await observe(view, watched)).pods.flatMap(({ invalid = [] }) => invalid))

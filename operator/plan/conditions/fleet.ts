@@ -46,10 +46,12 @@ export const judgeFleet = ({ relay }: RelayView, revision: string, observed: Obs
   return [programmed(relay.spec.replicas, revision, observed), durable(relay, observed)]
 }
 
+/** By what it says, or, being ready, said lately: one answer that is missed is no news. */
+export const runs = ({ revision: now, ready, lately }: ObservedPod, revision: string): boolean => (now ?? (ready ? lately?.revision : undefined)) === revision
+
 const programmed = (wanted: number, revision: string, { pods }: Observed): Omit<Statement, 'observedGeneration'> => {
-  const runs = (pod: ObservedPod): boolean => (pod.revision ?? (pod.ready ? pod.lately?.revision : undefined)) === revision // one answer that is missed is no news
-  const current = pods.filter(runs)
-  const behind = pods.filter((pod) => !runs(pod))
+  const current = pods.filter((pod) => runs(pod, revision))
+  const behind = pods.filter((pod) => !runs(pod, revision))
   if (current.length >= wanted && behind.length === 0) return { type: 'Programmed', status: 'True', reason: 'Programmed', message: `all pods run revision ${revision}` }
   const why = behind.map((pod) => `${pod.name} ${pod.revision === undefined ? `does not answer${pod.why === undefined ? '' : ` (${pod.why})`}` : `runs ${pod.revision}`}`)
   return { type: 'Programmed', status: 'False', reason: 'Pending', message: [`${current.length} of ${wanted} pods run revision ${revision}`, ...why].join('; ') }
