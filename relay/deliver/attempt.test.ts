@@ -11,16 +11,16 @@ import type { TlsFault } from './failover.ts'
 import type { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
 import type { Opening } from './session.ts'
-import { settingsFrom } from './settings.ts'
+import { attemptLimit, settingsFrom, type Timeouts } from './settings.ts'
 import { Watch } from './wire.ts'
 
 const snapshotWith = (host: { port: number; implicitTls?: boolean }) =>
   testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', ...host }] }] })
 
 /** One attempt at a smarthost that behaves like this. */
-const attemptAt = async (t: TestContext, behaviour: SinkOptions, { implicitTls = false, ...change }: { implicitTls?: boolean } & DeliveryChange = {}): Promise<{ sink: RunningSink; settlement: Settlement }> => {
+const attemptAt = async (t: TestContext, behaviour: SinkOptions, { implicitTls = false, timeouts = {}, ...change }: { implicitTls?: boolean; timeouts?: Partial<Timeouts> } & DeliveryChange = {}): Promise<{ sink: RunningSink; settlement: Settlement }> => {
   const sink = await startSink(behaviour)
-  const deliverer = testDeliverer(snapshotWith({ port: sink.port, implicitTls }))
+  const deliverer = testDeliverer(snapshotWith({ port: sink.port, implicitTls }), { timeouts })
   t.after(() => Promise.all([deliverer.close(), sink.close()]))
   const settlement = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length, ...change }), bodyOf(testMessage))
   return { sink, settlement }
@@ -54,11 +54,39 @@ it('tries a host without TLS 1 time and not 200, though it says again that its T
   const delivery = testDelivery()
   const content = await contentOf(bodyOf(testMessage), testMessage.length)
   const { ended } = await runAttempt({
-    snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
+    snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), endsAt: Infinity, way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
     opening: { hostname: 'mx1.relay.example', settings, watch: new Watch(10) },
     message: { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => Promise.resolve(false) },
     avoid: { isSlow: () => false, note: () => {} },
     contentFor: () => Promise.resolve({ content }),
   })
   assert.deepEqual([asked, ended.map(({ outcome }) => outcome.kind === 'deferred' && outcome.why.class)], [[false, true], ['TLS']])
+})
+
+const hundred = Array.from({ length: 100 }, (_, index) => `user${index}@dest.example`)
+
+it('an attempt has a time of its own: a host that answers each of 100 recipients just in time is left, and the mail waits', async (t) => {
+  const delayMs = (phase: string): number => (phase === 'rcpt' ? 100 : 0) // 10 s in all
+  const { sink, settlement: { later, notices } } = await attemptAt(t, { delayMs, without: ['PIPELINING'] }, { to: hundred, timeouts: { attempt: 500, rcpt: 300 } }) // 0.5 s and 10 ms for each
+  assert.deepEqual([later?.recipients.length, later?.last.class, notices, sink.count()], [100, 'Connect', [], 0])
+  assert.match(later!.last.why, /the attempt took too long in all/)
+  assert.ok(sink.commands.length < 60, `${sink.commands.length} commands`)
+})
+
+it('an attempt that took its time begins no further transaction, and says so: the 452 of a host that takes 1 recipient at a time', async (t) => {
+  const { sink, settlement: { later } } = await attemptAt(t, { delayMs: (phase) => (phase === 'dot' ? 200 : 0), maxRecipients: 1 }, { to: hundred, timeouts: { attempt: 500, rcpt: 30 } })
+  assert.ok(sink.count() >= 1 && sink.count() < 10, `${sink.count()} transactions`)
+  assert.equal(later?.recipients.length, 100 - sink.count())
+  assert.match(later!.last.why, /the attempt took too long in all/)
+})
+
+it('waits for the answer to the final dot beyond the time of the attempt: the mail may have been taken', async (t) => {
+  const { sink, settlement } = await attemptAt(t, { delayMs: (phase) => (phase === 'dot' ? 1000 : 0) }, { timeouts: { attempt: 300, rcpt: 30 } })
+  assert.deepEqual([sink.count(), settlement.later, settlement.notices], [1, undefined, []])
+})
+
+it('gives an attempt an hour, 10 s for each recipient and a second for each 10 KB', () => {
+  const settings = settingsFrom({})
+  assert.equal(attemptLimit(settings, { recipients: 1, bytes: 0 }), 3_610_000)
+  assert.equal(attemptLimit(settings, { recipients: 1000, bytes: 50_000_000 }), 3_600_000 + 10_000_000 + 5_000_000)
 })

@@ -12,6 +12,7 @@ import type { Pool } from './pool.ts'
 import type { Way } from './route.ts'
 import type { Opening, Session, Target } from './session.ts'
 import { parametersFor, transact, type Told } from './transaction.ts'
+import { tookTooLong } from './wire.ts'
 
 export type Ended = { readonly recipient: Recipient; readonly outcome: Outcome }
 export type AttemptResult = { readonly ended: readonly Ended[]; readonly notes: readonly string[]; readonly aborted: boolean }
@@ -23,6 +24,7 @@ export type Attempt = Finding & {
   readonly opening: Opening
   readonly message: Message
   readonly signal: AbortSignal
+  readonly endsAt: number // by performance.now(), in ms
   readonly avoid: Avoid
   /** The content as this host gets it: converted where it must be, and signed. Undefined: it cannot be converted; the reason. */
   readonly contentFor: (fit: Fit, host: string) => Promise<{ readonly content: Content } | { readonly unfit: Extract<Outcome, { kind: 'unroutable' }> }>
@@ -53,14 +55,16 @@ export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
   return { ended, notes, aborted }
 }
 
-const isOver = ({ signal }: Attempt, progress: Progress): boolean => {
-  if (signal.aborted) progress.aborted = true
-  return progress.aborted || progress.open.length === 0 || progress.addressesLeft <= 0
+const isOver = (attempt: Attempt, progress: Progress): boolean => {
+  if (attempt.signal.aborted) progress.aborted = true
+  return progress.aborted || progress.open.length === 0 || progress.addressesLeft <= 0 || isLate(attempt)
 }
+
+const isLate = ({ endsAt }: Attempt): boolean => performance.now() > endsAt
 
 const leftOver = ({ last, telling }: Progress): Outcome => ({
   kind: 'deferred',
-  why: last ?? { class: 'Other', status: '4.4.0', text: 'no next hop is known' },
+  why: last ?? { class: 'Other', status: '4.4.0', text: tookTooLong },
   ...(telling?.kind === 'said' && { said: telling.said }),
 })
 
@@ -83,7 +87,7 @@ const preferred = (targets: readonly Target[], { avoid }: Attempt): readonly Tar
 const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Promise<void> => {
   let how = { withoutTls: false, fresh: false }
   let here = progress.open
-  for (let round = 0; round < mostRounds && here.length > 0; round++) {
+  for (let round = 0; round < mostRounds && here.length > 0 && !isLate(attempt); round++) {
     const opened = await attempt.pool.take(target, { ...attempt.opening, signal: attempt.signal, withoutTls: how.withoutTls }, how.fresh)
     if (opened.kind === 'failed') {
       const next = judge(attempt, progress, here, opened.event)
@@ -106,10 +110,12 @@ const useSession = async (attempt: Attempt, progress: Progress, session: Session
   const { signal, pool, settings } = attempt
   const onAbort = (): void => session.wire.break({ kind: 'broken', how: 'aborted', text: 'the attempt was called off' })
   signal.addEventListener('abort', onAbort, { once: true })
+  session.wire.endsAt = attempt.endsAt
   try {
     return await sendOn(attempt, progress, session, here)
   } finally {
     signal.removeEventListener('abort', onAbort)
+    session.wire.endsAt = Infinity
     pool.give(session, settings)
   }
 }

@@ -12,7 +12,7 @@ import { hostsToAsk } from './mx-plan.ts'
 import { createPreparation } from './prepare.ts'
 import type { Reached } from './reach.ts'
 import type { Leaving } from './route.ts'
-import { settingsOn } from './settings.ts'
+import { attemptLimit, settingsOn } from './settings.ts'
 import { share, siteOf, type DelivererOptions, type Shared, type Site } from './shared.ts'
 import { namedSite } from './sites.ts'
 import { WireError } from './smtp-wire.ts'
@@ -84,6 +84,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   const message = { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => (eightBit ??= hasEightBit(content)) }
   const result = await runAttempt({
     snapshot, resolver: shared.resolver, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
+    endsAt: started + attemptLimit(settings, { recipients: delivery.recipients.length, bytes: delivery.bytes }),
     opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }) },
     avoid: { isSlow: (address) => shared.slow.has(address, now()), note: (event) => shared.slow.note(event, now()) },
     contentFor: prepare(snapshot, delivery, content),

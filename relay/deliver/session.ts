@@ -7,7 +7,7 @@ import type { RemoteReply } from './outcome.ts'
 import type { Settings } from './settings.ts'
 import { commandLine, type Reply } from './smtp-wire.ts'
 import type { Target, TlsSeen } from './target.ts'
-import { Wire, type Broken, type Heard, type Transcript, type Watch } from './wire.ts'
+import { tookTooLong, Wire, type Broken, type Heard, type Transcript, type Watch } from './wire.ts'
 
 export type { Target, TlsSeen } from './target.ts'
 
@@ -198,7 +198,8 @@ export const silent = (session: Session, at: Silent['at'], broken: Broken, dotWr
 
 const silenceText = (at: Silent['at'], { how, text }: Broken): string => {
   const place = at === 'GREETING' ? 'before its greeting' : at === 'DOT' ? 'after the final dot' : `at ${at}`
-  return how === 'timeout' ? `no answer ${place} in time` : `${how === 'lost' ? 'connection lost' : `unusable answer (${how})`} ${place}: ${text}`
+  if (how === 'timeout') return `no answer ${place} in time${text === tookTooLong ? `: ${text}` : ''}`
+  return `${how === 'lost' ? 'connection lost' : `unusable answer (${how})`} ${place}: ${text}`
 }
 
 /** The exact lines, but no more of them than a queue record, a trace line and a notice can carry. */

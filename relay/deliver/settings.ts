@@ -18,12 +18,13 @@ export type Timeouts = {
   readonly rset: number
   readonly idle: number // a connection without mail
   readonly look: number // how often the clock is looked at
+  readonly attempt: number // all of an attempt with one recipient and a short message
 }
 
 const minutes = 60_000
 export const defaultTimeouts: Timeouts = {
   connect: 30_000, greeting: 5 * minutes, tls: 60_000, ehlo: 5 * minutes, auth: 60_000, mail: 5 * minutes, rcpt: 5 * minutes,
-  data: 2 * minutes, block: 3 * minutes, dot: 10 * minutes, rset: 20_000, idle: 10_000, look: 500,
+  data: 2 * minutes, block: 3 * minutes, dot: 10 * minutes, rset: 20_000, idle: 10_000, look: 500, attempt: 60 * minutes,
 }
 
 export type Settings = {
@@ -45,6 +46,13 @@ export const settingsFrom = ({ timeouts, ...rest }: SettingsInput): Settings => 
   ...defined(rest),
   timeouts: { ...defaultTimeouts, ...defined(timeouts ?? {}) },
 })
+
+/**
+ * What one attempt may take in all, in ms: a host that gives each of a thousand replies just in time would hold its connection for days.
+ * A recipient has a thirtieth of its phase (10 s of 5 min), a message the time it takes at 10 KB/s.
+ */
+export const attemptLimit = ({ timeouts }: Settings, { recipients, bytes }: { readonly recipients: number; readonly bytes: number }): number =>
+  timeouts.attempt + (recipients * timeouts.rcpt) / 30 + bytes / 10
 
 /** What is counted for all processes together. */
 export const limitsOn = (way: Way, { connectionsPerSite }: Settings): SiteLimits => {

@@ -129,6 +129,7 @@ const sendMessage = async (session: Session, content: Content, { timeouts }: Set
     if (broken !== undefined) return { broken, dotWritten: false }
     wire.sendBytes(stuffer.end(), onGone)
   }
+  wire.endsAt = Infinity // RFC 1047: who leaves before this answer makes a duplicate
   const heard = await wire.hear(timeouts.dot)
   if (heard.kind === 'broken') return { broken: heard, dotWritten: sent.dot }
   if (heard.reply.code === 421) wire.break(lost)

@@ -30,14 +30,17 @@ export class Watch {
 
   #look(): void {
     const now = performance.now()
-    for (const wire of this.#wires) if (wire.deadline < now) wire.break({ kind: 'broken', how: 'timeout', text: 'no answer in time' })
+    for (const wire of this.#wires) if (wire.deadline < now) wire.break({ kind: 'broken', how: 'timeout', text: wire.endsAt < now ? tookTooLong : 'no answer in time' })
   }
 }
+
+export const tookTooLong = 'the attempt took too long in all'
 
 export type Transcript = (direction: '<' | '>', line: string) => void
 
 export class Wire {
   deadline = Infinity // performance.now() after which the wire counts as hung
+  endsAt = Infinity // performance.now() after which nothing is waited for, whatever its own time
   readonly socket: Socket
   readonly #watch: Watch
   readonly #reader: ReplyReader
@@ -70,7 +73,7 @@ export class Wire {
   /** The next reply, at most `ms` from now. */
   async hear(ms: number): Promise<Heard> {
     if (this.#heard.length === 0 && this.#broken === undefined) {
-      this.deadline = performance.now() + ms
+      this.deadline = Math.min(performance.now() + ms, this.endsAt)
       await new Promise<void>((resolve) => (this.#wake = resolve))
       this.deadline = Infinity
     }
@@ -93,7 +96,7 @@ export class Wire {
   async sendSlowly(bytes: Buffer, ms: number): Promise<boolean> {
     if (this.#broken !== undefined) return false
     if (this.socket.write(bytes)) return true
-    this.deadline = performance.now() + ms
+    this.deadline = Math.min(performance.now() + ms, this.endsAt)
     await new Promise<void>((resolve) => {
       this.#wake = resolve
       this.socket.once('drain', resolve)
