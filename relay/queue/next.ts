@@ -1,5 +1,6 @@
 // From a lane gained to deliveries started: reads the lane's notes up to our own epoch record, then its deliveries in
 // stream order into a bounded window, and starts them in turn. Writes nothing itself.
+import { printMailbox } from '../snapshot/index.ts'
 import { bodyOf, originalOf } from './bodies.ts'
 import type { Context } from './context.ts'
 import type { Entry } from './entry.ts'
@@ -15,7 +16,7 @@ import type { Reader, StoredRecord } from './stream.ts'
 import { shortSubject } from './compose.ts'
 import { handedOver, internalError, itsTurn, putOff } from './put-off.ts'
 import { Turns } from './turns.ts'
-import type { Deliverer, Settlement } from './types.ts'
+import type { Delivery, Deliverer, Settlement } from './types.ts'
 
 export type NextParts = {
   readonly deliverer: Deliverer
@@ -268,8 +269,16 @@ export class Next {
     const lane = this.#lanes.get(entry.tenure.lane)
     const now = this.#parts.serverNow()
     const at = this.#jams.slot(site, entry.head.envelope.sender ?? '', now)
-    if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(putOff(entry.delivery, at, itsTurn, now)))
-    else this.#leave(entry)
+    if (!lane) return this.#leave(entry)
+    const settlement = putOff(entry.delivery, at, itsTurn, now, this.#context.pod)
+    if (settlement.later === undefined) this.#accountGivenUp(entry.delivery)
+    void this.#fly(lane, '', entry, () => Promise.resolve(settlement))
+  }
+  #accountGivenUp({ id, recipients, arrivedAt }: Delivery): void {
+    const { metrics, log } = this.#context
+    metrics.attempts.inc({ outcome: 'expired' }, recipients.length)
+    metrics.deliveryAge.observe({ outcome: 'expired' }, Math.max(0, this.#parts.serverNow() - arrivedAt) / 1000)
+    log.info('BOUNCED', { delivery: id, recipients: recipients.slice(0, 20).map(({ mailbox }) => printMailbox(mailbox)), count: recipients.length })
   }
 
   #offer(site: string, entry: Entry): 'taken' | 'wait' {
@@ -318,7 +327,7 @@ export class Next {
     if (fault && (!settlement || settlement.later)) return onHoldFor(entry, settlement, fault)
     if (settlement) return settlement
     const now = this.#parts.serverNow()
-    return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now)
+    return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now, this.#context.pod)
   }
 
   async settle(entry: Entry, settlement: Settlement, inAdvance?: { subject: string; until: number }): Promise<'stored' | 'lane-lost'> {

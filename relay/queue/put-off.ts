@@ -1,17 +1,21 @@
 // Deliveries that go on without an attempt: until when, and whether their senders hear of it. Pure.
-import { givesUpAt, isDelayNoticeDue } from '../snapshot/index.ts'
+import { givesUpAt, isDelayNoticeDue, printMailbox } from '../snapshot/index.ts'
 import type { Delivery, Notice, Recipient, Settlement } from './types.ts'
 
-type Reason = Pick<Notice, 'status' | 'plain'> & { readonly why: string }
-export const itsTurn: Reason = { why: 'waits for its turn: its destination takes no more at a time', status: '4.4.5', plain: 'Much mail waits for the same destination, and this message has not had its turn yet.' } // RFC 3463 3.5: congestion
+type Reason = Pick<Notice, 'status' | 'plain'> & { readonly why: string; readonly inTheEnd?: string } // inTheEnd: what the sender is told when the time is over; absent: nobody gives up for that
+export const itsTurn: Reason = { why: 'waits for its turn: its destination takes no more at a time', status: '4.4.5', plain: 'Much mail waits for the same destination, and this message has not had its turn yet.', inTheEnd: 'Much mail waits for the same destination, and this message did not have its turn until the time set for it was over.' } // RFC 3463 3.5: congestion
 export const internalError: Reason = { why: 'an internal error', status: '4.3.0', plain: 'Something went wrong in our own mail server.' }
 
-/** Cannot start soon: waits as a later record and not in memory. Its sender hears of that as of attempts that fail: late, and once. */
-export const putOff = (delivery: Delivery, at: number, reason: Reason, now: number): Settlement => {
+/** Cannot start soon: waits as a later record and not in memory. Its sender hears of that as of attempts that fail: late, and once; and at its end that it was given up. */
+export const putOff = (delivery: Delivery, at: number, reason: Reason, now: number, pod: string): Settlement => {
+  if (reason.inTheEnd !== undefined) {
+    if (now >= givesUpAt(delivery)) return givenUp(delivery, { ...reason, status: '4.4.7', plain: reason.inTheEnd }, now, pod) // RFC 3463 3.5: delivery time expired
+    at = Math.min(at, givesUpAt(delivery))
+  }
   const isDue = isDelayNoticeDue(delivery, now)
   return {
     later: { ...laterOf(delivery, at, reason.why, now), delayNoticed: delivery.delayNoticed || isDue },
-    notices: isDue ? delivery.recipients.map((recipient) => delayed(delivery, recipient, reason)) : [],
+    notices: isDue ? delivery.recipients.map((recipient) => ({ ...noticeOf(delivery, recipient, reason), kind: 'delayed', willRetryUntil: givesUpAt(delivery) })) : [],
     trace: [],
   }
 }
@@ -27,7 +31,11 @@ export const handedOver = (delivery: Delivery, lane: number, now: number): Settl
 const laterOf = ({ recipients, delayNoticed, last }: Delivery, at: number, why: string, now: number): NonNullable<Settlement['later']> =>
   ({ recipients, at, delayNoticed, last: last ?? { at: now, why }, countsAsAttempt: false })
 
-const delayed = (delivery: Delivery, recipient: Recipient, { why, status, plain }: Reason): Notice => ({
-  kind: 'delayed', recipient, status, plain, diagnostic: `X-Posthouse; ${why}`, willRetryUntil: givesUpAt(delivery),
-  ...(delivery.attempt > 1 && delivery.last && { lastAttemptAt: delivery.last.at }),
+const givenUp = (delivery: Delivery, reason: Reason, now: number, pod: string): Settlement => ({
+  notices: delivery.recipients.map((recipient) => ({ ...noticeOf(delivery, recipient, reason), kind: 'failed' })),
+  trace: [{ at: now, message: delivery.message, delivery: delivery.id, pod, kind: 'bounced', text: `given up: ${reason.why}`, recipients: delivery.recipients.map(({ mailbox }) => printMailbox(mailbox)) }],
+})
+
+const noticeOf = (delivery: Delivery, recipient: Recipient, { why, status, plain }: Reason): Omit<Notice, 'kind'> => ({
+  recipient, status, plain, diagnostic: `X-Posthouse; ${why}`, ...(delivery.attempt > 1 && delivery.last && { lastAttemptAt: delivery.last.at }),
 })
