@@ -35,6 +35,15 @@ test('a lane whose part is complete goes by its own prefix after 2 s, the slow p
   assert.equal(groups.open(), 0)
 })
 
+test('of 2 slow deliveries that end together after a minute, in 2 lanes, both are removed, whichever ends last', () => {
+  const groups = createGroups()
+  groups.finish(finished(1, 0, { group: 2, batch: 3 }), 0)
+  assert.equal(groups.dissolve(60_000).length, 1)
+  assert.deepEqual(groups.finish(finished(2, 0, { group: 1, batch: 3 }), 90_000), [])
+  assert.deepEqual(groups.finish(finished(1, 1, { group: 2, batch: 3 }), 90_000).map(({ filter }) => filter).sort(), ['r.ready.1.bulk.g1.1', 'r.ready.2.bulk.g1.*'])
+  assert.equal(groups.open(), 0)
+})
+
 test('a lane that went takes its part along: the rest never goes as a whole batch', () => {
   const groups = createGroups()
   groups.finish(finished(1, 0, { group: 1, batch: 2 }), 0)

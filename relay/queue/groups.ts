@@ -39,10 +39,10 @@ export const createGroups = (): Groups => {
     group.members.set(index, finished)
     batch.done++
     if (batch.done >= batch.size || isOver(batch)) batches.delete(batch.name)
-    if (group.dissolved) return [single(finished)]
-    if (batch.done < batch.size) return []
+    const own = group.dissolved ? [single(finished)] : []
+    if (batch.done < batch.size) return own
     const trusted = [...batch.groups.values()].every(({ lane, dissolved }) => !dissolved && !distrusted.has(lane))
-    return trusted ? [wholeBatch(batch)] : [...batch.groups].flatMap(([prefix, group]) => rest(prefix, group, distrusted))
+    return trusted ? [wholeBatch(batch)] : [...own, ...[...batch.groups].flatMap(([prefix, group]) => rest(prefix, group, distrusted))]
   }
   return {
     finish,
