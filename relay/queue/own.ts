@@ -31,6 +31,7 @@ export class Own {
   readonly #context: Context
   readonly #events: OwnEvents
   readonly #kept = new Map<number, Kept>()
+  readonly #had = new Map<number, number>() // lane → the epoch under which we had it last
   readonly #freeSince = new Map<number, number>()
   readonly #avoid = new Map<number, number>()
   #serving = false
@@ -198,11 +199,12 @@ export class Own {
     const first = meaning.lastSeq - records.length + 1
     this.#gained(fresh.map(({ lane }, index) => ({ lane, lease: first + 2 * index, epoch: first + 2 * index + 1, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' })))
   }
-  /** Taken, but the answer was lost. */
+  /** Taken, but the answer was lost. Where we had it already, and it is the letting go that was lost: taken anew, for what we have settled since lies behind the old epoch. */
   async #adopt({ lane, expect }: Claim): Promise<void> {
     const { stream, subjects, clock, incarnation } = this.#context
     const epoch = await stream.last(subjects.epoch(lane), 'leader')
     if (epoch.kind !== 'found' || nameIn(epoch.record.payload)?.incarnation !== incarnation) return
+    if (epoch.record.seq === this.#had.get(lane)) return this.#take([{ lane, expect, adopt: false }])
     const begun = clock.monotonic()
     const meaning = readAnswer(await stream.publish(this.#lease(lane, expect)), { ownAbsent: false, fence: true })
     if (meaning.kind !== 'stored' || meaning.lastSeq === undefined) return
@@ -212,6 +214,7 @@ export class Own {
     const { stream, subjects, metrics, log } = this.#context
     for (const tenure of tenures) {
       this.#kept.set(tenure.lane, tenure)
+      this.#had.set(tenure.lane, tenure.epoch)
       this.#freeSince.delete(tenure.lane)
       void stream.purge(subjects.epoch(tenure.lane), tenure.epoch)
     }
