@@ -6,6 +6,7 @@ import { createRoom } from './room.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { noFaults, SimulatedStream, type Chance } from './simulated-stream.ts'
 import { createSubjects } from './subjects.ts'
+import type { Stream } from './stream.ts'
 import type { ComposeNotice, Deliverer, Delivery, NewMessage, Settlement } from './types.ts'
 import { newMessageId } from './lanes.ts'
 import { openQueue, type QueueOptions } from './open.ts'
@@ -53,19 +54,20 @@ export const openTestQueue = (nats: TestNats, given: Partial<QueueOptions> = {})
   })
 
 /** One process's parts against a simulated stream, on a clock that passes when told to; it has its lanes. */
-export const simulated = async (given: { deliverer: (clock: SimulatedClock) => Deliverer; chance?: Partial<Chance>; limits?: Partial<Limits>; composeNotice?: ComposeNotice }) => {
-  const clock = new SimulatedClock()
-  const stream = new SimulatedStream(clock, { ...noFaults, ...given.chance })
+export const simulated = async (given: { deliverer: (clock: SimulatedClock) => Deliverer; chance?: Partial<Chance>; limits?: Partial<Limits>; composeNotice?: ComposeNotice; /** What this process sees of the stream. */ view?: (stream: Stream, clock: SimulatedClock) => Stream; /** Goes on where another has been. */ after?: { readonly clock: SimulatedClock; readonly stream: SimulatedStream }; pod?: string }) => {
+  const clock = given.after?.clock ?? new SimulatedClock()
+  const stream = given.after?.stream ?? new SimulatedStream(clock, { ...noFaults, ...given.chance })
+  const { pod = 'pod-1', view = (stream) => stream } = given
   const metrics = createMetrics()
   const context: Context = {
-    stream: stream.view(), subjects: createSubjects('simulated'), clock, log: silentLog, metrics, pod: 'pod-1', incarnation: 'i', composeNotice: given.composeNotice ?? noNotices, newMessageId, siteOf: (domain) => domain, emit: () => {},
+    stream: view(stream.view(), clock), subjects: createSubjects('simulated'), clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: given.composeNotice ?? noNotices, newMessageId, siteOf: (domain) => domain, emit: () => {},
     limits: { ...usualLimits, ...given.limits },
   }
   const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now(), revision: () => '' })
   const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined)
   owner.own.start()
   await clock.pass(3_000)
-  return { clock, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }
+  return { clock, stream, owner, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }
 }
 
 /** Polls until it holds; fails loudly when it does not in time. */

@@ -146,12 +146,12 @@ export class Owner {
   #passedEpoch(tenure: Tenure, notes: LaneNotes): void {
     const { subjects } = this.#context
     for (const old of notes.old) {
+      const others = old.finished.filter((subject) => !subject.startsWith('ready.'))
+      for (const subject of others) this.removal.single(tenure.lane, longSubject(subjects, subject), old.seq)
       if (old.until > this.#serverNow()) {
         this.#context.clock.after(old.until - this.#serverNow(), () => tenure.state === 'gone' || this.removal.single(tenure.lane, old.subject, old.seq))
         continue
       }
-      const others = old.finished.filter((subject) => !subject.startsWith('ready.'))
-      for (const subject of others) this.removal.single(tenure.lane, longSubject(subjects, subject), old.seq)
       this.removal.single(tenure.lane, old.subject, old.seq)
     }
     notes.forgetReady()

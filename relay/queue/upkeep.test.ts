@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { usualLimits } from './context.ts'
 import { aMessage, deferred, delivered, deliverer, simulated } from './fixtures.ts'
+import type { SimulatedClock } from './simulated-clock.ts'
 
 const minute = 60_000
 
@@ -22,4 +23,23 @@ test('of 3 deferred deliveries whose schedules do not fire each is tried a minut
   assert.deepEqual([tried, await counted()], [[1, 1, 1], 0])
   await clock.pass(2 * usualLimits.upkeepEveryMs)
   assert.deepEqual([tried, await counted()], [[1, 1, 1, 2, 2, 2], 3])
+})
+
+test('of 1 delivery whose schedule did not fire, and whose owner died before it removed that, there is 1 late attempt and not 2', async (t) => {
+  const tried: number[] = []
+  const parts = (clock: SimulatedClock) => deliverer((delivery) => {
+    tried.push(delivery.attempt)
+    return delivery.attempt === 1 ? deferred(delivery, clock.now() + minute) : delivered
+  })
+  const first = await simulated({ chance: { lateMs: () => 1_000 * minute }, deliverer: parts, view: (stream) => ({ ...stream, purge: () => Promise.resolve(undefined) }) })
+  first.accept(aMessage())
+  const { clock, stream } = first
+  while (tried.length < 2) await clock.pass(1_000)
+  await clock.pass(1_000)
+  first.stop()
+  const second = await simulated({ after: { clock, stream }, deliverer: parts, pod: 'pod-2' })
+  t.after(second.stop)
+  await clock.pass(4 * usualLimits.upkeepEveryMs)
+  assert.deepEqual(tried, [1, 2])
+  assert.deepEqual(stream.all().map(({ subject }) => subject).filter((subject) => /\.(later|ready|done)\./.test(subject)), [])
 })
