@@ -27,6 +27,7 @@ export class Owner {
   readonly steer: Steer
   readonly #context: Context
   readonly #serverNow: () => number
+  readonly #goneBefore = new WeakMap<Tenure, Promise<void>[]>() // removals of what earlier owners have finished
   #draining = false
   #stopped = false
   #cancelUpkeep = () => {}
@@ -40,6 +41,7 @@ export class Owner {
       {
         onGained: (tenures) => {
           this.steer.serve(tenures)
+          for (const tenure of tenures) this.#goneBefore.set(tenure, [])
           void this.next.gained(tenures)
         },
         onLost: (tenure) => this.#left(tenure),
@@ -57,7 +59,7 @@ export class Owner {
       serverNow,
       isBehind: () => this.removal.isBehind(),
       onFinishedBefore: (tenure, record) => this.#finishedBefore(tenure, record),
-      onPassedEpoch: (tenure, notes) => this.#passedEpoch(tenure, notes),
+      onPassedEpoch: (tenure, notes) => void this.#passedEpoch(tenure, notes),
       onUnknownNotes: (tenure) => void this.own.passOn(tenure, passOnMs),
       onUnreadable: (tenure, record, error) => this.#unreadable(tenure, record, error),
     })
@@ -139,22 +141,22 @@ export class Owner {
     void settled.then((as) => as === 'stored' && metrics.overdue.inc())
   }
 
-  #finishedBefore(tenure: Tenure, record: StoredRecord): void {
-    this.removal.single(tenure.lane, record.subject, record.seq)
+  #finishedBefore(tenure: Tenure, { subject, seq }: StoredRecord): void {
+    const gone = this.#gone(tenure.lane, subject, seq)
+    this.#goneBefore.get(tenure)?.push(gone)
   }
-  /** Everything the old notes speak of has been seen and is being removed; then they go too. */
-  #passedEpoch(tenure: Tenure, notes: LaneNotes): void {
-    const { subjects } = this.#context
-    for (const old of notes.old) {
-      const others = old.finished.filter((subject) => !subject.startsWith('ready.'))
-      for (const subject of others) this.removal.single(tenure.lane, longSubject(subjects, subject), old.seq)
-      if (old.until > this.#serverNow()) {
-        this.#context.clock.after(old.until - this.#serverNow(), () => tenure.state === 'gone' || this.removal.single(tenure.lane, old.subject, old.seq))
-        continue
-      }
-      this.removal.single(tenure.lane, old.subject, old.seq)
-    }
+  #gone(lane: number, subject: string, seq: number): Promise<void> {
+    return new Promise((done) => this.removal.single(lane, subject, seq, done))
+  }
+  /** Everything the old notes speak of has been seen and is being removed; when it is gone they go too. */
+  async #passedEpoch(tenure: Tenure, notes: LaneNotes): Promise<void> {
+    const { lane } = tenure
+    const waiting = notes.old.flatMap(({ finished, seq }) => finished.filter((subject) => !subject.startsWith('ready.')).map((subject) => this.#gone(lane, longSubject(this.#context.subjects, subject), seq)))
     notes.forgetReady()
+    await Promise.all([...(this.#goneBefore.get(tenure) ?? []), ...waiting])
+    this.#goneBefore.delete(tenure)
+    for (const { until, subject, seq } of notes.old)
+      this.#context.clock.after(Math.max(0, until - this.#serverNow()), () => tenure.state === 'gone' || this.removal.single(lane, subject, seq))
   }
   #unreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void {
     const { log, metrics } = this.#context
