@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import type { Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
 import { entryOf, Next } from './next.ts'
-import type { LaneNotes } from './notes.ts'
+import type { LaneNotes, OldNote } from './notes.ts'
 import { Own, type Tenure } from './own.ts'
 import { asDelivery, unreadableHead } from './record.ts'
 import { Removal } from './removal.ts'
@@ -155,8 +155,14 @@ export class Owner {
     notes.forgetReady()
     await Promise.all([...(this.#goneBefore.get(tenure) ?? []), ...waiting])
     this.#goneBefore.delete(tenure)
-    for (const { until, subject, seq } of notes.old)
-      this.#context.clock.after(Math.max(0, until - this.#serverNow()), () => tenure.state === 'gone' || this.removal.single(lane, subject, seq))
+    await Promise.all(notes.old.map((old) => this.#oldNoteGone(tenure, old)))
+    if (tenure.state !== 'gone') this.removal.tidied(lane)
+  }
+  /** It stays while a schedule that it speaks of may still fire. */
+  async #oldNoteGone(tenure: Tenure, { until, subject, seq }: OldNote): Promise<void> {
+    const left = until - this.#serverNow()
+    if (left > 0) await sleep(this.#context.clock, left)
+    if (tenure.state !== 'gone') await this.#gone(tenure.lane, subject, seq)
   }
   #unreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void {
     const { log, metrics } = this.#context

@@ -50,6 +50,10 @@ export class Removal {
     if (this.#notes.some((note) => note.lane === lane && note.left > 0)) this.#left.add(lane)
     this.#notes = this.#notes.filter((note) => note.lane !== lane)
   }
+  /** The lane came back, and nothing is left there of what we noted before. */
+  tidied(lane: number): void {
+    this.#left.delete(lane)
+  }
   idle(): boolean {
     return this.#jobs.length === 0 && this.#running === 0 && this.#again === 0 && this.#groups.open() === 0
   }
