@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { usualLimits } from './context.ts'
 import { aMessage, deferred, delivered, deliverer, simulated } from './fixtures.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
+import { createSubjects } from './subjects.ts'
 
 const minute = 60_000
 
@@ -42,4 +43,13 @@ test('of 1 delivery whose schedule did not fire, and whose owner died before it 
   await clock.pass(4 * usualLimits.upkeepEveryMs)
   assert.deepEqual(tried, [1, 2])
   assert.deepEqual(stream.all().map(({ subject }) => subject).filter((subject) => /\.(later|ready|done)\./.test(subject)), [])
+})
+
+test('1 body of a newer format with an end does not keep the housekeeping from what comes after it', async (t) => {
+  const { clock, stream, stop } = await simulated({ deliverer: () => deliverer(() => delivered) })
+  t.after(stop)
+  const subjects = createSubjects('simulated')
+  for (const subject of [subjects.body('newer', 0), subjects.end('newer', '0'), subjects.body('half', 1)]) void stream.view().publish({ subject, payload: Buffer.from([9, 0, 0]) })
+  await clock.pass(usualLimits.halfBodyMs + 2 * usualLimits.upkeepEveryMs)
+  assert.deepEqual(stream.all().map(({ subject }) => subject).filter((subject) => subject.includes('.body.')), [subjects.body('newer', 0), subjects.end('newer', '0')])
 })

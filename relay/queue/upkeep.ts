@@ -36,8 +36,17 @@ export const sweepEnds = async (context: Context, removal: Removal): Promise<voi
   for (const [body, ofBody] of Map.groupBy([...ends.keys(), ...oldEnds.keys()], bodyId)) {
     if (removal.isBehind()) return // the rest is found the next time
     const start = await stream.last(subjects.body(body, 0), 'leader')
-    const isOver = start.kind === 'missing' || (start.kind === 'found' && sharesIn(ofBody) >= decodeBodyStart(start.record.payload).pointer.shared)
+    const isOver = start.kind === 'missing' || (start.kind === 'found' && sharesIn(ofBody) >= sharedBy(start.record))
     if (isOver) removal.all(subjects.bodyOf(body), state.lastSeq + 1, () => old.has(body) && removal.all(subjects.oldEndsOf(body), state.lastSeq + 1))
+  }
+}
+
+/** What this release cannot read it leaves alone. */
+const sharedBy = ({ payload }: StoredRecord): number => {
+  try {
+    return decodeBodyStart(payload).pointer.shared
+  } catch {
+    return Infinity
   }
 }
 
