@@ -54,16 +54,16 @@ export const openTestQueue = (nats: TestNats, given: Partial<QueueOptions> = {})
   })
 
 /** One process's parts against a simulated stream, on a clock that passes when told to; it has its lanes. */
-export const simulated = async (given: { deliverer: (clock: SimulatedClock) => Deliverer; chance?: Partial<Chance>; limits?: Partial<Limits>; composeNotice?: ComposeNotice; /** What this process sees of the stream. */ view?: (stream: Stream, clock: SimulatedClock) => Stream; /** Goes on where another has been. */ after?: { readonly clock: SimulatedClock; readonly stream: SimulatedStream }; pod?: string }) => {
+export const simulated = async (given: { deliverer: (clock: SimulatedClock) => Deliverer; chance?: Partial<Chance>; limits?: Partial<Limits>; composeNotice?: ComposeNotice; /** What this process sees of the stream. */ view?: (stream: Stream, clock: SimulatedClock) => Stream; /** Goes on where another has been. */ after?: { readonly clock: SimulatedClock; readonly stream: SimulatedStream }; pod?: string; /** By how much its idea of the servers' time is wrong, in ms. */ ahead?: number }) => {
   const clock = given.after?.clock ?? new SimulatedClock()
   const stream = given.after?.stream ?? new SimulatedStream(clock, { ...noFaults, ...given.chance })
-  const { pod = 'pod-1', view = (stream) => stream } = given
+  const { pod = 'pod-1', ahead = 0, view = (stream) => stream } = given
   const metrics = createMetrics()
   const context: Context = {
     stream: view(stream.view(), clock), subjects: createSubjects('simulated'), clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: given.composeNotice ?? noNotices, newMessageId, siteOf: (domain) => domain, emit: () => {},
     limits: { ...usualLimits, ...given.limits },
   }
-  const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now(), revision: () => '' })
+  const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now() + ahead, revision: () => '' })
   const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined)
   owner.own.start()
   await clock.pass(3_000)

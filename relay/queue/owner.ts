@@ -112,7 +112,7 @@ export class Owner {
     }
   }
 
-  /** Housekeeping: the owner of lane 0 sweeps for all; everybody looks after schedules of his own lanes. */
+  /** Housekeeping: the owner of lane 0 sweeps for all; everybody looks after schedules of his own lanes. By the servers' own time: a clock of ours that was just set would make old what is still coming in. */
   #keep(): void {
     this.#cancelUpkeep = this.#context.clock.after(this.#context.limits.upkeepEveryMs, () => {
       void this.upkeep()
@@ -121,7 +121,8 @@ export class Owner {
     })
   }
   async upkeep(): Promise<void> {
-    const now = this.#serverNow()
+    const now = (await this.#context.stream.state())?.at
+    if (now === undefined) return
     if (this.own.tenureOf(0)) {
       await sweepEnds(this.#context, this.removal)
       await sweepChunks(this.#context, now)

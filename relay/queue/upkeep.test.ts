@@ -53,3 +53,14 @@ test('1 body of a newer format with an end does not keep the housekeeping from w
   await clock.pass(usualLimits.halfBodyMs + 2 * usualLimits.upkeepEveryMs)
   assert.deepEqual(stream.all().map(({ subject }) => subject).filter((subject) => subject.includes('.body.')), [subjects.body('newer', 0), subjects.end('newer', '0')])
 })
+
+test('a process whose clock is an hour ahead, and does not know it yet, sweeps no chunk of 1 body that is still coming in', async (t) => {
+  const { clock, stream, owner, stop } = await simulated({ deliverer: () => deliverer(() => delivered), ahead: usualLimits.halfBodyMs })
+  t.after(stop)
+  const chunk = createSubjects('simulated').body('coming', 1)
+  void stream.view().publish({ subject: chunk, payload: Buffer.alloc(1) })
+  await clock.pass(1_000)
+  void owner.upkeep()
+  await clock.pass(1_000)
+  assert.ok(stream.all().some(({ subject }) => subject === chunk))
+})
