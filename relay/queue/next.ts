@@ -50,7 +50,7 @@ export class Next {
   readonly #turns = new Turns()
   readonly #readers = new Set<Shared>()
   readonly #flying = new Set<string>() // ids of deliveries
-  readonly #claimed = new Set<string>()
+  readonly #claimed = new Map<string, () => void>() // with what ends its time
   readonly #undecided = new Map<string, Promise<void>>()
   #inFlight = 0
   #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
@@ -108,9 +108,13 @@ export class Next {
   claim(tenure: Tenure, subject: string, seq: number): boolean {
     const lane = this.#lanes.get(tenure.lane)
     if (lane?.tenure !== tenure || this.#claimed.has(subject) || lane.notes.isFinished(shortSubject(this.#context.subjects, subject), seq)) return false
-    this.#claimed.add(subject)
-    this.#context.clock.after(claimedForMs, () => this.#claimed.delete(subject))
+    this.#claimed.set(subject, this.#context.clock.after(claimedForMs, () => this.#claimed.delete(subject)))
     return true
+  }
+  /** Nothing came of it. */
+  unclaim(subject: string): void {
+    this.#claimed.get(subject)?.()
+    this.#claimed.delete(subject)
   }
   forgetExpected(tenure: Tenure, now: number): void {
     this.#lanes.get(tenure.lane)?.notes.forgetExpected(now)
@@ -119,10 +123,10 @@ export class Next {
     this.#leave(entry)
   }
   /** A schedule that may fire while the order that ends it is being stored: what comes then waits for the answer. */
-  expect(tenure: Tenure, subject: string, until: number, settled: Promise<'stored' | 'lane-lost'>): void {
+  expect(tenure: Tenure, subject: string, until: number, stored: Promise<boolean>): void {
     const notes = this.#lanes.get(tenure.lane)?.notes
-    const decided = settled.then((as) => {
-      if (as === 'stored') notes?.expect(subject, until)
+    const decided = stored.then((is) => {
+      if (is) notes?.expect(subject, until)
       this.#undecided.delete(subject)
     })
     this.#undecided.set(subject, decided)

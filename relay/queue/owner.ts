@@ -2,7 +2,7 @@
 import { sleep } from './clock.ts'
 import { longSubject, shortSubject } from './compose.ts'
 import type { Context } from './context.ts'
-import type { Settled } from './entry.ts'
+import type { Entry, Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
 import { entryOf, Next } from './next.ts'
 import type { LaneNotes, OldNote } from './notes.ts'
@@ -131,15 +131,23 @@ export class Owner {
       const tenure = this.own.tenureOf(lane)
       if (!tenure) continue
       this.next.forgetExpected(tenure, now)
-      for (const one of await overdueOf(this.#context, tenure, now)) this.#makeDue(tenure, one)
+      for (const one of await overdueOf(this.#context, tenure, now)) await this.#makeDue(tenure, one)
     }
   }
-  #makeDue(tenure: Tenure, one: Settled): void {
+  /** What comes of its schedule waits from now on; what has come before, while the list was being read, the leader does not have any more. */
+  async #makeDue(tenure: Tenure, one: Settled): Promise<void> {
     const { metrics, subjects } = this.#context
-    if (!this.next.claim(tenure, one.entry.subject, one.entry.seq)) return
-    const settled = this.settle.add(one)
-    this.next.expect(tenure, shortSubject(subjects, one.inAdvance!.subject), one.inAdvance!.until, settled)
-    void settled.then((as) => as === 'stored' && metrics.overdue.inc())
+    const { entry, inAdvance } = one
+    if (!this.next.claim(tenure, entry.subject, entry.seq)) return
+    const waits = this.#stillWaits(entry)
+    const stored = waits.then(async (still) => still && (await this.settle.add(one)) === 'stored')
+    this.next.expect(tenure, shortSubject(subjects, inAdvance!.subject), inAdvance!.until, stored)
+    void stored.then((is) => (is ? metrics.overdue.inc() : this.next.unclaim(entry.subject)))
+    await waits
+  }
+  async #stillWaits({ subject, seq }: Entry): Promise<boolean> {
+    const found = await this.#context.stream.last(subject, 'leader')
+    return found.kind === 'found' && found.record.seq === seq
   }
 
   #finishedBefore(tenure: Tenure, { subject, seq }: StoredRecord): void {

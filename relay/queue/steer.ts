@@ -109,7 +109,7 @@ export class Steer {
     if (inAdvance && (entry.head.nextAt ?? 0) < serverNow() + tooCloseMs) return { id, done: false, why: 'its next attempt is due just now; look again in some seconds' }
     if (state !== 'ready' && !next.claim(entry.tenure, subject, entry.seq)) return { id, done: false, why: 'it has just moved on; look again' }
     const settled = next.settle(entry, settlement, inAdvance)
-    if (inAdvance) next.expect(entry.tenure, shortSubject(subjects, inAdvance.subject), inAdvance.until, settled)
+    if (inAdvance) next.expect(entry.tenure, shortSubject(subjects, inAdvance.subject), inAdvance.until, settled.then((as) => as === 'stored'))
     const as = await settled
     if (state === 'ready') next.leave(entry)
     if (as !== 'stored') return { id, done: false, why: 'its lane has changed hands; try again' }

@@ -1,6 +1,7 @@
 // Schedules that do not fire, which no real server can be made to do on demand.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sleep } from './clock.ts'
 import { usualLimits } from './context.ts'
 import { aMessage, deferred, delivered, deliverer, simulated } from './fixtures.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
@@ -63,4 +64,27 @@ test('a process whose clock is an hour ahead, and does not know it yet, sweeps n
   void owner.upkeep()
   await clock.pass(1_000)
   assert.ok(stream.all().some(({ subject }) => subject === chunk))
+})
+
+test('1 delivery whose schedule fires late, while the overdue ones are being listed, is tried once more and not twice', async (t) => {
+  const tried: number[] = []
+  const { clock, owner, accept, stop } = await simulated({
+    chance: { lateMs: () => minute + 15_000 },
+    deliverer: (clock) => deliverer((delivery) => {
+      tried.push(delivery.attempt)
+      return delivery.attempt === 1 ? deferred(delivery, clock.now() + minute) : delivered
+    }),
+    view: (stream, clock) => ({ ...stream, records: async (filter, limit, from) => {
+      const records = await stream.records(filter, limit, from)
+      if (filter.includes('.later.') && records!.length > 0) await sleep(clock, 10_000) // a long list
+      return records
+    } }),
+  })
+  t.after(stop)
+  accept(aMessage())
+  await clock.pass(2 * minute + 10_000)
+  assert.deepEqual(tried, [1])
+  void owner.upkeep()
+  await clock.pass(2 * minute)
+  assert.deepEqual(tried, [1, 2])
 })
