@@ -67,7 +67,7 @@ export const simulated = async (given: { deliverer: (clock: SimulatedClock) => D
   const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined)
   owner.own.start()
   await clock.pass(3_000)
-  return { clock, stream, owner, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }
+  return { clock, stream, context, owner, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }
 }
 
 /** Polls until it holds; fails loudly when it does not in time. */

@@ -112,6 +112,7 @@ export class Steer {
     if (inAdvance) next.expect(entry.tenure, shortSubject(subjects, inAdvance.subject), inAdvance.until, settled.then((as) => as === 'stored'))
     const as = await settled
     if (state === 'ready') next.leave(entry)
+    if (as !== 'stored') next.unclaim(subject)
     if (as !== 'stored') return { id, done: false, why: 'its lane has changed hands; try again' }
     if (state !== 'ready') await stream.purge(subject, entry.seq + 1)
     log.info('STEERED', { order, delivery: id })

@@ -1,0 +1,30 @@
+// Orders of people whose lane changes hands meanwhile. What orders do is in more.test.ts, against a real server.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { aMessage, deferred, delivered, deliverer, simulated } from './fixtures.ts'
+import { Look } from './look.ts'
+import { giveOrders } from './steer.ts'
+import type { OrderResult } from './types.ts'
+
+test('an order that failed because its lane changed hands can be given again as soon as the same process has the lane', async (t) => {
+  const fence = { refuses: false }
+  const { clock, context, accept, stop } = await simulated({
+    deliverer: (clock) => deliverer((delivery) => (delivery.attempt === 1 ? deferred(delivery, clock.now() + 3_600_000) : delivered)),
+    view: (stream) => ({ ...stream, batch: (records) => (fence.refuses && records.some(({ subject }) => subject.includes('.done.')) ? Promise.resolve({ kind: 'error', code: 10071, text: 'wrong last sequence: 99' }) : stream.batch(records)) }),
+  })
+  t.after(stop)
+  const message = aMessage()
+  accept(message)
+  await clock.pass(5_000)
+  const hold = async (): Promise<OrderResult | undefined> => {
+    const answers: OrderResult[] = []
+    void giveOrders(context, new Look(context, { ownerOf: () => undefined }), { order: 'hold' }, [`${message.id}.0`]).then((results) => answers.push(...results))
+    await clock.pass(5_000)
+    return answers[0]
+  }
+  fence.refuses = true
+  assert.equal((await hold())?.why, 'its lane has changed hands; try again')
+  fence.refuses = false
+  await clock.pass(60_000)
+  assert.deepEqual(await hold(), { id: `${message.id}.0`, done: true })
+})
