@@ -50,7 +50,7 @@ export class TraceStream {
     this.#lines = new Map()
     this.#count = 0
     if (lines.size === 0) return
-    this.#flushing = this.#store(lines)
+    this.#flushing = this.#store(lines).catch((error: unknown) => this.#lost(countOf(lines), String(error)))
     await this.#flushing
     this.#flushing = undefined
   }
@@ -76,7 +76,7 @@ export class TraceStream {
       if (answer.kind === 'ack') return
       await sleep(this.#options.clock, 300)
     }
-    this.#lost([...lines.values()].reduce((sum, { length }) => sum + length, 0), 'the stream did not take them')
+    this.#lost(countOf(lines), 'the stream did not take them')
   }
   #lost(count: number, why: string): void {
     this.#options.metrics.traceLost.inc(count)
@@ -87,17 +87,23 @@ export class TraceStream {
   }
 }
 
+const countOf = (lines: ReadonlyMap<number, readonly TraceEvent[]>): number => [...lines.values()].reduce((sum, { length }) => sum + length, 0)
 const bucketOf = (message: string): number => fnv1a(message) % buckets
 
 /** One line of JSON per event; cut before a record gets too big. */
 const payloads = (events: readonly TraceEvent[]): Buffer[] => {
-  const out: string[] = ['']
+  const out: Buffer[][] = [[]]
+  let bytes = 0
   for (const event of events) {
-    const line = `${JSON.stringify(event)}\n`
-    if (out.at(-1)!.length + line.length > mostBytes) out.push('')
-    out[out.length - 1] += line
+    const line = Buffer.from(`${JSON.stringify(event)}\n`)
+    if (bytes > 0 && bytes + line.length > mostBytes) {
+      out.push([])
+      bytes = 0
+    }
+    out.at(-1)!.push(line)
+    bytes += line.length
   }
-  return out.map((text) => Buffer.from(text))
+  return out.map((lines) => Buffer.concat(lines))
 }
 
 const linesOf = (payload: Buffer): TraceEvent[] =>

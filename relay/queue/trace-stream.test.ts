@@ -1,0 +1,38 @@
+// What the stream is given to store. That timelines come back in order is in more.test.ts, against a real server.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createMetrics, silentLog } from '../report/index.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { SimulatedStream } from './simulated-stream.ts'
+import { TraceStream } from './trace-stream.ts'
+
+const mostPayload = 1_048_576
+
+test('1,000 lines of 1,000 characters with 3 octets each, of one message, are stored in records that a server takes', async () => {
+  const clock = new SimulatedClock()
+  const stream = new SimulatedStream(clock)
+  const traces = new TraceStream({ stream: stream.view(), name: 'r', clock, log: silentLog, metrics: createMetrics() })
+  for (let at = 0; at < 1_000; at++) traces.emit({ at, message: 'm', kind: 'attempt', pod: 'p', text: '漢'.repeat(1_000) })
+  await clock.pass(2_000)
+  assert.ok(stream.all().every(({ payload }) => payload.length <= mostPayload))
+  let found = 0
+  void traces.of('m').then(({ length }) => (found = length))
+  await clock.pass(2_000)
+  assert.equal(found, 1_000)
+})
+
+test('1 line that no record can hold is lost, and not those that come after it', async () => {
+  const clock = new SimulatedClock()
+  const stream = new SimulatedStream(clock).view()
+  const refuse = () => Promise.reject(new RangeError('max_payload size exceeded'))
+  const traces = new TraceStream({ stream: { ...stream, publish: (record) => (record.payload.length > mostPayload ? refuse() : stream.publish(record)) }, name: 'r', clock, log: silentLog, metrics: createMetrics() })
+  const lines = [['m', 'x'.repeat(2_000_000)], ['m', 'y']] as const
+  for (const [message, text] of lines) {
+    traces.emit({ at: 0, message, kind: 'attempt', pod: 'p', text })
+    await clock.pass(2_000)
+  }
+  const found: string[] = []
+  void traces.of('m').then((events) => found.push(...events.map(({ text }) => text)))
+  await clock.pass(2_000)
+  assert.deepEqual(found, ['y'])
+})
