@@ -74,7 +74,7 @@ export class Own {
   /** Gives a lane back because this process cannot serve it, and leaves it to others for a while. */
   async passOn(tenure: Tenure, forMs: number): Promise<void> {
     this.#avoid.set(tenure.lane, this.#context.clock.monotonic() + forMs)
-    await this.#release([tenure as Kept], 5_000)
+    if (tenure.state === 'kept') await this.#release([tenure as Kept], 5_000)
   }
   async releaseAll(patienceMs: number): Promise<void> {
     this.#serving = false
@@ -124,7 +124,7 @@ export class Own {
     if (!this.#mayTake() || now - this.#startedAt < helloMs) return
     const scene = await this.#scene()
     if (!scene || !this.#mayTake()) return
-    void this.#release(lanesToHandOver(scene).map((lane) => this.#kept.get(lane)!), handOverPatienceMs)
+    void this.#release(lanesToHandOver(scene).map((lane) => this.#kept.get(lane)!).filter(({ state }) => state === 'kept'), handOverPatienceMs)
     await this.#take(lanesToTake(scene))
   }
   #mayTake(): boolean {
@@ -224,10 +224,9 @@ export class Own {
     this.heartbeat.beat()
   }
 
-  /** Lets what is in flight end, then removes the leases: others take the lanes at once. */
-  async #release(tenures: readonly Kept[], patienceMs: number): Promise<void> {
+  /** Lets what is in flight end, then removes the leases: others take the lanes at once. Who leaves waits also for what is being handed over already. */
+  async #release(leaving: readonly Kept[], patienceMs: number): Promise<void> {
     const { stream, subjects } = this.#context
-    const leaving = tenures.filter(({ state }) => state === 'kept')
     for (const tenure of leaving) tenure.state = 'leaving'
     await Promise.all(
       leaving.map(async (tenure) => {
