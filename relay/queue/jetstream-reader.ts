@@ -3,6 +3,7 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import { randomBytes } from 'node:crypto'
 import { decodeDelivered, type ApiAnswer } from './jetstream-wire.ts'
+import { isCurrent, type Cluster } from './quorum.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 
 type Options = {
@@ -114,11 +115,19 @@ export class JetStreamReader implements Reader {
     const config = { name: consumer, deliver_policy: 'by_start_sequence', opt_start_seq: this.#next, ack_policy: 'none', filter_subjects: filters, mem_storage: true, num_replicas: 1, inactive_threshold: 30e9 }
     const answer = await api(`CONSUMER.CREATE.${name}.${consumer}`, { stream_name: name, config, action: 'create' })
     if (this.#stopped || !answer || answer.error) return
+    if (!(await this.#isCurrent(answer))) return connection.publish(`$JS.API.CONSUMER.DELETE.${name}.${consumer}`) // made anew in a moment, where the servers will
     const callback = (error: unknown, message: Msg) => {
       if (!error && this.#current?.consumer === consumer && !this.#stopped) this.#onMessage(message)
     }
     this.#current = { consumer, subscription: connection.subscribe(`_INBOX.${consumer}`, { callback }), place: 0 }
     this.#lastSign = performance.now()
     this.#pull()
+  }
+
+  /** It reads what its own server has: that must not be less than what was read of the lane before. */
+  async #isCurrent({ cluster }: ApiAnswer): Promise<boolean> {
+    const { name, api } = this.#options
+    const info = await api(`STREAM.INFO.${name}`)
+    return !this.#stopped && info?.config !== undefined && isCurrent(info as { cluster?: Cluster }, (cluster as Cluster | undefined)?.leader)
   }
 }

@@ -4,7 +4,7 @@ import { startTestNats } from '../../test/tools/nats.ts'
 import { until } from './fixtures.ts'
 import { makeStream, streamConfig } from './durable.ts'
 import { openJetStream } from './jetstream.ts'
-import { hasQuorum } from './quorum.ts'
+import { hasQuorum, isCurrent } from './quorum.ts'
 
 const heard = (seconds: number) => ({ active: seconds * 1e9 })
 
@@ -17,6 +17,12 @@ test('a quorum: 1 server alone, a leader that heard 1 of 2 others within 4 s; no
   assert.equal(hasQuorum({ cluster: { replicas: [heard(0.5), heard(0.5), heard(0.5)] } }), false)
   assert.equal(hasQuorum({ cluster: { leader: 'n0', replicas: [heard(1), heard(1), heard(9), heard(9)] } }), true)
   assert.equal(hasQuorum({ cluster: { leader: 'n0', replicas: [heard(1), heard(9), heard(9), heard(9)] } }), false)
+})
+
+test('of 3 servers the leader and the 1 that is current have everything, the 1 that catches up has not; a server alone has', () => {
+  const cluster = { leader: 'n0', replicas: [{ name: 'n1', current: true }, { name: 'n2', current: false }] }
+  assert.deepEqual(['n0', 'n1', 'n2', 'n3'].map((server) => isCurrent({ cluster }, server)), [true, true, false, false])
+  assert.equal(isCurrent({}, undefined), true)
 })
 
 test('of 3 servers 2 are gone: the 3rd goes on answering questions about the stream, and none of it is its state', async () => {
