@@ -14,17 +14,18 @@ import { createSubjects } from './subjects.ts'
 
 const subjects = createSubjects('test')
 const { envelope } = aMessage()
-const entry = (name: string): Entry => ({
-  tenure: { lane: 3, epoch: 7, takenAt: 0, state: 'kept' }, subject: `test.ready.3.x.${name}`, seq: 9, at: 0, sizes: { group: 1, batch: 1 }, inline: Buffer.alloc(0),
+const entry = (name: string, lane = 3): Entry => ({
+  tenure: { lane, epoch: 7, takenAt: 0, state: 'kept' }, subject: `test.ready.3.x.${name}`, seq: 9, at: 0, sizes: { group: 1, batch: 1 }, inline: Buffer.alloc(0),
   head: { version: 1, message: name, n: '0', envelope } as unknown as Entry['head'], delivery: { id: `${name}.0`, message: name, domain: 'one.example' } as Entry['delivery'],
 })
 
-const settling = (answers: RawAnswer[], last: Found): { settle: Settle; clock: SimulatedClock } => {
+const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found)): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
   const clock = new SimulatedClock()
-  const stream = { batch: () => Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!), last: () => Promise.resolve(last) } as unknown as Stream
+  const asked = { times: 0 }
+  const stream = { batch: () => (asked.times++, Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!)), last: (subject: string) => Promise.resolve(typeof last === 'function' ? last(subject) : last) } as unknown as Stream
   const context: Context = { stream, subjects, clock, log: silentLog, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice: noNotices, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
   const removal = { noted: () => {}, finish: () => {}, single: () => {} } as unknown as Removal
-  return { clock, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
+  return { clock, asked, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
 }
 
 test('a batch whose answer was lost, and whose note the next owner has tidied away by the 2nd asking, does not hold up what comes after it', async () => {
@@ -37,4 +38,13 @@ test('a batch whose answer was lost, and whose note the next owner has tidied aw
   void settle.add({ entry: entry('b'), settlement: delivered }).then((as) => ends.push(`b ${as}`))
   await clock.pass(10_000)
   assert.deepEqual(ends, ['a stored', 'b stored'])
+})
+
+test('a batch of 2 lanes whose answer was lost is stored, and not asked for once more, also where the next owner of the 1st lane has tidied that lane away', async () => {
+  const answers: RawAnswer[] = [{ kind: 'silence', text: 'timeout' }, { kind: 'error', code: 10071, text: 'wrong last sequence: 99' }, { kind: 'ack', seq: 50, duplicate: false }]
+  const { settle, clock, asked } = settling(answers, (subject) => (subject === subjects.note(4, 'i', 0) ? { kind: 'found', record: { subject, seq: 21, at: 0, payload: Buffer.alloc(0) } } : { kind: 'missing' }))
+  const ends: string[] = []
+  for (const [name, lane] of [['a', 3], ['b', 4]] as const) void settle.add({ entry: entry(name, lane), settlement: delivered }).then((as) => ends.push(`${name} ${as}`))
+  await clock.pass(10_000)
+  assert.deepEqual([ends, asked.times], [['a stored', 'b stored'], 2])
 })

@@ -109,9 +109,9 @@ export class Settle {
     for (let wait = 50; !this.#stopped; wait = Math.min(wait * 2, 1_000)) {
       const meaning = readAnswer(await stream.batch(records), { ownAbsent: true, fence: true })
       if (meaning.kind === 'stored-or-fenced') {
-        const note = await stream.last(notes[0]!.subject, 'leader')
-        if (note.kind === 'found') return { kind: 'stored' }
-        if (note.kind === 'missing') return { kind: 'fenced' }
+        const found = await Promise.all(notes.map(({ subject }) => stream.last(subject, 'leader'))) // a next owner removes those of his lane only
+        if (found.some(({ kind }) => kind === 'found')) return { kind: 'stored' }
+        if (found.every(({ kind }) => kind === 'missing')) return { kind: 'fenced' }
       } else if (meaning.kind !== 'unknown') return meaning
       await sleep(clock, wait)
     }
