@@ -31,3 +31,16 @@ for (const [what, replicas, said, expected] of cases) {
     assert.equal(`${found?.ok} ${found?.reason}`, expected)
   })
 }
+
+const edited: readonly (readonly [what: string, config: object])[] = [
+  ['takes no record above 10 KB', { max_msg_size: 10_000 }],
+  ['takes no more than 5 readers', { max_consumers: 5 }],
+  ['lets nothing be removed', { deny_delete: true }],
+  ['lets nothing be purged', { deny_purge: true }],
+]
+for (const [what, config] of edited) {
+  test(`a stream that ${what} is not as it must be`, async (t) => {
+    const found = await checkDurable({ api: () => Promise.resolve({ config: { ...streamConfig('mail', 1), ...config } }) }, { name: 'mail', replicas: 1, monitorUrls: [await monitor(t, true)] })
+    assert.equal(`${found?.ok} ${found?.reason}`, 'false StreamMismatch')
+  })
+}

@@ -74,10 +74,11 @@ const grow = async (stream: Pick<JetStream, 'api'>, info: ApiAnswer, { name, num
 
 /** Every setting on which the promise rests, with what was found. */
 export const differences = (wanted: ReturnType<typeof streamConfig>, found: Record<string, unknown>): string[] => {
-  const keys = ['retention', 'storage', 'max_bytes', 'max_msgs', 'max_msgs_per_subject', 'allow_atomic', 'allow_msg_schedules', 'allow_msg_ttl', 'allow_direct', 'duplicate_window'] as const
+  const keys = ['retention', 'storage', 'max_bytes', 'max_msgs', 'max_msgs_per_subject', 'max_msg_size', 'max_consumers', 'allow_atomic', 'allow_msg_schedules', 'allow_msg_ttl', 'allow_direct', 'duplicate_window'] as const
   const wrong = keys.filter((key) => found[key] !== wanted[key]).map((key) => `${key} is ${String(found[key])}, not ${String(wanted[key])}`)
   if (Number(found.num_replicas) < wanted.num_replicas) wrong.push(`num_replicas is ${Number(found.num_replicas)}, not ${wanted.num_replicas}`)
   if (Number(found.max_age ?? 0) !== 0) wrong.push(`max_age is ${Number(found.max_age)}, not 0`)
+  for (const key of ['deny_delete', 'deny_purge']) if (found[key] === true) wrong.push(`${key} is set`)
   if (found.subject_delete_marker_ttl !== undefined) wrong.push('subject_delete_marker_ttl is set')
   const lanes = (found.metadata as Record<string, string> | undefined)?.posthouse_lanes
   if (lanes !== String(laneCount)) wrong.push(`it has ${lanes ?? 'no'} lanes, this release ${laneCount}`)
