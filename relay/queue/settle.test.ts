@@ -11,6 +11,7 @@ import { Settle } from './settle.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import type { Found, RawAnswer, Stream } from './stream.ts'
 import { createSubjects } from './subjects.ts'
+import type { ComposeNotice, Settlement } from './types.ts'
 
 const subjects = createSubjects('test')
 const { envelope } = aMessage()
@@ -19,11 +20,11 @@ const entry = (name: string, lane = 3): Entry => ({
   head: { version: 1, message: name, n: '0', envelope } as unknown as Entry['head'], delivery: { id: `${name}.0`, message: name, domain: 'one.example' } as Entry['delivery'],
 })
 
-const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found)): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
+const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found), composeNotice: ComposeNotice = noNotices): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
   const clock = new SimulatedClock()
   const asked = { times: 0 }
   const stream = { batch: () => (asked.times++, Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!)), last: (subject: string) => Promise.resolve(typeof last === 'function' ? last(subject) : last) } as unknown as Stream
-  const context: Context = { stream, subjects, clock, log: silentLog, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice: noNotices, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
+  const context: Context = { stream, subjects, clock, log: silentLog, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
   const removal = { noted: () => {}, finish: () => {}, single: () => {} } as unknown as Removal
   return { clock, asked, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
 }
@@ -47,4 +48,15 @@ test('a batch of 2 lanes whose answer was lost is stored, and not asked for once
   for (const [name, lane] of [['a', 3], ['b', 4]] as const) void settle.add({ entry: entry(name, lane), settlement: delivered }).then((as) => ends.push(`${name} ${as}`))
   await clock.pass(10_000)
   assert.deepEqual([ends, asked.times], [['a stored', 'b stored'], 2])
+})
+
+test('1 outcome that cannot be composed does not take along the 2 that go with it', async () => {
+  const { settle, clock } = settling([{ kind: 'ack', seq: 50, duplicate: false }], { kind: 'missing' }, () => {
+    throw new RangeError('a bug')
+  })
+  const ends: string[] = []
+  const bounced: Settlement = { notices: [{ kind: 'failed', recipient: { mailbox: { local: 'fred', domain: 'one.example' } }, status: '5.0.0', plain: '' }], trace: [] }
+  for (const name of ['a', 'b', 'c']) void settle.add({ entry: entry(name), settlement: name === 'b' ? bounced : delivered }).then((as) => ends.push(`${name} ${as}`))
+  await clock.pass(1_000)
+  assert.deepEqual(ends, ['a stored', 'b lane-lost', 'c stored'])
 })

@@ -59,12 +59,19 @@ export class Settle {
     await Promise.resolve() // what ends in the same turn goes together
     while (this.#waiting.length > 0 && !this.#stopped) {
       const batch = this.#waiting.splice(0, nextBatch(this.#waiting, { records: settleRecords, bytes: batchBytes }))
-      await this.#settle(batch).catch((error: unknown) => {
-        this.#context.log.error('BUG', { part: 'settle', error: String((error as Error).stack) })
-        for (const { done } of batch) done('lane-lost') // left as it is on the stream: the next owner tries it again
-      })
+      await this.#settle(batch).catch((error: unknown) => this.#brokeOff(batch, error))
     }
     this.#sending = false
+  }
+
+  /** It could not be composed or sent, so nothing is stored. Each by itself, so that one does not take the others along. */
+  async #brokeOff(batch: readonly Waiting[], error: unknown): Promise<void> {
+    if (batch.length > 1) {
+      for (const one of batch) await this.#settle([one]).catch((why: unknown) => this.#brokeOff([one], why))
+      return
+    }
+    this.#context.log.error('BUG', { part: 'settle', delivery: batch[0]!.one.entry.delivery.id, error: String((error as Error).stack) })
+    batch[0]!.done('lane-lost') // left as it is on the stream: the next owner tries it again
   }
 
   /** All lanes at once; refused by a fence: lane by lane, so that only the lanes another pod has are dropped. */
