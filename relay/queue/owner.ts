@@ -16,6 +16,7 @@ import type { Deliverer } from './types.ts'
 import { overdueOf, removeEnded, sweepChunks, sweepEnds } from './upkeep.ts'
 
 const passOnMs = 60_000
+const askAgainMs = 1_000
 
 export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string }
 
@@ -185,7 +186,9 @@ export class Owner {
   }
   /** A second reading, of the leader's copy; what fails then is put on hold with its bytes. */
   async #readAgain(tenure: Tenure, record: StoredRecord): Promise<void> {
-    const again = await this.#context.stream.last(record.subject, 'leader')
+    const { stream, clock } = this.#context
+    let again = await stream.last(record.subject, 'leader')
+    for (; again.kind === 'unknown' && tenure.state !== 'gone'; again = await stream.last(record.subject, 'leader')) await sleep(clock, askAgainMs)
     if (again.kind !== 'found') return
     try {
       this.next.offer(entryOf(tenure, again.record))
