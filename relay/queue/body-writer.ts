@@ -26,6 +26,7 @@ export class ChunkedWriter implements BodyWriter {
   #bytes = 0
   #chunks = 0
   #lastSeq = 0
+  #isSure = true // where each chunk lies
   #taken = 0 // bytes of the room
   #flights: Promise<void>[] = []
   #broken: QueueError | undefined
@@ -76,13 +77,13 @@ export class ChunkedWriter implements BodyWriter {
     return { chunked: { id: this.#id, chunks: this.#chunks, bytes: this.#bytes, sha256: this.#hash.digest('hex'), head: inline } }
   }
 
-  /** What could not be purged is swept later. */
+  /** What could not be purged is swept later; found by its first chunks, so these stay where another may lie behind them that we do not know of. */
   async abandon(): Promise<void> {
     this.#over = true
     await Promise.allSettled(this.#flights)
     this.#giveAll()
     this.#pieces = []
-    if (this.#chunks > 0) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
+    if (this.#chunks > 0 && this.#isSure) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
   }
 
   #goInChunks(headBytes: number): void {
@@ -120,7 +121,9 @@ export class ChunkedWriter implements BodyWriter {
     const deadline = clock.monotonic() + storePatienceMs
     for (let wait = 50; clock.monotonic() < deadline; wait = Math.min(wait * 2, 1_000)) {
       const meaning = readAnswer(await stream.publish(record), { ownAbsent: true, fence: false })
-      if (meaning.kind === 'stored') return void (this.#lastSeq = Math.max(this.#lastSeq, meaning.lastSeq ?? 0))
+      if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) this.#lastSeq = Math.max(this.#lastSeq, meaning.lastSeq)
+      else this.#isSure = false
+      if (meaning.kind === 'stored') return
       await sleep(clock, wait)
     }
     throw new QueueError('QUEUE_UNREACHABLE', 'a chunk of the body could not be stored in time')
