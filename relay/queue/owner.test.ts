@@ -1,7 +1,8 @@
 // Records that cannot be read while the servers do not answer. What becomes of them otherwise is in more.test.ts.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { delivered, deliverer, simulated } from './fixtures.ts'
+import { aMessage, delivered, deliverer, simulated } from './fixtures.ts'
+import { laneOf } from './lanes.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedStream } from './simulated-stream.ts'
 
@@ -20,4 +21,21 @@ test('a record that cannot be read is put on hold also where the leader did not 
   t.after(stop)
   await clock.pass(30_000)
   assert.deepEqual(stream.all().map(({ subject }) => subject.split('.')[1]).filter((kind) => kind === 'ready' || kind === 'held'), ['held'])
+})
+
+test('1 record of a newer format that none of 2 processes can read does not keep the rest of its lane from being delivered', async (t) => {
+  const tried: string[] = []
+  const parts = () => deliverer(({ domain }) => (tried.push(domain), delivered))
+  const first = await simulated({ deliverer: parts })
+  const { clock, stream, accept } = first
+  const second = await simulated({ after: { clock, stream }, deliverer: parts, pod: 'pod-2' })
+  t.after(() => (first.stop(), second.stop()))
+  await clock.pass(60_000)
+  const newer = `simulated.ready.${laneOf('one.example')}.bulk.z.0`
+  void stream.view().publish({ subject: newer, payload: Buffer.from([9, 0, 0]) })
+  await clock.pass(5_000)
+  accept(aMessage({ domains: ['one.example'] }))
+  await clock.pass(180_000)
+  assert.deepEqual(tried, ['one.example'])
+  assert.ok(stream.all().some(({ subject }) => subject === newer), 'it is left alone')
 })

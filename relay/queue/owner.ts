@@ -16,6 +16,7 @@ import type { Deliverer } from './types.ts'
 import { overdueOf, removeEnded, sweepChunks, sweepEnds } from './upkeep.ts'
 
 const passOnMs = 60_000
+const passOnAgainMs = 600_000
 const askAgainMs = 1_000
 
 export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string }
@@ -29,6 +30,7 @@ export class Owner {
   readonly #context: Context
   readonly #serverNow: () => number
   readonly #goneBefore = new WeakMap<Tenure, Promise<void>[]>() // removals of what earlier owners have finished
+  readonly #passedOn = new Map<number, number>() // lane → when
   #draining = false
   #stopped = false
   #cancelUpkeep = () => {}
@@ -179,10 +181,17 @@ export class Owner {
     metrics.recordsUnreadable.inc()
     if (error.code === 'RECORD_VERSION') {
       log.error('RECORD_VERSION', { subject: record.subject, seq: record.seq, error: error.message })
-      if (this.own.heartbeat.others().some(({ serving }) => serving)) void this.own.passOn(tenure, passOnMs)
+      if (this.#mayPassOn(tenure.lane)) void this.own.passOn(tenure, passOnMs)
       return // nobody to pass it to: it is left alone, and the rest of the lane goes on
     }
     void this.#readAgain(tenure, record)
+  }
+  /** What comes back so soon the others could not read either. */
+  #mayPassOn(lane: number): boolean {
+    const now = this.#context.clock.monotonic()
+    if (now - (this.#passedOn.get(lane) ?? -Infinity) < passOnAgainMs || !this.own.heartbeat.others().some(({ serving }) => serving)) return false
+    this.#passedOn.set(lane, now)
+    return true
   }
   /** A second reading, of the leader's copy; what fails then is put on hold with its bytes. */
   async #readAgain(tenure: Tenure, record: StoredRecord): Promise<void> {
