@@ -27,7 +27,7 @@ const cases: readonly (readonly [what: string, replicas: 1 | 3 | 5, said: readon
 for (const [what, replicas, said, expected] of cases) {
   test(`sync_always said by ${what} is ${expected}`, async (t) => {
     const monitorUrls = await Promise.all(said.map((one) => monitor(t, one)))
-    const found = await checkDurable({ api: () => Promise.resolve({ config: streamConfig('mail', replicas) }) }, { name: 'mail', replicas, monitorUrls })
+    const found = await checkDurable({ maxPayload: () => 1_048_576, api: () => Promise.resolve({ config: streamConfig('mail', replicas) }) }, { name: 'mail', replicas, monitorUrls })
     assert.equal(`${found?.ok} ${found?.reason}`, expected)
   })
 }
@@ -40,7 +40,12 @@ const edited: readonly (readonly [what: string, config: object])[] = [
 ]
 for (const [what, config] of edited) {
   test(`a stream that ${what} is not as it must be`, async (t) => {
-    const found = await checkDurable({ api: () => Promise.resolve({ config: { ...streamConfig('mail', 1), ...config } }) }, { name: 'mail', replicas: 1, monitorUrls: [await monitor(t, true)] })
+    const found = await checkDurable({ maxPayload: () => 1_048_576, api: () => Promise.resolve({ config: { ...streamConfig('mail', 1), ...config } }) }, { name: 'mail', replicas: 1, monitorUrls: [await monitor(t, true)] })
     assert.equal(`${found?.ok} ${found?.reason}`, 'false StreamMismatch')
   })
 }
+
+test('a stream on servers that take records of 300 KB at most is not as it must be', async (t) => {
+  const found = await checkDurable({ maxPayload: () => 307_200, api: () => Promise.resolve({ config: streamConfig('mail', 1) }) }, { name: 'mail', replicas: 1, monitorUrls: [await monitor(t, true)] })
+  assert.equal(`${found?.ok} ${found?.reason}`, 'false StreamMismatch')
+})

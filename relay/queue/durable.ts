@@ -45,13 +45,13 @@ export const traceConfig = (name: string, replicas: number, limits: { days: numb
 const no = (reason: string, text: string): DurableAccept => ({ ok: false, reason, text })
 
 /** undefined: the servers do not answer; ask again. */
-export const checkDurable = async (stream: Pick<JetStream, 'api'>, options: DurableOptions): Promise<DurableAccept | undefined> => {
+export const checkDurable = async (stream: Pick<JetStream, 'api' | 'maxPayload'>, options: DurableOptions): Promise<DurableAccept | undefined> => {
   const wanted = streamConfig(options.name, options.replicas)
   const found = await makeStream(stream, wanted)
   if (!found) return undefined
   if (found.did_create === true) options.onMade?.()
   if (found.error) return found.error.code === 503 ? undefined : no('StreamRefused', `the servers refuse the stream ${options.name}: ${found.error.description}`)
-  const wrong = differences(wanted, found.config as Record<string, unknown>)
+  const wrong = [...differences(wanted, found.config as Record<string, unknown>), ...tooSmall(stream.maxPayload())]
   if (wrong.length > 0) return no('StreamMismatch', `the stream ${options.name} is not as it must be: ${wrong.join('; ')}`)
   return syncOf(options)
 }
@@ -86,6 +86,10 @@ export const differences = (wanted: ReturnType<typeof streamConfig>, found: Reco
   if (wanted.subjects.some((subject) => !subjects.has(subject))) wrong.push('its subjects are others')
   return wrong
 }
+
+/** What is settled may need records of nearly that size: one that is never taken would keep everything after it waiting. */
+const leastPayload = 1_000_000
+const tooSmall = (maxPayload = leastPayload): string[] => (maxPayload < leastPayload ? [`max_payload of its servers is ${maxPayload}, not ${leastPayload} or more`] : [])
 
 /** Two majorities have a server in common: where one syncs first, so does at least one of those that stored a message. */
 const syncOf = async ({ monitorUrls = [], trustSync = false, replicas }: DurableOptions): Promise<DurableAccept> => {

@@ -22,6 +22,8 @@ export type JetStream = Stream & {
   /** A question to the JetStream API; undefined: no answer, or none that is JSON. */
   api(subject: string, body?: object): Promise<ApiAnswer | undefined>
   connected(): boolean
+  /** The largest record our server takes, in bytes; undefined: not connected. */
+  maxPayload(): number | undefined
   /** Drops the connection for a new one, to another server where there is one. */
   reconnect(): void
   /** How many records a filter matches, at the cost of one question; from any replica, so it may lag. undefined: no answer. */
@@ -43,7 +45,7 @@ const silence = (text: string): RawAnswer => ({ kind: 'silence', text })
 /** Connects in the background: until then everything is answered with silence. */
 export const openJetStream = (options: JetStreamOptions): JetStream => {
   const link = openLink(options)
-  return { ...streamOn(link, options.name, options.timeoutMs ?? 4_000), close: link.close, reconnect: link.reconnect, sibling: (name) => streamOn(link, name, options.timeoutMs ?? 4_000) }
+  return { ...streamOn(link, options.name, options.timeoutMs ?? 4_000), close: link.close, reconnect: link.reconnect, maxPayload: () => link.connection()?.info?.max_payload, sibling: (name) => streamOn(link, name, options.timeoutMs ?? 4_000) }
 }
 
 const streamOn = (link: Link, name: string, timeout: number) => {

@@ -19,6 +19,7 @@ const aWatch = (streams = 1) => {
     return undefined
   }
   const stream = {
+    maxPayload: () => undefined,
     api: (subject: string, body?: { readonly max_bytes?: number }) => {
       if (subject === 'STREAM.INFO.mail_trace') return asked({ error: { code: 404 } })
       if (subject === 'STREAM.CREATE.mail_trace') servers.traceBytes = body!.max_bytes!
