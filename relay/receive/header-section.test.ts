@@ -23,6 +23,12 @@ const lists: readonly (readonly [string, readonly string[]])[] = [
   [' ceo@victim.example <me@mine.example>', ['me@mine.example']], // a display name, however it looks
   [' ceo@victim.example, me@mine.example', ['ceo@victim.example', 'me@mine.example']],
   [' <>', ['? <>']],
+  [' (") <ceo@victim.example> (") <me@mine.example>', ['? ceo@victim.example me@mine.example']], // a quote in a comment quotes nothing (RFC 5322 3.2.2)
+  [' (\\") <me@mine.example>', ['me@mine.example']],
+  [' (a \\) b) <me@mine.example>', ['me@mine.example']],
+  [' (CEO <ceo@victim.example>', ['? (CEO <ceo@victim.example>']], // a comment without an end hides what others may read
+  [' me@mine.example, (CEO <ceo@victim.example>', ['? me@mine.example, (CEO <ceo@victim.example>']],
+  [' "me@mine.example', ['? "me@mine.example']],
   [' nobody', ['? nobody']],
 ]
 for (const [text, expected] of lists) test(`From:${text} names ${JSON.stringify(expected)}`, () => assert.deepEqual(addresses(text), expected))

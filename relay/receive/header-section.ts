@@ -39,8 +39,10 @@ const unfold = (text: string): string[] => (text === '' ? [] : text.replace(/\r\
 
 /** The mailboxes of an address list (RFC 5322 3.4): comments, names and groups are read over. */
 export const readAddressList = (text: string): (Mailbox | string)[] => {
+  const parts = splitList(text)
+  if (parts === undefined) return [text.trim()]
   const found: (Mailbox | string)[] = []
-  for (const part of splitList(text)) {
+  for (const part of parts) {
     const address = part.angle ?? part.plain.trim()
     if (address !== '') found.push(readOne(address.replace(/^@[^:]*:/, '').trim()) ?? address)
     else if (part.angle === '') found.push('<>')
@@ -54,13 +56,19 @@ const readOne = (address: string): Mailbox | undefined =>
 
 type Part = { plain: string; angle?: string }
 
-// one pass over quotes, comments and angle brackets; a comma, or a group's colon and semicolon, ends a part
-const splitList = (text: string): Part[] => {
+// in a comment a quote is a character like any other (RFC 5322 3.2.2): where it counted, a comment could hide an address from us that others read
+const tokenIn = { comment: /\\.|[^]/suy, text: /"(?:[^"\\]|\\.)*"|\\.|[^]/suy }
+
+// one pass over quotes, comments and angle brackets; a comma, or a group's colon and semicolon, ends a part. Undefined where a comment does not end
+const splitList = (text: string): Part[] | undefined => {
   const parts: Part[] = [{ plain: '' }]
-  const tokens = /"(?:[^"\\]|\\.)*"|\\.|[^"\\]/gsu
   let depth = 0
   let angle = false
-  for (const [token] of text.matchAll(tokens)) {
+  for (let at = 0; at < text.length; ) {
+    const next = depth > 0 ? tokenIn.comment : tokenIn.text
+    next.lastIndex = at
+    const token = next.exec(text)![0]
+    at += token.length
     const part = parts.at(-1)!
     if (!angle && token === '(') depth += 1
     else if (depth > 0) depth -= token === ')' ? 1 : 0
@@ -71,5 +79,5 @@ const splitList = (text: string): Part[] => {
     else if (token === ':') part.plain = ''
     else part.plain += token
   }
-  return parts.filter((part) => part.angle !== undefined || part.plain.trim() !== '')
+  return depth > 0 ? undefined : parts.filter((part) => part.angle !== undefined || part.plain.trim() !== '')
 }
