@@ -83,7 +83,7 @@ describe('whose signature', () => {
   })
   const froms: readonly [string, string | undefined][] = [
     ['From: a@b.example', 'b.example'], ['From: "x@y.example" <a@B.example>', 'b.example'], ['from:\r\n A <a@b.example>', 'b.example'], ['From: a@b.example, c@d.example', 'b.example'],
-    ['From: a@b.example (c@d.example)', 'b.example'], ['From: a@b.example\r\nFrom: c@d.example', undefined], ['Subject: x', undefined], ['From: nobody', undefined], ['Subject: x\r\n\r\nFrom: a@b.example', undefined],
+    ['From: a@b.example (c@d.example)', 'b.example'], ['From: (a (b) <ceo@victim.example>) me@mine.example', 'mine.example'], ['Subject: x\u2028From: ceo@victim.example', undefined], ['From: (CEO <ceo@victim.example>', undefined], ['From: a@b.example\r\nFrom: c@d.example', undefined], ['Subject: x', undefined], ['From: nobody', undefined], ['Subject: x\r\n\r\nFrom: a@b.example', undefined],
   ]
   for (const [head, expected] of froms) it(`reads ${JSON.stringify(head)} as ${expected ?? 'none'}`, () => assert.equal(fromDomain(Buffer.from(`${head}\r\n\r\nbody`)), expected))
 })

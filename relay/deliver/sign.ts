@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js' // DKIM by the author of nodemailer and smtp-server, MIT
 import type { Delivery } from '../queue/index.ts'
-import { splitMailbox, type DkimKey, type Snapshot } from '../snapshot/index.ts'
+import { readHeaderSection, type DkimKey, type Snapshot } from '../snapshot/index.ts'
 import { headerSection, type Content } from './content.ts'
 
 export type Signer = { readonly domain: string; readonly keys: readonly DkimKey[] }
@@ -28,15 +28,10 @@ const isVouchedFor = ({ domains }: Snapshot, { envelope, domain }: Delivery): bo
 
 const isAtOrBelow = (domain: string, parent: string): boolean => domain === parent || domain.endsWith(`.${parent}`)
 
-const mostOfFrom = 4_096 // characters: what is sought in it may cost the square of its length
-
-/** Of the first address in From (RFC 5322 3.6.2). Two From fields, or none to be read: undefined. */
+/** Of the first address in From (RFC 5322 3.6.2), read as it was when it was held to the sender's addresses. Two From fields, or none to be read: undefined. */
 export const fromDomain = (head: Buffer): string | undefined => {
-  const fields = [...headerSection(head).toString('utf8').replace(/\r\n[ \t]+/g, ' ').matchAll(/^from[ \t]*:([^\r\n]*)/gim)]
-  if (fields.length !== 1) return undefined
-  const text = fields[0]![1]!.slice(0, mostOfFrom).replace(/"(?:[^"\\]|\\.)*"(?=\s*<)/g, '').replace(/\((?:[^()\\]|\\.)*\)/g, '')
-  const address = /<([^<>]+)>/.exec(text)?.[1] ?? text.split(',', 1)[0]!
-  return splitMailbox(address.trim())?.domain
+  const { from: [first], fromFields } = readHeaderSection(headerSection(head))
+  return fromFields === 1 && typeof first === 'object' ? first.domain : undefined
 }
 
 type Signed = { readonly headers: Buffer; readonly fault?: string }

@@ -1,9 +1,8 @@
 // One message while its DATA comes: feeds the body writer, watches size, header section and octets, and says at the end what is wrong with it.
 import { isAscii } from 'node:buffer'
 import { reply, type Reply } from '../decide/index.ts'
-import type { Listener } from '../snapshot/index.ts'
+import { readHeaderSection, type HeaderFacts, type Listener } from '../snapshot/index.ts'
 import type { BareOctet } from './data-scanner.ts'
-import { readHeaderSection, type HeaderFacts } from './header-section.ts'
 import type { BodySink } from './state.ts'
 
 const emptyLine = Buffer.from('\r\n\r\n')

@@ -1,7 +1,6 @@
 // The header fields we put in front of a message: one Received (RFC 5321 4.4, RFC 3848, RFC 6531 4.3), and on submission what is missing (RFC 6409 8). Pure.
-import { printMailbox, type Mailbox } from '../snapshot/index.ts'
+import { printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
 import { domainOf } from './address.ts'
-import type { HeaderFacts } from './header-section.ts'
 
 export type Trace = {
   readonly helo: string

@@ -1,5 +1,5 @@
 // What the header section of a message says: how often it was received, whom From names, what is missing. Pure.
-import { splitMailbox, type Mailbox } from '../snapshot/index.ts'
+import { splitMailbox, type Mailbox } from './mailbox.ts'
 
 export type HeaderFacts = {
   readonly fields: number
