@@ -77,6 +77,9 @@ describe('whose signature', () => {
   it('is the envelope sender\'s where the header From has no key', () => assert.equal(signs(shop, { ...identified, from: 'a@shop.example' }, 'From: a@elsewhere.example\r\n\r\n'), 'shop.example'))
   it('is nobody\'s without a key', () => assert.equal(signs(shop, { ...identified, from: 'a@b.example' }, 'From: a@notshop.example\r\n\r\n'), undefined))
   it('is never put under what a stranger sent to a hosted domain, though it says From: us', () => assert.equal(signs(shop, { to: ['user@home.example'] }), undefined))
+  it('is not put under what a stranger sent either when the domain is no longer hosted', () => {
+    assert.equal(signs(shop, { to: ['user@gone.example'], envelope: { stranger: true } }), undefined)
+  })
   it('is put under what an Allow rule lets out, and under our own notices', () => {
     assert.equal(signs(shop, {}), 'shop.example')
     assert.equal(signs(shop, { to: ['user@home.example'], envelope: { source: 'local' } }), 'shop.example')

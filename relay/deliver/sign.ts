@@ -22,9 +22,9 @@ export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): 
   return undefined
 }
 
-/** Somebody identified, ourselves, or (since strangers pass for hosted domains only) an Allow rule. */
+/** Somebody identified, ourselves, or an Allow rule: strangers pass for domains hosted when they came, and what is hosted now says nothing of that. */
 const isVouchedFor = ({ domains }: Snapshot, { envelope, domain }: Delivery): boolean =>
-  envelope.sender !== undefined || envelope.source === 'local' || !domains.some((one) => one.inbound !== undefined && one.domain === domain)
+  envelope.sender !== undefined || envelope.source === 'local' || (envelope.stranger !== true && !domains.some((one) => one.inbound !== undefined && one.domain === domain))
 
 const isAtOrBelow = (domain: string, parent: string): boolean => domain === parent || domain.endsWith(`.${parent}`)
 

@@ -17,6 +17,7 @@ export type Envelope = {
   readonly body: '7BIT' | '8BITMIME'
   readonly smtputf8: boolean
   readonly sender?: string // namespace/name of the MailSender
+  readonly stranger?: true // let in for domains hosted here and by nothing else: nobody vouches for it, whatever becomes of those domains
   readonly source: string // client address, or 'local' for what we write ourselves
   readonly listener: string
   readonly class: 'transactional' | 'bulk'

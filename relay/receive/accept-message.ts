@@ -58,11 +58,15 @@ const envelopeOf = (state: State, { mailFrom, parameters, passed }: Transaction,
   body: eightBit ? '8BITMIME' : parameters.body, // what is there counts, whatever was declared
   smtputf8: parameters.smtputf8,
   ...(state.sender && { sender: `${state.sender.namespace}/${state.sender.name}` }),
+  ...(isStranger(state, passed) && { stranger: true }),
   source: state.address,
   listener: state.listener.name,
   class: state.sender?.priority === 'Bulk' ? 'bulk' : 'transactional',
   because: becauseOf(passed.values()),
 })
+
+const isStranger = ({ sender, listener }: State, passed: Transaction['passed']): boolean =>
+  sender === undefined && [...passed.values()].every(({ hosted }) => hosted?.inbound !== undefined && hosted.listeners.includes(listener.name))
 
 const headersOf = (state: State, { mailFrom, parameters, passed }: Transaction, id: string, facts: HeaderFacts): Buffer => {
   const { hostname } = state.world.snapshot().relay

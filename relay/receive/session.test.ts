@@ -30,6 +30,18 @@ test('says ESMTPSA for an authenticated sender over TLS, and adds Date, Message-
   assert.equal(receiver.queue.kept[1]!.text.match(/^(Date|Message-ID|From):/gim)?.length, 3)
 })
 
+test('notes of a stranger\'s mail that nobody vouches for it, and not of 1 that an Allow rule or a login lets in', async (t) => {
+  const receiver = await start(t, (input) => {
+    input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, rules: [{ name: 'ours', match: { sources: ['127.0.0.0/8'], rcptTo: ['*@far.example'] }, action: 'Allow' }, { name: 'legal', match: { rcptTo: ['legal@hosted.example'] }, action: 'Hold' }] }]
+  })
+  const line = await greeted(t, receiver)
+  await sendMail(line, simple, undefined, ['a@hosted.example'])
+  await sendMail(line, simple, undefined, ['legal@hosted.example', 'fred@listed.example'])
+  await sendMail(line, simple, undefined, ['a@hosted.example', 'b@far.example'])
+  await sendMail(await greeted(t, receiver, 'submissions'), simple, 'orders@shop.example', ['a@hosted.example'])
+  assert.deepEqual(receiver.queue.kept.map(({ message: { envelope: { stranger } } }) => stranger), [true, true, undefined, undefined])
+})
+
 test('groups 5 recipients in 2 domains into 2 deliveries, names a recipient given twice once, and traces it', async (t) => {
   const receiver = await start(t)
   const line = await greeted(t, receiver)
