@@ -74,6 +74,11 @@ describe('whose signature', () => {
     assert.equal(signs(shop, identified, 'From: a@x.news.shop.example\r\n\r\n'), 'news.shop.example')
     assert.equal(signs(shop, identified, 'From: a@other.shop.example\r\n\r\n'), 'shop.example')
   })
+  it('is never that of a domain above one that another namespace has, with keys or without', () => {
+    const tenant = testSnapshot({ domains: [domain('shop.example'), domain('a.shop.example', { dkim: [] }), domain('b.shop.example', { namespace: 'tenant', dkim: [] }), domain('c.shop.example', { namespace: 'tenant' })] })
+    const signer = (name: string) => signs(tenant, { ...identified, from: null }, `From: a@${name}\r\n\r\n`)
+    assert.deepEqual(['a.shop.example', 'b.shop.example', 'x.b.shop.example', 'x.c.shop.example'].map(signer), ['shop.example', undefined, undefined, 'c.shop.example'])
+  })
   it('is the envelope sender\'s where the header From has no key', () => assert.equal(signs(shop, { ...identified, from: 'a@shop.example' }, 'From: a@elsewhere.example\r\n\r\n'), 'shop.example'))
   it('is nobody\'s without a key', () => assert.equal(signs(shop, { ...identified, from: 'a@b.example' }, 'From: a@notshop.example\r\n\r\n'), undefined))
   it('is never put under what a stranger sent to a hosted domain, though it says From: us', () => assert.equal(signs(shop, { to: ['user@home.example'] }), undefined))

@@ -16,7 +16,8 @@ export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): 
   if (!snapshot.domains.some(({ dkim }) => dkim.length > 0) || !isVouchedFor(snapshot, delivery)) return undefined
   const domains = [fromDomain(head), delivery.envelope.mailFrom?.domain].filter((domain) => domain !== undefined)
   for (const domain of domains) {
-    const found = snapshot.domains.filter((one) => one.dkim.length > 0 && isAtOrBelow(domain, one.domain)).toSorted((a, b) => b.domain.length - a.domain.length)[0]
+    const above = snapshot.domains.filter((one) => isAtOrBelow(domain, one.domain)).toSorted((a, b) => b.domain.length - a.domain.length)
+    const found = above.find(({ dkim, namespace }) => dkim.length > 0 && namespace === above[0]!.namespace) // nobody signs for the domain of another namespace
     if (found !== undefined) return { domain: found.domain, keys: found.dkim }
   }
   return undefined
