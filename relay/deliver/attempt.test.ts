@@ -54,7 +54,7 @@ it('tries a host without TLS 1 time and not 200, though it says again that its T
   const delivery = testDelivery()
   const content = await contentOf(bodyOf(testMessage), testMessage.length)
   const { ended } = await runAttempt({
-    snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), endsAt: Infinity, way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
+    snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), machine: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), endsAt: Infinity, way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
     opening: { hostname: 'mx1.relay.example', settings, watch: new Watch(10) },
     message: { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => Promise.resolve(false) },
     avoid: { isSlow: () => false, note: () => {} },

@@ -26,7 +26,7 @@ export const createCallout = (shared: Shared) => async (domain: HostedDomain, ma
 
 const askEach = async (shared: Shared, domain: HostedDomain, mailbox: Mailbox, signal: AbortSignal): Promise<CalloutAnswer> => {
   const snapshot = shared.options.snapshot()
-  const finding = { snapshot, resolver: shared.resolver, settings: shared.settings, random: shared.random }
+  const finding = { snapshot, resolver: shared.resolver, machine: shared.machine, settings: shared.settings, random: shared.random }
   for (const hop of hopsOf(wayOf(snapshot, { domain: domain.domain, mailFrom: null }), shared.random)) {
     const found = await findTargets(hop, domain.domain, finding)
     for (const target of found.kind === 'targets' ? found.targets : []) {

@@ -54,6 +54,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
     close: async () => {
       shared.pool.close()
       if (options.resolver === undefined) shared.resolver.close()
+      shared.machine.close()
       await Promise.resolve()
     },
   }
@@ -83,7 +84,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   let eightBit: Promise<boolean> | undefined
   const message = { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => (eightBit ??= hasEightBit(content)) }
   const result = await runAttempt({
-    snapshot, resolver: shared.resolver, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
+    snapshot, resolver: shared.resolver, machine: shared.machine, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
     endsAt: started + attemptLimit(settings, { recipients: delivery.recipients.length, bytes: delivery.bytes }),
     opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }) },
     avoid: { isSlow: (address) => shared.slow.has(address, now()), note: (event) => shared.slow.note(event, now()) },

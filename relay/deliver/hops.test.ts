@@ -1,6 +1,8 @@
 // Named hosts after look-up: what a manifest names is judged again by where DNS leads, each time.
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import dns from 'node:dns/promises'
+import { syncBuiltinESMExports } from 'node:module'
+import { describe, it, type TestContext } from 'node:test'
 import { testSnapshot } from '../../test/tools/delivery.ts'
 import type { Answer, Resolver } from '../dns/index.ts'
 import { findTargets, hopsOf } from './hops.ts'
@@ -20,13 +22,13 @@ const resolverOf = (zone: Zone): Resolver => {
 }
 
 /** Addresses tried for a deliverTo of a MailDomain in a namespace. */
-const triedBy = async (namespace: string, host: string, zone: Zone[string]): Promise<string[]> => {
+const triedBy = async (namespace: string, host: string, zone: Zone[string], machine: Zone[string] = { addresses: [] }): Promise<string[]> => {
   const snapshot = testSnapshot(
     { domains: [{ namespace, name: 'ours', manifest: `MailDomain ${namespace}/ours`, domain: 'ours.example', listeners: [], dkim: [], inbound: { recipients: { mode: 'Any', list: [], subaddressing: false }, privateHostsAllowed: namespace === 'mail', hosts: [{ host, port: 25, preference: 0, tls: { mode: 'None' } }] } }] },
     { ownNames: ['main.mail.svc', 'main.mail.svc.cluster.local'] },
   )
   const [hop] = hopsOf(wayOf(snapshot, { domain: 'ours.example', mailFrom: null }), () => 0)
-  const found = await findTargets(hop!, 'ours.example', { snapshot, resolver: resolverOf({ [host]: zone }), settings: settingsFrom({}), random: () => 0 })
+  const found = await findTargets(hop!, 'ours.example', { snapshot, resolver: resolverOf({ [host]: zone }), machine: resolverOf({ [host]: machine }), settings: settingsFrom({}), random: () => 0 })
   return found.kind === 'targets' ? found.targets.map(({ address }) => address) : []
 }
 
@@ -41,4 +43,21 @@ describe('a host of deliverTo', () => {
     { what: 'in the relay\'s namespace, a private address', namespace: 'mail', host: 'inside.example', zone: { addresses: ['10.0.0.5'] }, tried: ['10.0.0.5'] },
     { what: 'in the relay\'s namespace, the metadata of the machine', namespace: 'mail', host: 'imds.example', zone: { addresses: ['169.254.169.254', 'fd00:ec2::254'] }, tried: [] },
   ]) it(`${what}: ${tried.length} of ${zone.addresses.length} addresses are tried`, async () => assert.deepEqual(await triedBy(namespace, host, zone), tried))
+
+  const nothing = { addresses: [] }
+  it('that our own name servers do not know is asked of the machine\'s, where 1 CNAME out of the namespace is seen', async () => {
+    assert.deepEqual(await triedBy('shop', own, nothing, { addresses: ['10.96.0.9'] }), ['10.96.0.9'])
+    assert.deepEqual(await triedBy('shop', own, nothing, { addresses: ['10.96.0.9'], alias: 'vault.bank.svc.cluster.local' }), [])
+  })
+  it('is never looked up as the machine does it, which hides a CNAME, but in the relay\'s own namespace', async (t) => {
+    machineFinds(t, '10.96.0.9')
+    assert.deepEqual(await triedBy('shop', own, nothing), [])
+    assert.deepEqual(await triedBy('mail', own, nothing), ['10.96.0.9'])
+  })
 })
+
+const machineFinds = (t: TestContext, address: string): void => {
+  t.mock.method(dns, 'lookup', async () => [{ address, family: 4 }])
+  syncBuiltinESMExports()
+  t.after(() => (t.mock.restoreAll(), syncBuiltinESMExports()))
+}

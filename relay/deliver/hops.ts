@@ -35,7 +35,8 @@ export type Found =
   | { readonly kind: 'targets'; readonly targets: readonly Target[]; readonly notes: readonly string[] }
   | Extract<MxPlan, { kind: 'unroutable' | 'later' }>
 
-export type Finding = { readonly snapshot: Snapshot; readonly resolver: Resolver; readonly settings: Settings; readonly random: () => number }
+/** `machine`: the machine's own name servers, where ours are others. */
+export type Finding = { readonly snapshot: Snapshot; readonly resolver: Resolver; readonly machine: Resolver; readonly settings: Settings; readonly random: () => number }
 
 export const findTargets = (hop: Hop, domain: string, finding: Finding): Promise<Found> | Found =>
   hop.kind === 'mx' ? findMx(hop, domain, finding) : findNamed(hop, finding)
@@ -104,7 +105,7 @@ const literalAnswers = (address: string): Addresses => {
 
 const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: 'host' }>, finding: Finding): Promise<Found> => {
   const target = { host: named.host, port: named.port, tls: named.tls.mode, implicitTls: 'implicitTls' in named && named.implicitTls, ...certificateOf(named.tls, finding.snapshot), ...('credentials' in named && named.credentials && { credentials: named.credentials }) }
-  const { addresses, alias, failure } = await namedAddresses(named.host, finding.resolver)
+  const { addresses, alias, failure } = await (namespaceBound === undefined ? namedAddresses : boundAddresses)(named.host, finding)
   const notes: string[] = []
   const usable = addresses.filter((address) => {
     const why = namespaceBound === undefined ? forbiddenToAll(address) : forbiddenByDeliverTo(address, { host: named.host, alias }, { namespace: namespaceBound, services: serviceEnds(finding.snapshot) }, rulesOf(finding))
@@ -119,19 +120,32 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
 /** How names of Services end: svc and svc.cluster.local, by the names of our own: name.namespace.svc… */
 const serviceEnds = ({ relay: { ownNames } }: Snapshot): string[] => ownNames.map((name) => name.split('.').slice(2).join('.'))
 
+type Named = { readonly addresses: readonly string[]; readonly alias?: string | undefined; readonly failure?: string | undefined }
+
 /** Our own name servers first; then as the machine resolves names, so that /etc/hosts and a cluster's search list count for names a manifest gives. */
-const namedAddresses = async (host: string, resolver: Resolver): Promise<{ addresses: string[]; alias?: string | undefined; failure?: string }> => {
-  if (isIP(host) !== 0) return { addresses: [host] }
-  const isLocalName = !host.includes('.') || host.endsWith('.svc')
-  const { v4, v6 } = isLocalName ? { v4: nothing, v6: nothing } : await addressesOf(resolver, host)
-  const addresses = interleave(v6.kind === 'records' ? v6.records : [], v4.kind === 'records' ? v4.records : [])
-  if (addresses.length > 0) return { addresses, alias: [v4, v6].map((answer) => (answer.kind === 'records' ? answer.alias : undefined)).find((one) => one !== undefined) }
+const namedAddresses = async (host: string, { resolver }: Finding): Promise<Named> => {
+  const isLocalName = isIP(host) === 0 && (!host.includes('.') || host.endsWith('.svc'))
+  const ours = isLocalName ? { addresses: [] } : await askedOf(resolver, host)
+  if (ours.addresses.length > 0) return ours
   const system = await lookup(host, { all: true }).catch(() => [])
-  const failed = [v4, v6].find((answer) => answer.kind === 'failed')
-  return { addresses: system.map(({ address }) => address), ...(failed?.kind === 'failed' && { failure: failed.why }) }
+  return { addresses: system.map(({ address }) => address), failure: ours.failure }
 }
 
-const nothing: Answer<string> = { kind: 'nodata', ttl: 0 }
+/** For a tenant: never as the machine resolves names, which does not tell of CNAMEs, and one may lead from a tenant's Service to another's. */
+const boundAddresses = async (host: string, { resolver, machine }: Finding): Promise<Named> => {
+  const ours = await askedOf(resolver, host)
+  if (ours.addresses.length > 0) return ours
+  const found = await askedOf(machine, host)
+  return found.addresses.length > 0 ? found : ours
+}
+
+const askedOf = async (resolver: Resolver, host: string): Promise<Named> => {
+  const { v4, v6 } = await addressesOf(resolver, host)
+  const addresses = interleave(v6.kind === 'records' ? v6.records : [], v4.kind === 'records' ? v4.records : [])
+  const alias = [v4, v6].map((answer) => (answer.kind === 'records' ? answer.alias : undefined)).find((one) => one !== undefined)
+  const failed = [v4, v6].find((answer) => answer.kind === 'failed')
+  return { addresses, alias, failure: failed?.kind === 'failed' ? failed.why : undefined }
+}
 
 const certificateOf = ({ clientCertificate }: TlsPolicy, snapshot: Snapshot) => {
   const found = snapshot.certificates.find(({ name }) => name === clientCertificate)

@@ -26,6 +26,7 @@ export type Shared = {
   readonly options: DelivererOptions
   readonly settings: Settings
   readonly resolver: Resolver
+  readonly machine: Resolver // its own name servers, for names of a cluster that ours may not know
   readonly now: () => number
   readonly random: () => number
   readonly pool: Pool
@@ -39,11 +40,12 @@ export type Shared = {
 export const share = (options: DelivererOptions): Shared => {
   const settings = settingsFrom(options)
   const { metrics, snapshot } = options
-  const own = () => createResolver({ nameservers: () => snapshot().relay.resolver.nameservers, observe: (result, seconds) => metrics.dnsSeconds.observe({ result }, seconds) })
+  const asking = (nameservers: () => readonly string[]) => createResolver({ nameservers, observe: (result, seconds) => metrics.dnsSeconds.observe({ result }, seconds) })
   return {
     options,
     settings,
-    resolver: options.resolver ?? own(),
+    resolver: options.resolver ?? asking(() => snapshot().relay.resolver.nameservers),
+    machine: asking(() => []),
     now: options.now ?? Date.now,
     random: options.random ?? Math.random,
     pool: new Pool(settings.timeouts.look),
