@@ -83,11 +83,17 @@ const domains = new Map<string, string | undefined>()
 /** normalDomain, remembered: a busy relay reads the same few thousand names over and over. */
 export const domainOf = (text: string): string | undefined => {
   if (domains.has(text)) return domains.get(text)
-  if (domains.size >= 8192) domains.clear()
   const domain = normalDomain(text)
-  domains.set(text, domain)
+  if (text.length > longestKept) return domain
+  if (domains.size >= 8192) domains.clear()
+  domains.set(onItsOwn(text), domain)
   return domain
 }
+
+const longestKept = 255
+
+/** A part of a string keeps the whole alive: what outlives its line is copied. */
+export const onItsOwn = (text: string): string => Buffer.from(text).toString()
 
 const readDomain = (text: string): string | undefined => {
   if (!text.startsWith('[')) return /[:_]/.test(text) ? undefined : domainOf(text)

@@ -2,7 +2,7 @@
 import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, indexOf, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
 import type { Recipient } from '../queue/index.ts'
 import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
-import { parsePath } from './address.ts'
+import { onItsOwn, parsePath } from './address.ts'
 import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
 import { clientOf, say, type Answer, type Command, type Passed, type State, type Transaction } from './state.ts'
 import type { Unit } from './fleet-limits.ts'
@@ -90,8 +90,11 @@ const readRecipient = (state: State, transaction: Transaction, text: string): An
   const parameters = readRecipientParameters(path.rest)
   if (parameters.kind === 'refused') return say(parameters.reply)
   if (path.kind === 'path' && path.needsUtf8 && !transaction.parameters.smtputf8) return say(reply('recipient-needs-utf8'))
-  return passRecipient(state, transaction, { mailbox, ...parameters.value })
+  return passRecipient(state, transaction, onTheirOwn({ mailbox, ...parameters.value }))
 }
+
+/** A line may be twelve times as long as all that counts in it, and a message may have a thousand of them. */
+const onTheirOwn = ({ mailbox: { local, domain }, orcpt, ...rest }: Recipient): Recipient => ({ mailbox: { local: onItsOwn(local), domain }, ...rest, ...(orcpt !== undefined && { orcpt: onItsOwn(orcpt) }) })
 
 /** RFC 5321 4.5.1: postmaster without a domain is ours: the one the relay names, or that of the first domain hosted here. Judged like any other mailbox. */
 const postmaster = (state: State): Mailbox => {

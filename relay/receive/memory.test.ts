@@ -1,0 +1,31 @@
+// What a stranger's long lines leave behind: nothing in proportion to their length, however many there are.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { greetedBy, startReceiver } from '../../test/tools/session.ts'
+import { parsePath } from './address.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+const megabytes = (): number => (collect(), process.memoryUsage().heapUsed / 1e6)
+const asRead = (text: string): string => Buffer.from(text).toString('utf8') // a line comes as one string of its own
+
+test('8,192 domains of 12,000 letters, and as many short ones in lines as long, are remembered in less than 8 MB', () => {
+  const before = megabytes()
+  for (let n = 0; n < 8192; n++) parsePath(asRead(`<a@${'x'.repeat(12_000)}${n}.example>`))
+  for (let n = 0; n < 8192; n++) parsePath(asRead(`<a@a-short-domain-${n}.example>${' '.repeat(12_000)}`))
+  const grown = megabytes() - before
+  assert.ok(grown < 8, `${grown.toFixed(1)} MB`)
+})
+
+test('1,000 recipients of one message, named in lines of 12,000 octets, take less than 4 MB', async (t) => {
+  const receiver = await startReceiver(t)
+  const line = await greetedBy(t, receiver)
+  await line.ask('MAIL FROM:<a@client.example>')
+  const before = megabytes()
+  for (let n = 0; n < 1000; n++) assert.match(await line.ask(`RCPT TO:${' '.repeat(12_000)}<a-recipient-with-a-name-${n}@hosted.example> ORCPT=rfc822;a-recipient-with-a-name-${n}@hosted.example`), /^250 /)
+  line.transcript.length = 0
+  const grown = megabytes() - before
+  assert.ok(grown < 4, `${grown.toFixed(1)} MB`)
+})
