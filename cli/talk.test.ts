@@ -16,6 +16,7 @@ const server: Server = createServer((socket) => {
       else inData = line === 'data'
       if (line === 'bye') socket.end()
       else if (line === 'data') socket.write('354 go on\r\n')
+      else if (line === 'escape') socket.write('250 \u001b]0;owned\u0007 done\r\n')
       else if (!inData) socket.write(line === 'no' ? '550 5.7.1 no\r\n' : '250-yes\r\n250 done\r\n')
     }
   })
@@ -37,6 +38,8 @@ describe('posthouse talk', () => {
     assert.equal(out, '< 220-two lines\n< 220 of greeting\n> hello\n< 250-yes\n< 250 done\n> data\n< 354 go on\n> Subject: x\n> \n> .\n< 250-yes\n< 250 done\n> quit\n< 250-yes\n< 250 done\n')
     assert.deepEqual(heard, ['hello', 'data', 'Subject: x', '.', 'quit'])
   })
+
+  it('shows 2 control characters of the server as text', async () => assert.match((await talk('escape')).out, /< 250 \\x1b\]0;owned\\x07 done\n$/))
 
   it('ends with 1 when the last reply is a refusal, or the server hangs up', async () => {
     assert.equal((await talk('no')).code, 1)

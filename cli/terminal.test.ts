@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ago, duration, styled, table, when } from './terminal.ts'
+import { ago, duration, jsonOf, legible, styled, table, when } from './terminal.ts'
 
 describe('the CLI on a terminal', () => {
   it('says times in the 2 largest units', () => {
@@ -9,6 +9,13 @@ describe('the CLI on a terminal', () => {
     assert.equal(ago(1000, 61_000), '1m ago')
     assert.equal(when(5000, 6000), 'now')
     assert.equal(when(6000, 5000), 'in 1s')
+  })
+
+  it('shows the control characters of others as text: 5 of them do nothing to a terminal', () => {
+    assert.equal(legible('Subject: \u001b]0;owned\u0007\u009b2J\u001b[8mx\u202ey'), 'Subject: \\x1b]0;owned\\x07\\x9b2J\\x1b[8mx\\u202ey')
+    assert.equal(legible('over\rwritten\r\nnext\tline\n'), 'over\\x0dwritten\r\nnext\tline\n')
+    assert.equal(legible('\u001b[31mred\u001b[39m \u001b[1mbold\u001b[22m'), '\u001b[31mred\u001b[39m \u001b[1mbold\u001b[22m')
+    assert.deepEqual([jsonOf({ a: '\u009b2J\u001b' }).includes('\u009b'), JSON.parse(jsonOf({ a: '\u009b2J\u001b' }))], [false, { a: '\u009b2J\u001b' }])
   })
 
   it('lines up 2 columns and leaves the last one free', () => {

@@ -7,9 +7,24 @@ type Style = Parameters<typeof styleText>[0]
 export const styled = (style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string =>
   stream.isTTY && process.env.NO_COLOR === undefined ? styleText(style, text, { validateStream: false }) : text
 
-export const print = (line = ''): void => void process.stdout.write(`${line}\n`)
-export const complain = (line: string): void => void process.stderr.write(`${line}\n`)
-export const printJson = (value: unknown): void => print(JSON.stringify(value, undefined, 2))
+export const print = (line = ''): void => void process.stdout.write(`${legible(line)}\n`)
+export const complain = (line: string): void => void process.stderr.write(`${legible(line)}\n`)
+export const printJson = (value: unknown): void => void process.stdout.write(`${jsonOf(value)}\n`)
+
+// our own colours; else every control character but line ends and tabs, and what turns the direction of writing
+// oxlint-disable-next-line no-control-regex
+const special = /\u001b\[(?:1|22|31|32|33|39)m|\r\n|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
+
+/** What strangers wrote (a Subject, a reply, a name in DNS) is shown, and never acts on the terminal. */
+export const legible = (text: string): string => text.replace(special, (found) => (found.length > 1 ? found : escaped(found)))
+
+const escaped = (character: string): string => {
+  const hex = character.charCodeAt(0).toString(16)
+  return hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, '0')}`
+}
+
+/** JSON itself leaves the control characters above 7f as they are. */
+export const jsonOf = (value: unknown): string => JSON.stringify(value, undefined, 2).replace(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
 
 /** Columns as wide as their widest cell; the last one runs free. */
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
