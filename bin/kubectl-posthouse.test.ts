@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -46,6 +46,13 @@ test('words with spaces, quotes, dollars and nothing in them reach the pod as th
   const { folder, calls } = standIn(t, three)
   await plugin(folder, '--context', "it's", 'talk', 'localhost:2525', "mail from: o'brien", '$(id)', '<a b@c.example>')
   assert.deepEqual(calls()[1], ['--context', "it's", 'exec', 'main-b', ...inside, 'talk', 'localhost:2525', "mail from: o'brien", '$(id)', '<a b@c.example>'])
+})
+
+test('a name of a MailRelay with quotes and dollars in it is 1 word of the selector, and runs nothing', async (t) => {
+  const { folder, calls } = standIn(t, three)
+  await plugin(folder, 'queue', '--mail-relay', `a;touch '${folder}/made';$(id)`)
+  assert.equal(calls()[0]![3], `app.kubernetes.io/name=posthouse,app.kubernetes.io/component=relay,app.kubernetes.io/instance=a;touch '${folder}/made';$(id)`)
+  assert.equal(existsSync(join(folder, 'made')), false)
 })
 
 test('--as is kubectl\'s before can-send and the mail\'s behind it, in 1 call', async (t) => {
