@@ -1,7 +1,7 @@
 // One message while its DATA comes: feeds the body writer, watches size, header section and octets, and says at the end what is wrong with it.
 import { isAscii } from 'node:buffer'
 import { reply, type Reply } from '../decide/index.ts'
-import { readHeaderSection, type HeaderFacts, type Listener } from '../snapshot/index.ts'
+import { HeaderReader, type HeaderFacts, type Listener } from '../snapshot/index.ts'
 import type { BareOctet } from './data-scanner.ts'
 import type { BodySink } from './state.ts'
 
@@ -13,7 +13,7 @@ export class Incoming {
   bytes = 0
   eightBit = false
   #fault: Reply | undefined
-  #head: Buffer[] = []
+  #head = new HeaderReader()
   #headBytes = 0
   #headTail = Buffer.from('\r\n') // so that an empty first line is found
   #headOpen = true
@@ -45,7 +45,7 @@ export class Incoming {
   refuse(fault: Reply): Promise<void> | void {
     if (this.#fault) return
     this.#fault = fault
-    this.#head = []
+    this.#head = new HeaderReader()
     return this.#body.abandon().catch(() => {}) // what stays is swept
   }
 
@@ -56,8 +56,7 @@ export class Incoming {
   #watchHead(piece: Buffer): void {
     const end = this.#headEnd(piece)
     const kept = end === undefined ? piece : piece.subarray(0, end)
-    this.#head.push(kept)
-    if (this.#head.length > 256) this.#head = [Buffer.concat(this.#head)]
+    this.#head.take(kept)
     this.#headBytes += kept.length
     this.#headTail = Buffer.concat([this.#headTail, piece.subarray(-3)]).subarray(-3)
     if (end !== undefined) this.#headOpen = false
@@ -75,10 +74,11 @@ export class Incoming {
 
   /** What the header section says; faults of number are noted. */
   header(): HeaderFacts {
-    const facts = readHeaderSection(Buffer.concat(this.#head))
+    const facts = this.#head.facts()
     const { headers, received } = this.#limits.listener
     if (facts.received > received) void this.refuse(reply('loop', { limit: received })) // RFC 5321 6.3
     else if (facts.fields > headers) void this.refuse(reply('bad-header', { why: `more than ${headers} fields` }))
+    else if (facts.fromIsTooLong) void this.refuse(reply('bad-header', { why: 'From is too long' }))
     return facts
   }
 }

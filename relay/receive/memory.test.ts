@@ -4,7 +4,10 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { greetedBy, startReceiver } from '../../test/tools/session.ts'
+import { listenerLimitsSchema } from '../snapshot/index.ts'
 import { parsePath } from './address.ts'
+import { Incoming } from './incoming.ts'
+import type { BodySink } from './state.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -28,4 +31,17 @@ test('1,000 recipients of one message, named in lines of 12,000 octets, take les
   line.transcript.length = 0
   const grown = megabytes() - before
   assert.ok(grown < 4, `${grown.toFixed(1)} MB`)
+})
+
+test('100 messages of which 900,000 octets of header came, and no end of it, hold less than 15 MB together', async () => {
+  const sink: BodySink = { write: async () => {}, end: async () => ({ inline: Buffer.alloc(0) }), abandon: async () => {} }
+  const listener = listenerLimitsSchema.parse({})
+  const field = `X: ${'y'.repeat(87)}\r\n`
+  const before = process.memoryUsage().arrayBuffers / 1e6
+  const messages = Array.from({ length: 100 }, () => new Incoming(sink, { bytes: 50_000_000, bytesManifest: 'MailRelay mail/main', listener }))
+  for (const message of messages) for (let sent = 0; sent < 900_000; sent += 60_000) await message.piece(Buffer.from(field.repeat(60_000 / field.length)))
+  collect()
+  const grown = process.memoryUsage().arrayBuffers / 1e6 - before
+  assert.ok(grown < 15, `${grown.toFixed(1)} MB`)
+  assert.equal(messages[0]!.header().fields, 15 * Math.floor(60_000 / field.length))
 })

@@ -131,6 +131,7 @@ test('more than 100 Received headers are a loop, 1,001 headers and 1 MB of heade
   assert.match(await sendMail(line, `${'Received: from x\r\n\tby y\r\n'.repeat(101)}\r\nx`), /^554 5\.4\.6 /)
   assert.match(await sendMail(line, `${'X: y\r\n'.repeat(1001)}\r\nx`), /^554 5\.6\.0 .*1000 fields/)
   assert.match(await sendMail(line, `X: ${'y'.repeat(1024 * 1024)}\r\n\r\nx`), /^554 5\.6\.0 .*longer than/)
+  assert.match(await sendMail(line, `From: a@b.example${'\r\n '.repeat(70_000)}\r\nSubject: x\r\n\r\nx`), /^554 5\.6\.0 .*From is too long/)
   assert.match(await sendMail(line, `Subject: x\r\n\r\n${'Received: x\r\n'.repeat(200)}`), /^250 /, 'in the text they mean nothing')
 })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readAddressList, readHeaderSection } from './header-section.ts'
+import { HeaderReader, readAddressList, readHeaderSection } from './header-section.ts'
 
 const addresses = (text: string): string[] => readAddressList(text).map((one) => (typeof one === 'string' ? `? ${one}` : `${one.local}@${one.domain}`))
 
@@ -51,4 +51,34 @@ test('5,000 made-up lists never throw, and a 1 MB one takes less than 5 s of wor
   for (const piece of ['"', '(', '<', 'a@b.example,', '\\', '"\\']) readAddressList(piece.repeat(1_000_000 / piece.length))
   for (const text of [`"${'a'.repeat(1_000_000)}"@b.example`, `"${'\\a'.repeat(500_000)}`, `<${' '.repeat(1_000_000)}>`, `@${'x'.repeat(1_000_000)}`]) readAddressList(text)
   assert.ok(process.cpuUsage(began).user / 1e6 < 5, String(process.cpuUsage(began).user))
+})
+
+test('a section that comes in pieces is read as it is whole, 300 times, with fields of up to 200,000 octets', () => {
+  const long = (part: string) => fc.integer({ min: 0, max: 200_000 }).map((bytes) => part.repeat(bytes / part.length))
+  const field = fc.oneof(
+    fc.constantFrom('From: a@b.example, c@d.example\r\n', 'from\r\n : a@b.example\r\n', 'Received: x\r\n\tby y\r\n', 'Date: x\r\n', 'Message-ID: x\r\n', 'no field\r\n', ' \r\n'),
+    fc.tuple(fc.constantFrom('To: ', 'received:', 'text ', 'x', 'Subject \t'), fc.oneof(long('\r\n From: x@y.example'), long('x'), long(' '), long('\r\n\t'), long(' y'))).map(([name, text]) => `${name}${text}:\r\n`),
+  )
+  fc.assert(
+    fc.property(fc.array(field, { maxLength: 6 }), fc.integer({ min: 1, max: 70_000 }), (fields, size) => {
+      const section = Buffer.from(fields.join(''))
+      const reader = new HeaderReader()
+      const step = Math.max(size, Math.ceil(section.length / 2000))
+      for (let at = 0; at < section.length; at += step) reader.take(section.subarray(at, at + step))
+      const { from, ...facts } = readHeaderSection(section)
+      const read = reader.facts()
+      assert.deepEqual({ ...read, from: undefined }, { ...facts, from: undefined, fromIsTooLong: false })
+      if (facts.fromFields < 2) assert.deepEqual(read.from, from)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('of 1 MB in one field, or in 10,000, no more than 200,000 octets are held; a From of 1 MB is too long', () => {
+  for (const text of [`X: ${'y'.repeat(1_000_000)}`, `X: ${'y\r\n '.repeat(250_000)}`, 'X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n'.repeat(10_000), `From${' '.repeat(1_000_000)}`]) {
+    const reader = new HeaderReader()
+    for (let at = 0; at < text.length; at += 1_000) reader.take(Buffer.from(text.slice(at, at + 1_000)))
+    assert.ok(reader.held <= 200_000, `${reader.held} octets`)
+    assert.equal(reader.facts().fromIsTooLong, text.startsWith('From'))
+  }
 })

@@ -8,11 +8,17 @@ export type HeaderFacts = {
   readonly hasMessageId: boolean
   readonly from: readonly (Mailbox | string)[] // a string: an address that cannot be read
   readonly fromFields: number
+  readonly fromIsTooLong: boolean // so long that it was not read
   readonly startsWithHeader: boolean // false: the first line is text, so what we put in front must end with an empty line
 }
 
 /** Looks at a whole header section, without the empty line. */
-export const readHeaderSection = (section: Buffer): HeaderFacts => {
+export const readHeaderSection = (section: Buffer): Omit<HeaderFacts, 'fromIsTooLong'> => factsOf(scan(section))
+
+/** `from`: the text of the first From; of a second nothing but its number counts. */
+type Scan = Omit<HeaderFacts, 'from' | 'fromIsTooLong'> & { readonly from: readonly string[] }
+
+const scan = (section: Buffer): Scan => {
   const text = section.toString('utf8')
   const counts = { fields: 0, received: 0, date: 0, id: 0 }
   const from: string[] = []
@@ -29,10 +35,85 @@ export const readHeaderSection = (section: Buffer): HeaderFacts => {
     received: counts.received,
     hasDate: counts.date > 0,
     hasMessageId: counts.id > 0,
-    from: from.flatMap(readAddressList),
+    from,
     fromFields: from.length,
     startsWithHeader: text === '' || text.startsWith('\r\n') || /^[!-9;-~]+[ \t]*:/.test(text),
   }
+}
+
+const factsOf = ({ from, ...rest }: Scan) => ({ ...rest, from: from.flatMap(readAddressList) })
+
+const heldBytes = 65_536
+const longestName = 1_000
+
+/** Reads a header section as it comes. What is said by then is counted and let go, but for From: a thousand clients may each send a megabyte, slowly. */
+export class HeaderReader {
+  #pieces: Buffer[] = []
+  #bytes = 0
+  #before: Scan | undefined
+  #fromIsTooLong = false
+
+  get held(): number {
+    return this.#bytes + (this.#before?.from[0]?.length ?? 0)
+  }
+
+  take(piece: Buffer): void {
+    this.#pieces.push(piece)
+    this.#bytes += piece.length
+    if (this.#pieces.length > 256) this.#pieces = [Buffer.concat(this.#pieces)]
+    if (this.#bytes > 2 * heldBytes) this.#letGo()
+  }
+
+  facts(): HeaderFacts {
+    return { ...factsOf(this.#scanned(Buffer.concat(this.#pieces))), fromIsTooLong: this.#fromIsTooLong }
+  }
+
+  #letGo(): void {
+    const all = Buffer.concat(this.#pieces)
+    const last = lastField(all)
+    if (last > 0) {
+      const { from, ...rest } = this.#scanned(all.subarray(0, last))
+      this.#before = { ...rest, from: from.slice(0, 1).map((text) => Buffer.from(text).toString()) } // a copy: a part of a string keeps the whole
+    }
+    const open = all.subarray(last)
+    this.#pieces = [open.length > heldBytes ? this.#shortened(open) : Buffer.from(open)]
+    this.#bytes = this.#pieces[0]!.length
+  }
+
+  #scanned(section: Buffer): Scan {
+    const before = this.#before
+    if (before === undefined) return scan(section)
+    const found = scan(section)
+    return {
+      fields: before.fields + found.fields,
+      received: before.received + found.received,
+      hasDate: before.hasDate || found.hasDate,
+      hasMessageId: before.hasMessageId || found.hasMessageId,
+      from: [...before.from, ...found.from],
+      fromFields: before.fromFields + found.fromFields,
+      startsWithHeader: before.startsWithHeader,
+    }
+  }
+
+  /** Its name, and whether what follows makes it a field. The last two octets stay as well: they may be half of a line's end. */
+  #shortened(field: Buffer): Buffer {
+    const [, name = '', blanks = '', next = ''] = /^([!-9;-~]*)([ \t\r\n]*)([^]?)/.exec(field.toString('latin1')) ?? []
+    const isNone = next !== '' && next !== ':'
+    if (name.toLowerCase() === 'from' && !isNone) this.#fromIsTooLong = true
+    const fold = blanks.includes('\n') ? '\r\n ' : blanks.slice(0, 1)
+    const start = `${name.slice(0, longestName)}${fold}${isNone ? ' ?' : next}`
+    return Buffer.concat([Buffer.from(start, 'latin1'), field.subarray(-2)])
+  }
+}
+
+/** Where the last field begins that has begun for certain: behind a line's end that no blank follows. */
+const lastField = (section: Buffer): number => {
+  for (let at = section.length - 2; at > 0; at--) {
+    at = section.lastIndexOf('\r\n', at)
+    const next = at < 0 ? undefined : section[at + 2]
+    if (next !== undefined && next !== 0x20 && next !== 0x09) return at + 2
+  }
+  return 0
 }
 
 const unfold = (text: string): string[] => (text === '' ? [] : text.replace(/\r\n(?=[ \t])/g, '').split('\r\n').filter((line) => line.trim() !== ''))

@@ -1,6 +1,6 @@
 export * from './schema.ts'
 export { normalDomain, printMailbox, splitMailbox, type Mailbox } from './mailbox.ts'
-export { readHeaderSection, type HeaderFacts } from './header-section.ts'
+export { HeaderReader, readHeaderSection, type HeaderFacts } from './header-section.ts'
 export { givesUpAt, isDelayNoticeDue } from './lateness.ts'
 export { matchesDomain, matchesMailbox } from './pattern.ts'
 export { parseSnapshot, revisionOf, SnapshotError } from './parse.ts'
