@@ -23,13 +23,19 @@ test('0 clients count of a pod that runs another snapshot, where no node has the
   assert.deepEqual([memory.noteClients(view, 'newer', observed, seen), memory.noteClients(view, 'r', observed, nothingSeen), memory.noteClients(view, 'r', observed, { ...seen, believeAll: true })], [[], [], []])
 })
 
-test('a router is news once, is known of all relays, and goes with the last of 2 relays that had it', () => {
+test('a router is news once, is known of all relays of its namespace and of 0 others, and goes with the last of 2 relays that had it', () => {
   const memory = new Memory()
   const routed = answer({ gateways: ['10.84.0.1'] })
   assert.deepEqual([memory.noteGateways('mail/a', routed), memory.noteGateways('mail/a', routed), memory.noteGateways('mail/b', routed)], [true, false, true])
-  assert.deepEqual(memory.gateways(), ['10.84.0.1'])
+  assert.deepEqual([memory.gateways('mail/main'), memory.gateways('mailroom/main')], [['10.84.0.1'], []])
   memory.keep(new Set(['mail/b']))
-  assert.deepEqual([memory.gateways(), memory.knows('mail/a')], [['10.84.0.1'], false])
+  assert.deepEqual([memory.gateways('mail/b'), memory.knows('mail/a')], [['10.84.0.1'], false])
+})
+
+test('a router of 1 relay is a node for its own clients, and for those of a relay in another namespace it is none', () => {
+  const observed = answer({ clients: { mx: ['10.99.0.1'] } })
+  const seenWith = (relay: string): Seen => ({ ...nothingSeen, relays: { [relay]: { hidden: {}, strangers: {}, gateways: ['10.99.0.1'] } } })
+  assert.deepEqual([new Memory().noteClients(view, 'r', observed, seenWith('mail/main')).length, new Memory().noteClients(view, 'r', observed, seenWith('tenant/main')).length], [1, 0])
 })
 
 test('what a pod said is recalled when it does not answer: 59.999 s after, not 60 s after, and not once the pod was away', () => {

@@ -19,9 +19,10 @@ export class Memory {
     for (const relay of this.#relays.keys()) if (!relays.has(relay)) this.#relays.delete(relay)
   }
 
-  /** Of all relays: where pods of one have a router, those of another may too. */
-  gateways(): string[] {
-    return [...new Set([...this.#relays.values()].flatMap(({ gateways }) => [...gateways]))]
+  /** Of all relays of its namespace: where pods of one have a router, those of another may too. What pods of other namespaces say is not believed: who makes them could shut out anybody's clients. */
+  gateways(relay: string): string[] {
+    const beside = relay.slice(0, relay.indexOf('/') + 1)
+    return [...new Set([...this.#relays].filter(([key]) => key.startsWith(beside)).flatMap(([, { gateways }]) => [...gateways]))]
   }
   hidden(relay: string): SeenAtRelay['hidden'] {
     return this.#relays.get(relay)?.hidden ?? {}
@@ -39,7 +40,7 @@ export class Memory {
   noteClients({ relay, listeners }: RelayView, revision: string, { pods }: Observed, seen: Seen): NodeSeen[] {
     const key = keyOf(relay)
     const known = this.#of(key)
-    const nodes = prefixesIn(seen.nodeAddresses)
+    const nodes = prefixesIn([...seen.nodeAddresses, ...(seen.relays[key]?.gateways ?? [])])
     const current = pods.filter((pod) => pod.revision === revision)
     return listeners.flatMap((listener) => {
       if (seen.believeAll === true || hiddenFor(relay, listener, seen) !== undefined) return []

@@ -22,9 +22,9 @@ export const seenNow = async (relays: readonly MailRelay[], { watched, memory, p
   await Promise.all(unknown.map(async (relay) => memory.noteGateways(keyOf(relay), await observe({ relay }, watched))))
   memory.keep(new Set(relays.map(keyOf)))
   return {
-    relays: Object.fromEntries(relays.map((relay) => [keyOf(relay), { hidden: memory.hidden(keyOf(relay)), strangers: prober.strangers(keyOf(relay)) }])),
+    relays: Object.fromEntries(relays.map((relay) => [keyOf(relay), { hidden: memory.hidden(keyOf(relay)), strangers: prober.strangers(keyOf(relay)), gateways: memory.gateways(keyOf(relay)) }])),
     ownAddresses: ownAddresses(watched),
-    nodeAddresses: [...nodeAddresses(watched.all(nodes), watched.all(pods)), ...memory.gateways()],
+    nodeAddresses: nodeAddresses(watched.all(nodes), watched.all(pods)),
     podRanges: podRanges(watched.all(nodes)),
     ...(believeAll === true && { believeAll }),
   }

@@ -46,11 +46,13 @@ export type SeenAtRelay = {
   readonly hidden: Readonly<Record<string, string>>
   /** What the last attempt of a stranger came to, and since when the listener is closed because one got through. */
   readonly strangers: Readonly<Record<string, { readonly mark: string; readonly relayed: boolean; readonly closedFor?: string }>>
+  /** What its pods, and those of its neighbours in the namespace, have for routers. */
+  readonly gateways?: readonly string[]
 }
 
 export type Seen = {
   readonly relays: Readonly<Record<string, SeenAtRelay>>
-  /** Of nodes and gateways: addresses and prefixes. */
+  /** Of nodes: addresses and prefixes. */
   readonly nodeAddresses: readonly string[]
   /** Our own: we ask as a stranger, so no rule means us, whatever range it names. */
   readonly ownAddresses?: readonly string[]

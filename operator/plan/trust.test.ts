@@ -133,6 +133,11 @@ describe('the address of a node in place of a client’s', () => {
     const { snapshot } = look(before, seenAt({}, ['10.84.0.0/31', '10.9.9.9', '192.168.7.7', 'fd00::1', '10.9.9.9']))
     assert.deepEqual(snapshot.relay.nodeAddresses, ['10.84.0.0/31', '10.9.9.9'])
   })
+  it('is joined by the 1 router that pods of the relay have, and not by 1 that a relay of another namespace has', () => {
+    const { relays } = seenAt({ gateways: ['10.9.9.1'] })
+    const seen = { ...seenAt({}), relays: { ...relays, 'tenant/main': { hidden: {}, strangers: {}, gateways: ['10.9.9.2'] } } }
+    assert.deepEqual(look(before, seen).snapshot.relay.nodeAddresses, ['10.9.9.1'])
+  })
   it('is joined by our own 1 address, for we ask as a stranger: also where a test wants addresses believed', () => {
     for (const believeAll of [false, true]) assert.deepEqual(look(before, { ...seenAt({}), ownAddresses: ['10.84.0.7', '192.168.7.7'], believeAll }).snapshot.relay.nodeAddresses, ['10.84.0.7'])
   })

@@ -2,11 +2,12 @@
 import { prefixesIn, type Prefix } from '../../../relay/snapshot/index.ts'
 import type { RelayView } from '../view.ts'
 import { allowedSourcesOf } from '../policies/policy.ts'
-import { nothingSeen, type Seen } from '../input.ts'
+import { keyOf, nothingSeen, type Seen } from '../input.ts'
 
-export const nodeAddressesOf = ({ policies }: RelayView, { nodeAddresses, ownAddresses = [], believeAll }: Seen = nothingSeen): string[] => {
+export const nodeAddressesOf = ({ relay, policies }: RelayView, { relays, nodeAddresses, ownAddresses = [], believeAll }: Seen = nothingSeen): string[] => {
+  const gateways = relays[keyOf(relay)]?.gateways ?? []
   const allowed = prefixesIn(policies.flatMap(({ policy }) => allowedSourcesOf(policy)))
-  return [...new Set([...(believeAll === true ? [] : nodeAddresses), ...ownAddresses])].filter((text) => prefixesIn([text]).some((one) => allowed.some((other) => overlap(one, other)))).sort()
+  return [...new Set([...(believeAll === true ? [] : [...nodeAddresses, ...gateways]), ...ownAddresses])].filter((text) => prefixesIn([text]).some((one) => allowed.some((other) => overlap(one, other)))).sort()
 }
 
 const overlap = (a: Prefix, b: Prefix): boolean => a.family === b.family && a.first <= b.last && b.first <= a.last
