@@ -1,12 +1,12 @@
 // Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
 import { urlHost, type KubeObject } from './kube/index.ts'
 import { clusterAddresses, httpPort, selectorOf, type ClusterAddresses, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
+import { readAnswer, type Answer } from './pod-answer.ts'
 import { made, pods, type Watched } from './watched.ts'
 
 const patienceMs = 2_000
 
 type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly hostIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
-type Answer = Pick<ObservedPod, 'revision' | 'durable' | 'why' | 'routes' | 'closing' | 'remains' | 'clients' | 'gateways' | 'invalid'>
 
 export const observe = async ({ relay }: Pick<RelayView, 'relay'>, watched: Watched): Promise<Observed> => {
   const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
@@ -33,9 +33,7 @@ const placeOf = ({ podIP, hostIP }: PodStatus) => ({ ...(podIP !== undefined && 
 const ask = async ({ phase, podIP }: PodStatus): Promise<Answer> => {
   if (podIP === undefined) return { why: phase ?? 'Pending' }
   try {
-    const answer = await fetch(`http://${urlHost(podIP)}:${httpPort}/status`, { signal: AbortSignal.timeout(patienceMs) })
-    const { revision, durable, routes = [], closing, remains, clients, gateways = [], invalid = [] } = (await answer.json()) as Omit<Answer, 'remains'> & Required<Pick<Answer, 'revision' | 'durable'>> & { readonly remains?: NonNullable<Answer['remains']> | null }
-    return { revision, durable, routes, ...(closing && { closing }), ...(remains && { remains }), ...(clients && { clients }), gateways, invalid }
+    return await readAnswer(await fetch(`http://${urlHost(podIP)}:${httpPort}/status`, { redirect: 'error', signal: AbortSignal.timeout(patienceMs) })) // a pod sends the operator nowhere else
   } catch (error) {
     const { message, cause } = error as Error
     return { why: cause instanceof Error ? cause.message : message }
