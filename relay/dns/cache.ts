@@ -1,13 +1,14 @@
 // Answers by TTL, with a floor and a ceiling; failures briefly; the oldest go when it is full. Knows no DNS but that.
 import type { Answer } from './answer.ts'
 
-export type CacheLimits = { readonly floor: number; readonly ceiling: number; readonly negativeCeiling: number; readonly failed: number; readonly entries: number } // seconds
-export const defaultCacheLimits: CacheLimits = { floor: 5, ceiling: 3600, negativeCeiling: 300, failed: 10, entries: 50_000 }
+export type CacheLimits = { readonly floor: number; readonly ceiling: number; readonly negativeCeiling: number; readonly failed: number; readonly entries: number; readonly bytes: number } // seconds
+export const defaultCacheLimits: CacheLimits = { floor: 5, ceiling: 3600, negativeCeiling: 300, failed: 10, entries: 50_000, bytes: 32 * 1024 * 1024 }
 
 export class AnswerCache {
   readonly #limits: CacheLimits
   readonly #now: () => number
-  readonly #entries = new Map<string, { answer: Answer<unknown>; until: number }>()
+  readonly #entries = new Map<string, { answer: Answer<unknown>; until: number; bytes: number }>()
+  #bytes = 0
 
   constructor(limits: Partial<CacheLimits>, now: () => number) {
     this.#limits = { ...defaultCacheLimits, ...limits }
@@ -20,15 +21,32 @@ export class AnswerCache {
   }
 
   put(key: string, answer: Answer<unknown>): void {
-    this.#entries.delete(key) // to the end: the map's order is the order of writing
-    this.#entries.set(key, { answer, until: this.#now() + secondsToKeep(answer, this.#limits) * 1000 })
-    if (this.#entries.size > this.#limits.entries) this.#entries.delete(this.#entries.keys().next().value!)
+    this.#forget(key) // to the end: the map's order is the order of writing
+    const bytes = roughBytes(key, answer)
+    this.#entries.set(key, { answer, until: this.#now() + secondsToKeep(answer, this.#limits) * 1000, bytes })
+    this.#bytes += bytes
+    while (this.#entries.size > this.#limits.entries || this.#bytes > this.#limits.bytes) this.#forget(this.#entries.keys().next().value!)
+  }
+
+  /** Whoever has a domain says how long its answers are, and may have thousands of both. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  #forget(key: string): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
+    this.#entries.delete(key)
   }
 
   clear(): void {
     this.#entries.clear()
+    this.#bytes = 0
   }
 }
+
+/** About what an answer takes in memory. */
+const roughBytes = (key: string, answer: Answer<unknown>): number =>
+  200 + key.length + (answer.kind === 'records' ? answer.records.reduce<number>((sum, record) => sum + 64 + (typeof record === 'string' ? record : ((record as { exchange?: string }).exchange ?? '')).length, 0) : 0)
 
 export const secondsToKeep = (answer: Answer<unknown>, limits: CacheLimits): number => {
   if (answer.kind === 'failed') return limits.failed
