@@ -15,18 +15,33 @@ const sections = ['domains', 'senders', 'policies', 'routes'] as const
 
 export const fit = (snapshot: SnapshotInput, view: RelayView, room: Room = roomOfSecrets): Fitted => {
   const sizes = new Map(sections.flatMap((section) => (snapshot[section] ?? []).map((entry) => [entry.manifest, bytesOf(entry)] as const)))
-  const { domains, senders, policies, routes, ...rest } = snapshot
+  const { domains, senders, policies, routes, certificates = [], ...rest } = snapshot
+  const named = certificatesNamed(snapshot)
+  const ofObjects = new Set([...named.values()].flat())
+  const isOfListener = ({ name }: { readonly name: string }): boolean => !ofObjects.has(name) || snapshot.listeners.some(({ tls }) => tls?.certificate === name)
+  const inside = new Set(certificates.filter(isOfListener).map(({ name }) => name))
   const tooBig: { object: AnyManifest; violation: Violation }[] = []
-  let used = bytesOf(rest)
+  let used = bytesOf(rest) + bytesOf(certificates.filter(isOfListener))
   for (const object of byAge(objectsOf(view))) {
+    const shown = certificates.filter(({ name }) => !inside.has(name) && named.get(titleOf(object))?.includes(name) === true)
     const bytes = sizes.get(titleOf(object)) ?? 0
-    const violation = faultOf(bytes, used, room)
+    const together = bytes + shown.reduce((sum, one) => sum + bytesOf(one), 0)
+    const violation = faultOf(bytes, together, used, room)
     if (violation) tooBig.push({ object, violation })
-    else used += bytes
+    else {
+      used += together
+      for (const { name } of shown) inside.add(name)
+    }
   }
   const out = new Set(tooBig.map(({ object }) => titleOf(object)))
   const stays = <T extends { readonly manifest: string }>(entries: readonly T[] = []): T[] => entries.filter(({ manifest }) => !out.has(manifest))
-  return { snapshot: { ...rest, domains: stays(domains), senders: stays(senders), policies: stays(policies), routes: stays(routes) }, tooBig }
+  return { snapshot: { ...rest, domains: stays(domains), senders: stays(senders), policies: stays(policies), routes: stays(routes), certificates: certificates.filter(({ name }) => inside.has(name)) }, tooBig }
+}
+
+/** By object: the certificates that it shows to hosts. Who names one first has to find the room for it. */
+const certificatesNamed = ({ domains = [], routes = [] }: SnapshotInput): ReadonlyMap<string, readonly string[]> => {
+  const hops = [...domains.map(({ manifest, inbound }) => [manifest, inbound?.hosts ?? []] as const), ...routes.map(({ manifest, nextHops }) => [manifest, nextHops] as const)]
+  return new Map(hops.map(([manifest, hosts]) => [manifest, hosts.flatMap(({ tls }) => tls?.clientCertificate ?? [])]))
 }
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value)) + 1
@@ -38,7 +53,7 @@ const objectsOf = ({ domains, senders, policies, routes }: RelayView): AnyManife
   ...routes,
 ]
 
-const faultOf = (bytes: number, used: number, { whole, part }: Room): Violation | undefined => {
+const faultOf = (bytes: number, together: number, used: number, { whole, part }: Room): Violation | undefined => {
   if (bytes > part) return { reason: 'SnapshotTooBig', message: `takes ${bytes} bytes of the relay's snapshot; one object has at most ${part}` }
-  return used + bytes > whole ? { reason: 'SnapshotTooBig', message: `with it the relay's snapshot would pass ${whole} bytes; older objects go first` } : undefined
+  return used + together > whole ? { reason: 'SnapshotTooBig', message: `with it the relay's snapshot would pass ${whole} bytes; older objects go first` } : undefined
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { documentsOf, gather } from '../gather/internal.ts'
-import { parseSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
+import { parseSnapshot, toParts, type Snapshot } from '../../relay/snapshot/index.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
 import { needsIn, nothingMade, plan, reasons, waitingFields, type Condition, type Declared, type Input, type Made } from './index.ts'
 import { bindPortOf, fit, refuseDomain, refuseDomainOnRelay, refuseListener, refusePolicy, refusePolicyOnRelay, refuseRelay, refuseRoute, refuseSender, refuseTarget } from './internal.ts'
@@ -365,4 +365,31 @@ test('past the room of a snapshot the oldest objects stay, the younger are told,
   const bytes = Buffer.byteLength(JSON.stringify(snapshots[0]!.snapshot))
   const tight = fit(snapshots[0]!.snapshot, view, { whole: bytes - 100, part: 100_000 })
   assert.deepEqual([tight.tooBig.map(({ object, violation }) => [object.metadata.name, violation.reason]), tight.snapshot.routes!.map(({ name }) => name)], [[['new', 'SnapshotTooBig']], ['old']])
+})
+
+const wide: Given[number] = ['MailRelay', 'main', { hostname: 'mx.example', listeners: [open(['*.shop.example'])] }]
+/** A MailDomain of a tenant whose `hosts` are each shown a certificate of their own, followed by `bytes` of something else. */
+const tenant = (name: string, hosts: number, bytes: number, created = '2026-02-01T00:00:00Z'): Given => {
+  const { certificate, key } = certificateFor(['client.example'], newAuthority(new Date()), new Date())
+  const names = Array.from({ length: hosts }, (_, n) => `${name}-${n}`)
+  const deliverTo = { hosts: names.map((one) => ({ host: `${one}.example`, tls: { clientCertificateSecretRef: { name: one } } })) }
+  return [
+    ['MailDomain', `shop/${name}`, { domain: `${name}.shop.example`, relayRefs: [{ name: 'main', namespace: 'mail' }], inbound: { recipients: { mode: 'Any' }, deliverTo } }, { created }],
+    ...names.map((one): Given[number] => ['Secret', `shop/${one}`, { 'tls.crt': `${certificate}${'#'.repeat(bytes)}`, 'tls.key': key }]),
+  ]
+}
+
+test('a client certificate of 600 KB is refused where a tenant names it, and the snapshot of the others is made', () => {
+  const { snapshots, conditions } = planned([wide, ours, ...tenant('big', 1, 600_000)])
+  assert.deepEqual(toParts(parseSnapshot(snapshots[0]!.snapshot)).index.relay.name, 'main')
+  const told = conditions.find(({ object, status }) => object.name === 'big' && status === 'False')
+  assert.deepEqual([told?.reason, snapshots[0]!.snapshot.domains!.map(({ name }) => name)], ['CertificateInvalid', ['ours']])
+  assert.match(told!.message, /more than 64 KiB/)
+})
+
+test('client certificates count for the object that names them: 1 tenant with 8 of 50 KB goes before anybody else does', () => {
+  const { snapshots } = planned([wide, [...ours.slice(0, 3), { created: '2026-03-01T00:00:00Z' }] as unknown as Given[number], ...tenant('first', 2, 50_000, '2026-01-01T00:00:00Z'), ...tenant('greedy', 8, 50_000)])
+  const { snapshot, view } = snapshots[0]!
+  const { tooBig, snapshot: fitted } = fit(snapshot, view, { whole: 300_000, part: 100_000 })
+  assert.deepEqual([tooBig.map(({ object }) => object.metadata.name), fitted.domains!.map(({ name }) => name).sort(), fitted.certificates!.length], [['greedy'], ['first', 'ours'], 2])
 })

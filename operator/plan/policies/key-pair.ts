@@ -1,8 +1,11 @@
 // Whether a certificate and a key belong together, and a private key in the form the snapshot holds. Pure.
 import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto'
 
+const mostOfPair = 65_536 // a long chain has 10: what is more takes the room of others in the snapshot
+
 /** Undefined where the key belongs to the certificate. */
 export const pairFault = (certificate: string, key: string): string | undefined => {
+  if (certificate.length + key.length > mostOfPair) return `tls.crt and tls.key have more than ${mostOfPair / 1024} KiB`
   try {
     return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key)) ? undefined : 'tls.key is not the key of tls.crt'
   } catch (error) {
