@@ -2,7 +2,7 @@
 // For each selector are kept: .key, .txt with its record, .made-at, and, once it has signed, .signs-from and .left-at. The last stays when the others go: a selector is never used again.
 import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
-import { dkimRecord, publicPartOf, zoneLine, type Data, type DnsRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
+import { dkimKeyOf, dkimRecord, publicPartOf, zoneLine, type Data, type DnsRecord, type MadeDkimKey, type Need } from '../plan/index.ts'
 import { nextSelector, signingOf, stepRotation, type KeptKey } from './dkim-rotation.ts'
 
 type DkimNeed = Extract<Need, { kind: 'dkim' }>
@@ -21,12 +21,12 @@ export const dkimKeysFor = async (need: DkimNeed, kept: Data, now: Date, { seen,
   const { domain, algorithm, selectorPrefix } = need
   const before = keysIn(kept, algorithm)
   const rotation = need.rotation && { everyMs: need.rotation.everySeconds * 1000, overlapMs: need.rotation.overlapSeconds * 1000 }
-  const recordOf = (selector: string): DnsRecord => dkimRecord(domain, selector, publicPartIn(kept, selector, algorithm), algorithm)
+  const recordOf = (selector: string): DnsRecord => dkimRecord(domain, selector, publicPartIn(kept, selector, algorithm)!, algorithm)
   const { keys: stay, make } = stepRotation({ keys: before, rotation, selectorPrefix, now: now.getTime(), seen: seen && ((selector) => seen(recordOf(selector))) })
   const made = make && (await makeKey(need, kept, before, make, now, newKey))
   const keys = made ? [...stay, made.key] : stay
   const data = { ...without(kept, before, keys), ...made?.data, ...timesOf(keys) }
-  const shown = keys.map((key): MadeDkimKey => ({ selector: key.selector, algorithm, privateKey: data[`${key.selector}.key`]!, publicPart: publicPartIn(data, key.selector, algorithm), stage: stageOf(key) }))
+  const shown = keys.map((key): MadeDkimKey => ({ selector: key.selector, algorithm, privateKey: data[`${key.selector}.key`]!, publicPart: publicPartIn(data, key.selector, algorithm)!, stage: stageOf(key) }))
   return { keys: stages.flatMap((stage) => shown.filter((key) => key.stage === stage)), data, news: newsOf(before, keys, data) }
 }
 
@@ -36,7 +36,8 @@ const stageOf = ({ signsFrom, leftAt }: KeptKey): MadeDkimKey['stage'] => (signs
 
 const keysIn = (kept: Data, algorithm: DkimNeed['algorithm']): KeptKey[] => {
   const mine = new RegExp(`^([a-z0-9-]+-${algorithm}-[0-9]{6}(?:-[0-9]+)?)\\.key$`)
-  const selectors = Object.keys(kept).flatMap((name) => mine.exec(name)?.[1] ?? [])
+  // what somebody wrote there that is no key counts as none: it must not stop those whose keys are
+  const selectors = Object.keys(kept).flatMap((name) => mine.exec(name)?.[1] ?? []).filter((selector) => publicPartIn(kept, selector, algorithm) !== undefined)
   const at = (name: string): number | undefined => Date.parse(kept[name]?.trim() ?? '') || undefined
   return selectors.map((selector) => {
     const [madeAt, signsFrom, leftAt] = [at(`${selector}.made-at`), at(`${selector}.signs-from`), at(`${selector}.left-at`)]
@@ -76,9 +77,12 @@ export const newDkimKey = async (algorithm: 'ed25519' | 'rsa'): Promise<string> 
 const keyPair = promisify(generateKeyPair)
 
 /** From the record beside it, which is cheaper to read than a key; from the key where somebody removed that. */
-const publicPartIn = (data: Data, selector: string, algorithm: DkimNeed['algorithm']): string => {
+const publicPartIn = (data: Data, selector: string, algorithm: DkimNeed['algorithm']): string | undefined => {
   const text = [...(data[`${selector}.txt`] ?? '').matchAll(/"([^"]*)"/g)].map(([, part]) => part).join('')
-  return /; p=([A-Za-z0-9+/=]+)$/.exec(text)?.[1] ?? publicPartOf(data[`${selector}.key`]!, algorithm)
+  const told = /; p=([A-Za-z0-9+/=]+)$/.exec(text)?.[1]
+  if (told !== undefined) return told
+  const key = dkimKeyOf(data[`${selector}.key`]!, algorithm)
+  return key && publicPartOf(key, algorithm)
 }
 
 const newsOf = (before: readonly KeptKey[], keys: readonly KeptKey[], data: Data): DkimNews[] => {

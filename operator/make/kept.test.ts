@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { bindingFrom, credentialFrom, dkimKeysFor, newAuthority, newDkimKey, type CredentialNeed } from './index.ts'
+import { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, dkimKeysFor, newAuthority, newDkimKey, type CredentialNeed } from './index.ts'
 import type { Data } from '../plan/index.ts'
 
 const now = new Date('2026-11-25T12:00:00Z')
@@ -73,4 +73,30 @@ test('of a DKIM key that is forgotten 1 name stays, when it left, and its select
   assert.deepEqual(await on(11, 'mta'), ['mta-ed25519-202611'])
   assert.deepEqual(Object.keys(kept).filter((name) => name.startsWith('ph-')), ['ph-ed25519-202611.left-at'])
   assert.deepEqual(await on(11, 'ph'), ['mta-ed25519-202611', 'ph-ed25519-202611-2'])
+})
+
+// who may write the Secret of one relay or domain must not be able to stop the operator of all
+const whole = authorityFrom({}, now)
+for (const [what, kept] of [['a key that is none', { ...whole, 'ca.key': 'garbage' }], ['the key of another', { ...whole, 'ca.key': newAuthority(now).key }], ['a successor whose key is none', { ...authorityFrom({}, later(-24 * 365 * 9)), 'next.crt': whole['ca.crt'], 'next.key': 'garbage' }]] as const) {
+  test(`a CA kept with ${what} is made anew, and signs`, () => {
+    for (const hours of [0, 48]) {
+      const made = certificateFrom({}, ['mx.example'], authorityIn(authorityFrom(kept, later(hours))), later(hours))
+      assert.match(made['tls.crt'], /BEGIN CERTIFICATE/)
+    }
+  })
+}
+
+test('a certificate kept with a key that is none is made anew', () => {
+  const kept = certificateFrom({}, ['mx.example'], authorityIn(whole), now)
+  assert.deepEqual(certificateFrom(kept, ['mx.example'], authorityIn(whole), now), kept)
+  assert.match(certificateFrom({ ...kept, 'tls.key': 'garbage' }, ['mx.example'], authorityIn(whole), now)['tls.key'], /BEGIN PRIVATE KEY/)
+})
+
+test('a DKIM key that is none counts as none: 1 is made in its place', async () => {
+  const need = { kind: 'dkim', for: 'shop/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph' } as const
+  for (const garbage of ['', 'garbage', '-----BEGIN PRIVATE KEY-----']) {
+    const { keys } = await dkimKeysFor(need, { 'ph-ed25519-202611.key': garbage }, now)
+    assert.deepEqual(keys.map(({ selector, stage }) => [selector, stage]), [['ph-ed25519-202611', 'signing']])
+    assert.match(keys[0]!.privateKey, /^-----BEGIN PRIVATE KEY-----\n/)
+  }
 })

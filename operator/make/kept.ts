@@ -1,6 +1,6 @@
 // What is made once and kept: a CA, certificates, credentials of MailSenders. Each goes from what is kept to what is to be kept. Touches nothing.
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
-import type { Data, MadeCredential, Need } from '../plan/index.ts'
+import { pairFault, type Data, type MadeCredential, type Need } from '../plan/index.ts'
 import { certificateFor, isFresh, newAuthority, type Authority, type KeyPair } from './certificates.ts'
 
 type KeptAuthority = Data & { readonly 'ca.crt': string; readonly 'ca.key': string }
@@ -12,11 +12,11 @@ const knownMs = 86_400_000
 /** A new CA where there is none; a successor (`next.crt`) in time, which takes over a day later. `previous.crt` signs no more. */
 export const authorityFrom = (kept: Data, now: Date): KeptAuthority => {
   const { 'ca.crt': certificate, 'ca.key': key, 'next.crt': next, 'next.key': nextKey, 'previous.crt': previous } = kept
-  if (certificate === undefined || key === undefined || !isFresh(certificate, now, 0)) return authorityOf(newAuthority(now))
+  if (certificate === undefined || key === undefined || !isFresh(certificate, now, 0) || pairFault(certificate, key) !== undefined) return authorityOf(newAuthority(now))
   const current = { certificate, key }
   const before = previous !== undefined && isFresh(previous, now, 0) ? { 'previous.crt': previous } : {}
   if (isFresh(certificate, now, successorDays)) return { ...authorityOf(current), ...before }
-  const successor = next !== undefined && nextKey !== undefined ? { certificate: next, key: nextKey } : newAuthority(now)
+  const successor = next !== undefined && nextKey !== undefined && pairFault(next, nextKey) === undefined ? { certificate: next, key: nextKey } : newAuthority(now)
   if (now.getTime() - madeAt(successor) < knownMs) return { ...authorityOf(current), ...before, 'next.crt': successor.certificate, 'next.key': successor.key }
   return { ...authorityOf(successor), 'previous.crt': certificate }
 }
@@ -29,7 +29,7 @@ export const authorityIn = (data: KeptAuthority): Authority => ({ certificate: d
 /** A new certificate where there is none of this CA for these names with a month left. */
 export const certificateFrom = (kept: Data, names: readonly string[], authority: Authority, now: Date): Data & { readonly 'tls.crt': string; readonly 'tls.key': string } => {
   const { 'tls.crt': certificate, 'tls.key': key } = kept
-  if (certificate !== undefined && key !== undefined && isFresh(certificate, now, 30, { authority, names })) return { 'tls.crt': certificate, 'tls.key': key }
+  if (certificate !== undefined && key !== undefined && isFresh(certificate, now, 30, { authority, names }) && pairFault(certificate, key) === undefined) return { 'tls.crt': certificate, 'tls.key': key }
   const made = certificateFor(names, authority, now)
   return { 'tls.key': made.key, 'tls.crt': made.certificate }
 }
