@@ -6,6 +6,7 @@ import { indexOf, reply, type Reply } from '../decide/index.ts'
 import { anyHolds, prefixesIn, type Listener, type Snapshot } from '../snapshot/index.ts'
 import { readProxy } from './proxy.ts'
 import { Session } from './session.ts'
+import { sourceOf } from './source.ts'
 import type { Door, State, World } from './state.ts'
 import { tlsOf } from './tls.ts'
 
@@ -106,6 +107,22 @@ export class Receiver extends SMTPServer {
     const count = (this.door.sources.get(key) ?? 0) + step
     if (count > 0) this.door.sources.set(key, count)
     else this.door.sources.delete(key)
+  }
+
+  /** Before its TLS handshake a connection is no session yet, and counts all the same: one source must not have all the places of those that come. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    if (!handshake || this._expectsProxyHeader(socket) || !this.#waitsTooOften(socket)) return super._acceptSocket(socket, handshake)
+    this.door.world.metrics.connections.inc({ listener: this.listener.name, result: 'refused' })
+    socket.on('error', () => {})
+    socket.destroy()
+    return false
+  }
+
+  #waitsTooOften({ remoteAddress = '' }: Socket): boolean {
+    const { connectionsPerSource } = this.listener.limits
+    if (this._pendingSockets.size < connectionsPerSource) return false
+    const source = sourceOf(remoteAddress)
+    return [...this._pendingSockets.keys()].filter((one) => sourceOf(one.remoteAddress ?? '') === source).length >= connectionsPerSource
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {

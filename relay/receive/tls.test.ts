@@ -84,6 +84,19 @@ test('a TLS handshake that never comes, or is garbage, is ended in its time and 
   assert.equal(await half.reply(30_000), undefined, 'STARTTLS and then silence')
 })
 
+test('of 3 connections of one source that begin no TLS handshake, where 2 are allowed, the third is closed at once', async (t) => {
+  const receiver = await startReceiver(t, (input) => {
+    for (const listener of input.listeners) listener.limits = { connectionsPerSource: 2, greetingSeconds: 20 }
+  })
+  const closed = () => new Promise<boolean>((resolve) => {
+    const socket = connectTcp(receiver.port('submissions'), '127.0.0.1')
+    t.after(() => socket.destroy())
+    socket.on('error', () => {}).on('close', () => resolve(true))
+    setTimeout(() => resolve(false), 1_500)
+  })
+  assert.deepEqual([await closed(), await closed(), await closed()], [false, false, true])
+})
+
 test('a reload opens new listeners, closes gone ones with 421, and moves a port to another name', async (t) => {
   const receiver = await startReceiver(t)
   const session = await greetedBy(t, receiver)
