@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander' // the parser of options that most Node CLIs use, MIT
 import packageJson from '../package.json' with { type: 'json' }
 import { Failure } from './failure.ts'
-import { complain, styled } from './terminal.ts'
+import { complain, outliveReaders, print, styled } from './terminal.ts'
 
 type Register = (program: Command) => void
 
@@ -26,12 +26,14 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
 const program = new Command('posthouse')
   .description('A clustered mail relay: declared as manifests, one durable queue that no pod owns.')
   .version(packageJson.version)
-  .showHelpAfterError('(posthouse --help lists the commands)')
   .exitOverride()
 
 const asked = process.argv[2] ?? ''
 const wanted = Object.hasOwn(commands, asked) ? [commands[asked]!] : Object.values(commands)
 for (const load of wanted) (await load())(program)
+if (wanted.length > 1) program.command('version').description('the version number').action(() => print(packageJson.version))
+pointToHelp(program)
+outliveReaders()
 
 try {
   await program.parseAsync()
@@ -41,4 +43,11 @@ try {
     complain(styled('red', error.message, process.stderr))
     process.exitCode = error.exitCode
   } else throw error
+}
+
+/** After a mistake in its words each command names its own help. */
+function pointToHelp(command: Command, above = ''): void {
+  const name = `${above}${command.name()}`
+  command.showHelpAfterError(`(${name} --help ${command.commands.length > 0 ? 'lists the commands' : 'says what it takes'})`)
+  for (const one of command.commands) pointToHelp(one, `${name} `)
 }

@@ -26,6 +26,16 @@ const escaped = (character: string): string => {
 /** JSON itself leaves the control characters above 7f as they are. */
 export const jsonOf = (value: unknown): string => JSON.stringify(value, undefined, 2).replace(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
 
+/** Whoever read the output may go away (`| head`): nothing ends by it, neither an order nor a relay, and the exit code stays. Another fault, a full disk, is said, and the exit code is 2. */
+export const outliveReaders = (out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr): void => {
+  err.on('error', () => {})
+  out.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return
+    complain(styled('red', `the output could not be written: ${message}`, err))
+    process.exitCode = 2
+  })
+}
+
 /** Columns as wide as their widest cell; the last one runs free. */
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
   const widths = head.map((title, column) => rows.reduce((widest, row) => Math.max(widest, (row[column] ?? '').length), title.length))
