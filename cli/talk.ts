@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Command } from 'commander'
 import { Failure } from './failure.ts'
+import { hostPort } from './listen-option.ts'
 import { print, styled } from './terminal.ts'
 
 type TalkOptions = { readonly tls?: boolean; readonly timeout: string }
@@ -18,10 +19,12 @@ export const talkCommand = (program: Command): void => {
 }
 
 const talk = async (target: string, lines: string[], options: TalkOptions): Promise<void> => {
+  const timeoutMs = Number(options.timeout) * 1000
+  if (!(timeoutMs > 0)) throw new Failure('--timeout: seconds, such as 30')
   const socket = await open(target, options)
   const replies = readReplies(socket)
   const next = async () => {
-    const reply = await withTimeout(replies.next(), Number(options.timeout) * 1000)
+    const reply = await withTimeout(replies.next(), timeoutMs)
     for (const line of reply) print(styled(/^[45]/.test(line) ? 'red' : 'green', `< ${line}`))
     if (reply.length === 0) throw new Failure('the server closed the connection', 1)
     return reply.at(-1)!
@@ -44,15 +47,16 @@ const talk = async (target: string, lines: string[], options: TalkOptions): Prom
 }
 
 const open = (target: string, { tls }: TalkOptions): Promise<Socket> => {
-  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(target)
-  if (!found) throw new Failure(`${target}: host:port, such as 127.0.0.1:2525`)
-  const address = { host: found[1] ?? found[2]!, port: Number(found[3]) }
+  const address = hostPort(target)
   return new Promise((resolve, reject) => {
     const socket: Socket = tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address)
     socket.once(tls ? 'secureConnect' : 'connect', () => resolve(socket))
-    socket.once('error', (error) => reject(new Failure(`${target} does not answer: ${error.message}`)))
+    socket.once('error', (error) => reject(new Failure(`${target} does not answer: ${inWords(error)}`)))
   })
 }
+
+const inWords = ({ code, message }: NodeJS.ErrnoException): string =>
+  code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'no TLS from the first byte; without --tls the session begins in plain text' : message
 
 /** Whole replies, one at a time; after the connection's end, empty ones. */
 const readReplies = (socket: Socket): { next(): Promise<string[]> } => {
