@@ -32,10 +32,14 @@ const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
 const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'delivered', pod: 'p', text, said: '250 2.0.0 taken' })
 
 const given: { order: Order; ids: readonly string[]; until?: number }[] = []
+const filters: { sender?: string }[] = []
 const entries = [entry('m1.0'), entry('m1.1', { domain: 'other.example', state: 'held' })]
 const fake = {
   summary: async () => [{ domain: 'slow.example', ready: 0, deferred: 1, held: 0 }, { domain: 'other.example', ready: 0, deferred: 0, held: 1 }],
-  list: async (filter: { message?: string; domain?: string }) => entries.filter((one) => (filter.domain ?? one.domain) === one.domain && (filter.message ?? one.message) === one.message),
+  list: async (filter: { message?: string; domain?: string; sender?: string }) => {
+    filters.push(filter)
+    return entries.filter((one) => (filter.domain ?? one.domain) === one.domain && (filter.message ?? one.message) === one.message)
+  },
   show: async (id: string) => (entries.some((one) => one.id === id) ? { entry: entries.find((one) => one.id === id)!, headers: 'Subject: hello\r\n' } : undefined),
   trace: async (id: string) => (id === 'm2' ? [event('delivered to mx.other.example')] : []),
   latest: async () => 'm2',
@@ -78,6 +82,25 @@ describe('posthouse queue', () => {
     const { out, code } = await posthouse('queue', 'list', '--domain', 'slow.example', '--socket', socket)
     assert.equal(code, 0)
     assert.match(out, /m1\.0\s+deferred\s+1m\S* ago\s+2\s+in \S+\s+ann@shop\.example\s+bob@slow\.example\s+Connect: 421 4\.3\.2 come back/)
+  })
+
+  it('says the remote\'s words once where the reason holds them', async () => {
+    entries.push(entry('m3.0', { domain: 'xn--bcher-kva.example', why: 'mx said to RCPT: 450 4.2.1 full', said: '450 4.2.1 full' }))
+    const listed = await posthouse('queue', 'list', '--domain', 'Bücher.example.', '--socket', socket)
+    assert.match(listed.out, /m3\.0 .* mx said to RCPT: 450 4\.2\.1 full\n$/)
+    assert.equal(listed.out.match(/450/g)!.length, 1)
+    assert.match((await posthouse('why', 'xn--bcher-kva.example', '--socket', socket)).out, /deferred: mx said to RCPT: 450 4\.2\.1 full\n/)
+    entries.pop()
+  })
+
+  it('takes an address in angle brackets, and refuses 2 filters that can never fit', async () => {
+    const asked = async (...args: string[]) => (await posthouse('queue', 'list', ...args, '--socket', socket)).err
+    assert.match(await asked('--sender', 'demo'), /--sender demo: an address, <> for notices, or a MailSender as namespace\/name/)
+    assert.match(await asked('--domain', 'bob@slow.example'), /--domain bob@slow\.example: a recipient domain/)
+    for (const [sender, as] of [['<ann@shop.example>', 'ann@shop.example'], ['<>', '<>'], ['shop/shop', 'shop/shop']] as const) {
+      assert.equal(await asked('--sender', sender), '')
+      assert.equal(filters.at(-1)!.sender, as)
+    }
   })
 
   it('shows 1 delivery by its id, and with --domain the 1 that fits, with its headers', async () => {

@@ -1,4 +1,5 @@
 // `posthouse queue`: what waits, why, and the orders people give.
+import { domainToASCII } from 'node:url'
 import type { Command } from 'commander'
 import type { DomainSummary, OrderResult, Order, QueueEntry } from '../relay/queue/index.ts'
 import { Failure } from './failure.ts'
@@ -28,13 +29,28 @@ export const queueCommand = (program: Command): void => {
 const filtered = (command: Command): Command =>
   askingOptions(command)
     .option('--domain <domain>', 'only this recipient domain')
-    .option('--sender <sender>', 'only this envelope sender (address) or MailSender (namespace/name)')
+    .option('--sender <sender>', 'only this envelope sender (address; <> for notices) or MailSender (namespace/name)')
     .option('--state <state>', 'only ready, deferred or held')
 
-const filterOf = ({ domain, sender, state, limit }: Filter): Record<string, unknown> => {
+const filterOf = ({ domain: asked, sender: from, state, limit }: Filter): Record<string, unknown> => {
+  const domain = asked === undefined ? undefined : domainOf(asked)
+  const sender = from === undefined ? undefined : senderOf(from)
   if (state !== undefined && !['ready', 'deferred', 'held'].includes(state)) throw new Failure(`--state ${state}: one of ready, deferred, held`)
   if (limit !== undefined && !/^[1-9]\d*$/.test(limit)) throw new Failure(`--limit ${limit}: a whole number from 1`)
-  return { ...(domain !== undefined && { domain: domain.toLowerCase() }), ...(sender !== undefined && { sender }), ...(state !== undefined && { state }), ...(limit !== undefined && { limit: Number(limit) }) }
+  return { ...(domain !== undefined && { domain }), ...(sender !== undefined && { sender }), ...(state !== undefined && { state }), ...(limit !== undefined && { limit: Number(limit) }) }
+}
+
+/** As the queue has it: in lower-case A-labels. What is no name (an address literal) is looked for as it stands. */
+const domainOf = (text: string): string => {
+  if (text.includes('@')) throw new Failure(`--domain ${text}: a recipient domain, such as example.org, without what is before the @`)
+  return domainToASCII(text.replace(/\.$/, '')) || text.toLowerCase()
+}
+
+/** The angle brackets of a log or a session may stand; `<>` is the null sender, whose mail is notices. */
+const senderOf = (text: string): string => {
+  const sender = text.replace(/^<(.+)>$/, '$1')
+  if (!/[@/]/.test(sender) && sender !== '<>') throw new Failure(`--sender ${text}: an address, <> for notices, or a MailSender as namespace/name`)
+  return sender
 }
 
 const summary = async (options: Asking & Filter, command: Command): Promise<void> => {
@@ -64,8 +80,11 @@ const row = (entry: QueueEntry, now: number): string[] => [
   entry.state === 'held' ? '-' : when(entry.nextAt ?? now, now),
   entry.mailFrom === '' ? '<>' : entry.mailFrom,
   entry.recipients.length > 2 ? `${entry.recipients.slice(0, 2).join(',')},… (${entry.recipients.length})` : entry.recipients.join(','),
-  [entry.why, entry.said].filter(Boolean).join(': '),
+  reasonOf(entry),
 ]
+
+/** Why it waits, with the remote's words where the reason does not hold them already. */
+export const reasonOf = ({ why = '', said = '' }: Pick<QueueEntry, 'why' | 'said'>): string => (why.includes(said) ? why : [why, said].filter(Boolean).join(': '))
 
 type Shown = { readonly entry: QueueEntry; readonly headers: string }
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { DurableAccept, QueueEntry, TraceEvent } from '../relay/queue/index.ts'
 import { Failure } from './failure.ts'
-import { printEntry } from './queue.ts'
+import { printEntry, reasonOf } from './queue.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
 import { clock, print, printJson, styled, table, when } from './terminal.ts'
 
@@ -53,8 +53,8 @@ const why = async (about: string, options: Asking): Promise<void> => {
 /** Deliveries of a domain by the reason they wait and the schedule they wait by, the most common first. */
 const printReasons = (entries: readonly QueueEntry[]): void => {
   const groups = new Map<string, { count: number; next: number; schedule: string; example: string; reason: string }>()
-  for (const { state, why, said, nextAt, schedule: by, id } of entries) {
-    const reason = [state, why, said].filter(Boolean).join(': ')
+  for (const { state, nextAt, schedule: by, id, ...entry } of entries) {
+    const reason = [state, reasonOf(entry)].filter(Boolean).join(': ')
     const schedule = nextAt === undefined ? '-' : (by ?? '-')
     const key = `${schedule} ${reason}`
     const group = groups.get(key) ?? { count: 0, next: Infinity, schedule, example: id, reason }

@@ -42,6 +42,11 @@ describe('orders', () => {
 })
 
 describe('questions', () => {
+  it('the newest of 0 messages is no message, in words', async () => {
+    const calls = adminCalls({ latest: async () => undefined } as unknown as Queue, () => ({}))
+    await assert.rejects(async () => calls.latest!({}), { code: 'NOT_FOUND', message: 'no message was accepted yet, or not within the 7 days that the trace remembers' })
+  })
+
   it("a sender's summary counts all 250 of its deliveries", async () => {
     const { calls } = callsOn(Array.from({ length: 250 }, (_, n) => entry(n)))
     assert.deepEqual(await calls.summary!({ sender: 'a@b.example' }), [{ domain: 'slow.example', ready: 0, deferred: 250, held: 0 }])

@@ -81,7 +81,8 @@ const why = async (queue: Queue, about: string): Promise<object> => {
 
 const latest = async (queue: Queue): Promise<unknown> => {
   const message = await queue.latest()
-  return message === undefined ? missing('any message') : queue.trace(message)
+  if (message === undefined) throw new AdminError('NOT_FOUND', 'no message was accepted yet, or not within the 7 days that the trace remembers')
+  return queue.trace(message)
 }
 
 const filterOf = (args: Record<string, unknown> = {}): QueueFilter => ({

@@ -99,8 +99,9 @@ export class Look {
   async *#matching({ message, domain, sender, state }: QueueFilter): AsyncGenerator<Sighting> {
     const { subjects } = this.#context
     const finished = await this.#finished()
-    const fits = ({ head }: Sighting) =>
-      (message === undefined || head.message === message) && (domain === undefined || head.domain === domain) && (sender === undefined || sender === head.envelope.sender || (head.envelope.mailFrom !== null && sender === printMailbox(head.envelope.mailFrom)))
+    const isFrom = ({ message: of, envelope: { sender: by, mailFrom } }: DeliveryHead) =>
+      sender === undefined || sender === by || (sender === '<>' ? mailFrom === null && !isUnreadable(of) : mailFrom !== null && sender === printMailbox(mailFrom)) // who sent what cannot be read is not known
+    const fits = ({ head }: Sighting) => (message === undefined || head.message === message) && (domain === undefined || head.domain === domain) && isFrom(head)
     for (const [is, kind] of [['ready', 'ready'], ...kinds] as const) {
       if (state !== undefined && state !== is) continue
       const filter = kind === 'ready' ? subjects.all(kind) : byDomain(subjects.all(kind), domain)

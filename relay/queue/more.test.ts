@@ -217,6 +217,9 @@ test('summary, list and show tell what waits for whom and why', async () => {
   assert.equal(entry!.schedule, 'RetrySchedule test')
   assert.match((await queue.show(entry!.message))!.headers, /Subject: hello/)
   assert.equal(await queue.show('nothing.0'), undefined)
+  const message = aMessage({ domains: ['d.example'] })
+  await queue.accept({ ...message, envelope: { ...message.envelope, mailFrom: null } })
+  assert.deepEqual((await queue.list({ sender: '<>' })).map(({ domain, mailFrom }) => [domain, mailFrom]), [['d.example', '']])
 })
 
 test('the timeline of a message has its lines in order, and the newest line tells which message was last', async () => {
@@ -244,6 +247,7 @@ test('a record that cannot be read is put on hold with its bytes, one of a newer
   await queue.start(deliverer((delivery) => (seen.push(delivery.domain), delivered)))
   await until('held', async () => (await queue.list({ state: 'held' })).length === 1)
   assert.match((await queue.list({ state: 'held' }))[0]!.why!, /could not be understood/)
+  assert.deepEqual(await queue.list({ sender: '<>' }), [], 'who sent it is not known')
   const left = await queue.list({ state: 'ready' })
   assert.deepEqual(left.map(({ why }) => /format (114|9), this release knows 1/.exec(why ?? '')?.[1]), ['114', '9'])
   assert.deepEqual(await queue.summary(), [{ domain: '', ready: 2, deferred: 0, held: 1 }])
