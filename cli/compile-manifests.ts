@@ -1,6 +1,7 @@
 // From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
 import { inOrder, needsIn, nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Problem } from '../operator/index.ts'
 import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
+import { reachedAt, type Opening } from './listen-option.ts'
 import { make } from './standalone/made.ts'
 
 export type Compiled = {
@@ -13,12 +14,12 @@ export type Compiled = {
 }
 
 /** `made` absent: nothing is made, and the snapshots lack certificates, credentials and keys (good for looking, not for running). */
-export type CompileOptions = { readonly manifests: string; readonly made?: string; readonly now: Date; readonly host?: string }
+export type CompileOptions = { readonly manifests: string; readonly made?: string; readonly now: Date } & Opening
 
-export const compile = async ({ manifests, made: folder, now, host = '127.0.0.1' }: CompileOptions): Promise<Compiled> => {
+export const compile = async ({ manifests, made: folder, now, ...opening }: CompileOptions): Promise<Compiled> => {
   const gathered = readManifests(manifests)
   const given = { declared: gathered.declared, clusterDomain: 'cluster.local' }
-  const made = folder === undefined ? nothingMade : await make(needsIn(given), { folder, now, host })
+  const made = folder === undefined ? nothingMade : await make(needsIn(given), { folder, now, ...reachedAt(opening) })
   const { snapshots, conditions } = plan({ ...given, made })
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have

@@ -24,6 +24,24 @@ export const hostPort = (text: string): { host: string; port: number } => {
   return { host: addressOf(found[1] ?? found[2]!), port: Number(found[3]) }
 }
 
+export type Opening = { readonly host?: string; readonly listen?: Listen }
+
+/** Where clients on this machine reach what `bindBy` opens: every address is reached by 127.0.0.1. */
+export const reachedAt = ({ host = '127.0.0.1', listen = {} }: Opening): { hosts: string[]; reach: (listener: { readonly name: string; readonly bindPort: number }) => { host: string; port: number } } => {
+  const reachable = (bound: string): string => (['', '::', '0.0.0.0'].includes(bound) ? '127.0.0.1' : bound)
+  const reach = (listener: { readonly name: string; readonly bindPort: number }) => {
+    const bound = bindBy({ host, listen })(listener)
+    return { ...bound, host: reachable(bound.host) }
+  }
+  return { hosts: [host, ...Object.values(listen).map((at) => hostPort(at).host)].map(reachable), reach }
+}
+
+/** Throws Failure for a name that no listener has: it would move nothing. */
+export const refuseUnknown = (listen: Listen, { relay, listeners }: { readonly relay: { readonly manifest: string }; readonly listeners: readonly { readonly name: string }[] }): void => {
+  const names = listeners.map(({ name }) => name)
+  for (const [name, at] of Object.entries(listen)) if (!names.includes(name)) throw new Failure(`--listen ${name}=${at}: no such listener; ${relay.manifest} has ${names.join(', ')}`)
+}
+
 /** Where a listener opens: as `--listen` says for it, else on `--host` and the port of the snapshot. */
 export const bindBy =
   ({ host, listen }: { readonly host: string; readonly listen: Listen }) =>

@@ -6,6 +6,6 @@ const mendable = ['SNAPSHOT_INVALID', 'EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', '
 /** Throws on what nobody foresaw. */
 export const endNotStarted = (error: Error & { code?: string }): never => {
   if (!mendable.includes(error.code ?? '')) throw error
-  complain(styled('red', `not started: ${error.message}`, process.stderr))
+  complain(styled('red', `not started: ${error.message}${error.code === 'EADDRINUSE' ? '; another program listens there: end it, or name another address (--help says with which option)' : ''}`, process.stderr))
   process.exit(2)
 }

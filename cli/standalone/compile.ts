@@ -5,11 +5,15 @@ import { printProblem } from '../../operator/index.ts'
 import type { Snapshot } from '../../relay/snapshot/index.ts'
 import { compile, type Compiled } from '../compile-manifests.ts'
 import { Failure } from '../failure.ts'
+import type { Opening } from '../listen-option.ts'
 import { complain, styled } from '../terminal.ts'
 
-/** `relay`: namespace/name where the folder has several. Throws Failure with every mistake. */
-export const compileFolder = async (manifests: string, data: string, relay?: string): Promise<Snapshot> => {
-  const compiled = await compile({ manifests, made: join(data, 'made'), now: new Date() })
+/** `relay`: namespace/name where the folder has several. */
+export type FolderOptions = Opening & { readonly relay?: string }
+
+/** Throws Failure with every mistake. */
+export const compileFolder = async (manifests: string, data: string, { relay, host, listen }: FolderOptions = {}): Promise<Snapshot> => {
+  const compiled = await compile({ manifests, made: join(data, 'made'), now: new Date(), ...(host !== undefined && { host }), ...(listen !== undefined && { listen }) })
   for (const problem of compiled.problems) if (problem.level === 'warning') complain(styled('yellow', printProblem(problem), process.stderr))
   const errors = compiled.problems.filter(({ level }) => level === 'error').map(printProblem)
   if (errors.length > 0) throw new Failure(`${errors.join('\n')}\n${errors.length} ${errors.length === 1 ? 'mistake' : 'mistakes'} in ${manifests}: nothing is started or changed`)
@@ -26,7 +30,7 @@ const chosen = ({ snapshots }: Compiled, manifests: string, relay?: string): Sna
 }
 
 /** Looks every second, and once a day anew: certificates are renewed and keys rotated by that. A broken folder is complained of once, and what runs stays. */
-export const watchFolder = (manifests: string, data: string, relay: string | undefined, changed: (snapshot: Snapshot) => void): { stop(): void } => {
+export const watchFolder = (manifests: string, data: string, options: FolderOptions, changed: (snapshot: Snapshot) => void): { stop(): void } => {
   let seen = stampToday(manifests)
   let busy = false
   const look = async () => {
@@ -36,7 +40,7 @@ export const watchFolder = (manifests: string, data: string, relay: string | und
       const now = stampToday(manifests)
       if (now === seen) return
       seen = now
-      changed(await compileFolder(manifests, data, relay))
+      changed(await compileFolder(manifests, data, options))
     } catch (error) {
       complain(styled('red', `${(error as Error).message}\nwhat runs stays as it was`, process.stderr))
     } finally {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -17,6 +17,9 @@ const inFolder = async (work: (folder: string) => Promise<void> | void) => {
   }
 }
 
+const root = join(import.meta.dirname, '..', '..')
+const standalone = (...args: string[]) => spawnSync(process.execPath, ['bin/posthouse.mjs', 'standalone', '-f', 'examples/quickstart', ...args], { cwd: root, encoding: 'utf8' })
+
 describe('the data folder of a standalone relay', () => {
   it('is held by 1 process at a time, and free again after', () =>
     inFolder((folder) => {
@@ -24,6 +27,26 @@ describe('the data folder of a standalone relay', () => {
       assert.throws(() => lockFolder(folder), /is in use by process \d+: stop it, or name another folder/)
       unlock()
       lockFolder(folder)()
+    }))
+
+  it('is left as it is, 1 file, by a second one that is started on it', () =>
+    inFolder((folder) => {
+      const holder = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)', 'posthouse'])
+      try {
+        writeFileSync(join(folder, 'lock'), String(holder.pid))
+        const { status, stderr } = standalone('--data', folder, '--listen', 'mx=127.0.0.1:4525')
+        assert.deepEqual([status, stderr, readdirSync(folder)], [2, `${folder} is in use by process ${holder.pid}: stop it, or name another folder with --data\n`, ['lock']])
+      } finally {
+        holder.kill()
+      }
+    }))
+
+  it('that cannot be made is told in 1 line, and so is --listen for no listener', () =>
+    inFolder((folder) => {
+      writeFileSync(join(folder, 'file'), '')
+      assert.match(standalone('--data', join(folder, 'file/data')).stderr, /^--data .*file\/data: ENOTDIR: not a directory.*\n$/)
+      assert.match(standalone('--data', join(folder, 'data'), '--listen', 'mix=127.0.0.1:4525').stderr, /^--listen mix=127\.0\.0\.1:4525: no such listener; MailRelay mail\/main has mx, submission\n$/)
+      assert.ok(!readdirSync(join(folder, 'data')).includes('lock'))
     }))
 
   it('is taken over from a process that died, and from 1 with a reused number', () =>

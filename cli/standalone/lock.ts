@@ -14,7 +14,7 @@ export const lockFolder = (folder: string): (() => void) => {
       closeSync(file)
       return () => rmSync(path, { force: true })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new Failure(`--data ${folder}: ${(error as Error).message}`)
       const holder = Number(readFileSync(path, 'utf8'))
       if (holds(holder)) throw new Failure(`${folder} is in use by process ${holder}: stop it, or name another folder with --data`)
       rmSync(path, { force: true })

@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connect, createServer } from 'node:tls'
 import type { Need } from '../../operator/index.ts'
+import { reachedAt } from '../listen-option.ts'
 import { make, type MadeOptions } from './made.ts'
 
 const needs: readonly Need[] = [
   { kind: 'certificate', relay: 'mail/main', names: ['mx.example', 'main.mail.svc'] },
-  { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false },
+  { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', listener: 'submission', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false },
   { kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'ed25519', selectorPrefix: 'ph' },
   { kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm: 'rsa', selectorPrefix: 'ph' },
 ]
@@ -22,7 +23,7 @@ const day = 86_400_000
 const options = (t: TestContext): MadeOptions => {
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-made-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  return { folder: join(folder, 'made'), now, host: '127.0.0.1' }
+  return { folder: join(folder, 'made'), now, ...reachedAt({}) }
 }
 
 const filesIn = (folder: string): Record<string, string> =>
@@ -55,6 +56,18 @@ test('a client that knows ca.crt trusts the listener by host name and by 127.0.0
   assert.equal(await isTrusted(pair, ca, ''), true, '127.0.0.1, without a server name')
   assert.equal(await isTrusted(pair, ca, 'other.example'), false)
   assert.equal(await isTrusted(pair, (await make(needs, options(t))).certificates['mail/main']!.certificate, 'mx.example'), false, 'another CA')
+})
+
+test('a client is told the 1 address of --host, or the 1 that --listen gave its listener, and trusts the certificate there', async (t) => {
+  const given = options(t)
+  const told = (name: string) => readFileSync(join(given.folder, 'senders/mail.app', name), 'utf8')
+  await make(needs, given)
+  assert.deepEqual([told('host'), told('port')], ['127.0.0.1', '2587'])
+  const { certificates } = await make(needs, { ...given, ...reachedAt({ host: '::', listen: { submission: '[::1]:4587', mx: '127.0.0.9:4525' } }) })
+  assert.deepEqual([told('host'), told('port'), told('uri').slice(-10)], ['::1', '4587', '[::1]:4587'])
+  assert.match(new X509Certificate(certificates['mail/main']!.certificate).subjectAltName!, /127\.0\.0\.9/)
+  await make(needs, { ...given, ...reachedAt({ host: '::' }) })
+  assert.deepEqual([told('host'), told('port')], ['127.0.0.1', '2587'], 'no client connects to every address')
 })
 
 test('the CA is one for 10 years, the certificate is none and is for 1 year', async (t) => {

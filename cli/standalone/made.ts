@@ -7,20 +7,21 @@ import { folderFor, readIn, writeSecretly } from './secret-files.ts'
 
 type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
 
-/** `host`: where clients on this machine reach the listeners. */
-export type MadeOptions = { readonly folder: string; readonly now: Date; readonly host: string; readonly ports?: 'bind' | 'service' }
+/** `reach`: where clients on this machine reach a listener; `hosts`: all such addresses, for the certificates. */
+export type MadeOptions = { readonly folder: string; readonly now: Date; readonly hosts: readonly string[]; readonly reach: Reach }
+export type Reach = (listener: { readonly name: string; readonly bindPort: number }) => { readonly host: string; readonly port: number }
 
-export const make = async (needs: readonly Need[], { folder, now, host, ports = 'bind' }: MadeOptions): Promise<Made> => {
+export const make = async (needs: readonly Need[], { folder, now, hosts, reach }: MadeOptions): Promise<Made> => {
   const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)
   const inFolder = (...parts: string[]) => folderFor(folder, ...parts)
   const authority = authorityIn(keep(inFolder('ca'), (kept) => ({ data: authorityFrom(kept, now) })).data)
   const certificateOf = ({ relay, names }: NeedFor<'certificate'>) => {
-    const wanted = [...new Set([...names, host, 'localhost', '127.0.0.1', '::1'])]
+    const wanted = [...new Set([...names, ...hosts, 'localhost', '127.0.0.1', '::1'])]
     const { data } = keep(inFolder('certificates', fileName(relay)), (kept) => ({ data: certificateFrom(kept, wanted, authority, now) }))
     return { certificate: data['tls.crt'], key: data['tls.key'] }
   }
   const credentialOf = (need: NeedFor<'credential'>) =>
-    keep(inFolder('senders', fileName(need.sender)), (kept) => credentialFrom(kept, need, { host, port: ports === 'bind' ? need.bindPort : need.port }, authority, now)).made
+    keep(inFolder('senders', fileName(need.sender)), (kept) => credentialFrom(kept, need, reach({ name: need.listener, bindPort: need.bindPort }), authority, now)).made
   const dkim: Record<string, Made['dkim'][string][number][]> = {}
   for (const need of of('dkim')) {
     const place = inFolder('dkim', fileName(need.for))

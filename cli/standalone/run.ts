@@ -1,12 +1,12 @@
-// What `posthouse standalone` does, in order: manifests, lock, nats-server, relay, until a signal. Writes only below its data folder.
+// What `posthouse standalone` does, in order: lock, manifests, nats-server, relay, until a signal. Writes only below its data folder.
 import { mkdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { podName, startRelay, type RunningRelay } from '../../relay/main.ts'
 import { createLog } from '../../relay/report/index.ts'
-import { type Snapshot, writeSnapshot } from '../../relay/snapshot/index.ts'
+import { writeSnapshot } from '../../relay/snapshot/index.ts'
 import { Failure } from '../failure.ts'
 import { endNotStarted } from '../not-started.ts'
-import { bindBy, hostPort } from '../listen-option.ts'
+import { bindBy, hostPort, refuseUnknown } from '../listen-option.ts'
 import { untilSignal } from '../signals.ts'
 import { complain, print, styled } from '../terminal.ts'
 import { banner } from './banner.ts'
@@ -33,16 +33,25 @@ export type StandaloneOptions = {
 /** Resolves when it has drained and stopped. Throws Failure for what a person can mend. */
 export const runStandalone = async (options: StandaloneOptions): Promise<void> => {
   const stopping = untilSignal()
-  const compiled = await compileFolder(options.file, options.data, options.relay)
-  mkdirSync(options.data, { recursive: true, mode: 0o700 })
-  const unlock = lockFolder(options.data)
-  const failure = await serve(options, compiled, stopping).then(() => undefined, (error: Error) => error)
+  makeFolder(options.data)
+  const unlock = lockFolder(options.data) // before anything is made there: whoever runs on it has its own
+  const failure = await serve(options, stopping).then(() => undefined, (error: Error) => error)
   unlock()
   if (failure instanceof Failure) throw failure
   if (failure) endNotStarted(failure)
 }
 
-const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: Promise<NodeJS.Signals>): Promise<void> => {
+const makeFolder = (folder: string): void => {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new Failure(`--data ${folder}: ${(error as Error).message}`)
+  }
+}
+
+const serve = async (options: StandaloneOptions, stopping: Promise<NodeJS.Signals>): Promise<void> => {
+  const compiled = await compileFolder(options.file, options.data, options)
+  refuseUnknown(options.listen, compiled)
   const found = await findServer(options)
   const snapshotFolder = join(options.data, 'snapshot')
   writeSnapshot(snapshotFolder, compiled)
@@ -51,7 +60,7 @@ const serve = async (options: StandaloneOptions, compiled: Snapshot, stopping: P
   try {
     const relay = await startOnQueue(options, snapshotFolder, nats)
     print(banner({ snapshot: compiled, relay, found, options, sink: sink?.port, cache: cacheFolder() }))
-    const watch = watchFolder(options.file, options.data, options.relay, (fresh) => {
+    const watch = watchFolder(options.file, options.data, options, (fresh) => {
       print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
     })
     await stopping

@@ -7,7 +7,7 @@ import type { Data } from '../plan/index.ts'
 const now = new Date('2026-11-25T12:00:00Z')
 const later = (hours: number): Date => new Date(now.getTime() + hours * 3_600_000)
 const authority = { ...newAuthority(now), trust: '' }
-const at = { sender: 'shop/shop', relay: 'mail/main', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
+const at = { sender: 'shop/shop', relay: 'mail/main', listener: 'submission', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
 const need = (rotation?: string): CredentialNeed => ({ ...at, kind: 'credential', username: 'shop.shop', ...(rotation !== undefined && { rotation }) })
 const from = (kept: Data, rotation?: string, when = now) => credentialFrom(kept, need(rotation), at, authority, when)
 const isOf = ({ salt, hash }: { readonly salt: string; readonly hash: string }, password: string): boolean => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password).digest('hex') === hash

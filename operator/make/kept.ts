@@ -79,7 +79,7 @@ export const bindingFrom = (need: NeedFor<'binding'>, at: At, authority: Authori
 /** The CA of the listener's certificate; none where that is a person's own and its Secret names none: then the client's own list counts. */
 const trusted = ({ trust: own }: Pick<CredentialNeed, 'trust'>, { trust }: Authority): Data => (own === undefined ? { 'ca.crt': trust } : own.ca === undefined ? {} : { 'ca.crt': own.ca })
 
-const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${host}:${port}`
+const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${host.includes(':') ? `[${host}]` : host}:${port}`
 
 /** 256 random bits need no slow hash. */
 const hashOf = (password: string, salt: string): string => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password, 'utf8').digest('hex')

@@ -7,11 +7,11 @@ import { bindPortOf } from './snapshot/ports.ts'
 import { present } from './snapshot/present.ts'
 import type { World } from './world.ts'
 
-export type Entrance = Pick<Extract<Need, { kind: 'binding' }>, 'host' | 'port' | 'bindPort' | 'implicitTls' | 'trust'>
+export type Entrance = Pick<Extract<Need, { kind: 'binding' }>, 'listener' | 'host' | 'port' | 'bindPort' | 'implicitTls' | 'trust'>
 
 export const entranceOf = (relay: MailRelay, listener: ListenerSpec, world: World): Entrance => {
   const names = [...serviceNamesOf(relay, world.input.clusterDomain), relay.spec.hostname]
-  const common = { port: listener.port, bindPort: bindPortOf(listener.port), implicitTls: listener.protocol === 'Submissions' }
+  const common = { listener: listener.name, port: listener.port, bindPort: bindPortOf(listener.port), implicitTls: listener.protocol === 'Submissions' }
   const ref = listener.tls?.secretRef
   if (ref === undefined) return { ...common, host: names[0]! }
   const { 'tls.crt': certificate = '', 'ca.crt': ca } = world.secret(relay.metadata.namespace, ref.name)?.data ?? {}

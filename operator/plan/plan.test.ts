@@ -207,7 +207,7 @@ test('who brings tokens needs a Secret without a password; an annotation asks fo
     const senders = declared.senders.map((each) => ({ ...each, metadata: { ...each.metadata, annotations: { ...annotations } } }))
     return needsIn({ declared: { ...declared, senders }, clusterDomain: 'cluster.local' }).filter(({ kind }) => kind !== 'certificate')
   }
-  const at = { sender: 'mail/app', relay: 'mail/main', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
+  const at = { sender: 'mail/app', relay: 'mail/main', listener: 'submission', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false }
   assert.deepEqual(needs(byAccount), [{ ...at, kind: 'binding', audience: 'posthouse.dev/mail/main' }])
   assert.deepEqual(needs(sender, { 'posthouse.dev/rotate-credentials': '2' }), [{ ...at, kind: 'credential', username: 'mail.app', rotation: '2' }])
 })
@@ -260,7 +260,7 @@ test('the smallest MailSender may use every address of the MailDomains of its na
   const given: Given = [main, ours, ['MailDomain', 'second', { domain: 'second.example' }], ['MailSender', 'app', { relayRef: { name: 'main' } }]]
   assert.deepEqual(only(given).senders.map(({ from, listeners }) => [from, listeners]), [[['*@ours.example', '*@second.example'], ['submission']]])
   const need = needed(given).find(({ kind }) => kind === 'credential')
-  assert.deepEqual(need, { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false })
+  assert.deepEqual(need, { kind: 'credential', sender: 'mail/app', relay: 'mail/main', username: 'mail.app', listener: 'submission', host: 'main.mail.svc', port: 587, bindPort: 2587, implicitTls: false })
 })
 
 test('recipients are asked for at the hosts by default, and taken as they are for a backup MX', () => {
