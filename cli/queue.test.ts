@@ -165,6 +165,14 @@ describe('posthouse why and trace', () => {
     assert.match((await posthouse('why', 'm2', '--socket', socket)).out, /not in the queue any more[\s\S]*delivered to mx\.other\.example/)
   })
 
+  it('explain and show all 2 deliveries of a message by its id', async () => {
+    assert.deepEqual((await posthouse('why', 'm1', '--socket', socket)).out.match(/^(delivery|limit) .*$/gm), ['delivery  m1.0', 'limit     2 connections at once (DeliveryRoute mail/slow)', 'delivery  m1.1', 'limit     2 connections at once (DeliveryRoute mail/slow)'])
+    const told = JSON.parse((await posthouse('why', 'm1', '--json', '--socket', socket)).out) as { kind: string; deliveries: unknown[] }
+    assert.deepEqual([told.kind, told.deliveries.length], ['message', 2])
+    assert.deepEqual((await posthouse('queue', 'show', 'm1', '--socket', socket)).out.match(/^delivery .*$/gm), ['delivery  m1.0', 'delivery  m1.1'])
+    assert.equal((JSON.parse((await posthouse('queue', 'show', 'm1', '--json', '--socket', socket)).out) as unknown[]).length, 2)
+  })
+
   it('end with 1 for a message nobody knows', async () => {
     for (const command of ['why', 'trace']) {
       const { code, err } = await posthouse(command, 'unknown', '--socket', socket)

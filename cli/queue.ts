@@ -90,10 +90,10 @@ type Shown = { readonly entry: QueueEntry; readonly headers: string }
 
 const show = async (id: string | undefined, options: Asking & Filter): Promise<void> => {
   const filter = filterOr(id === undefined ? [] : [id], options)
-  const ids = filter === undefined ? [id!] : ((await ask(options, 'list', { limit: mostShown, ...filter })) as QueueEntry[]).map((entry) => entry.id)
+  const ids = filter === undefined ? await deliveriesOf(id!, options) : ((await ask(options, 'list', { limit: mostShown, ...filter })) as QueueEntry[]).map((entry) => entry.id)
   const shown: Shown[] = []
   for (const one of ids) shown.push((await ask(options, 'show', { id: one })) as Shown)
-  if (options.json) return printJson(filter === undefined ? shown[0] : shown)
+  if (options.json) return printJson(filter === undefined && shown.length === 1 ? shown[0] : shown)
   if (shown.length === 0) return print('Nothing in the queue fits.')
   for (const [index, { entry, headers }] of shown.entries()) {
     if (index > 0) print('')
@@ -103,6 +103,12 @@ const show = async (id: string | undefined, options: Asking & Filter): Promise<v
   if (shown.length === mostShown) print(`\nThese are the first ${mostShown}; there may be more: posthouse queue list shows them in a line each.`)
 }
 const mostShown = 100
+
+/** A message's id stands for all its deliveries; what is in no list is asked for as it stands, and the relay says what it is. */
+const deliveriesOf = async (id: string, options: Asking): Promise<string[]> => {
+  const of = id.includes('.') ? [] : ((await ask(options, 'list', { message: id, limit: mostShown })) as QueueEntry[]).map((entry) => entry.id)
+  return of.length > 0 ? of : [id]
+}
 
 /** Ids or a filter: of both at once only one would count. undefined: by ids. */
 const filterOr = (ids: readonly string[], options: Filter): Record<string, unknown> | undefined => {

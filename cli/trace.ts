@@ -37,6 +37,7 @@ const printEvents = (events: readonly TraceEvent[]): void => {
 
 type Why =
   | { kind: 'delivery'; entry: QueueEntry; limits: string[]; durable: DurableAccept }
+  | { kind: 'message'; message: string; deliveries: { entry: QueueEntry; limits: string[] }[]; durable: DurableAccept } // one with several deliveries
   | { kind: 'domain'; domain: string; entries: QueueEntry[]; limits: string[]; durable: DurableAccept }
   | { kind: 'ended'; events: TraceEvent[] }
 
@@ -44,10 +45,17 @@ const why = async (about: string, options: Asking): Promise<void> => {
   const answer = (await ask(options, 'why', { about })) as Why
   if (options.json) return printJson(answer)
   if (answer.kind === 'ended') return print('It is not in the queue any more. What became of it:'), printEvents(answer.events)
-  if (answer.kind === 'delivery') printEntry(answer.entry)
-  else printReasons(answer.entries)
-  for (const limit of answer.limits) print(`${styled('bold', 'limit'.padEnd(9))} ${limit}`)
+  if (answer.kind === 'domain') printReasons(answer.entries), printLimits(answer.limits)
+  else for (const [index, { entry, limits }] of (answer.kind === 'message' ? answer.deliveries : [answer]).entries()) {
+    if (index > 0) print()
+    printEntry(entry)
+    printLimits(limits)
+  }
   if (!answer.durable.ok) print(styled('red', `queue     ${answer.durable.text}`))
+}
+
+const printLimits = (limits: readonly string[]): void => {
+  for (const limit of limits) print(`${styled('bold', 'limit'.padEnd(9))} ${limit}`)
 }
 
 /** Deliveries of a domain by the reason they wait and the schedule they wait by, the most common first. */

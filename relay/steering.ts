@@ -68,6 +68,8 @@ const summary = async (queue: Queue, filter: QueueFilter): Promise<DomainSummary
 }
 
 const why = async (queue: Queue, about: string): Promise<object> => {
+  const several = isMessage(about) ? await queue.list({ message: about, limit: 1000 }) : []
+  if (several.length > 1) return { kind: 'message', message: about, deliveries: await Promise.all(several.map(async (entry) => ({ entry, limits: await queue.whyWaiting(entry) }))), durable: queue.durable() }
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: await queue.whyWaiting(entry.entry), durable: queue.durable() }
   const domain = about.toLowerCase()
@@ -79,6 +81,9 @@ const why = async (queue: Queue, about: string): Promise<object> => {
   return missing(about)
 }
 
+/** And no delivery, no domain. */
+const isMessage = (about: string): boolean => /^[0-9A-Za-z_-]+$/.test(about)
+
 const latest = async (queue: Queue): Promise<unknown> => {
   const message = await queue.latest()
   if (message === undefined) throw new AdminError('NOT_FOUND', 'no message was accepted yet, or not within the 7 days that the trace remembers')
@@ -86,6 +91,7 @@ const latest = async (queue: Queue): Promise<unknown> => {
 }
 
 const filterOf = (args: Record<string, unknown> = {}): QueueFilter => ({
+  ...(typeof args.message === 'string' && { message: args.message }),
   ...(typeof args.domain === 'string' && { domain: args.domain }),
   ...(typeof args.sender === 'string' && { sender: args.sender }),
   ...((args.state === 'ready' || args.state === 'deferred' || args.state === 'held') && { state: args.state }),
