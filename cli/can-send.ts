@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import { Option, type Command } from 'commander'
 import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
 import { readSnapshot, splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
+import { printProblem } from '../operator/index.ts'
 import { compile } from './compile-manifests.ts'
 import { Failure } from './failure.ts'
 import { print, printJson, styled } from './terminal.ts'
@@ -68,8 +69,8 @@ const running = (folder: string): Snapshot => {
 
 const declared = async (file: string, relay: string | undefined): Promise<Snapshot> => {
   const { snapshots, problems } = await compile({ manifests: file, now: new Date() })
-  const errors = problems.filter(({ level }) => level === 'error').length
-  if (errors > 0) throw new Failure(`${errors} ${errors === 1 ? 'mistake' : 'mistakes'} in ${file}: see posthouse check -f ${file}`)
+  const errors = problems.filter(({ level }) => level === 'error').map(printProblem)
+  if (errors.length > 0) throw new Failure(`${errors.join('\n')}\n${errors.length} ${errors.length === 1 ? 'mistake' : 'mistakes'} in ${file}: no verdict`)
   const names = [...snapshots.keys()]
   if (relay === undefined && names.length > 1) throw new Failure(`${file} declares several MailRelays: name one with --relay ${names.join(' or --relay ')}`)
   const found = snapshots.get(relay ?? names[0] ?? '')

@@ -29,6 +29,11 @@ describe('every command', () => {
     assert.match(shell('posthouse qeue').stderr, /Did you mean queue\?\)\n\(posthouse --help lists the commands\)/)
   })
 
+  it('that reads manifests says what is wrong with them, in 2 commands besides check', () => {
+    assert.equal(shell('posthouse can-send -f nowhere --as stranger --from a@far.example --to b@far.example').stderr, 'nowhere: error: no such file or folder\n1 mistake in nowhere: no verdict\n')
+    assert.equal(shell('posthouse schedule quick -f nowhere').stderr, 'no RetrySchedule quick in nowhere\nnowhere: error: no such file or folder\n')
+  })
+
   it('says in 1 line that a folder cannot be made', () => {
     const { status, stderr } = shell('posthouse sink --port 0 --dir package.json/mails')
     assert.deepEqual([status, stderr], [2, "--dir package.json/mails: ENOTDIR: not a directory, mkdir 'package.json/mails'\n"])

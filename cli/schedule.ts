@@ -1,7 +1,7 @@
 // `posthouse schedule`: the first attempts of a RetrySchedule in words. Reads only.
 import type { Command } from 'commander'
 import { printDuration } from '../crds/index.ts'
-import { builtIn, readManifests, scheduleOf } from '../operator/index.ts'
+import { builtIn, printProblem, readManifests, scheduleOf } from '../operator/index.ts'
 import { nextAttempt, type DeferClass } from '../relay/deliver/index.ts'
 import { isDelayNoticeDue, type Schedule } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
@@ -27,8 +27,8 @@ const find = (name: string | undefined, file: string | undefined): Schedule => {
   const found = declared.schedules.find(({ metadata }) => metadata.name === name)
   if (found) return scheduleOf(found)
   const known = declared.schedules.map(({ metadata }) => metadata.name)
-  const broken = problems.filter(({ level }) => level === 'error').length
-  throw new Failure(`no RetrySchedule ${name} in ${file}${known.length > 0 ? `; it has ${known.join(', ')}` : ''}${broken > 0 ? `; ${broken} mistakes there: posthouse check -f ${file}` : ''}`)
+  const broken = problems.filter(({ level }) => level === 'error').map((problem) => `\n${printProblem(problem)}`)
+  throw new Failure(`no RetrySchedule ${name} in ${file}${known.length > 0 ? `; it has ${known.join(', ')}` : ''}${broken.join('')}`)
 }
 
 /** As if every attempt failed at once and chance stayed in the middle. */
