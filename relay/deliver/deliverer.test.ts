@@ -399,8 +399,10 @@ describe('an attempt by MX', () => {
   })
   it('holds what a route holds', async () => {
     const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], hold: true }
-    const settlement = await attempt(deliverer(1, {}, { routes: [route] }))
-    assert.match(settlement.held!.why, /DeliveryRoute mail\/r/)
+    const made = deliverer(1, {}, { routes: [route] })
+    assert.match((await attempt(made)).held!.why, /DeliveryRoute mail\/r/)
+    assert.equal(made.heldBy('dest.example', { mailFrom: null }), 'DeliveryRoute mail/r')
+    assert.equal(deliverer(1, {}, { routes: [{ ...route, hold: false }] }).heldBy('dest.example', { mailFrom: null }), undefined)
   })
 })
 

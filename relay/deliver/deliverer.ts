@@ -49,6 +49,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
       }
     },
     callout,
+    heldBy: (domain, envelope) => holderOf(siteOf(shared, { domain, ...envelope })),
     whyWaiting: (domain, envelope) => whyWaiting(shared, siteOf(shared, { domain, ...envelope }), domain),
     reached: () => shared.reach.list(options.snapshot().routes),
     close: async () => {
@@ -77,7 +78,8 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   const { options, now, random } = shared
   const settings = settingsOn(site.way, shared.settings)
   const snapshot = options.snapshot()
-  if (site.way.kind === 'route' && site.way.route.hold) return settle(shared, delivery, { ended: onHold(delivery, site.way.route.manifest), notes: [], aborted: false })
+  const holder = holderOf(site)
+  if (holder !== undefined) return settle(shared, delivery, { ended: onHold(delivery, holder), notes: [], aborted: false })
   if (await belongsElsewhere(shared, site, delivery)) return 'other-site'
   const started = performance.now()
   const content = await contentOf(body, delivery.bytes)
@@ -94,6 +96,8 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   if (site.way.kind === 'route' && !result.aborted) shared.reach.note(site.way.route, site.name, result.ended)
   return settle(shared, delivery, result)
 }
+
+const holderOf = ({ way }: Site): string | undefined => (way.kind === 'route' && way.route.hold ? way.route.manifest : undefined)
 
 const onHold = (delivery: Delivery, manifest: string): AttemptResult['ended'] =>
   delivery.recipients.map((recipient) => ({ recipient, outcome: { kind: 'held', text: `${manifest} holds mail on this way` } }))

@@ -201,6 +201,20 @@ test('hold, release, retry, postpone, delete and bounce do what they say, and sa
   assert.equal(tried.length, 5 + 4)
 })
 
+test('a release is refused while 1 manifest would hold the mail again, and done when that has ended', async () => {
+  let by: string | undefined = 'DeliveryRoute mail/all'
+  const tried: string[] = []
+  const queue = await aQueue('held-again')
+  await queue.start({ ...deliverer((delivery) => (tried.push(delivery.id), delivered)), heldBy: () => by })
+  const message = aMessage({ domains: ['far.example'], hold: 'DeliveryRoute mail/all holds mail on this way' })
+  await queue.accept(message)
+  const release = async () => (await queue.order('release', [`${message.id}.0`]))[0]!
+  await until('the refusal names it', async () => (await release()).why?.startsWith('DeliveryRoute mail/all holds mail on this way, and would hold it again') === true)
+  by = undefined
+  assert.equal((await release()).done, true)
+  await until('it has come', () => tried.length === 1)
+})
+
 test('summary, list and show tell what waits for whom and why', async () => {
   const queue = await aQueue('look')
   await queue.start(deliverer((delivery) => deferred(delivery, Date.now() + 3_600_000)))

@@ -91,7 +91,13 @@ export class Steer {
     if (entry === undefined) return no('it has just moved on; look again')
     if (entry === 'in-flight') return no('it is being tried right now; look again when that has ended')
     if (entry.head.recipients.length === 0 && order !== 'delete') return no('it could not be understood: it can only be looked at and deleted')
+    const holder = order === 'release' ? this.#holderOf(entry) : undefined
+    if (holder !== undefined) return no(`${holder} holds mail on this way, and would hold it again: end that hold first, or bounce or delete it`)
     return (await this.#do(entry, ask)) ?? { id, done: true }
+  }
+
+  #holderOf({ delivery: { domain, envelope: { mailFrom, sender } } }: Entry): string | undefined {
+    return this.#parts.deliverer.heldBy?.(domain, { mailFrom, ...(sender !== undefined && { sender }) })
   }
 
   async #read(tenure: Tenure, { subject }: Ask): Promise<Entry | undefined> {

@@ -137,6 +137,8 @@ export type Deliverer = {
   attempt(delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement | 'other-site'>
   /** The way this mail goes and what holds it just now, in lines a person reads. */
   whyWaiting?(domain: string, envelope: Leaving): readonly string[]
+  /** The manifest that puts mail of this way on hold, and would again after a release. */
+  heldBy?(domain: string, envelope: Leaving): string | undefined
 }
 
 export type BodySource = {
