@@ -45,13 +45,19 @@ const why = async (about: string, options: Asking): Promise<void> => {
   const answer = (await ask(options, 'why', { about })) as Why
   if (options.json) return printJson(answer)
   if (answer.kind === 'ended') return print('It is not in the queue any more. What became of it:'), printEvents(answer.events)
-  if (answer.kind === 'domain') printReasons(answer.entries), printLimits(answer.limits)
-  else for (const [index, { entry, limits }] of (answer.kind === 'message' ? answer.deliveries : [answer]).entries()) {
+  if (answer.kind === 'domain') {
+    printReasons(answer.entries)
+    printLimits(answer.limits)
+  } else printDeliveries(answer.kind === 'message' ? answer.deliveries : [answer])
+  if (!answer.durable.ok) print(styled('red', `queue     ${answer.durable.text}`))
+}
+
+const printDeliveries = (deliveries: readonly { readonly entry: QueueEntry; readonly limits: readonly string[] }[]): void => {
+  for (const [index, { entry, limits }] of deliveries.entries()) {
     if (index > 0) print()
     printEntry(entry)
     printLimits(limits)
   }
-  if (!answer.durable.ok) print(styled('red', `queue     ${answer.durable.text}`))
 }
 
 const printLimits = (limits: readonly string[]): void => {
