@@ -21,5 +21,13 @@ export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delive
     delivery: delivery.id, domain: delivery.domain, attempt: delivery.attempt, outcomes: Object.fromEntries(counts), ...(said && { host: said.host, said: said.lines.join(' / ') }),
   })
   const failed = ended.filter(({ outcome }) => outcome.kind === 'refused' || outcome.kind === 'unroutable' || outcome.kind === 'expired')
-  if (failed.length > 0) log.info('BOUNCED', { delivery: delivery.id, recipients: failed.slice(0, 20).map(({ recipient }) => printMailbox(recipient.mailbox)), count: failed.length })
+  if (failed.length > 0) log.info('BOUNCED', { delivery: delivery.id, ...from(delivery), why: whyOf(failed[0]!.outcome), recipients: failed.slice(0, 20).map(({ recipient }) => printMailbox(recipient.mailbox)), count: failed.length })
+}
+
+const from = ({ envelope: { mailFrom, sender } }: Delivery): object => ({ from: mailFrom === null ? '' : printMailbox(mailFrom), ...(sender !== undefined && { sender }) })
+
+/** Of the first recipient: mostly all have the same. */
+const whyOf = (outcome: Outcome): string => {
+  if (outcome.kind === 'expired') return `expired: ${outcome.last.text}`
+  return 'text' in outcome ? `${outcome.kind}: ${outcome.text}` : outcome.kind
 }
