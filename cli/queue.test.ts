@@ -33,7 +33,7 @@ const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'deli
 
 const given: { order: Order; ids: readonly string[]; until?: number }[] = []
 const filters: { sender?: string }[] = []
-const entries = [entry('m1.0'), entry('m1.1', { domain: 'other.example', state: 'held' })]
+const entries = [entry('m1.1', { domain: 'other.example', state: 'held' }), entry('m1.0')]
 const fake = {
   summary: async () => [{ domain: 'slow.example', ready: 0, deferred: 1, held: 0 }, { domain: 'other.example', ready: 0, deferred: 0, held: 1 }],
   list: async (filter: { message?: string; domain?: string; sender?: string }) => {
@@ -121,9 +121,9 @@ describe('posthouse queue', () => {
 
   it('turns 1 message id into its 2 deliveries, and ends with 1 when one of them was not done', async () => {
     const { out, code } = await posthouse('queue', 'retry', 'm1', '--socket', socket)
-    assert.deepEqual(given.at(-1), { order: 'retry', ids: ['m1.0', 'm1.1'] })
+    assert.deepEqual(given.at(-1), { order: 'retry', ids: ['m1.1', 'm1.0'] })
     assert.equal(code, 1)
-    assert.match(out, /m1\.0 {2}retry: done\nm1\.1 {2}retry: not done, nobody owns it for the moment, try again/)
+    assert.match(out, /m1\.1 {2}retry: not done, nobody owns it for the moment, try again\nm1\.0 {2}retry: done/)
   })
 
   it('postpones by a duration or to a time, and refuses 4 that are neither or not to come', async () => {

@@ -106,7 +106,7 @@ const mostShown = 100
 
 /** A message's id stands for all its deliveries; what is in no list is asked for as it stands, and the relay says what it is. */
 const deliveriesOf = async (id: string, options: Asking): Promise<string[]> => {
-  const of = id.includes('.') ? [] : ((await ask(options, 'list', { message: id, limit: mostShown })) as QueueEntry[]).map((entry) => entry.id)
+  const of = id.includes('.') ? [] : ((await ask(options, 'list', { message: id, limit: mostShown })) as QueueEntry[]).map((entry) => entry.id).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
   return of.length > 0 ? of : [id]
 }
 

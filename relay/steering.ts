@@ -1,6 +1,6 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
-import type { DomainSummary, Order, OrderResult, Queue, QueueFilter } from './queue/index.ts'
+import type { DomainSummary, Order, OrderResult, Queue, QueueEntry, QueueFilter } from './queue/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
@@ -68,7 +68,7 @@ const summary = async (queue: Queue, filter: QueueFilter): Promise<DomainSummary
 }
 
 const why = async (queue: Queue, about: string): Promise<object> => {
-  const several = isMessage(about) ? await queue.list({ message: about, limit: 1000 }) : []
+  const several = isMessage(about) ? inOrder(await queue.list({ message: about, limit: 1000 })) : []
   if (several.length > 1) return { kind: 'message', message: about, deliveries: await Promise.all(several.map(async (entry) => ({ entry, limits: await queue.whyWaiting(entry) }))), durable: queue.durable() }
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: await queue.whyWaiting(entry.entry), durable: queue.durable() }
@@ -80,6 +80,9 @@ const why = async (queue: Queue, about: string): Promise<object> => {
   if (about.includes('.') && !/\.\d+[ab]*$/.test(about)) throw new AdminError('NOT_FOUND', `nothing waits for ${domain}: posthouse queue shows which domains have mail, posthouse trace what became of a message`)
   return missing(about)
 }
+
+/** As they were accepted. */
+const inOrder = (entries: readonly QueueEntry[]): QueueEntry[] => entries.toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
 
 /** And no delivery, no domain. */
 const isMessage = (about: string): boolean => /^[0-9A-Za-z_-]+$/.test(about)

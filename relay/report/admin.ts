@@ -33,10 +33,15 @@ export const askAdmin = (socketPath: string, call: string, args: Record<string, 
       }, reject)
     })
     outgoing.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new AdminError('NOT_RUNNING', `no relay answers at ${socketPath} (${error.code ?? error.message}): start one with npm start, or name its socket with --socket`)),
+      reject(new AdminError('NOT_RUNNING', unanswered(socketPath, error))),
     )
     outgoing.end(JSON.stringify(args))
   })
+
+const unanswered = (socketPath: string, { code, message }: NodeJS.ErrnoException): string =>
+  code === 'EACCES' || code === 'EPERM'
+    ? `${socketPath} may not be opened by this user (${code}): ask as the one who runs the relay`
+    : `no relay answers at ${socketPath} (${code ?? message}): start one with npm start, or name its socket with --socket`
 
 const answer = async (calls: AdminCalls, incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
   const reply = (status: number, body: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
