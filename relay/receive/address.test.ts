@@ -40,6 +40,7 @@ const bad = [
   '<a@b@c.example>', '<a@b.example:25>', '<a@b..example>', '<a@-b.example>', '<a@b.example-.x>', '<a@[1.2.3]>', '<a@[1.2.3.4]:25>', '<a@[IPv6:zz]>', '<a@[256.1.1.1]>', '<"a@b.example>', '<""@b.example>',
   '<"a\u0007b"@c.example>', '<a\u200bb@c.example>', '<@x.example:>', '<@x.example', '<a@b.example,c@d.example>', `<${'a'.repeat(250)}@b.example>`, '<a@b。example>', '<a,b@c.example>', '<a;b@c.example>', '<|touch x@c.example>x', '<a@b/c>', '<a@b\\c>',
 ]
+for (const text of ['', ' ', '<']) test(`says that there is none in ${JSON.stringify(text)}`, () => assert.equal(mailboxOf(text), 'fault: there is none'))
 for (const text of bad) test(`refuses ${JSON.stringify(text.slice(0, 60))}`, () => assert.match(mailboxOf(text), /^fault: /))
 
 test('says what needs SMTPUTF8, and what does not', () => {

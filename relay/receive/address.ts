@@ -14,6 +14,7 @@ export const parsePath = (text: string): ParsedPath => {
   const trimmed = text.trimStart()
   const angle = trimmed.startsWith('<')
   const inner = angle ? trimmed.slice(1) : trimmed
+  if (inner === '') return fault('there is none')
   if (angle && inner.startsWith('>')) return withRest({ mailbox: null, needsUtf8: false }, inner.slice(1))
   const start = angle ? skipRoute(inner) : 0
   if (start === undefined) return fault('the source route does not end')
