@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { makeCertificate } from '../test/tools/certificate.ts'
+import { startSink } from './standalone/sink.ts'
 
 /** Greets, answers each line by its first word, and DATA once, at its dot. */
 const heard: string[] = []
@@ -46,6 +48,15 @@ describe('posthouse talk', () => {
     const ended = await talk('bye', 'more')
     assert.equal(ended.code, 1)
     assert.match(ended.err, /the server closed the connection/)
+  })
+
+  it('goes on in TLS after starttls, and hears the 2nd EHLO there', async () => {
+    const { key, certificate } = makeCertificate('mx.test')
+    const sink = await startSink({ host: '127.0.0.1', port: 0, tls: { key, cert: certificate } })
+    const out = await new Promise<string>((resolve) => void execFile(process.execPath, [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), 'talk', `127.0.0.1:${sink.port}`, '--timeout', '10', 'ehlo me', 'starttls', 'ehlo again', 'quit'], (_, stdout, err) => resolve(stdout + err)))
+    await sink.close()
+    assert.match(out, /> starttls\n< 220 [^\n]*\n> ehlo again\n(< 250[^\n]*\n)+> quit\n< 221 [^\n]*\n$/)
+    assert.equal(out.match(/STARTTLS/g)!.length, 1, 'offered before, and not again')
   })
 
   it('says in 1 line what is wrong with a port, a wait, or TLS where there is none', async () => {

@@ -1,7 +1,7 @@
 // `posthouse talk`: the manual session where no telnet is at hand. Each line is sent when the reply to the one before is there.
 import { createInterface } from 'node:readline'
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Command } from 'commander'
 import { Failure } from './failure.ts'
 import { hostPort } from './listen-option.ts'
@@ -12,8 +12,8 @@ type TalkOptions = { readonly tls?: boolean; readonly timeout: string }
 export const talkCommand = (program: Command): void => {
   program
     .command('talk <host:port> [lines...]')
-    .description('a session by hand: with lines, says each when the last was answered; without, you type')
-    .option('--tls', 'implicit TLS (port 465); the certificate is not checked')
+    .description('a session by hand: with lines, says each when the last was answered; without, you type; goes on in TLS after STARTTLS')
+    .option('--tls', 'TLS from the first byte (port 465); no certificate is checked, here or after STARTTLS')
     .option('--timeout <seconds>', 'how long to wait for a reply', '30')
     .action(talk)
 }
@@ -21,8 +21,8 @@ export const talkCommand = (program: Command): void => {
 const talk = async (target: string, lines: string[], options: TalkOptions): Promise<void> => {
   const timeoutMs = Number(options.timeout) * 1000
   if (!(timeoutMs > 0)) throw new Failure('--timeout: seconds, such as 30')
-  const socket = await open(target, options)
-  const replies = readReplies(socket)
+  let socket = await open(target, options)
+  let replies = readReplies(socket)
   const next = async () => {
     const reply = await withTimeout(replies.next(), timeoutMs)
     for (const line of reply) print(styled(/^[45]/.test(line) ? 'red' : 'green', `< ${line}`))
@@ -39,6 +39,10 @@ const talk = async (target: string, lines: string[], options: TalkOptions): Prom
       if (inData && line !== '.') continue // DATA is answered once, at its dot
       last = await next()
       inData = last.startsWith('354')
+      if (line.trim().toLowerCase() !== 'starttls' || !last.startsWith('220')) continue
+      replies.stop()
+      socket = await whenOpen(connectTls({ socket, rejectUnauthorized: false }), target)
+      replies = readReplies(socket)
     }
     if (lines.length > 0 && /^[45]/.test(last)) process.exitCode = 1
   } finally {
@@ -48,18 +52,20 @@ const talk = async (target: string, lines: string[], options: TalkOptions): Prom
 
 const open = (target: string, { tls }: TalkOptions): Promise<Socket> => {
   const address = hostPort(target)
-  return new Promise((resolve, reject) => {
-    const socket: Socket = tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address)
-    socket.once(tls ? 'secureConnect' : 'connect', () => resolve(socket))
+  return whenOpen(tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address), target)
+}
+
+const whenOpen = (socket: Socket, target: string): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => resolve(socket))
     socket.once('error', (error) => reject(new Failure(`${target} does not answer: ${inWords(error)}`)))
   })
-}
 
 const inWords = ({ code, message }: NodeJS.ErrnoException): string =>
   code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'no TLS from the first byte; without --tls the session begins in plain text' : message
 
 /** Whole replies, one at a time; after the connection's end, empty ones. */
-const readReplies = (socket: Socket): { next(): Promise<string[]> } => {
+const readReplies = (socket: Socket): { next(): Promise<string[]>; stop(): void } => {
   const waiting: ((reply: string[]) => void)[] = []
   const ready: string[][] = []
   let ended = false
@@ -77,7 +83,7 @@ const readReplies = (socket: Socket): { next(): Promise<string[]> } => {
     for (const resolve of waiting.splice(0)) resolve([])
   })
   const next = async () => ready.shift() ?? (ended ? [] : new Promise<string[]>((resolve) => waiting.push(resolve)))
-  return { next }
+  return { next, stop: () => lineReader.close() }
 }
 
 const withTimeout = <T>(promise: Promise<T>, ms: number): Promise<T> => {
