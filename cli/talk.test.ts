@@ -17,6 +17,7 @@ const server: Server = createServer((socket) => {
       if (inData) inData = line !== '.'
       else inData = line === 'data'
       if (line === 'bye') socket.end()
+      else if (line === 'reset') socket.resetAndDestroy()
       else if (line === 'data') socket.write('354 go on\r\n')
       else if (line === 'escape') socket.write('250 \u001b]0;owned\u0007 done\r\n')
       else if (!inData) socket.write(line === 'no' ? '550 5.7.1 no\r\n' : '250-yes\r\n250 done\r\n')
@@ -48,6 +49,8 @@ describe('posthouse talk', () => {
     const ended = await talk('bye', 'more')
     assert.equal(ended.code, 1)
     assert.match(ended.err, /the server closed the connection/)
+    const reset = await talk('reset', 'more')
+    assert.deepEqual([reset.code, reset.err], [1, 'the server closed the connection (read ECONNRESET)\n'])
   })
 
   it('goes on in TLS after starttls, and hears the 2nd EHLO there', async () => {

@@ -26,7 +26,7 @@ const talk = async (target: string, lines: string[], options: TalkOptions): Prom
   const next = async () => {
     const reply = await withTimeout(replies.next(), timeoutMs)
     for (const line of reply) print(styled(/^[45]/.test(line) ? 'red' : 'green', `< ${line}`))
-    if (reply.length === 0) throw new Failure('the server closed the connection', 1)
+    if (reply.length === 0) throw new Failure(`the server closed the connection${replies.fault()}`, 1)
     return reply.at(-1)!
   }
   try {
@@ -65,7 +65,7 @@ const inWords = ({ code, message }: NodeJS.ErrnoException): string =>
   code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'no TLS from the first byte; without --tls the session begins in plain text' : message
 
 /** Whole replies, one at a time; after the connection's end, empty ones. */
-const readReplies = (socket: Socket): { next(): Promise<string[]>; stop(): void } => {
+const readReplies = (socket: Socket): { next(): Promise<string[]>; stop(): void; fault(): string } => {
   const waiting: ((reply: string[]) => void)[] = []
   const ready: string[][] = []
   let ended = false
@@ -78,12 +78,20 @@ const readReplies = (socket: Socket): { next(): Promise<string[]>; stop(): void 
     if (waiting.length > 0) waiting.shift()!(reply)
     else ready.push(reply)
   })
-  lineReader.once('close', () => {
+  const end = () => {
     ended = true
     for (const resolve of waiting.splice(0)) resolve([])
-  })
+  }
+  let fault = ''
+  const onError = ({ message }: Error) => {
+    fault = ` (${message})`
+    end()
+  }
+  socket.on('error', onError) // one that is cut off may say so more than once
+  lineReader.on('error', onError)
+  lineReader.once('close', end)
   const next = async () => ready.shift() ?? (ended ? [] : new Promise<string[]>((resolve) => waiting.push(resolve)))
-  return { next, stop: () => lineReader.close() }
+  return { next, stop: () => lineReader.close(), fault: () => fault }
 }
 
 const withTimeout = <T>(promise: Promise<T>, ms: number): Promise<T> => {
