@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { Option, type Command } from 'commander'
 import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
+import { holderOf, wayOf } from '../relay/deliver/internal.ts'
 import { readSnapshot, splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { printProblem } from '../operator/index.ts'
 import { compile } from './compile-manifests.ts'
@@ -121,6 +122,7 @@ export type Answer = {
   readonly verdict: 'yes' | 'no' | 'held' | 'ask' // ask: yes if the server behind knows the user
   readonly reply?: string // what the client would read
   readonly because?: Because
+  readonly heldBy?: string // a DeliveryRoute that holds mail on its way
   readonly warnings: readonly Because[] // what policies in Warn mode would have done
 }
 
@@ -133,7 +135,8 @@ export const canSend = (snapshot: Snapshot, asked: Asked): Answer[] => {
     const verdict = decideRecipient({ snapshot, listener, client, mailFrom, rcptTo })
     const known = { ...common, because: verdict.because, warnings: verdict.warnings }
     if (verdict.kind === 'deny') return { ...known, verdict: 'no', reply: line(verdict.reply) }
-    return { ...known, ...userOf(snapshot, rcptTo, verdict.kind === 'hold') }
+    const heldBy = holderOf(wayOf(snapshot, { domain: rcptTo.domain, mailFrom, ...(client.sender !== undefined && { sender: client.sender }) }))
+    return { ...known, ...userOf(snapshot, rcptTo, verdict.kind === 'hold' || heldBy !== undefined), ...(heldBy !== undefined && { heldBy }) }
   })
 }
 
@@ -148,9 +151,10 @@ const line = ({ code, enhanced, text }: Reply): string => [code, enhanced, text]
 
 const words = { yes: 'yes', no: 'no', held: 'yes, but held until a person decides', ask: 'yes, if the server behind knows the user' } as const
 
-const inWords = ({ to, listener, verdict, reply: said, because, warnings }: Answer): string => {
+const inWords = ({ to, listener, verdict, reply: said, because, heldBy, warnings }: Answer): string => {
   const rule = because === undefined || said !== undefined ? '' : `rule ${because.rule} of ${because.manifest}, ` // a reply names it itself
   const answer = styled(verdict === 'no' ? 'red' : verdict === 'yes' ? 'green' : 'yellow', words[verdict])
   const warned = warnings.map(({ rule, manifest }) => `\n  in Warn mode: rule ${rule} of ${manifest} would have acted`).join('')
-  return `${to}: ${answer}${said === undefined ? '' : `: ${said}`} (${rule}listener ${listener})${warned}`
+  const held = verdict === 'held' && heldBy !== undefined ? ` (${heldBy} holds mail on its way)` : ''
+  return `${to}: ${answer}${held}${said === undefined ? '' : `: ${said}`} (${rule}listener ${listener})${warned}`
 }

@@ -143,6 +143,17 @@ test('can-send: a MailSender may use its own address and no other, and the answe
   assert.match(answer!.reply, /^550 5\.7\.1 .*boss@bank\.example/)
 })
 
+test('can-send: mail that 1 DeliveryRoute would hold is said to be held, and by which', async (t) => {
+  const route = 'apiVersion: posthouse.dev/v1alpha1\nkind: DeliveryRoute\nmetadata: {name: wait, namespace: mail}\nspec: {match: {recipientDomains: [far.example]}, hold: true}\n'
+  const files = Object.fromEntries(['relay.yaml', 'sender.yaml', 'sink.yaml'].map((name) => [name, readFileSync(join(root, 'examples/quickstart', name), 'utf8')]))
+  const asked = ['can-send', '-f', folder(t, { ...files, 'wait.yaml': route }), '--as', 'mail/demo', '--from', 'news@sink.example', '--to', 'ann@far.example', 'bob@near.example']
+  const { out, code } = await posthouse(...asked)
+  assert.deepEqual([code, out.split('\n')], [0, [
+    'ann@far.example: yes, but held until a person decides (DeliveryRoute mail/wait holds mail on its way) (rule identified-sender of MailSender mail/demo, listener submission)',
+    'bob@near.example: yes (rule identified-sender of MailSender mail/demo, listener submission)', '',
+  ]])
+})
+
 test('can-send: a forged local sender is refused by the rule of the house, a held mail says so', async (t) => {
   const hold = 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main}\nspec: {hostname: mx.example}\n---\napiVersion: posthouse.dev/v1alpha1\nkind: MailDomain\nmetadata: {name: a}\nspec: {domain: a.example, inbound: {deliverTo: {mx: {}}}}\n---\napiVersion: posthouse.dev/v1alpha1\nkind: RelayPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{kind: MailDomain, name: a}], rules: [{name: legal, match: {rcptTo: ["*@a.example"]}, action: Hold}]}\n'
   const forged = await posthouse('can-send', '-f', 'examples/quickstart', '--as', '203.0.113.9', '--from', 'boss@sink.example', '--to', 'hello@sink.example')

@@ -11,7 +11,7 @@ import { literalIn } from './hops.ts'
 import { hostsToAsk } from './mx-plan.ts'
 import { createPreparation } from './prepare.ts'
 import type { Reached } from './reach.ts'
-import type { Leaving } from './route.ts'
+import { holderOf, type Leaving } from './route.ts'
 import { attemptLimit, settingsOn } from './settings.ts'
 import { share, siteOf, type DelivererOptions, type Shared, type Site } from './shared.ts'
 import { namedSite } from './sites.ts'
@@ -49,7 +49,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
       }
     },
     callout,
-    heldBy: (domain, envelope) => holderOf(siteOf(shared, { domain, ...envelope })),
+    heldBy: (domain, envelope) => holderOf(siteOf(shared, { domain, ...envelope }).way),
     whyWaiting: (domain, envelope) => whyWaiting(shared, siteOf(shared, { domain, ...envelope }), domain),
     reached: () => shared.reach.list(options.snapshot().routes),
     close: async () => {
@@ -78,7 +78,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   const { options, now, random } = shared
   const settings = settingsOn(site.way, shared.settings)
   const snapshot = options.snapshot()
-  const holder = holderOf(site)
+  const holder = holderOf(site.way)
   if (holder !== undefined) return settle(shared, delivery, { ended: onHold(delivery, holder), notes: [], aborted: false })
   if (await belongsElsewhere(shared, site, delivery)) return 'other-site'
   const started = performance.now()
@@ -96,8 +96,6 @@ const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery
   if (site.way.kind === 'route' && !result.aborted) shared.reach.note(site.way.route, site.name, result.ended)
   return settle(shared, delivery, result)
 }
-
-const holderOf = ({ way }: Site): string | undefined => (way.kind === 'route' && way.route.hold ? way.route.manifest : undefined)
 
 const onHold = (delivery: Delivery, manifest: string): AttemptResult['ended'] =>
   delivery.recipients.map((recipient) => ({ recipient, outcome: { kind: 'held', text: `${manifest} holds mail on this way` } }))

@@ -2,6 +2,7 @@
 export { forbiddenByMx } from './addresses.ts'
 export { hostsToAsk, interleave } from './mx-plan.ts'
 export { closeSession, openSession, type Session, type Target, type TlsSeen } from './session.ts'
+export { holderOf, wayOf } from './route.ts'
 export { settingsFrom } from './settings.ts'
 export { commandLine, mailCommand, path, rcptCommand, WireError } from './smtp-wire.ts'
 export { reasonOf, type HostEvent } from './failover.ts'

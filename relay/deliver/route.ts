@@ -19,6 +19,9 @@ export const wayOf = (snapshot: Snapshot, leaving: Leaving): Way => {
 }
 
 /** recipientDomains (exact, longest suffix, any), then senders, then senderDomains; then oldest; then name. */
+/** The route that keeps its mail until a person decides. */
+export const holderOf = (way: Way): string | undefined => (way.kind === 'route' && way.route.hold ? way.route.manifest : undefined)
+
 export const routeOf = (routes: readonly Route[], leaving: Leaving): Route | undefined => {
   let best: { route: Route; rank: readonly number[] } | undefined
   for (const route of routes) {
