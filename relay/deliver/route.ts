@@ -18,10 +18,10 @@ export const wayOf = (snapshot: Snapshot, leaving: Leaving): Way => {
   return hosted.inbound!.hosts === undefined ? { kind: 'mx', backupOf: hosted } : { kind: 'hosts', hosted: hosted as Extract<Way, { kind: 'hosts' }>['hosted'] }
 }
 
-/** recipientDomains (exact, longest suffix, any), then senders, then senderDomains; then oldest; then name. */
 /** The route that keeps its mail until a person decides. */
 export const holderOf = (way: Way): string | undefined => (way.kind === 'route' && way.route.hold ? way.route.manifest : undefined)
 
+/** recipientDomains (exact, longest suffix, any), then senders, then senderDomains; then oldest; then name. */
 export const routeOf = (routes: readonly Route[], leaving: Leaving): Route | undefined => {
   let best: { route: Route; rank: readonly number[] } | undefined
   for (const route of routes) {
