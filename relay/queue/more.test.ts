@@ -233,6 +233,7 @@ test('summary, list and show tell what waits for whom and why', async () => {
   assert.equal(await queue.show('nothing.0'), undefined)
   const message = aMessage({ domains: ['d.example'] })
   await queue.accept({ ...message, envelope: { ...message.envelope, mailFrom: null } })
+  await until('the notice waits', async () => (await queue.list({ domain: 'd.example', state: 'deferred' })).length === 1)
   assert.deepEqual((await queue.list({ sender: '<>' })).map(({ domain, mailFrom }) => [domain, mailFrom]), [['d.example', '']])
 })
 
