@@ -71,6 +71,30 @@ class World {
 }
 
 describe('a lane', () => {
+  // what a server had removed, and has again after it was killed: nothing expires there any more
+  const strayLease = (world: World, lane: number) => world.stream.view().publish({ subject: createSubjects('o').own(lane), payload: Buffer.from(JSON.stringify({ pod: 'gone', incarnation: 'gonei' })) })
+
+  it('is taken within a minute though a lease of a process that is gone lies there and never expires', async () => {
+    const world = new World()
+    void strayLease(world, 7)
+    const a = world.process('a')
+    await world.clock.pass(60_000)
+    assert.equal(a.serves(), 64)
+  })
+
+  it('stays with its owner though after an outage such a lease of another process lies there', async () => {
+    const world = new World()
+    const a = world.process('a')
+    await world.clock.pass(60_000)
+    a.link.isUp = false
+    await world.clock.pass(15_000)
+    void strayLease(world, 7)
+    await world.clock.pass(60_000)
+    a.link.isUp = true
+    await world.clock.pass(30_000)
+    assert.deepEqual([a.lost, a.serves()], [[], 64])
+  })
+
   it('stays for 30 s with who took it, though a process that came later should have it', async () => {
     const world = new World()
     const a = world.process('a')

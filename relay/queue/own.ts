@@ -5,7 +5,7 @@ import { lanesToHandOver, lanesToTake, type Claim, type Lease, type Scene } from
 import type { Context } from './context.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts'
 import { laneCount } from './lanes.ts'
-import type { NewRecord } from './stream.ts'
+import type { NewRecord, StoredRecord } from './stream.ts'
 
 /** One time of owning one lane. */
 export type Tenure = { readonly lane: number; readonly epoch: number; readonly takenAt: number; state: 'kept' | 'leaving' | 'gone' }
@@ -20,6 +20,7 @@ export type OwnEvents = {
 }
 
 const leaseSeconds = 10
+const strayMs = 3 * leaseSeconds * 1_000 // older than that it has expired, whatever a server says
 const renewEveryMs = 3_000
 const startWithinMs = 6_000
 const tickMs = 400
@@ -160,6 +161,7 @@ export class Own {
     const [lease, epoch] = await Promise.all([stream.last(subjects.own(tenure.lane), 'leader'), stream.last(subjects.epoch(tenure.lane), 'leader')])
     if (lease.kind === 'unknown' || epoch.kind === 'unknown') return
     if (epoch.kind === 'missing' || epoch.record.seq !== tenure.epoch) return this.lost(tenure, 'another process has taken the lane')
+    if (lease.kind === 'found' && (await this.#withoutStrays([lease.record])).length === 0) return // looked at again in a moment
     if (lease.kind === 'found' && nameIn(lease.record.payload)?.incarnation !== incarnation) return this.lost(tenure, 'the lease names another process')
     tenure.lease = lease.kind === 'missing' ? 0 : lease.record.seq // the next renewal takes it up again
     this.#lastRenewal = -Infinity
@@ -174,12 +176,21 @@ export class Own {
     const records = open.length === 0 ? [] : await stream.records(subjects.owns, 100_000)
     if (!records) return undefined
     const leases = new Map<number, Lease>([...claimed].map((lane) => [lane, { pod: '', mine: false, seq: 0 }]))
-    for (const { subject, payload, seq } of records) {
+    for (const { subject, payload, seq } of await this.#withoutStrays(records)) {
       const name = nameIn(payload)
       leases.set(subjects.lane(subject), { pod: name?.pod ?? '', mine: name?.incarnation === incarnation, seq })
     }
     this.#watchFree(open.filter((lane) => !leases.has(lane)), clock.monotonic())
     return { pod, now: clock.monotonic(), others, ours: this.#kept, leases, freeSince: this.#freeSince, startedAt: this.#startedAt, avoid: this.#avoid }
+  }
+  /** Killed servers were seen to have leases again that had been removed, and some of those never expire: their lanes would be nobody's. */
+  async #withoutStrays(leases: readonly StoredRecord[]): Promise<readonly StoredRecord[]> {
+    const { stream, clock } = this.#context
+    const before = (now: number): StoredRecord[] => leases.filter(({ at }) => at < now - strayMs)
+    const state = before(clock.now()).length === 0 ? undefined : await stream.state()
+    const strays = state === undefined ? [] : before(state.at) // by the servers' time: ours may have been set
+    for (const { subject, seq } of strays) await stream.purge(subject, seq + 1)
+    return leases.filter((lease) => !strays.includes(lease))
   }
   #watchFree(free: readonly number[], now: number): void {
     for (const lane of this.#freeSince.keys()) if (!free.includes(lane)) this.#freeSince.delete(lane)
