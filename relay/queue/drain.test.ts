@@ -27,3 +27,13 @@ test('a drain waits also for 1 delivery in flight in a lane that is just being h
   await clock.pass(60_000)
   assert.deepEqual([seen.atEnd, ended], [1, [domain]])
 })
+
+test('a process that can make no cursor lets its 64 lanes go after a minute: another serves them within two', async (t) => {
+  const blind = await simulated({ deliverer: () => deliverer(() => delivered), view: (stream) => ({ ...stream, read: () => ({ want: () => {}, alive: () => false, stop: () => {} }) }) })
+  const { clock, stream } = blind
+  assert.equal(blind.owner.own.lanes().length, 64)
+  const second = await simulated({ after: { clock, stream }, deliverer: () => deliverer(() => delivered), pod: 'pod-2' })
+  t.after(() => (blind.stop(), second.stop()))
+  await clock.pass(85_000)
+  assert.equal(second.owner.own.lanes().length, 64)
+})

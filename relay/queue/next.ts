@@ -43,6 +43,8 @@ const stuckMs = 2_000
 const slowest = 20 // a full window of which less than this part leaves within stuckMs is of no use to other sites
 const claimedForMs = 3_600_000 // longer than its removal can take
 
+const notesPatienceMs = 60_000 // who cannot read what was finished before serves nothing, and must not keep the lane
+
 export class Next {
   readonly #context: Context
   readonly #parts: NextParts
@@ -97,7 +99,7 @@ export class Next {
   }
   readerAlive(tenure: Tenure): boolean {
     const lane = this.#lanes.get(tenure.lane)
-    return lane?.reader?.reader.alive() ?? true
+    return lane?.reader?.reader.alive() ?? this.#context.clock.monotonic() - tenure.takenAt < notesPatienceMs
   }
   /** Takes a waiting entry out of the window, for a person's order. */
   takeOut(delivery: string): Entry | 'in-flight' | undefined {
