@@ -21,6 +21,7 @@ export const story: Story = {
     await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
     const pods = () => kubectl('get', 'pods', '-n', 'mail', '-l', 'app.kubernetes.io/name=posthouse', '-o', 'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}{"\\n"}{end}')
     const before = await pods()
+    assert.equal(before.trim().split('\n').length, 5, '2 relays and 3 queue servers')
 
     ctx.step('helm uninstall says what stays and what would hang')
     // helm writes what a hook printed to its standard error

@@ -33,6 +33,7 @@ export const story: Story = {
     assert.equal((await login())['old-username'], before.username)
     await untilReady(cluster)
     assert.equal(await relayPods(), pods)
+    assert.equal(pods.trim().split('\n').length, 2)
     subjects.push(...(await sendMany(cluster, 'second', 20)))
 
     ctx.step('3 servers become 5')

@@ -5,7 +5,7 @@ import { joinLedger } from '../../tools/ledger.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { mailsTo } from '../../tools/mails.ts'
 import { startTestNats } from '../../tools/nats.ts'
-import { addDomains, copyManifests, startFleet } from '../../tools/relay-process.ts'
+import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
 import { sleep, until } from '../../tools/until.ts'
 import type { Story } from '../story.ts'
@@ -38,6 +38,7 @@ export const story: Story = {
     const sent = await sending
     ctx.step('everything arrives, once')
     await until('every mail at the next host', () => sink.recipients().length >= count, 120_000, 250)
+    await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 60_000, 250) // a copy that waits there would come late
     const ledger = joinLedger({ accepted: sent.accepted, arrived: sink.recipients() })
     ctx.note('what clients saw', [...sent.trouble].map(([text, times]) => `${times} × ${text}`).join(' | '))
     assert.deepEqual(ledger.lost, [])

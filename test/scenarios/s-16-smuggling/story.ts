@@ -42,7 +42,7 @@ export const story: Story = {
       const said = await sendMail(client, { from: 'joe@client.example', to: ['fred@browncow.example'], data })
       assert.equal(said.data?.code, 250)
     }
-    await until('all of them', () => sink.arrivals.length >= bodies.length)
+    await until('all of them', async () => sink.arrivals.length >= bodies.length && (await queueLength(relay)) === 0)
     assert.equal(sink.arrivals.length, bodies.length)
     const arrived = sink.arrivals.map(({ data }) => data.toString('latin1'))
     for (const body of bodies) assert.ok(arrived.some((text) => text.endsWith(`Subject: out\r\n\r\n${body}`)), JSON.stringify(body))

@@ -41,7 +41,8 @@ export const story: Story = {
     }
 
     ctx.step('and bad when one letter is changed')
-    const changed = Buffer.from(sink.arrivals[0]!.data.toString('latin1').replace('hello', 'hallo'), 'latin1')
-    assert.ok((await verifyDkim(changed, records)).every(({ good }) => !good))
+    const hello = sink.arrivals.map(({ data }) => data.toString('latin1')).find((text) => text.includes('\r\nhello\r\n'))!
+    const changed = await verifyDkim(Buffer.from(hello.replace('hello', 'hallo'), 'latin1'), records)
+    assert.deepEqual(changed.map(({ good }) => good), [false, false])
   },
 }
