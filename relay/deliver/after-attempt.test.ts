@@ -14,10 +14,10 @@ const refused: Outcome = { kind: 'refused', status: '5.1.1', text: 'no', said: s
 const unroutable: Outcome = { kind: 'unroutable', why: 'null-mx', status: '5.1.10', text: 'takes no mail' }
 const held: Outcome = { kind: 'held', text: 'DeliveryRoute mail/r holds' }
 const hour = 3_600_000
-const settle = (outcomes: readonly Outcome[], now: number, change: DeliveryChange = {}, notify?: Recipient['notify']) => {
+const settle = (outcomes: readonly Outcome[], now: number, change: DeliveryChange = {}, notify?: Recipient['notify'], notes: readonly string[] = []) => {
   const recipients = outcomes.map((_, index) => ({ mailbox: mailbox(`u${index}@dest.example`), ...(notify && { notify }) }))
   const delivery = testDelivery({ to: recipients, arrivedAt: 0, ...change })
-  return afterAttempt({ delivery, ended: outcomes.map((outcome, index) => ({ recipient: recipients[index]!, outcome })), notes: [], now, random: 0.5, pod: 'p' })
+  return afterAttempt({ delivery, ended: outcomes.map((outcome, index) => ({ recipient: recipients[index]!, outcome })), notes, now, random: 0.5, pod: 'p' })
 }
 
 describe('the settlement', () => {
@@ -37,6 +37,21 @@ describe('the settlement', () => {
     assert.equal(endOf(deferred, { schedule }), 'next attempt at 1970-01-01T00:01:01.000Z (RetrySchedule patient)')
     assert.equal(endOf(greylisted, { schedule }), 'next attempt at 1970-01-01T00:00:31.000Z (RetrySchedule patient, override Greylist)')
     assert.equal(endOf(deferred, { schedule: { ...schedule, manifest: 'the built-in RetrySchedule' } }), 'next attempt at 1970-01-01T00:01:01.000Z (the built-in RetrySchedule)')
+  })
+  it('writes 1 line of trace for what was noted and 1 for each end, with the words of who spoke; only what waits has a next attempt', () => {
+    const { trace } = settle([delivered, deferred, refused, held], 1000, {}, undefined, ['we are mx1', 'mx2: gone'])
+    assert.deepEqual(trace.map(({ kind, text, host, said: words }) => [kind, text.replace(/; next attempt at .*/, '; later'), host, words]), [
+      ['attempt', 'attempt 1: we are mx1; mx2: gone', undefined, undefined],
+      ['delivered', 'attempt 1: taken by mx.dest.example [192.0.2.1]', 'mx.dest.example', '250 ok'],
+      ['deferred', 'attempt 1: no answer; later', undefined, undefined],
+      ['bounced', 'attempt 1: no', 'mx.dest.example', '550 5.1.1 no'],
+      ['held', 'attempt 1: DeliveryRoute mail/r holds', undefined, undefined],
+    ])
+    assert.deepEqual(settle([deferred], 120 * hour).trace.map(({ kind, text }) => [kind, text]), [['bounced', 'attempt 1: given up: no answer']])
+  })
+  it('names in a notice the host that did not answer, and no host where none was asked', () => {
+    const unresolved: Outcome = { kind: 'deferred', why: { class: 'DNS', status: '4.4.3', text: 'SERVFAIL' } }
+    assert.deepEqual(settle([deferred, unresolved], 5 * hour).notices.map((notice) => [notice.diagnostic, 'remote' in notice, notice.remote]), [['X-Posthouse; no answer', true, 'mx.dest.example'], ['X-Posthouse; SERVFAIL', false, undefined]])
   })
   it('lets the reason that brings them back first speak for 2 recipients that wait together', () => {
     const schedule = { ...testDelivery().schedule, overrides: [{ when: 'Greylist' as const, attempts: [30] }] }

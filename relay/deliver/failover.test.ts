@@ -7,7 +7,7 @@ const reply = (command: Place, line: string): RemoteReply => {
   const enhanced = /^\d{3} ([245]\.\d+\.\d+)/.exec(line)?.[1]
   return { host: 'mx.example', address: '192.0.2.1', command, code: Number(line.slice(0, 3)), lines: [line], ...(enhanced !== undefined && { enhanced }) }
 }
-const said = (command: Place, line: string, someTaken = false): Next => whatNow({ kind: 'said', said: reply(command, line), someTaken })
+const said = (command: Place, line: string, someTaken?: boolean): Next => whatNow({ kind: 'said', said: reply(command, line), ...(someTaken !== undefined && { someTaken }) })
 const silent = (change: Partial<Silent>): Silent => ({ kind: 'silent', at: 'MAIL', how: 'lost', host: 'mx.example', address: '192.0.2.1', text: 'gone', reused: false, dotWritten: false, ...change })
 const tls = (how: TlsFault['how'], policy: TlsFault['policy']): TlsFault => ({ kind: 'tls', how, policy, implicitTls: false, host: 'mx.example', address: '192.0.2.1', text: 'no' })
 
@@ -22,6 +22,7 @@ describe('the failover table', () => {
     ['554 at the greeting', said('GREETING', '554 5.3.2 no service'), 'next-host'],
     ['4xx to EHLO', said('EHLO', '451 4.3.0 trouble'), 'next-host'],
     ['5xx to EHLO', said('EHLO', '502 5.5.1 what'), 'helo'],
+    ['500 to EHLO, the lowest of them', said('EHLO', '500 what'), 'helo'],
     ['5xx to HELO as well', said('HELO', '502 5.5.1 what'), 'next-host'],
     ['4xx to HELO', said('HELO', '421 4.3.0 trouble'), 'next-host'],
     ['required TLS not offered', whatNow(tls('not-offered', 'Require')), 'next-host'],
@@ -36,6 +37,7 @@ describe('the failover table', () => {
     ['421 to MAIL', said('MAIL', '421 4.3.0 closing'), 'next-host'],
     ['421 to RCPT', said('RCPT', '421 4.3.2 closing'), 'next-host'],
     ['4xx to MAIL', said('MAIL', '451 4.3.0 trouble'), 'next-host'],
+    ['450 to MAIL without enhanced code', said('MAIL', '450 hm'), 'next-host'],
     ['4xx to DATA', said('DATA', '451 4.3.0 trouble'), 'next-host'],
     ['the connection lost at RCPT', whatNow(silent({ at: 'RCPT' })), 'next-host'],
     ['a time-out at DATA', whatNow(silent({ at: 'DATA', how: 'timeout' })), 'next-host'],
@@ -59,6 +61,7 @@ describe('the failover table', () => {
     ['452 to RCPT when none was taken', said('RCPT', '452 4.5.3 too many'), 'later'],
     ['552 to RCPT when none was taken', said('RCPT', '552 5.2.2 full'), 'fail'],
     ['550 to RCPT', said('RCPT', '550 5.1.1 no such user'), 'fail'],
+    ['500 to RCPT, the lowest of them', said('RCPT', '500 no'), 'fail'],
     ['5xx to MAIL', said('MAIL', '550 5.7.1 no'), 'fail'],
     ['5xx to DATA', said('DATA', '554 5.5.1 no valid recipients'), 'fail'],
     ['5xx after the dot', said('DOT', '554 5.6.0 spam'), 'fail'],
@@ -78,6 +81,19 @@ describe('the reason of a deferral', () => {
   })
   it('is TLS where the policy could not be met', () => assert.equal(reasonOf(tls('unverified', 'Verify')).class, 'TLS'))
   it('is Connect where nothing was heard', () => assert.deepEqual([reasonOf(silent({ at: 'CONNECT', how: 'timeout' })).class, reasonOf(silent({ at: 'CONNECT' })).status], ['Connect', '4.4.1']))
+  const rows: readonly [string, ReturnType<typeof reasonOf>, string][] = [
+    ['4xx at the greeting', reasonOf({ kind: 'said', said: reply('GREETING', '421 4.3.2 closing') }), 'Connect 4.3.2'],
+    ['4xx to EHLO', reasonOf({ kind: 'said', said: reply('EHLO', '451 4.3.0 trouble') }), 'Connect 4.3.0'],
+    ['5xx to HELO', reasonOf({ kind: 'said', said: reply('HELO', '502 5.5.1 what') }), 'Connect 4.4.1'],
+    ['5xx to STARTTLS', reasonOf({ kind: 'said', said: reply('STARTTLS', '501 no') }), 'TLS 4.4.1'],
+    ['5xx to AUTH, which is no trouble of the connection', reasonOf({ kind: 'said', said: reply('AUTH', '535 5.7.8 wrong') }), 'Other 4.4.1'],
+    ['4xx to RCPT', reasonOf({ kind: 'said', said: reply('RCPT', '450 4.2.1 mailbox busy') }), 'Other 4.2.1'],
+    ['5xx to RCPT, which keeps its digit', reasonOf({ kind: 'said', said: reply('RCPT', '550 5.1.1 no such user') }), 'Other 5.1.1'],
+    ['a connection lost at MAIL', reasonOf(silent({})), 'Connect 4.4.2'],
+    ['silence within the handshake', reasonOf(silent({ at: 'TLS', how: 'timeout' })), 'TLS 4.4.2'],
+    ['an attempt called off by ourselves', reasonOf(silent({ how: 'aborted' })), 'Other 4.4.2'],
+  ]
+  for (const [what, why, expected] of rows) it(`of ${what} is ${expected}`, () => assert.equal(`${why.class} ${why.status}`, expected))
   it('keeps the remote\'s words', () => assert.match(reasonOf({ kind: 'said', said: reply('RCPT', '450 4.2.0 come back') }).text, /450 4\.2\.0 come back/))
 })
 

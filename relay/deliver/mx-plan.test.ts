@@ -31,6 +31,9 @@ describe('the DNS truth table', () => {
     ['MX, one host fails and one has no address', statusOf(plan([host('a.example', 1, failed, failed), host('b.example', 2, nodata, nodata)])), 'temporary 4.4.3 DNS'],
     ['MX, one host fails and one resolves', statusOf(plan([host('a.example', 1, failed, failed), host('b.example', 2)])), 'hosts'],
     ['MX only to private addresses', statusOf(plan([host('a.example', 1, found('10.0.0.1', '127.0.0.1'))])), 'temporary 4.4.4 DNS'],
+    ['NXDOMAIN, in the plan', statusOf(plan([], {}, nxdomain)), 'permanent 5.1.2'],
+    ['a failed MX look-up, in the plan', statusOf(plan([], {}, failed)), 'temporary 4.4.3 DNS'],
+    ['MX, and nothing known of its hosts', statusOf(plan([], {}, mx(host('a.example', 1)))), 'temporary 4.4.4 DNS'],
     ['MX only to names that are none', statusOf(hostsToAsk('dest.example', found({ preference: 1, exchange: 'no name' }))), 'temporary 4.4.4 DNS'],
   ]
   for (const [what, is, shouldBe] of rows) it(`${what} is ${shouldBe}`, () => assert.equal(is, shouldBe))
@@ -49,6 +52,15 @@ describe('the DNS truth table', () => {
     assert.equal(wanted.kind === 'ask' && wanted.hosts.length, mostHosts)
     assert.equal(wanted.kind === 'ask' && wanted.hosts[0]!.preference, 1)
     assert.match(wanted.notes.join(), /200 MX hosts/)
+  })
+  it(`takes ${mostHosts} hosts without a word`, () => {
+    const wanted = hostsToAsk('dest.example', found(...Array.from({ length: mostHosts }, (_, index) => ({ preference: index, exchange: `mx${index}.example` }))))
+    assert.deepEqual([wanted.kind === 'ask' && wanted.hosts.length, wanted.notes], [20, []])
+  })
+  it('tells 4.4.4 of addresses that are not tried from 4.4.4 of none at all', () => {
+    const textOf = (...hosts: HostSeen[]) => { const result = plan(hosts); return result.kind === 'later' && [result.reason.text, result.notes] }
+    assert.deepEqual(textOf(host('a.example', 1, found('10.0.0.1'))), ['the mail servers of dest.example have only addresses that we do not connect to', ['a.example [10.0.0.1] is a private address: not tried']])
+    assert.deepEqual(textOf(host('a.example', 1, nodata)), ['none of the mail servers of dest.example has an address', []])
   })
   it('uses an MX that is a public address, and leaves an empty label out', () => {
     const wanted = hostsToAsk('dest.example', found({ preference: 1, exchange: '8.8.8.8' }, { preference: 2, exchange: 'a..b' }))
@@ -79,6 +91,18 @@ describe('ourselves in the list', () => {
   it('asks only hosts better than us, by name', () => {
     const result = plan([host('a.example', 10), host('mx1.relay.example', 20), host('c.example', 30), host('d.example', 20)])
     assert.deepEqual(result.kind === 'hosts' && result.hosts.map(({ name }) => name), ['a.example'])
+  })
+  it('asks only hosts better than the best of 2 names of ours, and says so', () => {
+    const result = plan([host('mx1.relay.example', 30), host('b.example', 25), host('mx1.relay.example', 20), host('a.example', 10)])
+    assert.deepEqual(result.kind === 'hosts' && result.hosts.map(({ name }) => name), ['a.example'])
+    assert.deepEqual(plan([host('mx1.relay.example', 20), host('a.example', 10)]).notes, ['we are mx1.relay.example in that list: only better hosts are asked'])
+  })
+  it('is 5.4.6 and not 4.4.4 where a host of 2 addresses has 1 of our 2', () => {
+    const ourselves = { names: [], addresses: ['93.184.216.34', '93.184.216.35'] }
+    assert.equal(statusOf(plan([host('other.example', 10, found('8.8.8.8', '93.184.216.35'))], { ourselves })), 'permanent 5.4.6')
+  })
+  it('is 4.4.4 where those better than us have no address: a worse one is not asked instead', () => {
+    assert.equal(statusOf(plan([host('a.example', 10, nodata), host('mx1.relay.example', 20), host('b.example', 30)])), 'temporary 4.4.4 DNS')
   })
   it('knows us by address as well', () => {
     assert.equal(statusOf(plan([host('other.example', 10, found('93.184.216.34')), host('b.example', 20)])), 'permanent 5.4.6')

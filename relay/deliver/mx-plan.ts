@@ -71,13 +71,13 @@ export const mxPlan = (seen: MxSeen, rules: PlanRules, random: () => number): Mx
   const notes = [...(seen.notes ?? []), ...wanted.notes]
   const own = seen.hosts.filter((host) => isOurselves(host, rules.ourselves))
   const limit = Math.min(...own.map(({ preference }) => preference))
-  const better = seen.hosts.filter(({ preference }) => preference < limit)
+  const better = seen.hosts.filter(({ preference }) => preference < limit) // all, where we are not in the list
   // RFC 5321 5.1: ourselves in the list; only better ones may be asked, or mail goes round in circles
   if (own.length > 0) notes.push(`we are ${own.map(({ name }) => name).join(', ')} in that list: only better hosts are asked`)
   if (own.length > 0 && better.length === 0) return unroutable('loop', '5.4.6', `the mail servers of ${seen.domain} lead back to ourselves`, notes)
-  const hosts = shuffledByPreference(own.length > 0 ? better : seen.hosts, random).map((host) => withAddresses(host, rules, notes))
+  const hosts = shuffledByPreference(better, random).map((host) => withAddresses(host, rules, notes))
   const usable = hosts.filter(({ addresses }) => addresses.length > 0)
-  return usable.length > 0 ? { kind: 'hosts', hosts: usable, notes } : noAddress(seen, own.length > 0 ? better : seen.hosts, notes)
+  return usable.length > 0 ? { kind: 'hosts', hosts: usable, notes } : noAddress(seen, better, notes)
 }
 
 const noAddress = ({ domain, mx }: MxSeen, hosts: readonly HostSeen[], notes: readonly string[]): MxPlan => {

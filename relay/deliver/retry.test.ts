@@ -26,6 +26,10 @@ describe('the next attempt', () => {
     assert.equal(waitSeconds({ schedule: backoff, class: 'Other', attempt: 1, random: 0 }), 48)
     assert.ok(Math.abs(waitSeconds({ schedule: backoff, class: 'Other', attempt: 1, random: 0.999999 }) - 72) < 0.01)
   })
+  it('waits 1 s where the jitter takes all of a back-off of 1 s', () => {
+    const plan = schedule({ attempts: undefined, backoff: { initial: 1, factor: 1, max: 1, jitter: 1 } })
+    assert.deepEqual([0, 0.5].map((random) => waitSeconds({ schedule: plan, class: 'Other', attempt: 1, random })), [1, 1])
+  })
   it('takes the override of the class, and only of that class', () => {
     const with5m = schedule({ overrides: [{ when: 'Greylist', attempts: [300, 600] }] })
     assert.equal(waitSeconds({ schedule: with5m, class: 'Greylist', attempt: 1, random: 0 }), 300)
