@@ -135,12 +135,17 @@ describe('addresses an MX must not lead to', () => {
     assert.equal(forbiddenByMx('127.0.0.9', { ...rules, allowLoopback: true }), undefined)
     assert.notEqual(forbiddenByMx('10.0.0.1', { ...rules, allowLoopback: true }), undefined)
   })
+  it('text that is no address is refused, and a range that is none blocks nothing', () => {
+    assert.deepEqual([forbiddenByMx('mx.example', rules), forbiddenToAll('mx.example')], ['no address', 'no address'])
+    assert.equal(forbiddenByMx('8.8.8.8', { ...rules, blocked: ['8.8.8.8/33', 'all'] }), undefined)
+  })
   it('deliverTo of another namespace reaches its own Services, no one else\'s, and never metadata', () => {
     const shop = { namespace: 'shop', services: ['svc', 'svc.cluster.local'] }
     const why = (address: string, host: string, alias?: string) => forbiddenByDeliverTo(address, { host, alias }, shop, rules)
     assert.equal(why('10.96.0.7', 'store.shop.svc'), undefined)
     assert.equal(why('10.96.0.7', 'store.shop.svc.cluster.local'), undefined)
     assert.equal(why('10.96.0.7', 'other.shop.svc.cluster.local', 'store.shop.svc.cluster.local'), undefined)
+    assert.equal(why('10.96.0.7', 'Store.SHOP.svc.Cluster.local.'), undefined)
     assert.equal(why('8.8.8.8', 'mail.example'), undefined)
     const [ip, own] = ['10.96.0.7', 'store.shop.svc.cluster.local']
     for (const [address, host, alias] of [[ip, 'store.bank.svc'], [ip, 'store.shop.svc.evil.example'], [ip, own, 'vault.bank.svc.cluster.local'], ['169.254.169.254', own], ['100.100.100.200', own], ['127.0.0.1', own]] as const)

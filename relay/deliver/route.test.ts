@@ -32,13 +32,25 @@ describe('the way of a delivery', () => {
     assert.equal(wayTo(snapshot, 'dest.example', 'a@shop.example', 'shop/other'), 'by-domain')
     assert.equal(wayTo(snapshot, 'dest.example', 'a@other.example'), 'mx')
   })
+  it('takes the exact sender domain before any before none, where the recipient is the same', () => {
+    const recipientDomains = ['dest.example']
+    const routes = [route('none', { recipientDomains }), route('any', { recipientDomains, senderDomains: ['*'] }), route('exact', { recipientDomains, senderDomains: ['shop.example'] })]
+    for (const order of [routes, routes.toReversed()]) {
+      const snapshot = testSnapshot({ routes: order })
+      assert.deepEqual(['a@shop.example', 'a@other.example', null].map((from) => wayTo(snapshot, 'dest.example', from)), ['exact', 'any', 'none'])
+    }
+  })
+  it('counts the best of 2 patterns that fit', () => {
+    const snapshot = testSnapshot({ routes: [route('suffix', { recipientDomains: ['*.example'] }), route('two', { recipientDomains: ['*', 'dest.example'] })] })
+    assert.equal(wayTo(snapshot, 'dest.example'), 'two')
+  })
   it('wants every matcher to fit', () => {
     const snapshot = testSnapshot({ routes: [route('both', { recipientDomains: ['dest.example'], senderDomains: ['shop.example'] })] })
     assert.deepEqual([wayTo(snapshot, 'dest.example'), wayTo(snapshot, 'dest.example', 'a@other.example'), wayTo(snapshot, 'dest.example', null)], ['both', 'mx', 'mx'])
   })
   it('takes the oldest among equals, then the first name', () => {
     const match = { recipientDomains: ['dest.example'] }
-    assert.equal(wayTo(testSnapshot({ routes: [route('young', match, { createdAt: '2026-02-01T00:00:00Z' }), route('old', match, { createdAt: '2026-01-01T00:00:00Z' })] }), 'dest.example'), 'old')
+    assert.equal(wayTo(testSnapshot({ routes: [route('a-young-one', match, { createdAt: '2026-02-01T00:00:00Z' }), route('old', match, { createdAt: '2026-01-01T00:00:00Z' })] }), 'dest.example'), 'old')
     assert.equal(wayTo(testSnapshot({ routes: [route('b', match), route('a', match)] }), 'dest.example'), 'a')
   })
   it('a hosted domain goes to its own hosts, whatever the relay-wide smarthost', () => {

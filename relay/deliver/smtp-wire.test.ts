@@ -28,6 +28,8 @@ describe('commands', () => {
     assert.equal(mailCommand({ local: 'a b', domain: 'c.example' }, { size: 12, body: '8BITMIME', smtputf8: true, ret: 'HDRS', envid: 'x+2By' }), 'MAIL FROM:<"a b"@c.example> SIZE=12 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+2By\r\n')
     assert.equal(rcptCommand({ local: 'a', domain: 'c.example' }, { notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;a@c.example' }), 'RCPT TO:<a@c.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@c.example\r\n')
     assert.equal(mailCommand(null, {}), 'MAIL FROM:<>\r\n')
+    const to = { local: 'a', domain: 'c.example' }
+    assert.deepEqual([rcptCommand(to, {}), rcptCommand(to, { notify: [] }), rcptCommand(to, { notify: ['NEVER'] })], ['', '', ' NOTIFY=NEVER'].map((end) => `RCPT TO:<a@c.example>${end}\r\n`))
   })
   it('refuse a NUL', () => assert.throws(() => commandLine('EHLO a\0b'), WireError))
 })
@@ -47,11 +49,19 @@ describe('replies', () => {
     assert.equal(feed('550 10.1.2.3 is listed\r\n').replies[0]!.enhanced, undefined)
     assert.equal(feed('550-5.7.1 one\r\n550 5.7.1 two\r\n').replies[0]!.enhanced, '5.7.1')
   })
-  for (const junk of ['HTTP/1.1 400 Bad Request\r\n', '25 OK\r\n', '199 hm\r\n', '250_OK\r\n', '\r\n', '2500 OK\r\n', '250-a\r\n251 b\r\n']) it(`${JSON.stringify(junk)} is no reply`, () => assert.equal(feed(junk).fault, 'garbled'))
+  for (const junk of ['HTTP/1.1 400 Bad Request\r\n', '25 OK\r\n', '199 hm\r\n', '250_OK\r\n', '\r\n', '\n', '2500 OK\r\n', '250-a\r\n251 b\r\n']) it(`${JSON.stringify(junk)} is no reply`, () => assert.equal(feed(junk).fault, 'garbled'))
   it('end at 10 lines of a multi-line reply', () => assert.equal(feed('250-more\r\n'.repeat(10)).fault, 'endless'))
   it('end at 1,000 bytes of one line', () => assert.equal(feed(`250 ${'x'.repeat(2000)}`).fault, 'endless'))
   it('end at 1,000 bytes over several lines', () => assert.equal(feed(...Array.from({ length: 9 }, () => `250-${'x'.repeat(300)}\r\n`)).fault, 'endless'))
+  it('may be 1,000 bytes long each, and 64 KiB where nothing else is said; one byte more is endless', () => {
+    const reply = (bytes: number) => `250 ${'x'.repeat(bytes - 4)}\r\n`
+    assert.deepEqual([feed(reply(1000), reply(1000), reply(1000)).fault, feed(reply(1001)).fault], [undefined, 'endless'])
+    const usual = (bytes: number) => new ReplyReader().feed(Buffer.from(reply(bytes))).fault?.fault
+    assert.deepEqual([usual(65_536), usual(65_537)], [undefined, 'endless'])
+  })
+  it('are cut to 200 characters where they are none', () => assert.equal(new ReplyReader().feed(Buffer.from(`HTTP ${'x'.repeat(300)}\r\n`)).fault!.text.length, 200))
+  it('may end in a bare LF', () => assert.deepEqual(feed('250 OK\n').replies[0]!.lines, ['250 OK']))
   it('have no control characters that could break a log line', () => assert.deepEqual(feed('550 a\tb\x1b[31m\rc\r\n').replies[0]!.lines, ['550 a b?[31m?c']))
   it('keep UTF-8 as it is', () => assert.deepEqual(feed('550 5.1.1 Müller gibt es nicht\r\n').replies[0]!.lines, ['550 5.1.1 Müller gibt es nicht']))
-  it('know when half a reply is left', () => assert.equal(feed('250 OK\r\n250-half\r\n').reader.isMidReply, true))
+  it('know when half a reply is left', () => assert.deepEqual(['250 OK\r\n250-half\r\n', '250 OK\r\n25', '250 OK\r\n'].map((text) => feed(text).reader.isMidReply), [true, true, false]))
 })

@@ -25,6 +25,20 @@ describe('the throttle', () => {
     assert.equal(next.kind === 'not-now' && next.at, 6000)
     assert.equal(throttle.admit('a', limits, 6000).kind, 'now')
   })
+  it('lets 10 start at once at 600 a minute, and the 11th after 100 ms', () => {
+    const throttle = new Throttle()
+    const limits = { connections: 20, ratePerMinute: 600 }
+    for (let count = 0; count < 10; count++) {
+      assert.equal(throttle.admit('a', limits, 0).kind, 'now', `number ${count + 1}`)
+      throttle.start('a', limits, 0)
+    }
+    assert.deepEqual(throttle.admit('a', limits, 0), { kind: 'not-now', at: 100, why: 'a: 600 messages a minute' })
+  })
+  it('a rate that comes with a new snapshot counts from then on', () => {
+    const throttle = new Throttle()
+    throttle.start('a', { connections: 3 }, 0)
+    assert.equal(throttle.admit('a', { connections: 3, ratePerMinute: 1 }, 0).kind, 'now')
+  })
   it('keeps to the rate over any hour, but for one second\'s worth at once (property)', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 6000 }), fc.array(fc.nat(400), { minLength: 50, maxLength: 400 }), (ratePerMinute, waits) => {
       const throttle = new Throttle()
@@ -41,10 +55,19 @@ describe('the throttle', () => {
       assert.ok(started <= (now / 60_000) * ratePerMinute + Math.max(1, ratePerMinute / 60) + 1)
     }))
   })
-  it('remembers nothing of a site that rests', () => {
+  it('remembers a site while 1 of its 2 is active or its next time has not come, and then nothing', () => {
     const throttle = new Throttle()
-    throttle.start('a', { connections: 1 }, 0)
+    const limits = { connections: 5, ratePerMinute: 60 }
+    const isRemembered = () => throttle.admit('a', { connections: 0 }, 0).kind === 'wait' // who is not known always starts
     throttle.end('a', 0)
-    assert.equal(throttle.active('a'), 0)
+    throttle.start('a', limits, 0)
+    throttle.start('a', limits, 0)
+    throttle.end('a', 9999)
+    assert.deepEqual([throttle.active('a'), isRemembered()], [1, true])
+    throttle.end('a', 1999)
+    assert.deepEqual([throttle.active('a'), isRemembered()], [0, true])
+    throttle.start('a', { connections: 5 }, 2000)
+    throttle.end('a', 2000)
+    assert.equal(isRemembered(), false)
   })
 })
