@@ -50,12 +50,24 @@ describe('a notice about replies without measure', () => {
       assert.equal(named + more, count)
     })
   }
+  it('of 3,000 recipients names 750, each with the first 200 characters of what was said', () => {
+    const text = textOf(compose(Array.from({ length: 3_000 }, (_, n) => failed(`user-${n}@dest.example`, { plain: `p${'y'.repeat(300)}`, diagnostic: `smtp; 550 ${'x'.repeat(300)}` }))))
+    assert.deepEqual([text.match(/^Final-Recipient: /gm)!.length, /and (\d+) more recipients/.exec(text)![1], text.includes('user-749@'), text.includes('user-750@')], [750, '2250', true, false])
+    const words = text.replace(/\s/g, '')
+    assert.deepEqual([/py+/.exec(words)![0].length, /smtp;550x+/.exec(words)![0].length], [200, 198], 'less 2 blanks')
+  })
 })
 
 describe('a delivery status notification', () => {
   it('goes to the sender, from the null sender, and nobody is told of its own fate', () => {
     const { envelope, deliveries } = compose([failed('user@dest.example')])!
     assert.deepEqual([envelope.mailFrom, envelope.source, deliveries.length, deliveries[0]!.domain, deliveries[0]!.recipients[0]], [null, 'local', 1, 'shop.example', { mailbox: mailbox('orders@shop.example'), notify: ['NEVER'] }])
+  })
+  it('is a message of our own, in the class and by the schedule of the one it is about, unless it is given another', () => {
+    const { id, envelope, deliveries, headers } = compose([failed('user@dest.example')], { envelope: { class: 'bulk' } })!
+    assert.deepEqual([id, envelope.listener, envelope.class, envelope.because, headers.length, deliveries[0]!.schedule.name], ['n1', 'local', 'bulk', `notice about ${testDelivery().message}`, 0, testDelivery().schedule.name])
+    const schedule = { ...testDelivery().schedule, name: 'of-notices' }
+    assert.equal(compose([failed('user@dest.example')], {}, { ...settings, schedule })!.deliveries[0]!.schedule.name, 'of-notices')
   })
   it('has the header fields of RFC 3464 and RFC 3834', () => {
     const { head } = read(compose([failed('user@dest.example')]))
@@ -121,11 +133,22 @@ describe('a delivery status notification', () => {
     assert.equal(compose([failed('a@dest.example')], { from: null }, postmaster)!.deliveries[0]!.domain, 'relay.example')
     assert.equal(compose([failed('postmaster@relay.example')], { from: null, to: ['postmaster@relay.example'] }, postmaster), undefined)
     assert.equal(compose([failed('a@dest.example', { kind: 'delayed' })], { from: null }, postmaster), undefined)
+    assert.notEqual(compose([failed('a@dest.example', { kind: 'delayed' }), failed('b@dest.example')], { from: null }, postmaster), undefined)
+    assert.equal(compose([failed('a@relay.example')], { from: null, to: ['a@relay.example', 'PostMaster@relay.example'] }, postmaster), undefined, '1 of 2 recipients is the postmaster')
+    assert.equal(compose([failed('postmaster@relay.example')], { from: null }, { ...settings, postmaster: 'Postmaster@relay.example' }), undefined)
   })
   it('is 7 bits for a message of 7 bits, and 8BITMIME where the original has 8', () => {
     assert.equal(compose([failed('a@dest.example')])!.envelope.body, '7BIT')
     const message = compose([failed('a@dest.example')], { original: Buffer.from('Subject: x\r\n\r\nü\r\n'), envelope: { ret: 'FULL' } })!
     assert.deepEqual([message.envelope.body, message.envelope.smtputf8], ['8BITMIME', false])
+  })
+  it('says of itself and of each of its 3 parts whether it has 8 bits', () => {
+    const encodings = (message: NewMessage | undefined) => [...textOf(message).matchAll(/^Content-Transfer-Encoding: (\S+)\r$/gm)].map(([, encoding]) => encoding)
+    assert.match(textOf(compose([failed('a@dest.example')])), /^MIME-Version: 1\.0\r$/m)
+    assert.deepEqual(encodings(compose([failed('a@dest.example')])), ['7bit', '7bit', '7bit', '7bit'])
+    assert.deepEqual(encodings(compose([failed('a@dest.example', { plain: 'für' })])), ['8bit', '8bit', '7bit', '7bit'])
+    assert.deepEqual(encodings(compose([failed('a@dest.example')], { original: Buffer.from('Subject: ü\r\n\r\n') })), ['8bit', '7bit', '7bit', '8bit'])
+    assert.deepEqual(encodings(compose([failed('ü@dest.example')], { envelope: { smtputf8: true } })), ['8bit', '8bit', '8bit', '7bit'])
   })
   it('is a global one (RFC 6533) where an address needs it, and only then', () => {
     const message = compose([failed('müller@dest.example')], { to: ['müller@dest.example'], envelope: { smtputf8: true } })
@@ -133,6 +156,8 @@ describe('a delivery status notification', () => {
     assert.deepEqual([message!.envelope.smtputf8, parts[1]!.type, parts[2]!.type], [true, 'message/global-delivery-status', 'message/global-headers'])
     assert.match(parts[1]!.content, /Final-Recipient: utf-8; müller@dest\.example/)
     assert.equal(compose([failed('a@dest.example')], { envelope: { smtputf8: true } })!.envelope.smtputf8, false)
+    assert.equal(compose([failed('a@dest.example')], { from: 'jörg@shop.example', envelope: { smtputf8: true } })!.envelope.smtputf8, true)
+    assert.equal(compose([failed('a@dest.example')], { original: Buffer.from('Subject: ü\r\n\r\n') })!.envelope.smtputf8, false, 'whose client did not say SMTPUTF8')
   })
   it('stays one well-formed message whatever the remote, the client or the original said (property)', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 })
