@@ -99,6 +99,17 @@ describe('the condition OpenRelayProbe', () => {
     const probe = (was: Attempts): string => look(before, nothingSeen, { attempts: { ...late, doors: {} }, status: look(before, nothingSeen, { attempts: was }).status }).probe
     assert.deepEqual([probe(asked), probe({ ...asked, failed: 'nobody answers' })], ['Unknown NotObserved', 'False ProbeFailed'])
   })
+  it('is True again when a stranger is refused after attempts that failed, at 1 listener as at 2', () => {
+    for (const declared of [before, declare([relay({ listeners: [{ name: 'mx', protocol: 'SMTP', port: 25 }] })])]) {
+      const attempts = { ...asked, doors: doorsOf(declared) }
+      const { status } = look(declared, nothingSeen, { attempts: { ...attempts, failed: 'nobody answers' } })
+      assert.equal(look(declared, nothingSeen, { attempts, status }).probe, 'True StrangersRefused')
+    }
+  })
+  it('says where only pods were asked, of which not all run this snapshot', () => {
+    const { message } = look(before, nothingSeen, { attempts: { ...asked, partly: true } }).status.conditions.find(({ type }) => type === 'OpenRelayProbe')!
+    assert.match(message, /asked from 10\.0\.0\.7 straight at a pod that runs this snapshot, for not all do, after every change/)
+  })
   it('names the 1 address that was asked from, every listener and how often', () => {
     const { message } = look(before, nothingSeen).status.conditions.find(({ type }) => type === 'OpenRelayProbe')!
     assert.equal(message, 'a stranger is refused at listeners mx, submission, to the end of DATA; asked from 10.0.0.7 through the Service and straight at a pod, after every change and every 5m')

@@ -42,6 +42,8 @@ describe('the status of a MailRelay', () => {
     ['1 of 2 pods is ready', { pods: [pod('a'), pod('b', { ready: false })] }, 'True Programmed', 'True Durable', 'True Ready'],
     ['1 of 2 ready pods has said nothing', { pods: [pod('a'), pod('b', silent)] }, 'False Pending', 'Unknown NotObserved', 'False Pending'],
     ['1 of 2 ready pods says nothing now, and said so lately', { pods: [pod('a'), pod('b', { ...silent, lately: { revision, durable } })] }, 'True Programmed', 'True Durable', 'True Ready'],
+    ['1 of 2 pods says nothing now and is not ready, and said so lately', { pods: [pod('a'), pod('b', { ...silent, ready: false, lately: { revision, durable } })] }, 'False Pending', 'True Durable', 'False Pending'],
+    ['0 of 2 pods are ready, and 1 of them has not reached its queue', { pods: [pod('a', { ready: false }), pod('b', { ready: false, durable: { ok: false, reason: 'Unreachable', text: 'the queue has not answered yet' } })] }, 'True Programmed', 'False Unreachable', 'False Unreachable'],
     ['1 of 2 ready pods says nothing now, and ran another snapshot lately', { pods: [pod('a'), pod('b', { ...silent, lately: { revision: 'old', durable } })] }, 'False Pending', 'True Durable', 'False Pending'],
     ['1 of 2 ready pods says nothing now, and said otherwise lately', { pods: [pod('a'), pod('b', { ...silent, lately: { revision, durable: { ok: false, reason: 'SyncNotAlways', text: 'sync_interval is 2m' } } })] }, 'True Programmed', 'False SyncNotAlways', 'False SyncNotAlways'],
     ['1 of 2 pods says nothing and is not ready', { pods: [pod('a'), pod('b', { ...silent, ready: false })] }, 'False Pending', 'True Durable', 'False Pending'],
@@ -60,8 +62,17 @@ describe('the status of a MailRelay', () => {
     })
   }
   it('says SingleNode when 3 of 3 servers are ready on 1 node; with 2 of 3 only where it said so before, for the 3rd may be elsewhere', () => {
-    const said = (nodes: readonly string[], reason: string) => stateOf([main({}, { conditions: [{ type: 'DurableAccept', status: 'True', reason }] })], 'main', { queueNodes: nodes }).DurableAccept
+    const said = (nodes: readonly string[], reason: string) => stateOf([main({}, { conditions: [{ type: 'Accepted', status: 'True', reason: 'Accepted' }, { type: 'DurableAccept', status: 'True', reason }] })], 'main', { queueNodes: nodes }).DurableAccept
     assert.deepEqual([said(['n1', 'n1', 'n1'], 'Durable'), said(['n1', 'n1'], 'Durable'), said(['n1', 'n1'], 'SingleNode'), said(['n1', 'n1', 'n2'], 'SingleNode')], ['True SingleNode', 'True Durable', 'True SingleNode', 'True Durable'])
+  })
+  it('says nothing of 1 node where 1 server is all there should be', () => {
+    assert.equal(stateOf([main({ queue: { managed: { replicas: 1 } } })], 'main', { queueNodes: ['n1'] }).DurableAccept, 'True Durable')
+  })
+  it('says in words what each of 3 pods runs, and of a queue all that is less than was wished for', () => {
+    const said = (observed: Partial<Observed>, type: string) => statuses([main()], observed)[0]!.status.conditions.find((one) => one.type === type)!.message
+    assert.equal(said({ pods: [pod('a'), pod('b', { revision: 'r1' }), pod('c', silent), pod('d', { ...silent, why: undefined } as never)] }, 'Programmed'), '1 of 2 pods run revision r2; b runs r1; c does not answer (timeout); d does not answer')
+    assert.equal(said({}, 'DurableAccept'), 'synced on 3 of 3')
+    assert.equal(said({ queueNodes: ['n1', 'n1', 'n1'], volume: 4 * 2 ** 30 }, 'DurableAccept'), 'synced on 3 of 3; all servers run on node n1, whose loss takes them all; storage.size is 10Gi and the smallest volume has 4096 MiB, which counts until the claims have grown')
   })
   it('that is refused is not Ready, for the same reason, and has 2 conditions', () => {
     assert.deepEqual(stateOf([main({ retryScheduleName: 'gone' })], 'main'), { Accepted: 'False RetryScheduleNotFound', Ready: 'False RetryScheduleNotFound' })

@@ -34,6 +34,8 @@ test('a refusal is told to 2: the refused, and the holder, who is told whom', ()
   assert.deepEqual(brief(status, undefined, [refusal]), ['thief DomainConflict', 'holder DomainConflict'])
   assert.equal(newsOf(status, undefined, [refusal])[1]!.text, 'refused MailDomain mail/thief: MailDomain mail/holder holds d.example')
   assert.deepEqual(brief(status, { conditions: status.status.conditions }, [refusal]), [])
+  const more = of(thief, ...status.status.conditions, said('Programmed', 'False', 'NotApplied'))
+  assert.deepEqual(brief(more, { conditions: status.status.conditions }, [refusal]), ['thief NotApplied'], 'other news of the refused is none for the holder')
 })
 
 test('1 listener that cannot be opened is told once, by the MailRelay that says it too', () => {

@@ -36,6 +36,10 @@ describe('RecordsPublished', () => {
     assert.match(line, /^s\._domainkey\.d\.example\. IN TXT ("[^"]{1,255}" ?)+$/)
     assert.equal([...line.matchAll(/"([^"]*)"/g)].map(([, part]) => part).join(''), key)
   })
+  it('says of 1 that differs what is there and what is needed, and of 1 unknown why, with nothing to put into the zone', () => {
+    const { message } = recordsStatus(domain(), seenOf(record('Different', { type: 'MX', name: 'd.example', value: '10 mx.d.example.', observed: '10 old.example.', why: 'another host' }), record('Unknown', { why: 'SERVFAIL' }))).published
+    assert.match(message, /^d\.example MX differs: another host\nnow: 10 old\.example\.\nneeded: d\.example\. .*mx\.d\.example\.\ns\._domainkey\.d\.example TXT is not known: SERVFAIL$/)
+  })
   it('holds what the status had of a record while it has not been looked at again, but not of another key', () => {
     const seen = { type: 'TXT', name: 's._domainkey.d.example', value: key, state: 'Published', observed: 'it' }
     assert.deepEqual(recordsStatus(domain([seen]), seenOf(record(undefined))).requiredRecords, [seen])
@@ -56,6 +60,7 @@ describe('Reachable', () => {
     ['when 0 pods have sent mail by it', [], [['r2', []]], 'Unknown NotObserved'],
     ['when 1 pod of 2 reached a host', [], [['r2', reached], ['r2', unreached]], 'True Reachable'],
     ['when 1 pod reached none and 1 sent nothing', [], [['r2', unreached], ['r2', []]], 'False NoHostReached'],
+    ['when 1 pod reached a host by another route', [], [['r2', [{ route: 'DeliveryRoute mail/other', reached: true }]]], 'Unknown NotObserved'],
     ['when only a pod with the snapshot before reached one', [], [['r1', reached], ['r2', []]], 'Unknown NotObserved'],
     ['when 0 pods know, and it was True before', [was('True')], [['r2', []]], 'True Reachable'],
     ['when 0 pods know, and it was False before', [was('False')], [['r2', []]], 'False NoHostReached'],
@@ -70,18 +75,23 @@ describe('Reachable', () => {
       assert.equal(`${status} ${reason}`, expected)
     })
   }
+  it('hears of 2 MailRelays only the one that has the route, and says the first of 2 reasons by the alphabet', () => {
+    const it = route()
+    const view = (routes: readonly DeliveryRoute[], ...said: Routes[]) => ({ view: { routes } as never, revision: 'r2', observed: { pods: said.map((one, n) => ({ name: `p${n}`, ready: true, revision: 'r2', routes: one })), queueNodes: [], addresses: [] } })
+    assert.equal(reachableOf(it, [view([], reached), view([it], [{ ...unreached[0]!, why: 'timeout' }], unreached)]).message, 'in three attempts or more no host was reached: refused')
+  })
   it('of a route in force on 0 MailRelays is Unknown', () => assert.equal(reachableOf(route([was('True')]), []).reason, 'NotInForce'))
 })
 
 const policy = (change: object = {}): RelayPolicy => ({ kind: 'RelayPolicy', metadata: { name: 'p', namespace: 'mail', labels: {}, annotations: {}, generation: 4 }, spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: {}, action: 'Deny' }], limits: [], mode: 'Enforce', ...change } })
-const enforcedBefore = (generation: number): object => ({ targets: [{ kind: 'MailRelay', name: 'main', conditions: [{ type: 'Enforced', status: 'True', observedGeneration: generation }] }] })
+const enforcedBefore = (generation: number): object => ({ targets: [{ kind: 'MailRelay', name: 'main', conditions: [{ type: 'Accepted', status: 'True', observedGeneration: generation }, { type: 'Enforced', status: 'True', observedGeneration: generation }] }] })
 
 describe('Enforced', () => {
   const accepted = { status: 'True', reason: 'Accepted', message: 'in force' }
-  const judge = (it: RelayPolicy, revisions: readonly string[], said: typeof accepted = accepted, attached = true) => {
+  const judge = (it: RelayPolicy, revisions: readonly string[], said: typeof accepted = accepted, attached = true, targets = it.spec.targetRefs) => {
     const relay = { kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { replicas: 2, queue: { managed: { replicas: 3 } }, service: {} } }
     const observed = { pods: revisions.map((revision, n) => ({ name: `p${n}`, ready: true, revision })), queueNodes: [], addresses: [] }
-    const view = { relay, listeners: [], policies: attached ? [{ policy: it, targets: it.spec.targetRefs }] : [] }
+    const view = { relay, listeners: [], policies: attached ? [{ policy: it, targets }] : [] }
     const { status, reason } = enforcedAt(it, it.spec.targetRefs[0]!, said, [{ view: view as never, revision: 'r2', observed }])
     return `${status} ${reason}`
   }
@@ -89,8 +99,25 @@ describe('Enforced', () => {
   it('when 1 pod of 2 runs it is False', () => assert.equal(judge(policy(), ['r2', 'r1']), 'False Pending'))
   it('when 1 pod of 2 runs a newer snapshot, and both ran this generation of it before, stays True', () => assert.equal(judge({ ...policy(), status: enforcedBefore(4) }, ['r2', 'r1']), 'True Enforced'))
   it('when both ran only another generation of it is False', () => assert.equal(judge({ ...policy(), status: enforcedBefore(3) }, ['r2', 'r1']), 'False Pending'))
+  it('when only 3 other targets of it were in effect before is False', () => {
+    const conditions = [{ type: 'Enforced', status: 'True', observedGeneration: 4 }]
+    const targets = [{ kind: 'MailRelay', name: 'main', sectionName: 'mx' }, { kind: 'MailRelay', name: 'other' }, { kind: 'MailDomain', name: 'main' }].map((target) => ({ ...target, conditions }))
+    assert.equal(judge({ ...policy(), status: { targets } }, ['r2', 'r1']), 'False Pending')
+  })
+  it('where another denies all that it holds is Overridden, and PartlyOverridden where that is on 1 MailRelay of 2', () => {
+    const hold = { ...policy({ rules: [{ name: 'h', match: {}, action: 'Hold' }] }), status: enforcedBefore(4) }
+    const relay = { kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { service: {} } }
+    const fleetOf = (...policies: readonly RelayPolicy[]) => ({ view: { relay, listeners: [], policies: policies.map((one) => ({ policy: one, targets: one.spec.targetRefs })) } as never, revision: 'r2', observed: { pods: [], queueNodes: [], addresses: [] } })
+    const judged = (...views: ReturnType<typeof fleetOf>[]) => {
+      const { status, reason, message } = enforcedAt(hold, hold.spec.targetRefs[0]!, accepted, views)
+      return [`${status} ${reason}`, message]
+    }
+    const words = 'rule h is overridden by rule no of RelayPolicy mail/p'
+    assert.deepEqual([judged(fleetOf(hold, policy())), judged(fleetOf(hold, policy()), fleetOf(hold))], [['False Overridden', words], ['True PartlyOverridden', words]])
+  })
   it('in mode Warn is False on 2 pods of 2', () => assert.equal(judge(policy({ mode: 'Warn' }), ['r2', 'r2']), 'False WarnOnly'))
   it('of a target that is refused is False for the same reason', () => assert.equal(judge(policy(), ['r2', 'r2'], { status: 'False', reason: 'TargetNotFound', message: 'gone' }), 'False TargetNotFound'))
+  it('on 1 MailRelay that has it for 0 of its targets is False', () => assert.equal(judge(policy(), ['r2', 'r2'], accepted, true, []), 'False NotInForce'))
   it('on 0 MailRelays is False', () => assert.equal(judge(policy(), ['r2', 'r2'], accepted, false), 'False NotInForce'))
   it('of 2 rules of which the 2nd is never asked is True, and says so', () => assert.equal(judge(policy({ rules: [{ name: 'no', match: {}, action: 'Deny' }, { name: 'late', match: {}, action: 'Hold' }] }), ['r2', 'r2']), 'True PartlyOverridden'))
 })
