@@ -115,7 +115,7 @@ const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly Mai
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
   const holders = new Set([...byName.values()].map((rivals) => holderOf(rivals, key)))
   return claimed.flatMap((domain) => {
-    const holder = holders.has(domain) ? domain : byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
+    const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
     if (refuse(bench, domain, violation ? [violation] : [], { relay: key })) return []
     accept(bench, domain, { relay: key })

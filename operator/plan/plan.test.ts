@@ -51,6 +51,7 @@ const faults: readonly Fault[] = [
   { title: 'a MailDomain for a relay that is not there', given: [['MailDomain', 'ours', { domain: 'a.b', relayRefs: [{ name: 'mian' }] }]], on: 'ours', reason: 'RelayNotFound', words: /MailRelay mail\/mian does not exist/, path: 'spec.relayRefs' },
   { title: 'a MailDomain in a namespace without relays that names none', given: [['MailDomain', 'far/ours', { domain: 'a.b' }], main], on: 'ours', reason: 'RelayNotFound', words: /namespace far has none/ },
   { title: 'a MailDomain on a relay that is refused itself', given: [['MailRelay', 'main', { hostname: 'a.b', retryScheduleName: 'gone' }], ours], on: 'ours', reason: 'RelayNotAccepted', words: /MailRelay mail\/main is not in force/ },
+  { title: 'a DeliveryRoute in a namespace without relays that names none', given: [['DeliveryRoute', 'far/r', {}], main], on: 'r', reason: 'RelayNotFound', words: /namespace far has none/ },
   { title: 'a domain name that is none', given: [main, ['MailDomain', 'ours', { domain: `${'ü'.repeat(60)}.example` }]], on: 'ours', reason: 'InvalidName', words: /is no domain name/, path: 'spec.domain' },
   { title: 'a MailDomain that lends out addresses of another', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { from: ['*@theirs.example'] } }]], on: 'ours', reason: 'InvalidName', words: /\*@theirs.example is no address of ours.example/, path: 'spec.allowedSenders.from.0' },
   { title: 'a listed recipient of another domain', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { ...sink, recipients: { mode: 'List', list: ['joe', 'ann@theirs.example'] } } }]], on: 'ours', reason: 'InvalidName', words: /ann@theirs.example/, path: 'spec.inbound.recipients.list.1' },
@@ -94,6 +95,44 @@ for (const { title, given, on, reason, words, path, type = 'Accepted' } of fault
     assert.match(told.find((one) => one.reason === reason)!.message, words)
   })
 }
+
+test('of a RelayPolicy 1 target of 2 is in force, and the other, a domain that is refused, is not', () => {
+  const targetRefs = [{ kind: 'MailRelay', name: 'main' }, { kind: 'MailDomain', name: 'zwei' }]
+  const given: Given = [main, ['MailRelay', 'second', { hostname: 'b.example' }], ours, ['MailDomain', 'zwei', { domain: 'ours.example' }], ['RelayPolicy', 'p', { targetRefs, rules: [{ name: 'r', action: 'Deny' }] }]]
+  const told = planned(given).conditions.filter(({ object }) => object.name === 'p').map(({ status, reason, path }) => [status, reason, path?.join('.')])
+  assert.deepEqual(told, [['True', 'Accepted', undefined], ['False', 'TargetNotAccepted', 'spec.targetRefs.1.name']])
+})
+
+test('a RelayPolicy that 1 MailRelay refuses is told that once, and another beside it what is wrong with its own target', () => {
+  const allow = { name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Allow' }
+  const tenants: Given = [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/d', { domain: 'd.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }], ['MailDomain', 'shop/zwei', { domain: 'd.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]]
+  const policies: Given = [['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], rules: [allow] }], ['RelayPolicy', 'shop/q', { targetRefs: [{ kind: 'MailDomain', name: 'zwei' }], rules: [{ name: 'r', action: 'Deny' }] }]]
+  const told = refusals(planned([...tenants, ...policies]).conditions).filter(({ object }) => object.kind === 'RelayPolicy')
+  assert.deepEqual(told.map(({ object, reason }) => `${object.name} ${reason}`), ['p AllowNotPermitted', 'q TargetNotAccepted'])
+})
+
+test('a domain is held by the 1 of 2 whose status says Accepted True of this MailRelay, were it the younger', () => {
+  const status = (...conditions: readonly string[]) => ({ relays: [{ namespace: 'mail', name: 'main', conditions: conditions.map((one) => ({ type: one.split(' ')[0], status: one.split(' ')[1] })) }] })
+  const held = (older: object, younger: object): string => {
+    const { conditions } = planned([main, ['MailDomain', 'old', { domain: 'd.example' }, { created: '2026-01-01T00:00:00Z', status: older }], ['MailDomain', 'young', { domain: 'd.example' }, { created: '2026-02-01T00:00:00Z', status: younger }]])
+    return refusals(conditions).map(({ object }) => object.name).join()
+  }
+  assert.equal(held({}, status('Accepted True', 'ResolvedRefs False')), 'old')
+  assert.equal(held({}, status('Accepted False', 'ResolvedRefs True')), 'young')
+  assert.equal(held({}, { relays: [{ ...status('Accepted True').relays[0], name: 'other' }] }), 'young')
+})
+
+test('a domain is taken at 1 listener of 2 where the other cannot open', () => {
+  const listeners = [submission({ tls: { secretRef: { name: 'gone' } } }), { name: 'b', protocol: 'SMTP', port: 25 }]
+  assert.deepEqual(only([['MailRelay', 'main', { hostname: 'a.b', listeners }], ours]).domains.map((one) => one.listeners), [['b']])
+})
+
+test('a listener says SelfSigned, or Accepted where the certificate is a person’s own', () => {
+  const { certificate, key } = certificateFor(['a.b'], newAuthority(new Date()), new Date())
+  const listeners = [submission({ tls: { secretRef: { name: 'tls' } } }), { name: 'b', protocol: 'SMTP', port: 25 }]
+  const { conditions } = planned([['MailRelay', 'main', { hostname: 'a.b', listeners }], ['Secret', 'tls', { 'tls.crt': certificate, 'tls.key': key }]])
+  assert.deepEqual(conditions.filter(({ section, type }) => section !== undefined && type === 'Accepted').map(({ section, reason, message }) => [section, reason, message]), [['submission', 'Accepted', 'in force'], ['b', 'SelfSigned', 'in force, with a certificate of our own CA']])
+})
 
 test('a limit on connections is in force where 1 of its 2 targets is a MailRelay', () => {
   const given: Given = [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }, { kind: 'MailRelay', name: 'main' }], limits: [{ by: 'source', connectionsPerMinute: 60 }] }]]

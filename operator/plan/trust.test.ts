@@ -120,6 +120,19 @@ describe('the condition OpenRelayProbe', () => {
   })
 })
 
+it('a mark is another for another port, Service or PROXY peers, and the same for 1 limit more; the door of a listener also for another protocol', () => {
+  const { view } = look(before, nothingSeen)
+  const listener = mx(view)
+  const trusted = (address: string) => ({ ...listener, proxyProtocol: { trustedCIDRs: [address] } })
+  const other = { ...view.relay, spec: { ...view.relay.spec, service: { ...view.relay.spec.service, type: 'NodePort' as const } } }
+  for (const mark of [addressMark, doorMark]) {
+    assert.equal(new Set([mark(view.relay, listener), mark(other, listener), mark(view.relay, { ...listener, port: 26 }), mark(view.relay, trusted('10.0.0.1')), mark(view.relay, trusted('10.0.0.2'))]).size, 5)
+    assert.equal(mark(view.relay, { ...listener, limits: { ...listener.limits, connections: 7 } }), mark(view.relay, listener))
+  }
+  const submissions = { ...listener, protocol: 'Submissions' as const }
+  assert.deepEqual([addressMark(view.relay, submissions) === addressMark(view.relay, listener), doorMark(view.relay, submissions) === doorMark(view.relay, listener)], [true, false])
+})
+
 describe('the address of a node in place of a client’s', () => {
   const { view } = look(before, nothingSeen)
   const nodeSeen = look(before, seenAt({ hidden: { mx: addressMark(view.relay, mx(view)) } }))
@@ -132,6 +145,14 @@ describe('the address of a node in place of a client’s', () => {
   it('unseen, addresses are preserved only when a pod was asked: with 0 answers it is Unknown', () => {
     assert.equal(look(before, nothingSeen).preserved, 'True AddressPreserved')
     assert.equal(look(before, nothingSeen, { pods: [{ name: 'a', ready: false }] }).preserved, 'Unknown NotObserved')
+  })
+  it('unseen, addresses are not known of a listener because the other was known before, or because it was Accepted', () => {
+    const known = { status: 'True', reason: 'AddressPreserved', observedGeneration: 0 }
+    const listeners = [{ name: 'mx', conditions: [{ ...known, type: 'Accepted' }, { ...known, type: 'SourceAddressPreserved', status: 'Unknown' }] }, { name: 'submission', conditions: [{ ...known, type: 'SourceAddressPreserved' }] }]
+    assert.equal(look(before, nothingSeen, { status: { listeners, conditions: [] }, pods: [{ name: 'a', ready: false }] }).preserved, 'Unknown NotObserved')
+  })
+  it('unseen, addresses are preserved when 1 pod of 2 was asked', () => {
+    assert.equal(look(before, nothingSeen, { pods: [...pods, { name: 'b', ready: false }] }).preserved, 'True AddressPreserved')
   })
   it('unseen, addresses are preserved when 1 pod that runs this snapshot was asked, not 1 that runs another, unless that was said of this generation', () => {
     const other: Observed['pods'] = [{ name: 'a', ready: true, revision: 'q', clients: {} }]

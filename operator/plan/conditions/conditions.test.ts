@@ -13,13 +13,16 @@ const silent = { revision: undefined, durable: undefined, why: 'timeout' } as un
 
 const asked = (view: RelayView): Attempts => ({ from: ['10.0.0.7'], every: '5m', doors: Object.fromEntries(view.listeners.map((listener) => [listener.name, doorMark(view.relay, listener)])) })
 
-const statuses = (given: Given, observed: Partial<Observed> = {}, mistaken: StatusInput['mistaken'] = []) => {
-  const text = given.map(([kind, name, spec, status]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec, status })).join('\n---\n')
+const statuses = (given: Given, observed: Partial<Observed> = {}, mistaken: StatusInput['mistaken'] = [], more: Partial<StatusInput> = {}) => {
+  const text = given.map(([kind, key, spec, status]) => {
+    const [name, namespace = 'mail'] = key.split('/').reverse() as [string, string?]
+    return JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, generation: 4, ...(kind !== 'RetrySchedule' && { namespace }) }, spec, status })
+  }).join('\n---\n')
   const { declared } = gather(documentsOf('given.yaml', text).documents)
   const { snapshots, conditions } = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' })
   const manifests = [...declared.relays, ...declared.domains, ...declared.senders, ...declared.policies, ...declared.routes, ...declared.schedules]
   const views = snapshots.map(({ view }) => ({ view, revision, observed: { pods: [pod('a'), pod('b')], queueNodes: ['n1', 'n2', 'n3'], addresses: ['10.0.0.9'], ...observed }, attempts: asked(view) }))
-  return statusesOf({ manifests, conditions, views, mistaken, controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map() })
+  return statusesOf({ manifests, conditions, views, mistaken, controllerName: 'test', bindings: new Map([['mail/app', 'app-smtp']]), records: new Map(), ...more })
 }
 const stateOf = (given: Given, name: string, observed?: Partial<Observed>): Record<string, string> => {
   const { status } = statuses(given, observed).find(({ object }) => object.name === name)!
@@ -83,7 +86,38 @@ describe('the status of a MailRelay', () => {
     const { conditions, observedGeneration, ...kept } = status
     assert.deepEqual([kept, observedGeneration, conditions.map(({ type }) => type)], [seen, 4, ['Accepted', 'Ready']])
   })
-  it('with 0 replicas says that nothing takes mail', () => assert.equal(stateOf([main({ replicas: 0 })], 'main', { pods: [] }).Ready, 'False ScaledToZero'))
+  it('with 0 replicas says that nothing takes mail, and nothing of strangers; with 1 it does', () => {
+    assert.deepEqual(stateOf([main({ replicas: 0 })], 'main', { pods: [] }), { Accepted: 'True Accepted', Programmed: 'False ScaledToZero', Ready: 'False ScaledToZero' })
+    assert.equal(stateOf([main({ replicas: 1 })], 'main', { pods: [pod('a')] }).OpenRelayProbe, 'True StrangersRefused')
+  })
+  it('shows the 4 things that were observed of it', () => {
+    const { replicas, selector, revision: shown, addresses } = statuses([main()])[0]!.status
+    assert.deepEqual([replicas, selector, shown, addresses], [2, 'app.kubernetes.io/name=posthouse,app.kubernetes.io/instance=main,app.kubernetes.io/component=relay', 'r2', ['10.0.0.9']])
+  })
+  it('that is refused keeps 1 thing where 1 was seen', () => {
+    const { conditions: _, observedGeneration: __, ...kept } = statuses([main({ retryScheduleName: 'gone' }, { replicas: 2 })])[0]!.status
+    assert.deepEqual(kept, { replicas: 2 })
+  })
+  it('of which an object could not be made is not Programmed and not Ready, and nothing else of it is doubted', () => {
+    const refused = new Map([['MailRelay mail/main', { reason: 'NotApplied', message: 'no room' } as const]])
+    const { status } = statuses([main()], {}, [], { refused })[0]!
+    assert.deepEqual(status.conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`), ['Accepted True Accepted', 'Programmed False NotApplied', 'DurableAccept True Durable', 'OpenRelayProbe True StrangersRefused', 'Ready False NotApplied'])
+  })
+  it('that is being deleted says why it is still there, in force, refused or unreadable', () => {
+    const leaving = new Map([['mail/main', { type: 'Drained', status: 'False', reason: 'QueueNotEmpty', message: '2 deliveries wait' } as const]])
+    for (const one of [main(), main({ retryScheduleName: 'gone' })]) {
+      const { status: { conditions } } = statuses([one], {}, [], { leaving })[0]!
+      assert.deepEqual(conditions.filter(({ type }) => type === 'Drained' || type === 'Ready').map(({ type, reason }) => `${type} ${reason}`), ['Drained QueueNotEmpty', 'Ready QueueNotEmpty'])
+    }
+    const unread = (kind: 'MailRelay' | 'MailDomain', name: string) => ({ object: { kind, namespace: 'mail', name }, generation: 7, status: undefined, message: 'no' })
+    const told = statuses([], {}, [unread('MailRelay', 'main'), unread('MailDomain', 'main'), unread('MailRelay', 'other')], { leaving })
+    assert.deepEqual(told.map(({ object }) => `${object.kind} ${object.name}`), ['MailDomain main', 'MailRelay other'], 'whoever lets it go writes its status')
+  })
+  it('is told in at most 32,000 characters, for no more fit into a condition', () => {
+    const long = 'x'.repeat(40_000)
+    const said = statuses([main()], { pods: [pod('a', { durable: { ok: true, reason: 'Durable', text: long } }), pod('b')] }, [{ object: { kind: 'MailDomain', namespace: 'mail', name: 'odd' }, generation: 7, status: undefined, message: long }])
+    assert.deepEqual([said[0]!.status.conditions.find(({ type }) => type === 'DurableAccept')!.message.length, said[1]!.status.conditions[0]!.message.length], [32_000, 32_000])
+  })
   it('names 1 of 2 listeners that cannot be opened, and why, beside the one that is open', () => {
     const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'secure', protocol: 'Submissions', port: 465, tls: { secretRef: { name: 'gone' } } }]
     const { status } = statuses([main({ listeners })])[0]!
@@ -94,7 +128,10 @@ describe('the status of a MailRelay', () => {
   it('counts for each of 2 listeners what is attached', () => {
     const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } } }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }]]
     const { status } = statuses(given)[0]!
-    assert.deepEqual((status.listeners as { name: string; attachedSenders: number; attachedDomains: number }[]).map(({ name, attachedSenders, attachedDomains }) => [name, attachedSenders, attachedDomains]), [['mx', 0, 1], ['submission', 1, 1]])
+    const attached = ({ listeners }: typeof status) => (listeners as { name: string; attachedSenders: number; attachedDomains: number }[]).map(({ name, attachedSenders, attachedDomains }) => [name, attachedSenders, attachedDomains])
+    assert.deepEqual(attached(status), [['mx', 0, 1], ['submission', 1, 1]])
+    const listeners = [{ name: 'mx', protocol: 'SMTP', port: 25, allowedDomains: { namespaces: { from: 'All' }, names: ['*.shop.example'] } }, { name: 'submission', protocol: 'Submission', port: 587 }]
+    assert.deepEqual(attached(statuses([main({ listeners }), ['MailDomain', 'shop/s', { domain: 'a.shop.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]])[0]!.status), [['mx', 0, 1], ['submission', 0, 0]])
   })
 })
 
@@ -116,6 +153,25 @@ describe('the status of what attaches', () => {
     const { status } = statuses(given).find(({ object }) => object.kind === 'MailSender')!
     assert.deepEqual([status.observedGeneration, status.binding, (status.relays as { namespace: string; name: string }[]).map(({ namespace, name }) => `${namespace}/${name}`)], [4, { name: 'app-smtp' }, ['mail/main']])
     assert.ok(status.conditions.every(({ observedGeneration }) => observedGeneration === 4))
+  })
+  it('whose object could not be made is not Ready: a MailSender by its credentials, a MailDomain by itself', () => {
+    const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }]]
+    const refused = new Map(['MailDomain mail/d', 'MailSender mail/app'].map((title) => [title, { reason: 'NotApplied', message: 'no room' } as const]))
+    const all = statuses(given, {}, [], { refused })
+    const of = (kind: string) => all.find(({ object }) => object.kind === kind)!.status.conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`)
+    assert.deepEqual(of('MailSender'), ['Accepted True Accepted', 'CredentialsReady False NotApplied', 'Ready False NotApplied'])
+    assert.deepEqual(of('MailDomain'), ['Accepted True Accepted', 'RecordsPublished Unknown NotInForce', 'Ready False NotApplied'])
+  })
+  it('names MailRelays for the 3 kinds that may have several, records for a MailDomain, the Secret for a MailSender, and the listener of a target', () => {
+    const targetRefs = [{ kind: 'MailRelay', name: 'main' }, { kind: 'MailRelay', name: 'main', sectionName: 'mx' }]
+    const given: Given = [main(), ['MailDomain', 'app', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }], ['RelayPolicy', 'p', { targetRefs, rules: [{ name: 'r', action: 'Deny' }] }], ['DeliveryRoute', 'r', {}], ['RetrySchedule', 's', { attempts: ['1m'] }]]
+    const records = new Map([['mail/app', { judged: [{ type: 'TXT', name: 'd.example', value: 'v', state: 'Missing' } as const], comingKeys: [] }]])
+    const fields = statuses(given, {}, [], { records }).map(({ object, status }) => `${object.kind} ${['relays', 'requiredRecords', 'binding', 'targets'].filter((field) => status[field as keyof typeof status] !== undefined).join(' ')}`)
+    assert.deepEqual(fields.slice(1).toSorted(), ['DeliveryRoute relays', 'MailDomain relays requiredRecords', 'MailSender relays binding', 'RelayPolicy targets', 'RetrySchedule '])
+    const { targets } = statuses(given).find(({ object }) => object.kind === 'RelayPolicy')!.status as unknown as { targets: object[] }
+    const relays = statuses(given).flatMap(({ status }) => ((status.relays ?? []) as { namespace: string; name: string }[]).map(({ namespace, name }) => `${namespace}/${name}`))
+    assert.deepEqual(relays, ['mail/main', 'mail/main', 'mail/main'])
+    assert.deepEqual(targets.map((target) => Object.keys(target)), [['kind', 'name', 'conditions'], ['kind', 'name', 'sectionName', 'conditions']])
   })
   it('has the conditions of the API on each of the 5 kinds that attach', () => {
     const given: Given = [main(), ['MailDomain', 'd', { domain: 'd.example' }], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['a@d.example'] }], ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', action: 'Deny' }] }], ['DeliveryRoute', 'r', {}], ['RetrySchedule', 's', { attempts: ['1m'] }]]
