@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { parseSnapshot, toParts, type Snapshot } from '../../relay/snapshot/index.ts'
@@ -333,6 +334,29 @@ test('consent from both sides: a labelled namespace sends as the domain that adm
   ]
   assert.deepEqual(only(given({ mail: 'allowed' })).senders.map(({ namespace, from }) => [namespace, from]), [['shop', ['orders@ours.example']]])
   assert.deepEqual(only(given({ mail: 'no' })).senders, [])
+})
+
+test('a namespace is selected when all of 2 labels and each of 4 kinds of expression fit, as Kubernetes has it', () => {
+  const admits = (selector: object, labels: object = { mail: 'allowed', team: 'shop' }): boolean =>
+    only([['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'Selector', selector } } })] }], ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { namespaces: { from: 'All' } } }], ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }], ['Namespace', 'shop', labels]]).senders.length === 1
+  const by = (operator: string, ...values: string[]) => ({ matchExpressions: [{ key: 'team', operator, ...(values.length > 0 && { values }) }] })
+  assert.deepEqual([{ mail: 'allowed', team: 'shop' }, { mail: 'allowed', team: 'bank' }].map((matchLabels) => admits({ matchLabels })), [true, false])
+  assert.deepEqual([by('In', 'bank', 'shop'), by('In', 'bank'), by('NotIn', 'bank'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one)), [true, false, true, false, true, false])
+  assert.deepEqual([by('In', 'shop'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one, {})), [false, true, false, true], 'without the label')
+  assert.equal(admits({ matchExpressions: [...by('Exists').matchExpressions, ...by('In', 'bank').matchExpressions] }), false, '1 of 2 that does not fit')
+  assert.deepEqual([admits({}), admits({ matchLabels: { 'kubernetes.io/metadata.name': 'shop' } })], [true, true])
+})
+
+test('a DKIM key for each of 2 algorithms is made for a domain that brings none, and none for one that does: its own signs', () => {
+  const dkim = (more: object): Given => [main, ['MailDomain', 'ours', { domain: 'OURS.example', outbound: { dkim: { algorithms: ['rsa', 'ed25519'], ...more } } }]]
+  const keysNeeded = (given: Given) => needed(given).filter(({ kind }) => kind === 'dkim')
+  const rotation = { rotation: { everySeconds: 86_400, overlapSeconds: 3600 } }
+  assert.deepEqual(keysNeeded(dkim({ selectorPrefix: 'mta', rotation: { every: '1d', overlap: '1h' } })), ['rsa', 'ed25519'].map((algorithm) => ({ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm, selectorPrefix: 'mta', ...rotation })))
+  const [rsa, ed25519] = [generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ed25519')].map(({ privateKey }) => privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+  const own: Given = [...dkim({ keySecretRef: { name: 'keys' } }), ['Secret', 'keys', { 'rsa.key': rsa, 'rsa.selector': ' s1\n', 'ed25519.key': ed25519, 'ed25519.selector': 's2' }]]
+  assert.deepEqual(keysNeeded(own), [])
+  assert.deepEqual(only(own).domains[0]!.dkim.map(({ selector, algorithm }) => [selector, algorithm]), [['s1', 'rsa'], ['s2', 'ed25519']])
+  assert.deepEqual(only(dkim({})).domains[0]!.dkim, [])
 })
 
 test('who is not admitted hears that no Namespace manifest says which labels it has, and only then', () => {
