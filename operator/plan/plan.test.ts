@@ -87,6 +87,41 @@ const faults: readonly Fault[] = [
   { title: 'a DeliveryRoute whose RetrySchedule is not there', given: [main, ['DeliveryRoute', 'r', { retryScheduleName: 'gone' }]], on: 'r', reason: 'RetryScheduleNotFound', words: /gone/ },
 ]
 
+const policy = (name: string, more: object): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], ...more }]
+const noName = `${'ü'.repeat(60)}.example`
+const queueOf = (refs: object, data: object): Given => [['MailRelay', 'main', { hostname: 'a.b', queue: { external: { servers: ['tls://n.example:4222'], ...refs } } }], ['Secret', 's', data]]
+const login = (data: object): Given => queueOf({ credentialsSecretRef: { name: 's' } }, data)
+const tls = (data: object): Given => queueOf({ tlsSecretRef: { name: 's' } }, data)
+
+const lessSound: readonly (readonly [title: string, given: Given, reason: Condition['reason']])[] = [
+  ['an Allow for 1 range that is too wide', [main, policy('p', { rules: [{ name: 'r', match: { sources: ['198.51.0.0/16'] }, action: 'Allow' }] })], 'SourcesTooWide'],
+  ['a limit on connections for a domain, the 1st of its limits', [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }], limits: [{ by: 'source', connectionsPerMinute: 60 }] }]], 'LimitNotCounted'],
+  ['a rule for mail to what is no domain name', [main, policy('p', { rules: [{ name: 'r', match: { rcptTo: [`*@${noName}`] }, action: 'Deny' }] })], 'InvalidName'],
+  ['a queue with a user name and no password', login({ username: 'u' }), 'CredentialsNotFound'],
+  ['a queue with a password and no user name', login({ password: 'p' }), 'CredentialsNotFound'],
+  ['a queue with a certificate and no key', tls({ 'ca.crt': 'c', 'tls.crt': 'x' }), 'CredentialsNotFound'],
+  ['a queue without a CA', tls({ 'tls.crt': 'x', 'tls.key': 'y' }), 'CredentialsNotFound'],
+  ['a queue whose Secret is not there', login({}).slice(0, 1), 'CredentialsNotFound'],
+]
+for (const [title, given, reason] of lessSound) test(`${reason}: ${title}`, () => assert.deepEqual(refusals(planned(given).conditions).map((one) => one.reason).slice(0, 1), [reason]))
+
+const ranges = (from: number) => Array.from({ length: 64 }, (_, n) => `198.${from}.${n}.0/24`)
+const tenant: Given = [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*.partner.example', '*.shop.example'])] }], ['MailDomain', 'shop/d', { domain: 'd.shop.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]]
+const sound: Readonly<Record<string, Given>> = {
+  'a Deny for the whole Internet': [main, policy('p', { rules: [{ name: 'r', match: { sources: ['0.0.0.0/0'] }, action: 'Deny' }] })],
+  '5 Deny rules of 64 ranges each': [main, ...[0, 1, 2, 3, 4].map((n) => policy(`p${n}`, { rules: [{ name: 'r', match: { sources: ranges(n) }, action: 'Deny' }] }))],
+  'a Deny by address from another namespace': [...tenant, ['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], rules: [{ name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Deny' }] }]],
+  'a domain that fits 1 of the 2 names of the listener': tenant,
+  'a RelayPolicy for 1 listener of 2': [main, policy('p', { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'submission' }], rules: [{ name: 'r', action: 'Deny' }] })],
+  'a rule that names a MailSender with its namespace': [main, ours, sender, policy('p', { rules: [{ name: 'r', match: { senders: ['mail/app', 'app'] }, action: 'Deny' }] })],
+  'a queue with user name and password': login({ username: 'u', password: 'p' }),
+  'a queue with a token': login({ token: 't' }),
+  'a queue with a file of NATS': login({ 'user.creds': 'c' }),
+  'a queue with a CA': tls({ 'ca.crt': 'c' }),
+  'a queue with a CA, a certificate and its key': tls({ 'ca.crt': 'c', 'tls.crt': 'x', 'tls.key': 'y' }),
+}
+for (const [title, given] of Object.entries(sound)) test(`refused by 0 checks: ${title}`, () => assert.deepEqual(refusals(planned(given).conditions), []))
+
 const refusals = (conditions: readonly Condition[]) => conditions.filter(({ status }) => status === 'False')
 
 for (const { title, given, on, reason, words, path, type = 'Accepted' } of faults) {
