@@ -1,45 +1,10 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import { documentsOf, gather } from '../gather/internal.ts'
+import { declare, type Given, main, needed, only, open, ours, planned, refusals, sender, sink, submission } from '../../test/tools/planned.ts'
 import { parseSnapshot, toParts, type Snapshot } from '../../relay/snapshot/index.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
-import { needsIn, nothingMade, plan, reasons, waitingFields, type Condition, type Declared, type Input, type Made } from './index.ts'
+import { needsIn, nothingMade, plan, reasons, waitingFields, type Condition, type Input, type Made } from './index.ts'
 import { bindPortOf, fit, refuseDomain, refuseDomainOnRelay, refuseListener, refusePolicy, refusePolicyOnRelay, refuseRelay, refuseRoute, refuseSender, refuseTarget } from './internal.ts'
-
-/** Manifests by kind, name and spec; namespace mail unless `namespace/name` is given. */
-type Given = readonly (readonly [kind: string, name: string, spec: unknown, extra?: { created?: string; status?: unknown }])[]
-
-const manifest = ([kind, key, spec, extra]: Given[number]): string => {
-  const [namespace, name] = key.includes('/') ? (key.split('/') as [string, string]) : ['mail', key]
-  const metadata = { name, ...(kind !== 'RetrySchedule' && kind !== 'Namespace' && { namespace }), ...(extra?.created && { creationTimestamp: extra.created }) }
-  if (kind === 'Secret') return JSON.stringify({ apiVersion: 'v1', kind, metadata, stringData: spec })
-  if (kind === 'Namespace') return JSON.stringify({ apiVersion: 'v1', kind, metadata: { name, labels: spec } })
-  return JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata, spec, ...(extra?.status !== undefined && { status: extra.status }) })
-}
-
-const declare = (given: Given): Declared => {
-  const { documents, problems } = documentsOf('given.yaml', given.map(manifest).join('\n---\n'))
-  const gathered = gather(documents)
-  assert.deepEqual([...problems, ...gathered.problems], [])
-  return gathered.declared
-}
-
-const planned = (given: Given, made: Made = nothingMade, more: Partial<Input> = {}) => plan({ declared: declare(given), made, clusterDomain: 'cluster.local', ...more })
-const needed = (given: Given) => needsIn({ declared: declare(given), clusterDomain: 'cluster.local' })
-
-const only = (given: Given, made?: Made): Snapshot => {
-  const { snapshots } = planned(given, made)
-  assert.equal(snapshots.length, 1)
-  return parseSnapshot(snapshots[0]!.snapshot)
-}
-
-const main: Given[number] = ['MailRelay', 'main', { hostname: 'mx.example' }]
-const sink = { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '127.0.0.1' }] } }
-const ours: Given[number] = ['MailDomain', 'ours', { domain: 'ours.example', inbound: sink }]
-const sender: Given[number] = ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['app@ours.example'] }]
-const open = (names: unknown) => ({ name: 'mx', protocol: 'SMTP', port: 25, allowedDomains: { namespaces: { from: 'All' }, names } })
-const submission = (more: object) => ({ name: 'submission', protocol: 'Submission', port: 587, ...more })
 
 type Fault = { readonly title: string; readonly given: Given; readonly on: string; readonly reason: Condition['reason']; readonly words: RegExp; readonly path?: string; readonly type?: Condition['type'] }
 
@@ -87,43 +52,6 @@ const faults: readonly Fault[] = [
   { title: 'a DeliveryRoute whose RetrySchedule is not there', given: [main, ['DeliveryRoute', 'r', { retryScheduleName: 'gone' }]], on: 'r', reason: 'RetryScheduleNotFound', words: /gone/ },
 ]
 
-const policy = (name: string, more: object): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], ...more }]
-const noName = `${'ü'.repeat(60)}.example`
-const queueOf = (refs: object, data: object): Given => [['MailRelay', 'main', { hostname: 'a.b', queue: { external: { servers: ['tls://n.example:4222'], ...refs } } }], ['Secret', 's', data]]
-const login = (data: object): Given => queueOf({ credentialsSecretRef: { name: 's' } }, data)
-const tls = (data: object): Given => queueOf({ tlsSecretRef: { name: 's' } }, data)
-
-const lessSound: readonly (readonly [title: string, given: Given, reason: Condition['reason']])[] = [
-  ['an Allow for 1 range that is too wide', [main, policy('p', { rules: [{ name: 'r', match: { sources: ['198.51.0.0/16'] }, action: 'Allow' }] })], 'SourcesTooWide'],
-  ['a limit on connections for a domain, the 1st of its limits', [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }], limits: [{ by: 'source', connectionsPerMinute: 60 }] }]], 'LimitNotCounted'],
-  ['a rule for mail to what is no domain name', [main, policy('p', { rules: [{ name: 'r', match: { rcptTo: [`*@${noName}`] }, action: 'Deny' }] })], 'InvalidName'],
-  ['a queue with a user name and no password', login({ username: 'u' }), 'CredentialsNotFound'],
-  ['a queue with a password and no user name', login({ password: 'p' }), 'CredentialsNotFound'],
-  ['a queue with a certificate and no key', tls({ 'ca.crt': 'c', 'tls.crt': 'x' }), 'CredentialsNotFound'],
-  ['a queue without a CA', tls({ 'tls.crt': 'x', 'tls.key': 'y' }), 'CredentialsNotFound'],
-  ['a queue whose Secret is not there', login({}).slice(0, 1), 'CredentialsNotFound'],
-]
-for (const [title, given, reason] of lessSound) test(`${reason}: ${title}`, () => assert.deepEqual(refusals(planned(given).conditions).map((one) => one.reason).slice(0, 1), [reason]))
-
-const ranges = (from: number) => Array.from({ length: 64 }, (_, n) => `198.${from}.${n}.0/24`)
-const tenant: Given = [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*.partner.example', '*.shop.example'])] }], ['MailDomain', 'shop/d', { domain: 'd.shop.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]]
-const sound: Readonly<Record<string, Given>> = {
-  'a Deny for the whole Internet': [main, policy('p', { rules: [{ name: 'r', match: { sources: ['0.0.0.0/0'] }, action: 'Deny' }] })],
-  '5 Deny rules of 64 ranges each': [main, ...[0, 1, 2, 3, 4].map((n) => policy(`p${n}`, { rules: [{ name: 'r', match: { sources: ranges(n) }, action: 'Deny' }] }))],
-  'a Deny by address from another namespace': [...tenant, ['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], rules: [{ name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Deny' }] }]],
-  'a domain that fits 1 of the 2 names of the listener': tenant,
-  'a RelayPolicy for 1 listener of 2': [main, policy('p', { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'submission' }], rules: [{ name: 'r', action: 'Deny' }] })],
-  'a rule that names a MailSender with its namespace': [main, ours, sender, policy('p', { rules: [{ name: 'r', match: { senders: ['mail/app', 'app'] }, action: 'Deny' }] })],
-  'a queue with user name and password': login({ username: 'u', password: 'p' }),
-  'a queue with a token': login({ token: 't' }),
-  'a queue with a file of NATS': login({ 'user.creds': 'c' }),
-  'a queue with a CA': tls({ 'ca.crt': 'c' }),
-  'a queue with a CA, a certificate and its key': tls({ 'ca.crt': 'c', 'tls.crt': 'x', 'tls.key': 'y' }),
-}
-for (const [title, given] of Object.entries(sound)) test(`refused by 0 checks: ${title}`, () => assert.deepEqual(refusals(planned(given).conditions), []))
-
-const refusals = (conditions: readonly Condition[]) => conditions.filter(({ status }) => status === 'False')
-
 for (const { title, given, on, reason, words, path, type = 'Accepted' } of faults) {
   test(`${reason}: ${title}`, () => {
     const told = refusals(planned(given).conditions).filter(({ object }) => object.name === on)
@@ -131,44 +59,6 @@ for (const { title, given, on, reason, words, path, type = 'Accepted' } of fault
     assert.match(told.find((one) => one.reason === reason)!.message, words)
   })
 }
-
-test('of a RelayPolicy 1 target of 2 is in force, and the other, a domain that is refused, is not', () => {
-  const targetRefs = [{ kind: 'MailRelay', name: 'main' }, { kind: 'MailDomain', name: 'zwei' }]
-  const given: Given = [main, ['MailRelay', 'second', { hostname: 'b.example' }], ours, ['MailDomain', 'zwei', { domain: 'ours.example' }], ['RelayPolicy', 'p', { targetRefs, rules: [{ name: 'r', action: 'Deny' }] }]]
-  const told = planned(given).conditions.filter(({ object }) => object.name === 'p').map(({ status, reason, path }) => [status, reason, path?.join('.')])
-  assert.deepEqual(told, [['True', 'Accepted', undefined], ['False', 'TargetNotAccepted', 'spec.targetRefs.1.name']])
-})
-
-test('a RelayPolicy that 1 MailRelay refuses is told that once, and another beside it what is wrong with its own target', () => {
-  const allow = { name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Allow' }
-  const tenants: Given = [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/d', { domain: 'd.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }], ['MailDomain', 'shop/zwei', { domain: 'd.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]]
-  const policies: Given = [['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], rules: [allow] }], ['RelayPolicy', 'shop/q', { targetRefs: [{ kind: 'MailDomain', name: 'zwei' }], rules: [{ name: 'r', action: 'Deny' }] }]]
-  const told = refusals(planned([...tenants, ...policies]).conditions).filter(({ object }) => object.kind === 'RelayPolicy')
-  assert.deepEqual(told.map(({ object, reason }) => `${object.name} ${reason}`), ['p AllowNotPermitted', 'q TargetNotAccepted'])
-})
-
-test('a domain is held by the 1 of 2 whose status says Accepted True of this MailRelay, were it the younger', () => {
-  const status = (...conditions: readonly string[]) => ({ relays: [{ namespace: 'mail', name: 'main', conditions: conditions.map((one) => ({ type: one.split(' ')[0], status: one.split(' ')[1] })) }] })
-  const held = (older: object, younger: object): string => {
-    const { conditions } = planned([main, ['MailDomain', 'old', { domain: 'd.example' }, { created: '2026-01-01T00:00:00Z', status: older }], ['MailDomain', 'young', { domain: 'd.example' }, { created: '2026-02-01T00:00:00Z', status: younger }]])
-    return refusals(conditions).map(({ object }) => object.name).join()
-  }
-  assert.equal(held({}, status('Accepted True', 'ResolvedRefs False')), 'old')
-  assert.equal(held({}, status('Accepted False', 'ResolvedRefs True')), 'young')
-  assert.equal(held({}, { relays: [{ ...status('Accepted True').relays[0], name: 'other' }] }), 'young')
-})
-
-test('a domain is taken at 1 listener of 2 where the other cannot open', () => {
-  const listeners = [submission({ tls: { secretRef: { name: 'gone' } } }), { name: 'b', protocol: 'SMTP', port: 25 }]
-  assert.deepEqual(only([['MailRelay', 'main', { hostname: 'a.b', listeners }], ours]).domains.map((one) => one.listeners), [['b']])
-})
-
-test('a listener says SelfSigned, or Accepted where the certificate is a person’s own', () => {
-  const { certificate, key } = certificateFor(['a.b'], newAuthority(new Date()), new Date())
-  const listeners = [submission({ tls: { secretRef: { name: 'tls' } } }), { name: 'b', protocol: 'SMTP', port: 25 }]
-  const { conditions } = planned([['MailRelay', 'main', { hostname: 'a.b', listeners }], ['Secret', 'tls', { 'tls.crt': certificate, 'tls.key': key }]])
-  assert.deepEqual(conditions.filter(({ section, type }) => section !== undefined && type === 'Accepted').map(({ section, reason, message }) => [section, reason, message]), [['submission', 'Accepted', 'in force'], ['b', 'SelfSigned', 'in force, with a certificate of our own CA']])
-})
 
 test('a limit on connections is in force where 1 of its 2 targets is a MailRelay', () => {
   const given: Given = [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }, { kind: 'MailRelay', name: 'main' }], limits: [{ by: 'source', connectionsPerMinute: 60 }] }]]
@@ -369,29 +259,6 @@ test('consent from both sides: a labelled namespace sends as the domain that adm
   ]
   assert.deepEqual(only(given({ mail: 'allowed' })).senders.map(({ namespace, from }) => [namespace, from]), [['shop', ['orders@ours.example']]])
   assert.deepEqual(only(given({ mail: 'no' })).senders, [])
-})
-
-test('a namespace is selected when all of 2 labels and each of 4 kinds of expression fit, as Kubernetes has it', () => {
-  const admits = (selector: object, labels: object = { mail: 'allowed', team: 'shop' }): boolean =>
-    only([['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'Selector', selector } } })] }], ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { namespaces: { from: 'All' } } }], ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }], ['Namespace', 'shop', labels]]).senders.length === 1
-  const by = (operator: string, ...values: string[]) => ({ matchExpressions: [{ key: 'team', operator, ...(values.length > 0 && { values }) }] })
-  assert.deepEqual([{ mail: 'allowed', team: 'shop' }, { mail: 'allowed', team: 'bank' }].map((matchLabels) => admits({ matchLabels })), [true, false])
-  assert.deepEqual([by('In', 'bank', 'shop'), by('In', 'bank'), by('NotIn', 'bank'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one)), [true, false, true, false, true, false])
-  assert.deepEqual([by('In', 'shop'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one, {})), [false, true, false, true], 'without the label')
-  assert.equal(admits({ matchExpressions: [...by('Exists').matchExpressions, ...by('In', 'bank').matchExpressions] }), false, '1 of 2 that does not fit')
-  assert.deepEqual([admits({}), admits({ matchLabels: { 'kubernetes.io/metadata.name': 'shop' } })], [true, true])
-})
-
-test('a DKIM key for each of 2 algorithms is made for a domain that brings none, and none for one that does: its own signs', () => {
-  const dkim = (more: object): Given => [main, ['MailDomain', 'ours', { domain: 'OURS.example', outbound: { dkim: { algorithms: ['rsa', 'ed25519'], ...more } } }]]
-  const keysNeeded = (given: Given) => needed(given).filter(({ kind }) => kind === 'dkim')
-  const rotation = { rotation: { everySeconds: 86_400, overlapSeconds: 3600 } }
-  assert.deepEqual(keysNeeded(dkim({ selectorPrefix: 'mta', rotation: { every: '1d', overlap: '1h' } })), ['rsa', 'ed25519'].map((algorithm) => ({ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm, selectorPrefix: 'mta', ...rotation })))
-  const [rsa, ed25519] = [generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ed25519')].map(({ privateKey }) => privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
-  const own: Given = [...dkim({ keySecretRef: { name: 'keys' } }), ['Secret', 'keys', { 'rsa.key': rsa, 'rsa.selector': ' s1\n', 'ed25519.key': ed25519, 'ed25519.selector': 's2' }]]
-  assert.deepEqual(keysNeeded(own), [])
-  assert.deepEqual(only(own).domains[0]!.dkim.map(({ selector, algorithm }) => [selector, algorithm]), [['s1', 'rsa'], ['s2', 'ed25519']])
-  assert.deepEqual(only(dkim({})).domains[0]!.dkim, [])
 })
 
 test('who is not admitted hears that no Namespace manifest says which labels it has, and only then', () => {

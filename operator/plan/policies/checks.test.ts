@@ -1,0 +1,103 @@
+// What the checks let pass, beside what they refuse: of each the nearest that is sound.
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import { type Given, main, needed, only, open, ours, planned, refusals, sender, submission } from '../../../test/tools/planned.ts'
+import { certificateFor, newAuthority } from '../../make/index.ts'
+import type { Condition } from '../index.ts'
+
+const policy = (name: string, more: object): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], ...more }]
+const noName = `${'ü'.repeat(60)}.example`
+const queueOf = (refs: object, data: object): Given => [['MailRelay', 'main', { hostname: 'a.b', queue: { external: { servers: ['tls://n.example:4222'], ...refs } } }], ['Secret', 's', data]]
+const login = (data: object): Given => queueOf({ credentialsSecretRef: { name: 's' } }, data)
+const tls = (data: object): Given => queueOf({ tlsSecretRef: { name: 's' } }, data)
+
+const lessSound: readonly (readonly [title: string, given: Given, reason: Condition['reason']])[] = [
+  ['an Allow for 1 range that is too wide', [main, policy('p', { rules: [{ name: 'r', match: { sources: ['198.51.0.0/16'] }, action: 'Allow' }] })], 'SourcesTooWide'],
+  ['a limit on connections for a domain, the 1st of its limits', [main, ours, ['RelayPolicy', 'p', { targetRefs: [{ kind: 'MailDomain', name: 'ours' }], limits: [{ by: 'source', connectionsPerMinute: 60 }] }]], 'LimitNotCounted'],
+  ['a rule for mail to what is no domain name', [main, policy('p', { rules: [{ name: 'r', match: { rcptTo: [`*@${noName}`] }, action: 'Deny' }] })], 'InvalidName'],
+  ['a queue with a user name and no password', login({ username: 'u' }), 'CredentialsNotFound'],
+  ['a queue with a password and no user name', login({ password: 'p' }), 'CredentialsNotFound'],
+  ['a queue with a certificate and no key', tls({ 'ca.crt': 'c', 'tls.crt': 'x' }), 'CredentialsNotFound'],
+  ['a queue without a CA', tls({ 'tls.crt': 'x', 'tls.key': 'y' }), 'CredentialsNotFound'],
+  ['a queue whose Secret is not there', login({}).slice(0, 1), 'CredentialsNotFound'],
+]
+for (const [title, given, reason] of lessSound) test(`${reason}: ${title}`, () => assert.deepEqual(refusals(planned(given).conditions).map((one) => one.reason).slice(0, 1), [reason]))
+
+const ranges = (from: number) => Array.from({ length: 64 }, (_, n) => `198.${from}.${n}.0/24`)
+const tenant: Given = [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*.partner.example', '*.shop.example'])] }], ['MailDomain', 'shop/d', { domain: 'd.shop.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]]
+const sound: Readonly<Record<string, Given>> = {
+  'a Deny for the whole Internet': [main, policy('p', { rules: [{ name: 'r', match: { sources: ['0.0.0.0/0'] }, action: 'Deny' }] })],
+  '5 Deny rules of 64 ranges each': [main, ...[0, 1, 2, 3, 4].map((n) => policy(`p${n}`, { rules: [{ name: 'r', match: { sources: ranges(n) }, action: 'Deny' }] }))],
+  'a Deny by address from another namespace': [...tenant, ['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], rules: [{ name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Deny' }] }]],
+  'a domain that fits 1 of the 2 names of the listener': tenant,
+  'a RelayPolicy for 1 listener of 2': [main, policy('p', { targetRefs: [{ kind: 'MailRelay', name: 'main', sectionName: 'submission' }], rules: [{ name: 'r', action: 'Deny' }] })],
+  'a rule that names a MailSender with its namespace': [main, ours, sender, policy('p', { rules: [{ name: 'r', match: { senders: ['mail/app', 'app'] }, action: 'Deny' }] })],
+  'a queue with user name and password': login({ username: 'u', password: 'p' }),
+  'a queue with a token': login({ token: 't' }),
+  'a queue with a file of NATS': login({ 'user.creds': 'c' }),
+  'a queue with a CA': tls({ 'ca.crt': 'c' }),
+  'a queue with a CA, a certificate and its key': tls({ 'ca.crt': 'c', 'tls.crt': 'x', 'tls.key': 'y' }),
+}
+for (const [title, given] of Object.entries(sound)) test(`refused by 0 checks: ${title}`, () => assert.deepEqual(refusals(planned(given).conditions), []))
+
+test('of a RelayPolicy 1 target of 2 is in force, and the other, a domain that is refused, is not', () => {
+  const targetRefs = [{ kind: 'MailRelay', name: 'main' }, { kind: 'MailDomain', name: 'zwei' }]
+  const given: Given = [main, ['MailRelay', 'second', { hostname: 'b.example' }], ours, ['MailDomain', 'zwei', { domain: 'ours.example' }], ['RelayPolicy', 'p', { targetRefs, rules: [{ name: 'r', action: 'Deny' }] }]]
+  const told = planned(given).conditions.filter(({ object }) => object.name === 'p').map(({ status, reason, path }) => [status, reason, path?.join('.')])
+  assert.deepEqual(told, [['True', 'Accepted', undefined], ['False', 'TargetNotAccepted', 'spec.targetRefs.1.name']])
+})
+
+test('a RelayPolicy that 1 MailRelay refuses is told that once, and another beside it what is wrong with its own target', () => {
+  const allow = { name: 'r', match: { sources: ['10.0.0.0/8'] }, action: 'Allow' }
+  const tenants: Given = [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/d', { domain: 'd.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }], ['MailDomain', 'shop/zwei', { domain: 'd.example', relayRefs: [{ name: 'main', namespace: 'mail' }] }]]
+  const policies: Given = [['RelayPolicy', 'shop/p', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], rules: [allow] }], ['RelayPolicy', 'shop/q', { targetRefs: [{ kind: 'MailDomain', name: 'zwei' }], rules: [{ name: 'r', action: 'Deny' }] }]]
+  const told = refusals(planned([...tenants, ...policies]).conditions).filter(({ object }) => object.kind === 'RelayPolicy')
+  assert.deepEqual(told.map(({ object, reason }) => `${object.name} ${reason}`), ['p AllowNotPermitted', 'q TargetNotAccepted'])
+})
+
+test('a domain is held by the 1 of 2 whose status says Accepted True of this MailRelay, were it the younger', () => {
+  const status = (...conditions: readonly string[]) => ({ relays: [{ namespace: 'mail', name: 'main', conditions: conditions.map((one) => ({ type: one.split(' ')[0], status: one.split(' ')[1] })) }] })
+  const held = (older: object, younger: object): string => {
+    const { conditions } = planned([main, ['MailDomain', 'old', { domain: 'd.example' }, { created: '2026-01-01T00:00:00Z', status: older }], ['MailDomain', 'young', { domain: 'd.example' }, { created: '2026-02-01T00:00:00Z', status: younger }]])
+    return refusals(conditions).map(({ object }) => object.name).join()
+  }
+  assert.equal(held({}, status('Accepted True', 'ResolvedRefs False')), 'old')
+  assert.equal(held({}, status('Accepted False', 'ResolvedRefs True')), 'young')
+  assert.equal(held({}, { relays: [{ ...status('Accepted True').relays[0], name: 'other' }] }), 'young')
+})
+
+test('a domain is taken at 1 listener of 2 where the other cannot open', () => {
+  const listeners = [submission({ tls: { secretRef: { name: 'gone' } } }), { name: 'b', protocol: 'SMTP', port: 25 }]
+  assert.deepEqual(only([['MailRelay', 'main', { hostname: 'a.b', listeners }], ours]).domains.map((one) => one.listeners), [['b']])
+})
+
+test('a listener says SelfSigned, or Accepted where the certificate is a person’s own', () => {
+  const { certificate, key } = certificateFor(['a.b'], newAuthority(new Date()), new Date())
+  const listeners = [submission({ tls: { secretRef: { name: 'tls' } } }), { name: 'b', protocol: 'SMTP', port: 25 }]
+  const { conditions } = planned([['MailRelay', 'main', { hostname: 'a.b', listeners }], ['Secret', 'tls', { 'tls.crt': certificate, 'tls.key': key }]])
+  assert.deepEqual(conditions.filter(({ section, type }) => section !== undefined && type === 'Accepted').map(({ section, reason, message }) => [section, reason, message]), [['submission', 'Accepted', 'in force'], ['b', 'SelfSigned', 'in force, with a certificate of our own CA']])
+})
+
+test('a namespace is selected when all of 2 labels and each of 4 kinds of expression fit, as Kubernetes has it', () => {
+  const admits = (selector: object, labels: object = { mail: 'allowed', team: 'shop' }): boolean =>
+    only([['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'Selector', selector } } })] }], ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: { namespaces: { from: 'All' } } }], ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }], ['Namespace', 'shop', labels]]).senders.length === 1
+  const by = (operator: string, ...values: string[]) => ({ matchExpressions: [{ key: 'team', operator, ...(values.length > 0 && { values }) }] })
+  assert.deepEqual([{ mail: 'allowed', team: 'shop' }, { mail: 'allowed', team: 'bank' }].map((matchLabels) => admits({ matchLabels })), [true, false])
+  assert.deepEqual([by('In', 'bank', 'shop'), by('In', 'bank'), by('NotIn', 'bank'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one)), [true, false, true, false, true, false])
+  assert.deepEqual([by('In', 'shop'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one, {})), [false, true, false, true], 'without the label')
+  assert.equal(admits({ matchExpressions: [...by('Exists').matchExpressions, ...by('In', 'bank').matchExpressions] }), false, '1 of 2 that does not fit')
+  assert.deepEqual([admits({}), admits({ matchLabels: { 'kubernetes.io/metadata.name': 'shop' } })], [true, true])
+})
+
+test('a DKIM key for each of 2 algorithms is made for a domain that brings none, and none for one that does: its own signs', () => {
+  const dkim = (more: object): Given => [main, ['MailDomain', 'ours', { domain: 'OURS.example', outbound: { dkim: { algorithms: ['rsa', 'ed25519'], ...more } } }]]
+  const keysNeeded = (given: Given) => needed(given).filter(({ kind }) => kind === 'dkim')
+  const rotation = { rotation: { everySeconds: 86_400, overlapSeconds: 3600 } }
+  assert.deepEqual(keysNeeded(dkim({ selectorPrefix: 'mta', rotation: { every: '1d', overlap: '1h' } })), ['rsa', 'ed25519'].map((algorithm) => ({ kind: 'dkim', for: 'mail/ours', domain: 'ours.example', algorithm, selectorPrefix: 'mta', ...rotation })))
+  const [rsa, ed25519] = [generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ed25519')].map(({ privateKey }) => privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+  const own: Given = [...dkim({ keySecretRef: { name: 'keys' } }), ['Secret', 'keys', { 'rsa.key': rsa, 'rsa.selector': ' s1\n', 'ed25519.key': ed25519, 'ed25519.selector': 's2' }]]
+  assert.deepEqual(keysNeeded(own), [])
+  assert.deepEqual(only(own).domains[0]!.dkim.map(({ selector, algorithm }) => [selector, algorithm]), [['s1', 'rsa'], ['s2', 'ed25519']])
+  assert.deepEqual(only(dkim({})).domains[0]!.dkim, [])
+})
