@@ -1,10 +1,12 @@
 // What the checks let pass, beside what they refuse: of each the nearest that is sound.
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
 import { type Given, main, needed, only, open, ours, planned, refusals, sender, submission } from '../../../test/tools/planned.ts'
 import { certificateFor, newAuthority } from '../../make/index.ts'
 import type { Condition } from '../index.ts'
+import { hostFault } from './hosts.ts'
+import { dkimKeyOf, publicPartOf } from './key-pair.ts'
 
 const policy = (name: string, more: object): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], ...more }]
 const noName = `${'ü'.repeat(60)}.example`
@@ -100,4 +102,55 @@ test('a DKIM key for each of 2 algorithms is made for a domain that brings none,
   assert.deepEqual(keysNeeded(own), [])
   assert.deepEqual(only(own).domains[0]!.dkim.map(({ selector, algorithm }) => [selector, algorithm]), [['s1', 'rsa'], ['s2', 'ed25519']])
   assert.deepEqual(only(dkim({})).domains[0]!.dkim, [])
+})
+
+test('a MailSender without from sends as what the MailDomains of its own namespace lend it, and as 0 others', () => {
+  const relayRef = { name: 'main', namespace: 'mail' }
+  const relayRefs = [relayRef]
+  const all = { namespaces: { from: 'All' } }
+  const given: Given = [
+    ['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: all, allowedDomains: { ...all, names: ['*'] } })] }],
+    ['MailDomain', 'ours', { domain: 'ours.example', allowedSenders: all }],
+    ['MailDomain', 'shop/own', { domain: 'own.example', relayRefs, allowedSenders: { from: ['orders@own.example', 'news@own.example'] } }],
+    ['MailDomain', 'shop/other', { domain: 'other.example', relayRefs, allowedSenders: { namespaces: { from: 'Selector', selector: { matchLabels: { a: 'b' } } } } }],
+  ]
+  const fromOf = (spec: object) => only([...given, ['MailSender', 'shop/app', { relayRef, ...spec }]]).senders.map(({ from }) => from)
+  assert.deepEqual(fromOf({}), [['orders@own.example', 'news@own.example']])
+  assert.deepEqual(fromOf({ from: ['news@own.example'] }), [['news@own.example']], '1 of 2 that are lent')
+  assert.deepEqual(fromOf({ from: ['a@other.example'] }), [])
+})
+
+test('hosts that a tenant may name: public addresses, names, and Services of its own namespace; 9 others not', () => {
+  const fault = (host: string) => hostFault(host, 'shop', false) !== undefined
+  assert.deepEqual(['8.8.8.8', '2001:4860::1', 'mail.example', 'svc.example', 'store.svc.example', 'store.shop.svc', 'pod.store.shop.svc.cluster.local'].filter(fault), [])
+  const refused = ['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1', '100.64.0.1', '127.0.0.1', 'localhost', 'a.localhost', 'store.bank.svc', 'store.bank.svc.cluster.local']
+  assert.deepEqual(refused.filter((host) => !fault(host)), [])
+  assert.deepEqual(refused.filter((host) => hostFault(host, 'mail', true) !== undefined), [], 'the namespace of the MailRelay may')
+  assert.deepEqual(['169.254.169.254', 'fd00:ec2::254', '100.100.100.200', '224.0.0.1', '0.0.0.0'].filter((host) => hostFault(host, 'mail', true) === undefined), [], 'nobody may')
+})
+
+test('a client certificate for a next hop needs both halves of 1 pair', () => {
+  const [one, other] = [0, 1].map(() => certificateFor(['a.b'], newAuthority(new Date()), new Date()))
+  const reason = (data: object) => refusals(planned([main, ['DeliveryRoute', 'r', { nextHops: [{ mx: {}, tls: { mode: 'Verify', clientCertificateSecretRef: { name: 'c' } } }] }], ['Secret', 'c', data]]).conditions).map((refusal) => refusal.reason)
+  assert.deepEqual(reason({ 'tls.crt': one!.certificate, 'tls.key': one!.key }), [])
+  assert.deepEqual([reason({ 'tls.crt': one!.certificate }), reason({ 'tls.key': one!.key })], [['CertificateNotFound'], ['CertificateNotFound']])
+  assert.deepEqual(reason({ 'tls.crt': one!.certificate, 'tls.key': other!.key }), ['CertificateInvalid'])
+})
+
+test('a route with user name and password, and a RetrySchedule that is there, is refused by 0 checks; one from or to what is no name is', () => {
+  const route = (spec: object): Given => [main, ['RetrySchedule', 'quick', { attempts: ['1m'] }], ['DeliveryRoute', 'r', spec], ['Secret', 'login', { username: 'u', password: 'p' }]]
+  const reasons = (spec: object) => refusals(planned(route(spec)).conditions).map((refusal) => refusal.reason)
+  assert.deepEqual(reasons({ retryScheduleName: 'quick', nextHops: [{ smarthost: { host: 'a.example', credentialsSecretRef: { name: 'login' } }, tls: { mode: 'Verify' } }] }), [])
+  assert.deepEqual([reasons({ match: { recipientDomains: [noName] } }), reasons({ match: { senderDomains: [noName] } })], [['InvalidName'], ['InvalidName']])
+})
+
+test('a DKIM key is one of its algorithm, RSA of 1,024 bits or more (RFC 8301 3.2), and is published as its RFC has it', () => {
+  const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength })
+  const ed25519 = generateKeyPairSync('ed25519')
+  const small = rsa(1024)
+  assert.deepEqual([dkimKeyOf(pem(small.privateKey), 'rsa') === pem(small.privateKey), dkimKeyOf(pem(ed25519.privateKey), 'ed25519') === pem(ed25519.privateKey)], [true, true])
+  assert.deepEqual([dkimKeyOf(pem(rsa(1016).privateKey), 'rsa'), dkimKeyOf(pem(small.privateKey), 'ed25519'), dkimKeyOf(pem(ed25519.privateKey), 'rsa'), dkimKeyOf('none', 'rsa')], [undefined, undefined, undefined, undefined])
+  assert.equal(publicPartOf(pem(small.privateKey), 'rsa'), small.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'))
+  assert.equal(publicPartOf(pem(ed25519.privateKey), 'ed25519'), Buffer.from(ed25519.publicKey.export({ format: 'jwk' }).x!, 'base64url').toString('base64'))
 })

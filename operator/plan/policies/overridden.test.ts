@@ -14,9 +14,9 @@ const onMain = { kind: 'MailRelay', name: 'main' }
 const planOf = (policies: readonly Policy[], service: object = {}) => {
   const head = { apiVersion: 'posthouse.dev/v1alpha1', metadata: { namespace: 'mail' } }
   const relay = { ...head, kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { hostname: 'mx.example', service } }
-  const domain = { ...head, kind: 'MailDomain', metadata: { name: 'd', namespace: 'mail' }, spec: { domain: 'd.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } } } }
+  const domains = ['d', 'e'].map((name) => ({ ...head, kind: 'MailDomain', metadata: { name, namespace: 'mail' }, spec: { domain: `${name}.example`, inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } } } }))
   const manifests = policies.map(({ name, targets = [onMain], mode, rules = [], limits = [] }, n) => ({ ...head, kind: 'RelayPolicy', metadata: { name, namespace: 'mail', creationTimestamp: `2026-01-0${n + 1}T00:00:00Z` }, spec: { targetRefs: targets, rules, limits, ...(mode && { mode }) } }))
-  const { declared, problems } = gather(documentsOf('x.yaml', [relay, domain, ...manifests].map((one) => JSON.stringify(one)).join('\n---\n')).documents)
+  const { declared, problems } = gather(documentsOf('x.yaml', [relay, ...domains, ...manifests].map((one) => JSON.stringify(one)).join('\n---\n')).documents)
   assert.deepEqual(problems, [])
   const [made] = plan({ declared, made: nothingMade, clusterDomain: 'cluster.local' }).snapshots
   return { view: made!.view, snapshot: made!.snapshot, policy: (name: string) => declared.policies.find(({ metadata }) => metadata.name === name)! }
@@ -25,6 +25,11 @@ const planOf = (policies: readonly Policy[], service: object = {}) => {
 const rule = (name: string, action: string, match: object = {}): object => ({ name, action, match })
 const deny = rule('no', 'Deny')
 const allow = (source: string) => rule('in', 'Allow', { sources: [source] })
+
+const hold = rule('h', 'Hold')
+const byOld = 'rule h is overridden by rule no of RelayPolicy mail/old'
+const onDomain = (name: string): object => ({ kind: 'MailDomain', name })
+const at = (sectionName: string): object => ({ ...onMain, sectionName })
 
 type Row = readonly [title: string, policies: readonly Policy[], parts: readonly string[], whole: boolean, service?: object]
 const rows: readonly Row[] = [
@@ -37,6 +42,15 @@ const rows: readonly Row[] = [
   ['a Hold that another only would deny', [{ name: 'old', mode: 'Warn', rules: [deny] }, { name: 'p', rules: [rule('h', 'Hold')] }], [], false],
   ['a Hold that another denies for 1 domain only', [{ name: 'old', targets: [{ kind: 'MailDomain', name: 'd' }], rules: [deny] }, { name: 'p', rules: [rule('h', 'Hold')] }], [], false],
   ['a Deny of which another holds everything', [{ name: 'old', rules: [rule('h', 'Hold')] }, { name: 'p', rules: [deny] }], [], false],
+  ['a Hold for 1 domain that another denies for the relay', [{ name: 'old', rules: [deny] }, { name: 'p', targets: [onDomain('d')], rules: [hold] }], [byOld], true],
+  ['a Hold for 1 listener that another denies for the relay', [{ name: 'old', rules: [deny] }, { name: 'p', targets: [at('mx')], rules: [hold] }], [byOld], true],
+  ['a Hold for 1 domain that another denies for the same', [{ name: 'old', targets: [onDomain('d')], rules: [deny] }, { name: 'p', targets: [onDomain('d')], rules: [hold] }], [byOld], true],
+  ['a Hold for 1 domain that another denies for a 2nd', [{ name: 'old', targets: [onDomain('e')], rules: [deny] }, { name: 'p', targets: [onDomain('d')], rules: [hold] }], [], false],
+  ['a Hold for 1 listener that another denies for the same', [{ name: 'old', targets: [at('mx')], rules: [deny] }, { name: 'p', targets: [at('mx')], rules: [hold] }], [byOld], true],
+  ['a Hold for 1 listener that another denies for a 2nd', [{ name: 'old', targets: [at('submission')], rules: [deny] }, { name: 'p', targets: [at('mx')], rules: [hold] }], [], false],
+  ['a Hold for the relay that another denies for 1 listener', [{ name: 'old', targets: [at('mx')], rules: [deny] }, { name: 'p', rules: [hold] }], [], false],
+  ['a Hold for 1 domain that another denies for 1 listener', [{ name: 'old', targets: [at('mx')], rules: [deny] }, { name: 'p', targets: [onDomain('d')], rules: [hold] }], [], false],
+  ['a Hold for the relay that another denies for it and for 1 domain', [{ name: 'old', targets: [onDomain('d'), onMain], rules: [deny] }, { name: 'p', rules: [hold] }], [byOld], true],
   ['an Allow that another denies by a wider range', [{ name: 'old', rules: [rule('no', 'Deny', { sources: ['10.0.0.0/8'] })] }, { name: 'p', rules: [allow('10.1.0.0/16')] }], ['rule in is overridden by rule no of RelayPolicy mail/old'], true],
   ['an Allow behind a load balancer that hides addresses', [{ name: 'p', rules: [allow('10.1.0.0/16')] }], ['rule in is overridden by the Service of MailRelay mail/main, which hides the addresses of clients'], true, { type: 'LoadBalancer' }],
   ['limits that another has lower', [{ name: 'old', limits: [{ by: 'source', messagesPerMinute: 5 }] }, { name: 'p', limits: [{ by: 'source', messagesPerMinute: 10 }] }], ['the limits by source are overridden by those of RelayPolicy mail/old, which are lower'], true],
