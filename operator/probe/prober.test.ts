@@ -54,6 +54,65 @@ test('1 door that is another, as when a Service changes, is tried at once, thoug
   assert.deepEqual([state.runs, prober.attempts('mail/main')?.doors], [2, { mx: 'd2' }])
 })
 
+test('1 door of 2 that is another is tried at once', async () => {
+  const { state, turn } = make(refused)
+  await turn(target({ doors: { mx: 'd1', submission: 'd2' } }))
+  await turn(target({ doors: { mx: 'd1', submission: 'd3' } }))
+  assert.equal(state.runs, 2)
+})
+
+test('while 1 attempt runs 0 others begin; the end waits for it, and hears nothing of what it found', async () => {
+  const state = { runs: 0, news: 0, finish: undefined as ((found: Probe) => void) | undefined }
+  const run = (): Promise<Probe> => ((state.runs += 1), new Promise((resolve) => (state.finish = resolve)))
+  const prober = new Prober({ every: '5m', now: () => 0, news: () => (state.news += 1), relayed: () => {}, run })
+  const [first, second] = [prober.look([target()]), prober.look([target({ revision: 'r2' })])]
+  assert.deepEqual([first, second, state.runs], [300_000, 300_000, 1])
+  let ended = false
+  const end = prober.stop().then(() => (ended = true))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(ended, false)
+  state.finish!(relayed)
+  await end
+  assert.deepEqual([state.news, prober.strangers('mail/main')], [0, {}])
+})
+
+test('an attempt that throws 3 times is a failure with its words, of 0 doors, and the next begins 5 s later', async () => {
+  const state = { now: 0 }
+  const prober = new Prober({ every: '5m', now: () => state.now, news: () => {}, relayed: () => {}, run: () => Promise.reject(new Error('no way')) })
+  for (let n = 0; n < 3; n++) {
+    prober.look([target()])
+    await new Promise((resolve) => setImmediate(resolve))
+    state.now += 5_000
+  }
+  assert.deepEqual(prober.attempts('mail/main'), { from: [], every: '5m', doors: {}, failed: 'no way' })
+})
+
+test('what is asked every 10 m is told as too late 20 m after it was due', async () => {
+  const state = { now: 1_000_000 }
+  const prober = new Prober({ every: '10m', now: () => state.now, news: () => {}, relayed: () => {}, run: () => Promise.resolve(refused) })
+  prober.look([target()])
+  await new Promise((resolve) => setImmediate(resolve))
+  state.now += 600_000
+  prober.look([target({ how: undefined })])
+  const failedAfter = (ms: number) => ((state.now += ms), prober.attempts('mail/main')?.failed !== undefined)
+  assert.deepEqual([failedAfter(1_199_999), failedAfter(1)], [false, true])
+})
+
+test('pods of which some run another snapshot wait 60 s again for a 2nd change, and not for a look at the same', async () => {
+  const { state, turn } = make(refused)
+  await turn()
+  const mixed = (revision: string) => target({ revision, partly: true })
+  await turn(mixed('r2'))
+  state.now += 60_000
+  await turn(mixed('r2'))
+  assert.deepEqual([await turn(mixed('r3')), state.runs], [60_000, 2])
+  state.now += 60_000
+  await turn(mixed('r3'))
+  state.now += 300_000
+  await turn(mixed('r3'))
+  assert.equal(state.runs, 4)
+})
+
 test('1 or 2 failures after a success change nothing that is said; the 3rd does; the next success ends it', async () => {
   const { state, turn, prober } = make(refused)
   await turn()
@@ -81,6 +140,7 @@ test('after a failure it is tried again in 5 s, and failures from the start leav
 test('a stranger who got through is shouted 1 time, closes for these manifests, and a refusal of the same leaves it closed', async () => {
   const { state, turn, prober } = make(relayed)
   await turn()
+  assert.equal(state.shouts, 1)
   await turn(target({ revision: 'r2' }))
   assert.deepEqual([state.shouts, prober.strangers('mail/main')], [1, { mx: { mark: 'm1', relayed: true, closedFor: 'm1' }, submission: { mark: 's1', relayed: false } }])
   state.found = refused
