@@ -29,7 +29,7 @@ const mailChecks: Readonly<Record<string, Check>> = {
   SIZE: (value) => (value !== undefined && /^\d{1,20}$/.test(value) ? undefined : 'a number of up to 20 digits'), // RFC 1870 3
   BODY: oneOf('7BIT', '8BITMIME'), // RFC 6152
   SMTPUTF8: noValue, // RFC 6531 3.4
-  AUTH: (value) => (value === '<>' ? undefined : isXtext('it', 500)(value)), // RFC 4954 5: taken and not passed on
+  AUTH: isXtext('it', 500), // RFC 4954 5: <> or an address, taken and not passed on
   RET: oneOf('FULL', 'HDRS'), // RFC 3461 4.3
   ENVID: isXtext('it', 100), // RFC 3461 4.4
 }

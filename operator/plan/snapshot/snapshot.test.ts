@@ -12,7 +12,7 @@ test('a listener brings its 13 limits, in octets and seconds, its PROXY peers, i
   const [listener] = only([['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ limits, bareNewlines: 'Normalise', proxyProtocol: { trustedCIDRs: ['10.0.0.0/8'] }, allowedSenders: { foreignDomains: ['*.Partner.example'] } })] }]]).listeners
   assert.deepEqual(listener!.limits, {
     connections: 1, connectionsPerSource: 2, messagesPerConnection: 3, recipientsPerMessage: 1004, messageBytes: 5_000_000, headerBytes: 6_000, headers: 107, received: 108, errors: 9,
-    commandSeconds: 600, dataSeconds: 660, messageSeconds: 720, greetingSeconds: 13,
+    commandSeconds: 600, dataSeconds: 660, messageSeconds: 720, greetingSeconds: 13, lineBytes: 12_288, // which no manifest says
   })
   assert.deepEqual([listener!.bareNewlines, listener!.proxyProtocol, listener!.foreignDomains], ['Normalise', { trustedCIDRs: ['10.0.0.0/8'] }, ['*.partner.example']])
 })
