@@ -90,3 +90,13 @@ it('gives an attempt an hour, 10 s for each recipient and a second for each 10 K
   assert.equal(attemptLimit(settings, { recipients: 1, bytes: 0 }), 3_610_000)
   assert.equal(attemptLimit(settings, { recipients: 1000, bytes: 50_000_000 }), 3_600_000 + 10_000_000 + 5_000_000)
 })
+
+it('defers and does not return mail for a domain that does not exist, where 1 of 2 hops is its MX and the other, a smarthost, is only away', async (t) => {
+  const away = await startSink({})
+  await away.close()
+  const snapshot = testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', port: away.port, preference: 10 }, { kind: 'mx', preference: 20 }] }] })
+  const deliverer = testDeliverer(snapshot)
+  t.after(() => deliverer.close())
+  const { later, notices } = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length, to: ['user@gone.invalid'] }), bodyOf(testMessage))
+  assert.deepEqual([later?.last.class, notices], ['Connect', []])
+})
