@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { declare, type Given, main, needed, only, open, ours, planned, refusals, sender, sink, submission } from '../../test/tools/planned.ts'
-import { parseSnapshot, toParts, type Snapshot } from '../../relay/snapshot/index.ts'
+import { parseSnapshot, toParts } from '../../relay/snapshot/index.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
 import { needsIn, nothingMade, plan, reasons, waitingFields, type Condition, type Input, type Made } from './index.ts'
 import { bindPortOf, fit, refuseDomain, refuseDomainOnRelay, refuseListener, refusePolicy, refusePolicyOnRelay, refuseRelay, refuseRoute, refuseSender, refuseTarget } from './internal.ts'
