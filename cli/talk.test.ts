@@ -10,6 +10,7 @@ import { startSink } from './standalone/sink.ts'
 const heard: string[] = []
 const server: Server = createServer((socket) => {
   let inData = false
+  socket.on('error', () => {}) // a client that goes away in the middle
   socket.write('220-two lines\r\n220 of greeting\r\n')
   socket.on('data', (piece) => {
     for (const line of piece.toString().split('\r\n').filter((text) => text !== '')) {
