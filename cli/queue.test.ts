@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { Order, Queue, QueueEntry, TraceEvent } from '../relay/queue/index.ts'
+import type { Order, Queue, QueueEntry, TraceEvent, TraceQuestion } from '../relay/queue/index.ts'
 import { startAdmin } from '../relay/report/index.ts'
 import { adminCalls } from '../relay/steering.ts'
 
@@ -31,6 +31,11 @@ const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
 })
 const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'delivered', pod: 'p', text, said: '250 2.0.0 taken' })
 
+const questions: TraceQuestion[] = []
+const givenAll = { messages: [
+  { at: 1_000, message: 'm2', from: 'ann@shop.example', recipients: ['bob@slow.example'], became: { delivered: 1 } },
+  { at: 0, message: 'm1', from: '', recipients: ['a@x.example', 'b@x.example', 'c@x.example'], became: { delivered: 2, deferred: 1 } },
+] }
 const given: { order: Order; ids: readonly string[]; until?: number }[] = []
 const filters: { sender?: string }[] = []
 const entries = [entry('m1.1', { domain: 'other.example', state: 'held' }), entry('m1.0')]
@@ -43,6 +48,11 @@ const fake = {
   show: async (id: string) => (entries.some((one) => one.id === id) ? { entry: entries.find((one) => one.id === id)!, headers: 'Subject: hello\r\n' } : undefined),
   trace: async (id: string) => (id === 'm2' ? [event('delivered to mx.other.example')] : []),
   latest: async () => 'm2',
+  find: async (question: TraceQuestion) => {
+    questions.push(question)
+    if (question.to === 'nobody@slow.example') return { messages: [], more: false, reached: 5_000 }
+    return { ...givenAll, more: question.limit === 2 }
+  },
   order: async (order: Order, ids: readonly string[], until?: number) => {
     given.push({ order, ids, ...(until !== undefined && { until }) })
     return ids.map((id) => (id === 'm1.1' ? { id, done: false, why: 'nobody owns it for the moment, try again' } : { id, done: true }))
@@ -179,6 +189,30 @@ describe('posthouse why and trace', () => {
       assert.equal(code, 1)
       assert.match(err, /unknown/)
     }
+  })
+
+  it('find 2 messages by the recipient, a line each, the newest first', async () => {
+    const { out, code } = await posthouse('trace', '--to', 'Bob@SLOW.example', '--limit', '2', '--socket', socket)
+    assert.equal(code, 0)
+    assert.match(out, /^ACCEPTED +ID +FROM +TO +BECAME\n1970-01-01 00:00:01 +m2 +ann@shop\.example +bob@slow\.example +delivered\n1970-01-01 00:00:00 +m1 +<> +a@x\.example,b@x\.example,… \(3\) +2 delivered, 1 deferred\nThese are the newest 2; there may be more/)
+    const { since, ...asked } = questions.at(-1)!
+    assert.deepEqual(asked, { to: 'Bob@slow.example', limit: 2 })
+    assert.ok(Math.abs(Date.now() - 86_400_000 - since) < 60_000)
+  })
+
+  it('say with 1 that nothing was found, and how far back they looked', async () => {
+    const { out, code } = await posthouse('trace', '--to', 'nobody@slow.example', '--since', '3h', '--socket', socket)
+    assert.equal(code, 1)
+    assert.match(out, /^No such message was accepted since .*\nThat is not all of the trace: nothing before 1970-01-01 00:00:05\.000 was looked at\. Go on with --until 1970-01-01T00:00:05\.000Z\n$/)
+  })
+
+  it('refuse 4 ways of finding that cannot be meant, and a time before the timelines begin', async () => {
+    for (const [words, text] of [[['m2', '--to', 'a@b.example'], /not both/], [['--to', 'b.example'], /--to b\.example: an envelope address/], [['--since', '8d'], /--since 8d: .* kept 7 days/], [['--from', 'a@b.example', '--limit', '0'], /--limit 0/]] as const) {
+      const { err, code } = await posthouse('trace', ...words, '--socket', socket)
+      assert.deepEqual([code, text.test(err)], [2, true], err)
+    }
+    await posthouse('trace', '--from', '<>', '--json', '--socket', socket)
+    assert.equal(questions.at(-1)!.from, '')
   })
 
   it('show the newest of the timelines with --latest, in 2 lines', async () => {

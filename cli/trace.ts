@@ -2,13 +2,19 @@
 import type { Command } from 'commander'
 import type { DurableAccept, QueueEntry, TraceEvent } from '../relay/queue/index.ts'
 import { Failure } from './failure.ts'
+import { find, type Finding, isFinding } from './found.ts'
 import { printEntry, reasonOf } from './queue.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
 import { clock, print, printJson, styled, table, when } from './terminal.ts'
 
 export const traceCommand = (program: Command): void => {
-  askingOptions(program.command('trace [id]').description('the timeline of one message: accepted by, verdict, each attempt, outcome'))
+  askingOptions(program.command('trace [id]').description('the timeline of one message: accepted by, verdict, each attempt, outcome; or messages found by their addresses'))
     .option('--latest', 'the newest message')
+    .option('--to <address>', 'instead of an id: messages for this envelope recipient, a line each')
+    .option('--from <address>', 'instead of an id: messages from this envelope sender; <> for notices')
+    .option('--since <when>', 'how far to look back, as 1h, or a time (default: 1d; timelines are kept 7d)')
+    .option('--until <when>', 'nothing newer, as 2h, or a time')
+    .option('--limit <n>', 'at most this many messages, the newest (default: 20)')
     .action(trace)
 }
 
@@ -16,8 +22,11 @@ export const whyCommand = (program: Command): void => {
   askingOptions(program.command('why <id-or-domain>').description('what holds a message or a domain back, and which manifest set it')).action(why)
 }
 
-const trace = async (id: string | undefined, options: Asking & { latest?: boolean }): Promise<void> => {
-  if (id === undefined && !options.latest) throw new Failure('name a message (the id in "queued as …"), or say --latest')
+const trace = async (id: string | undefined, options: Asking & Finding & { latest?: boolean }): Promise<void> => {
+  const ways = [id !== undefined, options.latest === true, isFinding(options)].filter(Boolean).length
+  if (ways === 0) throw new Failure('name a message (the id in "queued as …"), or say --latest, or find it with --to, --from or --since')
+  if (ways > 1) throw new Failure('name a message, or say --latest, or which with --to, --from and --since; not both')
+  if (isFinding(options)) return find(options)
   const events = (id === undefined ? await ask(options, 'latest') : await ask(options, 'trace', { id })) as TraceEvent[]
   if (events.length === 0) throw new Failure(`no trace of ${id}: traces are kept 7 days`, 1)
   if (options.json) printJson(events)

@@ -1,6 +1,6 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
-import type { DomainSummary, Order, OrderResult, Queue, QueueEntry, QueueFilter } from './queue/index.ts'
+import type { DomainSummary, Order, OrderResult, Queue, QueueEntry, QueueFilter, TraceQuestion } from './queue/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
@@ -14,6 +14,7 @@ export const adminCalls = (queue: Queue, status: () => object): AdminCalls => ({
   show: async ({ id }) => (await queue.show(text(id, 'id'))) ?? missing(text(id, 'id')),
   trace: ({ id }) => queue.trace(text(id, 'id').split('.')[0]!),
   latest: () => latest(queue),
+  find: (args) => queue.find(questionOf(args, Date.now())),
   why: ({ about }) => why(queue, text(about, 'about')),
   order: async ({ order, ids, filter, until }) => {
     if (!orders.includes(order as Order)) throw new AdminError('BAD_ORDER', `${String(order)} is no order; one of ${orders.join(', ')}`)
@@ -100,6 +101,21 @@ const filterOf = (args: Record<string, unknown> = {}): QueueFilter => ({
   ...((args.state === 'ready' || args.state === 'deferred' || args.state === 'held') && { state: args.state }),
   ...(typeof args.limit === 'number' && { limit: args.limit }),
 })
+
+/** Timelines are kept this long (watch.ts). */
+const keptMs = 7 * 86_400_000
+const mostFound = 1_000
+
+const questionOf = ({ to, from, since, until, limit }: Record<string, unknown>, now: number): TraceQuestion => {
+  if (since !== undefined && !(typeof since === 'number' && since >= now - keptMs - 60_000 && since <= now)) throw new AdminError('BAD_ARGUMENT', 'since is a time of the last 7 days, in ms since 1970: timelines are kept no longer')
+  return {
+    ...(typeof to === 'string' && { to }),
+    ...(typeof from === 'string' && { from }),
+    ...(typeof until === 'number' && { until }),
+    since: since ?? now - 86_400_000,
+    limit: Math.min(typeof limit === 'number' && limit >= 1 ? limit : 20, mostFound),
+  }
+}
 
 const text = (value: unknown, name: string): string => {
   if (typeof value !== 'string' || value === '') throw new AdminError('BAD_ARGUMENT', `${name} is missing`)

@@ -6,6 +6,7 @@ import { alone, encodeBodyStart, encodeDelivery, encodeNote } from './record-wir
 import type { BodyPointer, DeliveryHead } from './record.ts'
 import type { NewRecord } from './stream.ts'
 import { deliveryToken, type Subjects } from './subjects.ts'
+import { printMailbox } from '../snapshot/index.ts'
 import type { SiteOf } from './context.ts'
 import type { ComposeNotice, Notice } from './types.ts'
 
@@ -19,7 +20,7 @@ export type Composing = {
   readonly newMessageId: () => string
   readonly inlineBytes: number
 }
-export type ComposedBatch = { readonly records: NewRecord[]; readonly notes: readonly { readonly lane: number; readonly subject: string }[]; readonly notices: readonly { readonly message: string; readonly kind: Notice['kind']; readonly as: string }[] }
+export type ComposedBatch = { readonly records: NewRecord[]; readonly notes: readonly { readonly lane: number; readonly subject: string }[]; readonly notices: readonly { readonly message: string; readonly kind: Notice['kind']; readonly as: string; readonly to: readonly string[] }[] }
 
 /** The first record is the note that makes asking again harmless; each lane's fence stands on one record. */
 export const composeSettle = (composing: Composing, settled: readonly Settled[]): ComposedBatch => {
@@ -105,13 +106,13 @@ const composeNotices = (composing: Composing, settled: readonly Settled[]) => {
       group.notices.push(notice)
     }
   const records: NewRecord[] = []
-  const sent: { message: string; kind: Notice['kind']; as: string }[] = []
+  const sent: { message: string; kind: Notice['kind']; as: string; to: string[] }[] = []
   for (const { first, notices } of groups.values()) {
     const id = composing.newMessageId()
     const message = composing.composeNotice({ delivery: first.entry.delivery, notices, original: first.original?.bytes ?? Buffer.alloc(0), originalIsWhole: first.original?.whole ?? false, id, now: composing.now })
     if (!message) continue
     records.push(...composeGroup(composing.subjects, message.id, [place(message, composing.siteOf, composing.inlineBytes)]))
-    sent.push({ message: first.entry.head.message, kind: notices[0]!.kind, as: message.id })
+    sent.push({ message: first.entry.head.message, kind: notices[0]!.kind, as: message.id, to: message.deliveries.flatMap(({ recipients }) => recipients.map(({ mailbox }) => printMailbox(mailbox))) })
   }
   return { records, sent }
 }

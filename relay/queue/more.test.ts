@@ -248,6 +248,10 @@ test('the timeline of a message has its lines in order, and the newest line tell
   queue.emit(event('m1', Date.now(), 'one'))
   assert.deepEqual((await queue.trace('m1')).map(({ text }) => text), ['one', 'two'])
   assert.equal(await queue.latest(), 'm1')
+  queue.emit({ at: Date.now(), message: 'm2', kind: 'accepted', pod: 'p', text: '', from: 'ann@a.example', recipients: ['bob@b.example'] })
+  queue.emit({ at: Date.now(), message: 'm2', kind: 'delivered', pod: 'p', text: '', recipients: ['bob@b.example'] })
+  const { messages } = await queue.find({ to: 'bob@b.example', since: Date.now() - 60_000, until: Date.now(), limit: 5 })
+  assert.deepEqual(messages.map(({ message, from, became }) => [message, from, became]), [['m2', 'ann@a.example', { delivered: 1 }]])
 })
 
 test('a record that cannot be read is put on hold with its bytes, one of a newer format is left alone, the lane goes on', async () => {

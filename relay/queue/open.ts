@@ -134,6 +134,7 @@ class ProcessQueue implements Queue {
   latest(): Promise<string | undefined> {
     return this.#traces.latest()
   }
+  find: Queue['find'] = (question) => this.#traces.find(question)
   emit(event: TraceEvent): void {
     this.#traces.emit(event)
   }

@@ -105,9 +105,9 @@ export class Settle {
   #traceNotices({ notices }: ComposedBatch): void {
     const { emit, pod } = this.#context
     const at = this.#serverNow()
-    for (const { message, kind, as } of notices) {
+    for (const { message, kind, as, to } of notices) {
       emit({ at, message, kind: 'notified', pod, text: `a notice (${kind}) was written as ${as}` })
-      emit({ at, message: as, kind: 'accepted', pod, text: `a notice (${kind}) about ${message}` })
+      emit({ at, message: as, kind: 'accepted', pod, text: `a notice (${kind}) about ${message}`, from: '', recipients: to })
     }
   }
 

@@ -5,7 +5,7 @@ import type { Entry, Settled } from './entry.ts'
 import type { Look } from './look.ts'
 import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
-import { splitMailbox } from '../snapshot/index.ts'
+import { printMailbox, splitMailbox } from '../snapshot/index.ts'
 import { isUnreadable } from './record.ts'
 import type { Deliverer, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
@@ -140,7 +140,7 @@ const byPerson = /^postponed by a person(; before: )?/
 
 const settlementOf = ({ order, until = 0 }: Given, { delivery }: Entry, now: number, pod: string): Settlement => {
   const { recipients, delayNoticed } = delivery
-  const traced = (kind: TraceEvent['kind'], text: string): readonly TraceEvent[] => [{ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text }]
+  const traced = (kind: TraceEvent['kind'], text: string): readonly TraceEvent[] => [{ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text, recipients: recipients.map(({ mailbox }) => printMailbox(mailbox)) }]
   const again = { recipients, at: 0, delayNoticed, last: delivery.last ?? { at: now, why: 'released by a person' }, countsAsAttempt: false }
   const before = delivery.last?.why.replace(byPerson, '') ?? ''
   const postponed = { ...again, at: until, last: { ...again.last, why: before === '' ? 'postponed by a person' : `postponed by a person; before: ${before}` } }

@@ -5,7 +5,8 @@ import { fnv1a, timeOfMessageId } from './lanes.ts'
 import type { Log, Metrics } from '../report/index.ts'
 import type { Clock } from './clock.ts'
 import type { Stream } from './stream.ts'
-import type { TraceEvent } from './types.ts'
+import { findTraced } from './trace-find.ts'
+import type { TraceEvent, TraceFound, TraceQuestion } from './types.ts'
 
 const buckets = 64
 const gatherMs = 500
@@ -67,6 +68,13 @@ export class TraceStream {
       for (const { payload, at } of records) if (at >= earliest - 60_000) found.push(...linesOf(payload).filter((event) => event.message === message))
       from = records.at(-1)!.seq + 1
     }
+  }
+
+  /** Messages by their addresses, also those that other processes have stored. */
+  async find(question: TraceQuestion): Promise<TraceFound> {
+    await this.flush()
+    const { stream, name } = this.#options
+    return findTraced({ stream, all: `${name}_trace.>`, subjectOf: (message) => this.#subject(bucketOf(message)) }, question)
   }
 
   async #store(lines: Map<number, TraceEvent[]>): Promise<void> {

@@ -118,11 +118,21 @@ export type TraceEvent = {
   readonly kind: 'accepted' | 'attempt' | 'delivered' | 'deferred' | 'bounced' | 'held' | 'released' | 'deleted' | 'notified' | 'dropped'
   readonly pod: string
   readonly text: string // the line a person reads
+  readonly from?: string // envelope sender of what was accepted; '': the null sender
   readonly recipients?: readonly string[]
   readonly host?: string
   readonly said?: string // the remote's exact words
   readonly rule?: string
 }
+
+/** Which messages of the trace: by envelope addresses, accepted from `since` to `until` (ms since the epoch), the newest first. */
+export type TraceQuestion = { readonly to?: string; readonly from?: string; readonly since: number; readonly until?: number; readonly limit: number }
+/** How many recipients came to what. */
+export type Became = { readonly [state in 'waiting' | 'delivered' | 'deferred' | 'bounced' | 'held' | 'deleted' | 'dropped']?: number }
+/** `became` absent: it was not looked for to the end. */
+export type TracedMessage = { readonly at: number; readonly message: string; readonly from?: string; readonly recipients: readonly string[]; readonly became?: Became }
+/** `more`: there may be more than the limit took. `reached`: what was accepted before it was not looked at any more. */
+export type TraceFound = { readonly messages: readonly TracedMessage[]; readonly more: boolean; readonly reached?: number }
 
 /** What of an envelope a route may look at. */
 export type Leaving = Pick<Envelope, 'mailFrom' | 'sender'>
@@ -206,6 +216,8 @@ export type Queue = {
   trace(messageId: string): Promise<TraceEvent[]>
   /** The message of the newest trace line; undefined before the first. */
   latest(): Promise<string | undefined>
+  /** Looks at no more of the trace than a relay has time for beside its work. */
+  find(question: TraceQuestion): Promise<TraceFound>
   emit(event: TraceEvent): void // trace stream, without waiting
   durable(): DurableAccept
   /** It takes 80 % or more of what its volume has room for; once it did, until it takes less than 75 %. */

@@ -86,6 +86,9 @@ const replyTo = (accepted: Accepted, id: string): Reply => {
   return accepted.why === 'too-many-domains' ? reply('too-many-domains') : reply('not-stored', { why: 'the queue does not keep its durability promise' })
 }
 
+/** Mail is found by its recipients, and a line has to fit a record. */
+const mostTraced = 1_000
+
 const noteAccepted = (state: State, { id, envelope, deliveries }: NewMessage, bytes: number, ms: number): void => {
   const { world, listener } = state
   world.metrics.messagesAccepted.inc({ listener: listener.name })
@@ -97,5 +100,5 @@ const noteAccepted = (state: State, { id, envelope, deliveries }: NewMessage, by
   const transmission = transmissionType({ esmtp: state.hello?.esmtp === true, smtputf8: envelope.smtputf8, tls: state.tls, authenticated: state.sender !== undefined })
   world.log.info('ACCEPTED', { id, session: state.id, listener: listener.name, client: state.address, sender: envelope.sender, from, recipients: recipients.length, bytes, rule: envelope.because })
   const text = `from <${from}> for ${recipients.length} recipient(s), ${bytes} bytes, by ${who} on ${listener.name} with ${transmission}`
-  world.queue.emit({ at: Date.now(), message: id, kind: 'accepted', pod: world.pod, text, recipients: recipients.slice(0, 100), rule: envelope.because })
+  world.queue.emit({ at: Date.now(), message: id, kind: 'accepted', pod: world.pod, text, from, recipients: recipients.slice(0, mostTraced), rule: envelope.because })
 }

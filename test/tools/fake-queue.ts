@@ -50,7 +50,7 @@ export const createFakeQueue = (): FakeQueue => {
     servers: () => undefined,
     remains: notHere,
     setPaused: () => {},
-    start: notHere, drain: notHere, close: notHere, summary: notHere, list: notHere, show: notHere, order: notHere, whyWaiting: notHere, trace: notHere, latest: notHere,
+    start: notHere, drain: notHere, close: notHere, summary: notHere, list: notHere, show: notHere, order: notHere, whyWaiting: notHere, trace: notHere, latest: notHere, find: notHere,
   }
   return queue
 }
