@@ -74,7 +74,7 @@ test('0 pods are an error that says where to look; so is a command that is none,
   const [none, wrong, nothing, help] = [await plugin(folder, 'queue', '-n', 'shop'), await plugin(folder, 'sink'), await plugin(folder), await plugin(folder, '--help')]
   assert.deepEqual([none.code, wrong.code, nothing.code, help.code], [2, 2, 2, 0])
   assert.match(none.err, /no relay pod in this namespace; kubectl get mailrelays --all-namespaces/)
-  assert.match(wrong.err, /sink: one of queue, why, trace/)
+  assert.match(wrong.err, /sink: one of status, queue, why, trace/)
   assert.match(help.out, /kubectl posthouse \[-n NAMESPACE\]/)
 })
 

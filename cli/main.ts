@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   check: async () => (await import('./check.ts')).checkCommand,
   'can-send': async () => (await import('./can-send.ts')).canSendCommand,
   schedule: async () => (await import('./schedule.ts')).scheduleCommand,
+  status: async () => (await import('./status.ts')).statusCommand,
   queue: async () => (await import('./queue.ts')).queueCommand,
   why: async () => (await import('./trace.ts')).whyCommand,
   trace: async () => (await import('./trace.ts')).traceCommand,

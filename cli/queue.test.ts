@@ -63,7 +63,7 @@ const fake = {
 
 let close = async () => {}
 before(async () => {
-  close = (await startAdmin(socket, adminCalls(fake as unknown as Queue, () => ({})))).close
+  close = (await startAdmin(socket, adminCalls(fake as unknown as Queue, async () => ({})))).close
 })
 after(async () => {
   await close()

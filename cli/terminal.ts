@@ -54,6 +54,13 @@ export const duration = (ms: number): string => {
   return parts.length > 0 ? parts.join('') : '0s'
 }
 
+/** 1_234_567 → "1.2 MB"; as disks are sold and `df -H` counts. */
+export const size = (bytes: number): string => {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  const step = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${step === 0 ? bytes : (bytes / 1000 ** step).toFixed(1)} ${units[step]}`
+}
+
 export const ago = (at: number, now: number): string => `${duration(now - at)} ago`
 export const when = (at: number, now: number): string => (at <= now ? 'now' : `in ${duration(at - now)}`)
 export const clock = (at: number): string => new Date(at).toISOString().replace('T', ' ').replace('Z', '')

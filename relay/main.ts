@@ -8,6 +8,7 @@ import { createComposeNotice } from './notices/index.ts'
 import { createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
 import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
 import { gateways } from './gateways.ts'
+import { statusOf } from './status.ts'
 import { adminCalls } from './steering.ts'
 import type { DurableAccept, Queue } from './queue/index.ts'
 
@@ -57,7 +58,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
     return readinessOf(queue, state, Date.now())
   }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
-  const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf(options.pod, current.revision, queue, readiness())))
+  const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf({ pod: options.pod, current, queue, readiness: readiness() }, Date.now())))
   const watch = follow(options, current, receiving, queue, log)
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {
@@ -147,12 +148,3 @@ export const acceptanceOf = (queue: Pick<Queue, 'durable' | 'isFull' | 'outage'>
   if (durable.ok && outage && now - outage.since > outageMs) return { ok: false, reason: 'Unreachable', text: `the queue is out of use: ${outage.why}` }
   return durable.ok && queue.isFull() ? { ok: false, reason: 'QueueFull', text: 'the queue takes 80 % of what its volume has room for: clients are answered 452 until deliveries have made room' } : durable
 }
-
-const statusOf = (pod: string, revision: string, queue: Queue, readiness: Readiness): object => ({
-  pod,
-  revision,
-  ready: readiness,
-  durable: queue.durable(),
-  counts: queue.counts(),
-  peers: queue.peers(),
-})

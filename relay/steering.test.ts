@@ -12,7 +12,7 @@ const callsOn = (entries: readonly QueueEntry[]) => {
     entries.filter((one) => (state ?? one.state) === one.state && (message ?? one.message) === one.message && (domain ?? one.domain) === one.domain && (sender ?? one.mailFrom) === one.mailFrom).slice(0, limit)
   const order = async (_: Order, ids: readonly string[]) => (rounds.push([...ids]), ids.map((id) => ({ id, done: true })))
   const queue = { list, order, show: async () => undefined, whyWaiting: async () => [], trace: async () => [], durable: () => ({ ok: true, reason: '', text: '' }) }
-  return { rounds, calls: adminCalls(queue as unknown as Queue, () => ({})) }
+  return { rounds, calls: adminCalls(queue as unknown as Queue, async () => ({})) }
 }
 
 describe('orders', () => {
@@ -43,7 +43,7 @@ describe('orders', () => {
 
 describe('questions', () => {
   it('the newest of 0 messages is no message, in words', async () => {
-    const calls = adminCalls({ latest: async () => undefined } as unknown as Queue, () => ({}))
+    const calls = adminCalls({ latest: async () => undefined } as unknown as Queue, async () => ({}))
     await assert.rejects(async () => calls.latest!({}), { code: 'NOT_FOUND', message: 'no message was accepted yet, or not within the 7 days that the trace remembers' })
   })
 

@@ -7,8 +7,8 @@ const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounc
 const ordersAtOnce = 500
 const all = Number.MAX_SAFE_INTEGER
 
-export const adminCalls = (queue: Queue, status: () => object): AdminCalls => ({
-  status: async () => status(),
+export const adminCalls = (queue: Queue, status: () => Promise<object>): AdminCalls => ({
+  status: () => status(),
   summary: (args) => summary(queue, filterOf(args)),
   list: (args) => queue.list(filterOf(args)),
   show: async ({ id }) => (await queue.show(text(id, 'id'))) ?? missing(text(id, 'id')),

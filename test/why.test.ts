@@ -26,7 +26,7 @@ test('why names the route of the sender and its 1 connection in use, whichever o
   for (const message of messages) assert.equal((await queues[0]!.accept(message)).kind, 'stored')
   await until('one is on its way', () => host.commands.some((line) => line.endsWith('DATA')))
   for (const queue of queues) {
-    const { why } = adminCalls(queue, () => ({}))
+    const { why } = adminCalls(queue, async () => ({}))
     for (const about of ['one.example', messages[2]!.id]) {
       const { limits } = (await why!({ about })) as { limits: string[] }
       assert.match(limits.join('\n'), /goes by DeliveryRoute mail\/slow: 127\.0\.0\.1:\d+\n1 of 1 connections to DeliveryRoute mail\/slow are in use \(DeliveryRoute mail\/slow\)/)

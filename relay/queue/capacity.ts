@@ -8,3 +8,6 @@ const logsBytes = 24 * 2 ** 20 // what a server writes ahead of the stream, and 
  * a volume that is full never gets empty again by itself.
  */
 export const capacityOf = (volume: number): number => Math.floor(Math.max(volume / 2 - logsBytes, volume / 8))
+
+/** The share of it at which accepting stops: the rest is for settling. */
+export const fullAt = 0.8

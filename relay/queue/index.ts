@@ -1,6 +1,6 @@
 export type * from './types.ts'
-export { capacityOf } from './capacity.ts'
+export { capacityOf, fullAt } from './capacity.ts'
 export { loginFault } from './login.ts'
 export { openQueue, type QueueOptions } from './open.ts'
-export { newMessageId, laneOf } from './lanes.ts'
+export { laneCount, newMessageId, laneOf } from './lanes.ts'
 export { QueueError, type QueueErrorCode } from './errors.ts'

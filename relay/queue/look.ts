@@ -32,7 +32,7 @@ export class Look {
   }
 
   /** Deferred and held by their subjects; ready ones have no domain there and are read. */
-  async summary(): Promise<DomainSummary[]> {
+  async summary({ withoutReady = false } = {}): Promise<DomainSummary[]> {
     const { subjects } = this.#context
     const finished = await this.#finished()
     const byToken = new Map<string, { ready: number; deferred: number; held: number }>() // read once per domain, not per delivery
@@ -43,7 +43,7 @@ export class Look {
     }
     for (const [state, kind] of kinds)
       for await (const some of this.#waiting(kind)) for (const subject of some) if (!finished.has(shortSubject(subjects, subject))) count(domainTokenOf(subject), state)
-    for await (const { head } of this.#sightings('ready', subjects.all('ready'), finished)) count(encodeToken(head.domain), 'ready')
+    if (!withoutReady) for await (const { head } of this.#sightings('ready', subjects.all('ready'), finished)) count(encodeToken(head.domain), 'ready')
     return [...byToken].map(([token, counts]) => ({ domain: decodeToken(token), ...counts })).sort((a, b) => total(b) - total(a) || (a.domain < b.domain ? -1 : 1))
   }
 

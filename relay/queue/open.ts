@@ -14,7 +14,7 @@ import { createRoom, type Room } from './room.ts'
 import { askWhy, giveOrders } from './steer.ts'
 import { createSubjects } from './subjects.ts'
 import { createServers } from './servers.ts'
-import { createTotals } from './totals.ts'
+import { createTotals, totalsOf } from './totals.ts'
 import { TraceStream } from './trace-stream.ts'
 import type { BodyWriter, ComposeNotice, Deliverer, Order, OrderResult, Queue, QueueEntry, QueueFilter, TraceEvent } from './types.ts'
 import { Watch } from './watch.ts'
@@ -119,7 +119,7 @@ class ProcessQueue implements Queue {
     this.#paused = paused
   }
 
-  summary: Queue['summary'] = () => this.#look.summary()
+  summary: Queue['summary'] = (options) => this.#look.summary(options)
   list: Queue['list'] = (filter: QueueFilter) => this.#look.list(filter)
   show: Queue['show'] = (id) => this.#look.show(id)
   order(order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> {
@@ -143,8 +143,10 @@ class ProcessQueue implements Queue {
   outage: Queue['outage'] = () => this.#watch.outage()
   peers: Queue['peers'] = () => {
     const others = this.#owner?.own.heartbeat.others() ?? []
-    return [{ pod: this.#options.pod, revision: this.#options.revision() }, ...others.map(({ pod, revision }) => ({ pod, revision }))]
+    const lanes = this.#owner?.own.lanes().length ?? 0
+    return [{ pod: this.#options.pod, revision: this.#options.revision(), lanes }, ...others.map(({ pod, revision, lanes: theirs }) => ({ pod, revision, lanes: theirs.length }))]
   }
+  count: Queue['count'] = () => totalsOf(this.#stream, this.#context.subjects)
   remains: Queue['remains'] = async () => {
     const idle = this.#accept.idle()
     const remains = await remainsOf(this.#stream, this.#context.subjects)

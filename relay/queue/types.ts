@@ -206,7 +206,8 @@ export type Queue = {
   drain(ms: number): Promise<void>
   close(): Promise<void>
   setPaused(paused: boolean): void
-  summary(): Promise<DomainSummary[]>
+  /** `withoutReady`: only what is deferred or held, whose domains stand in the subjects; ready records are read one by one. */
+  summary(options?: { readonly withoutReady?: boolean }): Promise<DomainSummary[]>
   list(filter: QueueFilter): Promise<QueueEntry[]>
   show(id: string): Promise<{ readonly entry: QueueEntry; readonly headers: string } | undefined>
   /** `until`: when it is tried next, in ms since the epoch; for `postpone`. */
@@ -225,9 +226,11 @@ export type Queue = {
   /** Undefined while the queue answers, and stores. */
   outage(): Outage | undefined
   /** Live relay processes by heartbeat, ourselves included: who shares a fleet-wide limit. */
-  peers(): readonly { readonly pod: string; readonly revision: string }[]
+  peers(): readonly { readonly pod: string; readonly revision: string; readonly lanes: number }[]
   /** Deliveries in the whole queue as they were at most three minutes ago; undefined: not known. Asks in the background, never waits. */
   totals(): QueueTotals | undefined
+  /** The same, asked now; undefined: the servers do not answer. */
+  count(): Promise<QueueTotals | undefined>
   /** The servers as they were at most three minutes ago; asks in the background, never waits. */
   servers(): QueueServers | undefined
   /** Asked now, of the servers; undefined: they do not answer. */

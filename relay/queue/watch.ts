@@ -1,6 +1,7 @@
 // Looks at the stream every second: does it answer, does it keep the promise, how full is it, what time do the servers have.
 // Decides whether anything may be accepted now.
 import type { Log, Metrics } from '../report/index.ts'
+import { fullAt } from './capacity.ts'
 import type { Clock } from './clock.ts'
 import { checkDurable, makeStream, traceConfig, type DurableOptions } from './durable.ts'
 import type { JetStream } from './jetstream.ts'
@@ -19,7 +20,6 @@ const lookEveryMs = 1_000
 const firstLooksMs = 100
 const checkAgainMs = 30_000
 const anewAfterMs = 10_000 // longer than an election
-const fullAt = 0.8
 const roomAt = 0.75 // mail that comes and goes at the mark is no news each time
 const skewMs = 2_000
 const unstoredMs = 10_000 // longer than an election
