@@ -1,6 +1,6 @@
 // The commands against a real admin socket with a made-up queue behind it: what is asked, printed, and the exit code.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -159,6 +159,47 @@ describe('posthouse queue', () => {
     assert.equal(code, 2)
     assert.match(err, /name ids, --domain or --sender/)
     assert.equal(given.length, before)
+  })
+
+  it('bounces and deletes by a filter only with --yes where nobody can be asked, and says that it would take 1', async () => {
+    const orders = given.length
+    for (const order of ['bounce', 'delete']) {
+      const { err, code } = await posthouse('queue', order, '--domain', 'slow.example', '--socket', socket)
+      assert.deepEqual([code, err], [2, `${order} would take 1 delivery: nothing was done; --yes does it, --dry-run shows them\n`])
+    }
+    assert.equal(given.length, orders)
+    assert.equal((await posthouse('queue', 'delete', '--domain', 'slow.example', '--yes', '--socket', socket)).code, 0)
+    assert.deepEqual(given.at(-1), { order: 'delete', ids: ['m1.0'] })
+    assert.equal((await posthouse('queue', 'bounce', 'm1.0', '--socket', socket)).code, 0) // by its id, as ever
+    assert.deepEqual(await posthouse('queue', 'delete', '--domain', 'none.example', '--socket', socket), { code: 0, out: 'Nothing in the queue fits.\n', err: '' })
+  })
+
+  it('asks on a terminal, and does it after y, not after the 2 other answers', { skip: spawnSync('script', ['--version']).status !== 0 && 'there is no script' }, async () => {
+    const answered = (answer: string): Promise<{ code: number; out: string }> =>
+      new Promise((resolve) => {
+        const command = [process.execPath, join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), 'queue', 'delete', '--domain', 'slow.example', '--socket', socket].join(' ')
+        const child = execFile('script', ['-qec', command, '/dev/null'], { env: { ...process.env, NO_COLOR: '1' } }, (error, out) => resolve({ code: error ? Number(error.code) : 0, out }))
+        child.stdout!.on('data', (text: string) => text.includes('[y/N]') && child.stdin!.write(answer))
+      })
+    const orders = given.length
+    for (const no of ['n\n', '\u0004']) {
+      const { code, out } = await answered(no)
+      assert.deepEqual([code, /delete 1 delivery, and tell nobody\? \[y\/N\]/.test(out), /Nothing was done\./.test(out)], [1, true, true], out)
+    }
+    assert.equal(given.length, orders)
+    assert.equal((await answered('y\n')).code, 0)
+    assert.equal(given.length, orders + 1)
+  })
+
+  it('says of 6 orders with --dry-run what they would take, and gives 0', async () => {
+    const orders = given.length
+    const dry = async (...words: string[]) => posthouse('queue', ...words, '--dry-run', '--socket', socket)
+    for (const order of ['retry', 'hold', 'bounce', 'delete']) assert.match((await dry(order, '--domain', 'slow.example')).out, new RegExp(`\nm1\\.0 .*\n${order} would take 1 delivery; nothing was done\\.\n$`))
+    assert.match((await dry('postpone', 'm1.0', '--until', '4h')).out, /postpone would take 1 delivery/)
+    const { code, out } = await dry('release', 'm1', 'm9')
+    assert.equal(code, 1)
+    assert.match(out, /^m1\.1 [\s\S]*\nm1\.0 {2}release: would not be done, it is not on hold\nm9 {2}release: would not be done, it is not in the queue \(any more\)\nrelease would take 1 delivery; nothing was done\.\n$/m)
+    assert.equal(given.length, orders)
   })
 
   it('says what to do where 0 relays answer', async () => {

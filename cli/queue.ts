@@ -1,12 +1,13 @@
 // `posthouse queue`: what waits, why, and the orders people give.
 import { domainToASCII } from 'node:url'
 import type { Command } from 'commander'
-import type { DomainSummary, OrderResult, Order, QueueEntry } from '../relay/queue/index.ts'
+import type { DomainSummary, OrderResult, Order, QueueEntry, Taken } from '../relay/queue/index.ts'
 import { Failure } from './failure.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
-import { ago, print, printJson, styled, table, when } from './terminal.ts'
+import { ago, agreed, isTerminal, print, printJson, styled, table, when } from './terminal.ts'
 
 type Filter = { readonly domain?: string; readonly sender?: string; readonly state?: string; readonly limit?: string; readonly until?: string }
+type Ordering = Asking & Filter & { readonly yes?: boolean; readonly dryRun?: boolean }
 
 export const queueCommand = (program: Command): void => {
   const queue = program.command('queue').description('show and steer what waits in the queue')
@@ -21,8 +22,13 @@ export const queueCommand = (program: Command): void => {
     ['delete', 'remove without telling anybody'],
   ]
   const ordering = (order: Order, text: string): Command =>
-    filtered(queue.command(`${order} [ids...]`).description(`${text}; by message or delivery id, or by --domain or --sender`)).action((ids: string[], options: Asking & Filter) => give(order, ids, options))
-  for (const [order, text] of orders) ordering(order, text)
+    filtered(queue.command(`${order} [ids...]`).description(`${text}; by message or delivery id, or by --domain or --sender`))
+      .option('--dry-run', 'say what it would take, and do nothing')
+      .action((ids: string[], options: Ordering) => give(order, ids, options))
+  for (const [order, text] of orders) {
+    const command = ordering(order, text)
+    if (isFinal(order)) command.option('--yes', 'with --domain or --sender: without being asked first')
+  }
   ordering('postpone', 'try next at another time').requiredOption('--until <when>', 'a duration from now, as 4h or 2d, or a time, as 2030-01-31T08:00Z')
 }
 
@@ -140,14 +146,43 @@ export const printEntry = (entry: QueueEntry): void => {
   for (const [name, value] of lines) if (value !== undefined && value !== '') print(`${styled('bold', name.padEnd(9))} ${value}`)
 }
 
-const give = async (order: Order, ids: readonly string[], options: Asking & Filter): Promise<void> => {
+/** Nothing brings mail back after these. */
+const isFinal = (order: Order): boolean => order === 'bounce' || order === 'delete'
+
+const give = async (order: Order, ids: readonly string[], options: Ordering): Promise<void> => {
   const filter = filterOr(ids, options)
   const until = options.until === undefined ? undefined : await timeOf(options.until)
-  const results = (await ask(options, 'order', { order, ...(until !== undefined && { until }), ...(filter === undefined ? { ids } : { filter }) })) as OrderResult[]
+  const which = { order, ...(filter === undefined ? { ids } : { filter }) }
+  if (options.dryRun) return printTaken(order, (await ask(options, 'takes', which)) as Taken, options)
+  if (filter !== undefined && isFinal(order) && !options.yes && !(await confirmed(order, (await ask(options, 'takes', which)) as Taken, options))) return
+  const results = (await ask(options, 'order', { ...which, ...(until !== undefined && { until }) })) as OrderResult[]
   if (options.json) printJson(results)
   else for (const { id, done, why } of results) print(`${id}  ${done ? styled('green', `${order}: done`) : styled('red', `${order}: not done, ${why ?? 'no reason given'}`)}`)
   if (!options.json && results.length === 0) print('Nothing in the queue fits.')
   if (results.some(({ done }) => !done)) process.exitCode = 1
+}
+
+const deliveries = (count: number): string => (count === 1 ? '1 delivery' : `${count} deliveries`)
+
+/** Of what fits a filter nobody has seen how much it is. Where nobody can be asked nothing is done. */
+const confirmed = async (order: Order, { takes }: Taken, options: Ordering): Promise<boolean> => {
+  if (takes === 0) return options.json ? printJson([]) : print('Nothing in the queue fits.'), false
+  if (!isTerminal()) throw new Failure(`${order} would take ${deliveries(takes)}: nothing was done; --yes does it, --dry-run shows them`)
+  if (await agreed(`${order} ${deliveries(takes)}, ${order === 'bounce' ? 'and tell the senders' : 'and tell nobody'}? [y/N] `)) return true
+  print('Nothing was done.')
+  process.exitCode = 1
+  return false
+}
+
+const printTaken = (order: Order, taken: Taken, { json }: Asking): void => {
+  const { takes, entries, leaves } = taken
+  if (leaves.length > 0) process.exitCode = 1
+  if (json) return printJson(taken)
+  const now = Date.now()
+  if (entries.length > 0) print(table(['ID', 'STATE', 'ARRIVED', 'TRY', 'NEXT', 'FROM', 'TO', 'WHY'], entries.map((entry) => row(entry, now))))
+  if (takes > entries.length) print(`These are the first ${entries.length}.`)
+  for (const { id, why } of leaves) print(`${id}  ${styled('red', `${order}: would not be done, ${why}`)}`)
+  print(takes + leaves.length === 0 ? 'Nothing in the queue fits.' : `${order} would take ${deliveries(takes)}; nothing was done.`)
 }
 
 const timeOf = async (text: string): Promise<number> => {

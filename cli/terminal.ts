@@ -1,4 +1,5 @@
 // How the CLI speaks: colour only on a terminal (and never with NO_COLOR), tables, times in words. Knows no mail.
+import { createInterface } from 'node:readline/promises'
 import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
@@ -10,6 +11,18 @@ export const styled = (style: Style, text: string, stream: NodeJS.WriteStream = 
 export const print = (line = ''): void => void process.stdout.write(`${legible(line)}\n`)
 export const complain = (line: string): void => void process.stderr.write(`${legible(line)}\n`)
 export const printJson = (value: unknown): void => void process.stdout.write(`${jsonOf(value)}\n`)
+
+/** Somebody sits there who can be asked. */
+export const isTerminal = (): boolean => process.stdin.isTTY && process.stdout.isTTY
+
+/** Whether the answer is yes; the end of the input, and Ctrl-C, are no. */
+export const agreed = async (question: string): Promise<boolean> => {
+  const asking = createInterface({ input: process.stdin, output: process.stdout })
+  const ended = new Promise<string>((resolve) => void asking.once('close', () => resolve('')))
+  const answer = await Promise.race([asking.question(legible(question)).catch(() => ''), ended])
+  asking.close()
+  return /^y(es)?$/i.test(answer.trim())
+}
 
 // our own colours; else every control character but line ends and tabs, and what turns the direction of writing
 // oxlint-disable-next-line no-control-regex

@@ -1,7 +1,7 @@
 // What people ask, against a queue in memory that keeps to the limits it is given, as the real one does.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Order, Queue, QueueEntry, QueueFilter } from './queue/index.ts'
+import type { Order, Queue, QueueEntry, QueueFilter, Taken } from './queue/index.ts'
 import { adminCalls } from './steering.ts'
 
 const entry = (n: number, state: QueueEntry['state'] = 'deferred'): QueueEntry => ({ id: `m1.${n}`, message: 'm1', state, domain: 'slow.example', mailFrom: 'a@b.example', recipients: [`r${n}@slow.example`], bytes: 1, arrivedAt: 0, attempt: 2, lane: 1 })
@@ -38,6 +38,25 @@ describe('orders', () => {
     const { calls, rounds } = callsOn([entry(0), entry(1, 'held'), entry(2, 'ready')])
     await calls.order!({ order: 'retry', filter: { domain: 'slow.example' } })
     assert.deepEqual(rounds, [['m1.0']])
+  })
+})
+
+describe('what an order would take', () => {
+  it('is counted for all 1,203, the first 100 are shown, and 0 orders are given', async () => {
+    const { calls, rounds } = callsOn(Array.from({ length: 1_203 }, (_, n) => entry(n)))
+    const { takes, entries, leaves } = (await calls.takes!({ order: 'delete', filter: { domain: 'slow.example' } })) as Taken
+    assert.deepEqual([takes, entries.length, leaves.length, rounds.length], [1_203, 100, 0, 0])
+  })
+
+  it('leaves 2 of a message that are not on hold, and says why', async () => {
+    const { calls } = callsOn([entry(0), entry(1, 'held'), entry(2, 'ready')])
+    const { takes, leaves } = (await calls.takes!({ order: 'release', ids: ['m1'] })) as Taken
+    assert.deepEqual([takes, leaves], [1, [{ id: 'm1.0', why: 'it is not on hold' }, { id: 'm1.2', why: 'it is not on hold' }]])
+  })
+
+  it('is 0 of a whole queue', async () => {
+    const { calls } = callsOn([entry(0)])
+    await assert.rejects(calls.takes!({ order: 'delete', filter: {} }), { code: 'TOO_WIDE' })
   })
 })
 

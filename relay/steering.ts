@@ -1,6 +1,7 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
-import type { DomainSummary, Order, OrderResult, Queue, QueueEntry, QueueFilter, TraceQuestion } from './queue/index.ts'
+import type { DomainSummary, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
+import { uselessOrder } from './queue/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
@@ -16,12 +17,21 @@ export const adminCalls = (queue: Queue, status: () => Promise<object>): AdminCa
   latest: () => latest(queue),
   find: (args) => queue.find(questionOf(args, Date.now())),
   why: ({ about }) => why(queue, text(about, 'about')),
-  order: async ({ order, ids, filter, until }) => {
-    if (!orders.includes(order as Order)) throw new AdminError('BAD_ORDER', `${String(order)} is no order; one of ${orders.join(', ')}`)
-    const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : await idsOf(queue, order as Order, filterOf(filter as Record<string, unknown>))
-    return inRounds(queue, order as Order, wanted, order === 'postpone' ? laterThan(Date.now(), until) : undefined)
+  order: async ({ order: word, ids, filter, until }) => {
+    const order = orderOf(word)
+    const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : (await fitting(queue, order, filter)).map(({ id }) => id)
+    return inRounds(queue, order, wanted, order === 'postpone' ? laterThan(Date.now(), until) : undefined)
+  },
+  takes: async ({ order: word, ids, filter }) => {
+    const order = orderOf(word)
+    return Array.isArray(ids) ? takenOf(order, await named(queue, ids.map(String))) : takenOf(order, await fitting(queue, order, filter))
   },
 })
+
+const orderOf = (word: unknown): Order => {
+  if (!orders.includes(word as Order)) throw new AdminError('BAD_ORDER', `${String(word)} is no order; one of ${orders.join(', ')}`)
+  return word as Order
+}
 
 /** The longest that a RetrySchedule can wait, too. */
 const longestMs = 30 * 86_400_000
@@ -43,10 +53,30 @@ const found = (ids: string[], message: string): string[] => (ids.length > 0 ? id
 /** A release means what is on hold, a retry what is deferred, whatever else the filter fits. */
 const meant: Readonly<Partial<Record<Order, QueueFilter['state']>>> = { release: 'held', retry: 'deferred' }
 
-const idsOf = async (queue: Queue, order: Order, filter: QueueFilter): Promise<string[]> => {
+const fitting = async (queue: Queue, order: Order, given: unknown): Promise<QueueEntry[]> => {
+  const filter = filterOf(given as Record<string, unknown>)
   if (filter.domain === undefined && filter.sender === undefined) throw new AdminError('TOO_WIDE', 'name ids, --domain or --sender: an order to the whole queue is not taken')
   const state = filter.state ?? meant[order]
-  return (await queue.list({ ...filter, ...(state !== undefined && { state }), limit: filter.limit ?? all })).map(({ id }) => id)
+  return queue.list({ ...filter, ...(state !== undefined && { state }), limit: filter.limit ?? all })
+}
+
+/** Deliveries by their ids, and by those of their messages; of one that is gone the id. */
+const named = async (queue: Queue, ids: readonly string[]): Promise<(QueueEntry | string)[]> => {
+  const each = ids.map(async (id) => (id.includes('.') ? [(await queue.show(id))?.entry ?? id] : queue.list({ message: id, limit: all }).then((entries) => (entries.length > 0 ? entries : [id]))))
+  return (await Promise.all(each)).flat()
+}
+
+const mostShown = 100
+
+const takenOf = (order: Order, given: readonly (QueueEntry | string)[]): Taken => {
+  const entries: QueueEntry[] = []
+  const leaves: { id: string; why: string }[] = []
+  for (const one of given) {
+    const why = typeof one === 'string' ? 'it is not in the queue (any more)' : uselessOrder(order, one.state)
+    if (typeof one === 'string' || why !== undefined) leaves.push({ id: typeof one === 'string' ? one : one.id, why: why! })
+    else entries.push(one)
+  }
+  return { takes: entries.length, entries: entries.slice(0, mostShown), leaves }
 }
 
 const inRounds = async (queue: Queue, order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> => {

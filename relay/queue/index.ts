@@ -1,6 +1,7 @@
 export type * from './types.ts'
 export { capacityOf, fullAt } from './capacity.ts'
 export { loginFault } from './login.ts'
+export { uselessOrder } from './steer.ts'
 export { openQueue, type QueueOptions } from './open.ts'
 export { laneCount, newMessageId, laneOf } from './lanes.ts'
 export { QueueError, type QueueErrorCode } from './errors.ts'

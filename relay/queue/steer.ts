@@ -126,7 +126,8 @@ export class Steer {
   }
 }
 
-const uselessOrder = (order: Order, state: Ask['state']): string | undefined => {
+/** Why an order changes nothing of a delivery in this state; undefined: it does. */
+export const uselessOrder = (order: Order, state: Ask['state']): string | undefined => {
   if (order === 'hold' && state === 'held') return 'it is on hold already'
   if (order === 'release' && state !== 'held') return 'it is not on hold'
   if (order === 'retry' && state === 'held') return 'it is on hold: release lets it go'

@@ -188,6 +188,8 @@ export type QueueServers = { readonly servers: readonly QueueServer[]; readonly 
 /** `empty`: certain; nothing is left, and nothing is on its way in. */
 export type QueueRemains = Pick<QueueTotals, 'ready' | 'deferred' | 'held'> & { readonly empty: boolean }
 export type Order = 'hold' | 'release' | 'retry' | 'postpone' | 'bounce' | 'delete'
+/** What an order would do: how many deliveries it takes, and the first of them; those it would leave as they are, and why. */
+export type Taken = { readonly takes: number; readonly entries: readonly QueueEntry[]; readonly leaves: readonly { readonly id: string; readonly why: string }[] }
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
 
 /** The queue is out of use: `since` in ms since the epoch, and why, in words. */

@@ -40,7 +40,7 @@ export const exercise = async (relay: Standalone, whileOneWaits: () => Promise<u
     assert.equal((await sendMail(client, { from: 'joe@up.example', to: ['fred@elsewhere.example'], data: '' })).recipients[0]!.code, 550)
     await until('one waits', async () => (await relay.posthouse('queue', 'list', '--state', 'deferred')).output.includes('fred@down.example'))
     await whileOneWaits()
-    await until('it is returned', async () => (await relay.posthouse('queue', 'bounce', '--domain', 'down.example')).code === 0)
+    await until('it is returned', async () => (await relay.posthouse('queue', 'bounce', '--domain', 'down.example', '--yes')).code === 0)
   } finally {
     client.close()
   }
