@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
@@ -16,6 +16,7 @@ const standIn = (t: TestContext, pods: string): { folder: string; calls: () => s
 { for word; do printf '%s\\n' "$word"; done; echo; } >>"${folder}/calls"
 case " $* " in
   *' get pods '*) cat "${folder}/pods" ;;
+  *' auth whoami '*) cat "${folder}/whoami" 2>/dev/null ;;
   *' exec '*) case " $* " in *' --stdin '*) cat >"${folder}/came" ;; esac; exit 7 ;;
 esac
 `,
@@ -40,6 +41,17 @@ test('of 3 pods the plugin asks the 1 that is ready and stays, and ends with its
   const [look, exec] = calls()
   assert.deepEqual(look!.slice(0, 6), ['--namespace', 'mail', 'get', 'pods', '--selector', 'app.kubernetes.io/name=posthouse,app.kubernetes.io/component=relay'])
   assert.deepEqual(exec, ['--namespace', 'mail', 'exec', 'main-b', ...inside, 'queue', 'list', '--domain', 'a.example'])
+})
+
+test('an order is given in the name of whom the cluster knows, else of the user of this machine; 1 question asks nobody', async (t) => {
+  const { folder, calls } = standIn(t, three)
+  await plugin(folder, 'queue', 'hold', 'm1.0')
+  writeFileSync(join(folder, 'whoami'), "oidc:o'brien")
+  await plugin(folder, 'queue', 'delete', '--domain', 'a.example')
+  await plugin(folder, 'queue', 'list')
+  await plugin(folder, 'queue', 'retry', 'm1', '--by', 'ann')
+  const said = calls().filter(([, word]) => word === 'main-b').map((call) => call.slice(2 + inside.length))
+  assert.deepEqual(said, [['queue', 'hold', 'm1.0', '--by', userInfo().username], ['queue', 'delete', '--domain', 'a.example', '--by', "oidc:o'brien"], ['queue', 'list'], ['queue', 'retry', 'm1', '--by', 'ann']])
 })
 
 test('words with spaces, quotes, dollars and nothing in them reach the pod as they are: 4 of them', async (t) => {

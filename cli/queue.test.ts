@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { Order, Queue, QueueEntry, TraceEvent, TraceQuestion } from '../relay/queue/index.ts'
+import type { GivenOrder, Order, Queue, QueueEntry, TraceEvent, TraceQuestion } from '../relay/queue/index.ts'
 import { startAdmin } from '../relay/report/index.ts'
 import { adminCalls } from '../relay/steering.ts'
 
@@ -29,7 +29,7 @@ const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
   lane: 7,
   ...more,
 })
-const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'delivered', pod: 'p', text, said: '250 2.0.0 taken' })
+const event = (text: string): TraceEvent => ({ at: 0, message: 'm2', kind: 'delivered', pod: 'p', text, said: '250 2.0.0 taken', by: 'ann' })
 
 const questions: TraceQuestion[] = []
 const givenAll = { messages: [
@@ -37,6 +37,7 @@ const givenAll = { messages: [
   { at: 0, message: 'm1', from: '', recipients: ['a@x.example', 'b@x.example', 'c@x.example'], became: { delivered: 2, deferred: 1 } },
 ] }
 const given: { order: Order; ids: readonly string[]; until?: number }[] = []
+const givers: (string | undefined)[] = []
 const filters: { sender?: string }[] = []
 const entries = [entry('m1.1', { domain: 'other.example', state: 'held' }), entry('m1.0')]
 const fake = {
@@ -53,7 +54,8 @@ const fake = {
     if (question.to === 'nobody@slow.example') return { messages: [], more: false, reached: 5_000 }
     return { ...givenAll, more: question.limit === 2 }
   },
-  order: async (order: Order, ids: readonly string[], until?: number) => {
+  order: async ({ order, until, by }: GivenOrder, ids: readonly string[]) => {
+    givers.push(by)
     given.push({ order, ids, ...(until !== undefined && { until }) })
     return ids.map((id) => (id === 'm1.1' ? { id, done: false, why: 'nobody owns it for the moment, try again' } : { id, done: true }))
   },
@@ -134,6 +136,12 @@ describe('posthouse queue', () => {
     assert.deepEqual(given.at(-1), { order: 'retry', ids: ['m1.1', 'm1.0'] })
     assert.equal(code, 1)
     assert.match(out, /m1\.1 {2}retry: not done, nobody owns it for the moment, try again\nm1\.0 {2}retry: done/)
+  })
+
+  it('tells who gives an order: the Unix user, or the 1 that --by names', async () => {
+    await posthouse('queue', 'retry', 'm1.0', '--socket', socket)
+    await posthouse('queue', 'retry', 'm1.0', '--by', 'ann at night', '--socket', socket)
+    assert.deepEqual(givers.slice(-2), [userInfo().username, 'ann at night'])
   })
 
   it('postpones by a duration or to a time, and refuses 4 that are neither or not to come', async () => {
@@ -256,8 +264,8 @@ describe('posthouse why and trace', () => {
     assert.equal(questions.at(-1)!.from, '')
   })
 
-  it('show the newest of the timelines with --latest, in 2 lines', async () => {
+  it('show the newest of the timelines with --latest, in 3 lines', async () => {
     const { out } = await posthouse('trace', '--latest', '--socket', socket)
-    assert.match(out, /^1970-01-01 00:00:00\.000 {2}delivered {2}delivered to mx\.other\.example\n +it said: 250 2\.0\.0 taken\n$/)
+    assert.match(out, /^1970-01-01 00:00:00\.000 {2}delivered {2}delivered to mx\.other\.example\n +it said: 250 2\.0\.0 taken\n +by order of ann\n$/)
   })
 })

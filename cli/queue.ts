@@ -1,4 +1,5 @@
 // `posthouse queue`: what waits, why, and the orders people give.
+import { userInfo } from 'node:os'
 import { domainToASCII } from 'node:url'
 import type { Command } from 'commander'
 import type { DomainSummary, OrderResult, Order, QueueEntry, Taken } from '../relay/queue/index.ts'
@@ -7,7 +8,7 @@ import { ask, askingOptions, type Asking } from './socket.ts'
 import { ago, agreed, isTerminal, print, printJson, styled, table, when } from './terminal.ts'
 
 type Filter = { readonly domain?: string; readonly sender?: string; readonly state?: string; readonly limit?: string; readonly until?: string }
-type Ordering = Asking & Filter & { readonly yes?: boolean; readonly dryRun?: boolean }
+type Ordering = Asking & Filter & { readonly yes?: boolean; readonly dryRun?: boolean; readonly by?: string }
 
 export const queueCommand = (program: Command): void => {
   const queue = program.command('queue').description('show and steer what waits in the queue')
@@ -23,6 +24,7 @@ export const queueCommand = (program: Command): void => {
   ]
   const ordering = (order: Order, text: string): Command =>
     filtered(queue.command(`${order} [ids...]`).description(`${text}; by message or delivery id, or by --domain or --sender`))
+      .option('--by <who>', 'who gives the order, for the log and the timelines (default: the Unix user)')
       .option('--dry-run', 'say what it would take, and do nothing')
       .action((ids: string[], options: Ordering) => give(order, ids, options))
   for (const [order, text] of orders) {
@@ -155,11 +157,20 @@ const give = async (order: Order, ids: readonly string[], options: Ordering): Pr
   const which = { order, ...(filter === undefined ? { ids } : { filter }) }
   if (options.dryRun) return printTaken(order, (await ask(options, 'takes', which)) as Taken, options)
   if (filter !== undefined && isFinal(order) && !options.yes && !(await confirmed(order, (await ask(options, 'takes', which)) as Taken, options))) return
-  const results = (await ask(options, 'order', { ...which, ...(until !== undefined && { until }) })) as OrderResult[]
+  const results = (await ask(options, 'order', { ...which, by: options.by ?? unixUser(), ...(until !== undefined && { until }) })) as OrderResult[]
   if (options.json) printJson(results)
   else for (const { id, done, why } of results) print(`${id}  ${done ? styled('green', `${order}: done`) : styled('red', `${order}: not done, ${why ?? 'no reason given'}`)}`)
   if (!options.json && results.length === 0) print('Nothing in the queue fits.')
   if (results.some(({ done }) => !done)) process.exitCode = 1
+}
+
+/** In a pod the user has a number and often no name. */
+const unixUser = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`
+  }
 }
 
 const deliveries = (count: number): string => (count === 1 ? '1 delivery' : `${count} deliveries`)

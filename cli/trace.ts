@@ -36,10 +36,10 @@ const trace = async (id: string | undefined, options: Asking & Finding & { lates
 const colours = { delivered: 'green', bounced: 'red', deferred: 'yellow', held: 'yellow', dropped: 'red' } as const
 
 const printEvents = (events: readonly TraceEvent[]): void => {
-  for (const { at, kind, text, host, said, recipients, rule, delivery } of events) {
+  for (const { at, kind, text, host, said, recipients, rule, by, delivery } of events) {
     const colour = kind in colours ? colours[kind as keyof typeof colours] : 'bold'
     print(`${clock(at)}  ${styled(colour, kind.padEnd(9))} ${delivery ?? ''} ${text}`.trimEnd())
-    const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`]
+    const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`, by && `by order of ${by}`]
     for (const line of more) if (line) print(`${' '.repeat(25)}${line}`)
   }
 }

@@ -1,7 +1,7 @@
 // What people ask, against a queue in memory that keeps to the limits it is given, as the real one does.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Order, Queue, QueueEntry, QueueFilter, Taken } from './queue/index.ts'
+import type { GivenOrder, Queue, QueueEntry, QueueFilter, Taken } from './queue/index.ts'
 import { adminCalls } from './steering.ts'
 
 const entry = (n: number, state: QueueEntry['state'] = 'deferred'): QueueEntry => ({ id: `m1.${n}`, message: 'm1', state, domain: 'slow.example', mailFrom: 'a@b.example', recipients: [`r${n}@slow.example`], bytes: 1, arrivedAt: 0, attempt: 2, lane: 1 })
@@ -10,9 +10,10 @@ const callsOn = (entries: readonly QueueEntry[]) => {
   const rounds: string[][] = []
   const list = async ({ state, message, domain, sender, limit = 100 }: QueueFilter) =>
     entries.filter((one) => (state ?? one.state) === one.state && (message ?? one.message) === one.message && (domain ?? one.domain) === one.domain && (sender ?? one.mailFrom) === one.mailFrom).slice(0, limit)
-  const order = async (_: Order, ids: readonly string[]) => (rounds.push([...ids]), ids.map((id) => ({ id, done: true })))
+  const names: (string | undefined)[] = []
+  const order = async ({ by }: GivenOrder, ids: readonly string[]) => (names.push(by), rounds.push([...ids]), ids.map((id) => ({ id, done: true })))
   const queue = { list, order, show: async () => undefined, whyWaiting: async () => [], trace: async () => [], durable: () => ({ ok: true, reason: '', text: '' }) }
-  return { rounds, calls: adminCalls(queue as unknown as Queue, async () => ({})) }
+  return { rounds, names, calls: adminCalls(queue as unknown as Queue, async () => ({})) }
 }
 
 describe('orders', () => {
@@ -38,6 +39,14 @@ describe('orders', () => {
     const { calls, rounds } = callsOn([entry(0), entry(1, 'held'), entry(2, 'ready')])
     await calls.order!({ order: 'retry', filter: { domain: 'slow.example' } })
     assert.deepEqual(rounds, [['m1.0']])
+  })
+})
+
+describe('who gave an order', () => {
+  it('is told the queue in at most 100 characters, without what acts on a terminal, and not at all where 3 others stand for nobody', async () => {
+    const { calls, names } = callsOn([entry(0)])
+    for (const by of ['ann', ' a\u001b[31mn\r\nn\u202e ', 'x'.repeat(300), '\u0007', 7, undefined]) await calls.order!({ order: 'hold', ids: ['m1'], by })
+    assert.deepEqual(names, ['ann', 'a [31mn n', 'x'.repeat(100), undefined, undefined, undefined])
   })
 })
 

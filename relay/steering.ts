@@ -1,6 +1,6 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
-import type { DomainSummary, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
+import type { DomainSummary, GivenOrder, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
 import { uselessOrder } from './queue/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
@@ -17,10 +17,10 @@ export const adminCalls = (queue: Queue, status: () => Promise<object>): AdminCa
   latest: () => latest(queue),
   find: (args) => queue.find(questionOf(args, Date.now())),
   why: ({ about }) => why(queue, text(about, 'about')),
-  order: async ({ order: word, ids, filter, until }) => {
+  order: async ({ order: word, ids, filter, until, by }) => {
     const order = orderOf(word)
     const wanted = Array.isArray(ids) ? await deliveriesOf(queue, ids.map(String)) : (await fitting(queue, order, filter)).map(({ id }) => id)
-    return inRounds(queue, order, wanted, order === 'postpone' ? laterThan(Date.now(), until) : undefined)
+    return inRounds(queue, { order, ...(order === 'postpone' && { until: laterThan(Date.now(), until) }), ...nameOf(by) }, wanted)
   },
   takes: async ({ order: word, ids, filter }) => {
     const order = orderOf(word)
@@ -32,6 +32,13 @@ const orderOf = (word: unknown): Order => {
   if (!orders.includes(word as Order)) throw new AdminError('BAD_ORDER', `${String(word)} is no order; one of ${orders.join(', ')}`)
   return word as Order
 }
+
+/** For logs and timelines: what acts on a terminal or turns the direction of writing is left out, and a name is no story. */
+const nameOf = (by: unknown): { readonly by?: string } => {
+  const name = typeof by === 'string' ? by.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim().slice(0, longestName) : ''
+  return name === '' ? {} : { by: name }
+}
+const longestName = 100
 
 /** The longest that a RetrySchedule can wait, too. */
 const longestMs = 30 * 86_400_000
@@ -79,9 +86,9 @@ const takenOf = (order: Order, given: readonly (QueueEntry | string)[]): Taken =
   return { takes: entries.length, entries: entries.slice(0, mostShown), leaves }
 }
 
-const inRounds = async (queue: Queue, order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> => {
+const inRounds = async (queue: Queue, given: GivenOrder, ids: readonly string[]): Promise<OrderResult[]> => {
   const results: OrderResult[] = []
-  for (let from = 0; from < ids.length; from += ordersAtOnce) results.push(...(await queue.order(order, ids.slice(from, from + ordersAtOnce), until)))
+  for (let from = 0; from < ids.length; from += ordersAtOnce) results.push(...(await queue.order(given, ids.slice(from, from + ordersAtOnce))))
   return results
 }
 

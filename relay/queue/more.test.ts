@@ -16,7 +16,7 @@ import { sweepChunks, sweepEnds } from './upkeep.ts'
 import { createMetrics, silentLog } from '../report/index.ts'
 import { systemClock } from './clock.ts'
 import { usualLimits, type Context } from './context.ts'
-import type { Queue, ComposeNotice } from './types.ts'
+import type { Queue, ComposeNotice, Order } from './types.ts'
 import type { QueueOptions } from './open.ts'
 
 let nats: TestNats
@@ -181,7 +181,7 @@ test('hold, release, retry, postpone, delete and bounce do what they say, and sa
     ids[name] = `${message.id}.0`
   }
   await until('all five wait', async () => (await queue.list({ state: 'deferred' })).length === 5)
-  const order = async (what: Parameters<Queue['order']>[0], id: string, at?: number) => (await queue.order(what, [id], at))[0]!
+  const order = async (what: Order, id: string, until?: number) => (await queue.order({ order: what, by: 'ann', ...(until !== undefined && { until }) }, [id]))[0]!
   const tomorrow = Date.now() + 86_400_000
   assert.deepEqual(await order('postpone', ids.postpone!, tomorrow), { id: ids.postpone, done: true })
   for (const what of ['hold', 'retry', 'delete', 'bounce'] as const) assert.deepEqual(await order(what, ids[what]!), { id: ids[what], done: true })
@@ -199,6 +199,7 @@ test('hold, release, retry, postpone, delete and bounce do what they say, and sa
   assert.equal((await order('release', ids.hold!)).done, true)
   await until('the released one has come', () => tried.includes('hold.example 2'))
   assert.equal(tried.length, 5 + 4)
+  assert.deepEqual((await queue.trace(ids.hold!.split('.')[0]!)).flatMap(({ kind, by, recipients }) => (by === undefined ? [] : [[kind, by, recipients]])), [['held', 'ann', ['fred@hold.example']], ['released', 'ann', ['fred@hold.example']]])
 })
 
 test('a release is refused while 1 manifest would hold the mail again, and done when that has ended', async () => {
@@ -208,7 +209,7 @@ test('a release is refused while 1 manifest would hold the mail again, and done 
   await queue.start({ ...deliverer((delivery) => (tried.push(delivery.id), delivered)), heldBy: () => by })
   const message = aMessage({ domains: ['far.example'], hold: 'DeliveryRoute mail/all holds mail on this way' })
   await queue.accept(message)
-  const release = async () => (await queue.order('release', [`${message.id}.0`]))[0]!
+  const release = async () => (await queue.order({ order: 'release' }, [`${message.id}.0`]))[0]!
   await until('the refusal names it', async () => (await release()).why?.startsWith('DeliveryRoute mail/all holds mail on this way, and would hold it again') === true)
   by = undefined
   assert.equal((await release()).done, true)
@@ -270,7 +271,7 @@ test('a record that cannot be read is put on hold with its bytes, one of a newer
   const left = await queue.list({ state: 'ready' })
   assert.deepEqual(left.map(({ why }) => /format (114|9), this release knows 1/.exec(why ?? '')?.[1]), ['114', '9'])
   assert.deepEqual(await queue.summary(), [{ domain: '', ready: 2, deferred: 0, held: 1 }])
-  assert.match((await queue.order('delete', [left[0]!.id]))[0]!.why!, /cannot read it and leaves it alone/)
+  assert.match((await queue.order({ order: 'delete' }, [left[0]!.id]))[0]!.why!, /cannot read it and leaves it alone/)
   await queue.accept(aMessage())
   await until('the next one', () => seen.length === 1)
   assert.deepEqual([...(await stream.subjects('odd.ready.7.>'))!.keys()].sort(), ['odd.ready.7.bulk.x.0', 'odd.ready.7.bulk.z.0'])

@@ -16,7 +16,7 @@ import { createSubjects } from './subjects.ts'
 import { createServers } from './servers.ts'
 import { createTotals, totalsOf } from './totals.ts'
 import { TraceStream } from './trace-stream.ts'
-import type { BodyWriter, ComposeNotice, Deliverer, Order, OrderResult, Queue, QueueEntry, QueueFilter, TraceEvent } from './types.ts'
+import type { BodyWriter, ComposeNotice, Deliverer, GivenOrder, OrderResult, Queue, QueueEntry, QueueFilter, TraceEvent } from './types.ts'
 import { Watch } from './watch.ts'
 
 export type QueueOptions = {
@@ -122,8 +122,8 @@ class ProcessQueue implements Queue {
   summary: Queue['summary'] = (options) => this.#look.summary(options)
   list: Queue['list'] = (filter: QueueFilter) => this.#look.list(filter)
   show: Queue['show'] = (id) => this.#look.show(id)
-  order(order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]> {
-    return giveOrders(this.#context, this.#look, { order, ...(until !== undefined && { until }) }, ids)
+  order(given: GivenOrder, ids: readonly string[]): Promise<OrderResult[]> {
+    return giveOrders(this.#context, this.#look, given, ids)
   }
   whyWaiting(entry: QueueEntry): Promise<readonly string[]> {
     return askWhy(this.#context, entry)

@@ -7,12 +7,11 @@ import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
 import { printMailbox, splitMailbox } from '../snapshot/index.ts'
 import { isUnreadable } from './record.ts'
-import type { Deliverer, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
+import type { Deliverer, GivenOrder, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
 type Question = { readonly order: 'why'; readonly domain: string; readonly mailFrom: string; readonly sender?: string }
-type Given = { readonly order: Order; readonly until?: number }
-type Ask = Given & { readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
+type Ask = GivenOrder & { readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
 
 const askMs = 15_000
 const whyMs = 3_000
@@ -20,7 +19,7 @@ const asksAtOnce = 64
 const tooCloseMs = 2_000
 
 /** The asking side: any process of the relay, also one without lanes. */
-export const giveOrders = async (context: Context, look: Look, given: Given, ids: readonly string[]): Promise<OrderResult[]> => {
+export const giveOrders = async (context: Context, look: Look, given: GivenOrder, ids: readonly string[]): Promise<OrderResult[]> => {
   const places = await look.locate(ids)
   const results: OrderResult[] = []
   for (let from = 0; from < ids.length; from += asksAtOnce) {
@@ -30,7 +29,7 @@ export const giveOrders = async (context: Context, look: Look, given: Given, ids
   return results
 }
 
-const askOwner = async ({ stream, subjects }: Context, given: Given, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
+const askOwner = async ({ stream, subjects }: Context, given: GivenOrder, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
   if (!place) return { id, done: false, why: 'it is not in the queue (any more)' }
   if (isUnreadable(id) && place.state !== 'held') return { id, done: false, why: 'this release cannot read it and leaves it alone; the release that wrote it can' }
   const ask: Ask = { ...given, id, state: place.state, subject: place.subject }
@@ -107,7 +106,7 @@ export class Steer {
 
   /** undefined: done. */
   async #do(entry: Entry, ask: Ask): Promise<OrderResult | undefined> {
-    const { id, order, state, subject } = ask
+    const { id, order, state, subject, by } = ask
     const { next, serverNow } = this.#parts
     const { subjects, stream, log } = this.#context
     const settlement = settlementOf(ask, entry, serverNow(), this.#context.pod)
@@ -121,7 +120,7 @@ export class Steer {
     if (as !== 'stored') next.unclaim(subject)
     if (as !== 'stored') return { id, done: false, why: 'its lane has changed hands; try again' }
     if (state !== 'ready') await stream.purge(subject, entry.seq + 1)
-    log.info('STEERED', { order, delivery: id })
+    log.info('STEERED', { order, delivery: id, by })
     return undefined
   }
 }
@@ -139,9 +138,9 @@ export const uselessOrder = (order: Order, state: Ask['state']): string | undefi
 /** Said once, however often it is done. */
 const byPerson = /^postponed by a person(; before: )?/
 
-const settlementOf = ({ order, until = 0 }: Given, { delivery }: Entry, now: number, pod: string): Settlement => {
+const settlementOf = ({ order, until = 0, by }: GivenOrder, { delivery }: Entry, now: number, pod: string): Settlement => {
   const { recipients, delayNoticed } = delivery
-  const traced = (kind: TraceEvent['kind'], text: string): readonly TraceEvent[] => [{ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text, recipients: recipients.map(({ mailbox }) => printMailbox(mailbox)) }]
+  const traced = (kind: TraceEvent['kind'], text: string): readonly TraceEvent[] => [{ at: now, message: delivery.message, delivery: delivery.id, kind, pod, text, recipients: recipients.map(({ mailbox }) => printMailbox(mailbox)), ...(by !== undefined && { by }) }]
   const again = { recipients, at: 0, delayNoticed, last: delivery.last ?? { at: now, why: 'released by a person' }, countsAsAttempt: false }
   const before = delivery.last?.why.replace(byPerson, '') ?? ''
   const postponed = { ...again, at: until, last: { ...again.last, why: before === '' ? 'postponed by a person' : `postponed by a person; before: ${before}` } }

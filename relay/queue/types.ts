@@ -123,6 +123,7 @@ export type TraceEvent = {
   readonly host?: string
   readonly said?: string // the remote's exact words
   readonly rule?: string
+  readonly by?: string // the person who gave an order, as the CLI that took it says
 }
 
 /** Which messages of the trace: by envelope addresses, accepted from `since` to `until` (ms since the epoch), the newest first. */
@@ -188,6 +189,8 @@ export type QueueServers = { readonly servers: readonly QueueServer[]; readonly 
 /** `empty`: certain; nothing is left, and nothing is on its way in. */
 export type QueueRemains = Pick<QueueTotals, 'ready' | 'deferred' | 'held'> & { readonly empty: boolean }
 export type Order = 'hold' | 'release' | 'retry' | 'postpone' | 'bounce' | 'delete'
+/** `until`: when it is tried next, in ms since the epoch; for `postpone`. `by`: who says so, as the asking side has it; nobody has proved it. */
+export type GivenOrder = { readonly order: Order; readonly until?: number; readonly by?: string }
 /** What an order would do: how many deliveries it takes, and the first of them; those it would leave as they are, and why. */
 export type Taken = { readonly takes: number; readonly entries: readonly QueueEntry[]; readonly leaves: readonly { readonly id: string; readonly why: string }[] }
 export type OrderResult = { readonly id: string; readonly done: boolean; readonly why?: string }
@@ -212,8 +215,7 @@ export type Queue = {
   summary(options?: { readonly withoutReady?: boolean }): Promise<DomainSummary[]>
   list(filter: QueueFilter): Promise<QueueEntry[]>
   show(id: string): Promise<{ readonly entry: QueueEntry; readonly headers: string } | undefined>
-  /** `until`: when it is tried next, in ms since the epoch; for `postpone`. */
-  order(order: Order, ids: readonly string[], until?: number): Promise<OrderResult[]>
+  order(given: GivenOrder, ids: readonly string[]): Promise<OrderResult[]>
   /** As the process sees it that serves this mail: its limits are counted there. */
   whyWaiting(entry: QueueEntry): Promise<readonly string[]>
   trace(messageId: string): Promise<TraceEvent[]>
