@@ -1,6 +1,7 @@
 // From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
 import { inOrder, needsIn, nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Problem } from '../operator/index.ts'
 import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
+import { Failure } from './failure.ts'
 import { reachedAt, type Opening } from './listen-option.ts'
 import { make } from './standalone/made.ts'
 
@@ -17,6 +18,7 @@ export type Compiled = {
 export type CompileOptions = { readonly manifests: string; readonly made?: string; readonly now: Date } & Opening
 
 export const compile = async ({ manifests, made: folder, now, ...opening }: CompileOptions): Promise<Compiled> => {
+  if (manifests === '') throw new Failure('-f is empty: it takes the name of a folder or a file')
   const gathered = readManifests(manifests)
   const given = { declared: gathered.declared, clusterDomain: 'cluster.local' }
   const made = folder === undefined ? nothingMade : await make(needsIn(given), { folder, now, ...reachedAt(opening) })

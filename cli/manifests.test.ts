@@ -122,6 +122,13 @@ test('can-send: a stranger gets 550 5.7.1 for a foreign recipient and exit code 
   assert.match(passed.out, /^hello@sink\.example: yes \(rule hosted-domain of MailDomain mail\/sink, listener mx\)$/m)
 })
 
+test('check -f with 0 characters says what is missing, and so does can-send', async () => {
+  for (const words of [['check'], ['can-send', '--as', 'stranger', '--from', 'a@b.c', '--to', 'd@e.f']]) {
+    const { code, err } = await posthouse(...words, '-f', '')
+    assert.deepEqual([code, err], [2, '-f is empty: it takes the name of a folder or a file\n'])
+  }
+})
+
 test('can-send --snapshot asks what a relay runs: the same 2 answers as from its manifests; without either it ends with 2', async (t) => {
   const { snapshots } = await compile({ manifests: join(root, 'examples/quickstart'), now: new Date() })
   const running = folder(t)

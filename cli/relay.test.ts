@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { writeSnapshot } from '../relay/snapshot/index.ts'
 import { runChild } from '../test/tools/child.ts'
+import { compile } from './compile-manifests.ts'
 
 test('posthouse relay without a snapshot says so in 1 line and ends with 2', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-relay-'))
@@ -16,6 +18,16 @@ test('posthouse relay without a snapshot says so in 1 line and ends with 2', asy
   } finally {
     rmSync(folder, { recursive: true })
   }
+})
+
+test('posthouse relay refuses --listen for 1 listener that its snapshot lacks, as standalone does', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-relay-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const { snapshots } = await compile({ manifests: join(import.meta.dirname, '..', 'examples', 'quickstart'), now: new Date() })
+  writeSnapshot(folder, snapshots.get('mail/main')!)
+  const args = ['relay', '--snapshot', folder, '--nats', 'nats://127.0.0.1:1', '--http', '127.0.0.1:0', '--socket', join(folder, 'admin.sock'), '--listen', 'mix=127.0.0.1:0']
+  const { code, output } = await runChild(process.execPath, [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), ...args], { mayFail: true })
+  assert.deepEqual([code, output.trim()], [2, '--listen mix=127.0.0.1:0: no such listener; MailRelay mail/main has mx, submission'])
 })
 
 test('posthouse standalone on a port that is taken says which in 1 line, ends with 2, and leaves the folder free', async () => {

@@ -2,8 +2,9 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
+import type { Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
-import { bindBy, hostPort, type Listen, listenOption } from './listen-option.ts'
+import { bindBy, hostPort, type Listen, listenOption, refuseUnknown } from './listen-option.ts'
 import { endNotStarted } from './not-started.ts'
 import { untilSignal } from './signals.ts'
 
@@ -47,6 +48,7 @@ const run = async (options: Options): Promise<void> => {
   const pod = options.pod ?? podName()
   const log = createLog({ pod })
   makeFolderOf(options.socket)
+  if (Object.keys(options.listen).length > 0) refuseUnknown(options.listen, await snapshotOf(options.snapshot))
   const relay = await startRelay({
     snapshotFolder: options.snapshot,
     natsUrls: options.nats.split(','),
@@ -63,6 +65,15 @@ const run = async (options: Options): Promise<void> => {
   }).catch(endNotStarted)
   await untilSignal()
   await relay.stop()
+}
+
+const snapshotOf = async (folder: string): Promise<Snapshot> => {
+  const { readSnapshot } = await import('../relay/snapshot/index.ts')
+  try {
+    return readSnapshot(folder).snapshot
+  } catch (error) {
+    return endNotStarted(error as Error)
+  }
 }
 
 const makeFolderOf = (socket: string): void => {

@@ -41,6 +41,12 @@ const send = (...args: string[]): Promise<{ code: number; out: string; err: stri
   })
 
 describe('posthouse send', () => {
+  it('says in words, of 1 name, that it does not resolve', async () => {
+    const { code, err } = await send('nohost.invalid:25', '--to', 'postmaster', '--timeout', '10')
+    assert.equal(code, 1)
+    assert.match(err, /nohost\.invalid:25: .*(the name does not resolve \(ENOTFOUND\)|the name could not be looked up: DNS does not answer \(EAI_AGAIN\))\n$/) // the other one where this machine has no DNS
+  })
+
   it('hands in 1 mail from <> to postmaster, shows both sides, and ends with 0', async () => {
     heard.length = 0
     const { code, out } = await send(here(), '--to', 'postmaster', '--helo', 'me.example')

@@ -26,7 +26,7 @@ export const findNatsServer = async (options: { named?: string; say?: (line: str
   const env = options.env ?? process.env
   const say = options.say ?? (() => {})
   const named = options.named ?? env.POSTHOUSE_NATS_SERVER
-  if (named !== undefined) return { path: named, version: await versionOf(named), from: 'option' }
+  if (named !== undefined) return { path: named, version: await versionOf(named).catch(notThat(options.named === undefined ? 'POSTHOUSE_NATS_SERVER' : '--nats-server', named)), from: 'option' }
   const cached = join(cacheFolder(env), `nats-server-${pinnedNatsVersion}`)
   const onPath = (env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'nats-server'))
   for (const [path, from] of [...onPath.map((p) => [p, 'PATH'] as const), [cached, 'cache'] as const]) {
@@ -35,6 +35,10 @@ export const findNatsServer = async (options: { named?: string; say?: (line: str
     if (version !== undefined && recentEnough(version)) return { path, version, from }
   }
   return fetchInto(cached, say)
+}
+
+const notThat = (where: string, path: string) => (error: NodeJS.ErrnoException): never => {
+  throw new NatsServerNotFound(`${where} ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}; it names a nats-server ${oldestGood.join('.')} or newer`)
 }
 
 /** True from 2.15 on: older ones lack atomic batches with schedules as we use them. */

@@ -41,12 +41,13 @@ describe('the data folder of a standalone relay', () => {
       }
     }))
 
-  it('that cannot be made is told in 1 line, and so is --listen for no listener', () =>
+  it('that cannot be made is told in 1 line, and so are --listen for no listener and --nats-server for no file', () =>
     inFolder((folder) => {
       writeFileSync(join(folder, 'file'), '')
       assert.match(standalone('--data', join(folder, 'file/data')).stderr, /^--data .*file\/data: ENOTDIR: not a directory.*\n$/)
       assert.match(standalone('--data', join(folder, 'data'), '--listen', 'mix=127.0.0.1:4525').stderr, /^--listen mix=127\.0\.0\.1:4525: no such listener; MailRelay mail\/main has mx, submission\n$/)
       assert.ok(!readdirSync(join(folder, 'data')).includes('lock'))
+      assert.match(standalone('--data', join(folder, 'data'), '--nats-server', '/nowhere').stderr, /^--nats-server \/nowhere: there is no such file; it names a nats-server 2\.15 or newer\n$/)
     }))
 
   it('is taken over from a process that died, and from 1 with a reused number', () =>

@@ -5,7 +5,7 @@ import type { Reply } from './verdict.ts'
 export const replies = {
   'greeting': { code: 220, enhanced: '', text: '{hostname} ESMTP Posthouse' },
   'hello': { code: 250, enhanced: '', text: '{hostname}' },
-  'help': { code: 214, enhanced: '2.0.0', text: 'Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY QUIT HELP STARTTLS AUTH; see RFC 5321' },
+  'help': { code: 214, enhanced: '2.0.0', text: 'Commands: {verbs}; see RFC 5321' },
   'ok': { code: 250, enhanced: '2.0.0', text: 'OK' },
   'bye': { code: 221, enhanced: '2.0.0', text: '{hostname} closes the connection' },
   'not-verified': { code: 252, enhanced: '2.1.5', text: 'Cannot say; send mail and see' },

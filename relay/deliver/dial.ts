@@ -2,6 +2,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import type { Silent } from './failover.ts'
 import type { Settings } from './settings.ts'
+import { wordsOf } from './socket-words.ts'
 import type { Target } from './target.ts'
 
 export const dial = (target: Target, { settings, signal }: { readonly settings: Settings; readonly signal?: AbortSignal }): Promise<Socket | Silent> =>
@@ -14,7 +15,7 @@ export const dial = (target: Target, { settings, signal }: { readonly settings: 
     }
     const timer = setTimeout(() => fail('timeout', 'no connection in time'), settings.timeouts.connect)
     const onAbort = (): void => fail('aborted', 'the attempt was called off')
-    const onError = (error: NodeJS.ErrnoException): void => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', error.code === 'ECONNREFUSED' ? 'connection refused' : (error.code ?? error.message))
+    const onError = (error: NodeJS.ErrnoException): void => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', wordsOf(error))
     const settle = (result: Socket | Silent): void => {
       clearTimeout(timer)
       socket.off('error', onError)

@@ -1,6 +1,7 @@
 // One socket to a next hop: bytes out, replies in their order, one deadline. Knows no SMTP beyond replies.
 // A broken connection is an answer here, not an exception: everything asked afterwards gets the same answer at once.
 import type { Socket } from 'node:net'
+import { wordsOf } from './socket-words.ts'
 import { ReplyReader, type Reply, type ReplyLimits } from './smtp-wire.ts'
 
 export type Broken = { readonly kind: 'broken'; readonly how: 'lost' | 'timeout' | 'garbled' | 'endless' | 'aborted'; readonly text: string }
@@ -135,5 +136,5 @@ export class Wire {
     else if (replies.length > 0) this.#wake?.()
   }
   readonly #onClose = (): void => this.break({ kind: 'broken', how: 'lost', text: 'the connection was closed' })
-  readonly #onError = (error: NodeJS.ErrnoException): void => this.break({ kind: 'broken', how: 'lost', text: error.code ?? error.message })
+  readonly #onError = (error: NodeJS.ErrnoException): void => this.break({ kind: 'broken', how: 'lost', text: wordsOf(error) })
 }

@@ -15,11 +15,17 @@ const hello = (esmtp: boolean): Command => (state, argument) => {
   return { kind: 'say', reply: greeting, ...(esmtp && { lines: extensions(state) }) }
 }
 
+const offersTls = (state: State): boolean => Boolean(state.listener.tls) && !state.tls
+const offersAuth = (state: State): boolean => Boolean(state.tls) && state.listener.auth.length > 0 && !state.sender
+
+const verbsFor = (state: State): string =>
+  ['HELO EHLO MAIL RCPT DATA RSET NOOP VRFY QUIT HELP', ...(offersTls(state) ? ['STARTTLS'] : []), ...(offersAuth(state) ? ['AUTH'] : [])].join(' ')
+
 const extensions = (state: State): string[] => {
-  const { limits, tls, auth } = state.listener
+  const { limits, auth } = state.listener
   const always = ['PIPELINING', `SIZE ${limits.messageBytes}`, '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN']
-  if (tls && !state.tls) return [...always, 'STARTTLS']
-  return state.tls && auth.length > 0 && !state.sender ? [...always, `AUTH ${auth.join(' ')}`] : always
+  if (offersTls(state)) return [...always, 'STARTTLS']
+  return offersAuth(state) ? [...always, `AUTH ${auth.join(' ')}`] : always
 }
 
 const startTls: Command = (state, argument) => {
@@ -48,7 +54,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['NOOP', () => say(reply('ok'))],
   ['VRFY', (_, argument) => say(argument === '' ? reply('bad-arguments', { syntax: 'VRFY user' }) : reply('not-verified'))], // RFC 5321 7.3
   ['EXPN', () => say(reply('no-expand'))],
-  ['HELP', () => say(reply('help'))],
+  ['HELP', (state) => say(reply('help', { verbs: verbsFor(state) }))],
   ['QUIT', quit],
   ['STARTTLS', startTls],
   ['AUTH', auth],

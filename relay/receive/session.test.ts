@@ -18,6 +18,20 @@ test('puts one Received in front, with id, and with the recipient only where it 
   assert.doesNotMatch(receiver.queue.kept[1]!.text, /fred@|ann@/)
 })
 
+test('HELP names STARTTLS and AUTH where EHLO offers them, on 3 listeners and after the login', async (t) => {
+  const receiver = await start(t)
+  for (const listener of ['mx', 'submission', 'submissions'] as const) {
+    const line = await open(t, receiver, listener)
+    await line.reply(5_000)
+    line.send(Buffer.from('EHLO client.example\r\n'))
+    const offered = (await line.reply(5_000))!.map((one) => one.slice(4).split(' ')[0]!).filter((word) => ['STARTTLS', 'AUTH'].includes(word))
+    const help = await line.ask('HELP')
+    assert.deepEqual(help.match(/STARTTLS|AUTH/g) ?? [], offered, listener)
+  }
+  const loggedIn = await greeted(t, receiver, 'submissions')
+  assert.equal(await loggedIn.ask('HELP'), '214 2.0.0 Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY QUIT HELP; see RFC 5321')
+})
+
 test('says ESMTPSA for an authenticated sender over TLS, and adds Date, Message-ID and From where they are missing', async (t) => {
   const receiver = await start(t)
   const line = await greeted(t, receiver, 'submissions')
