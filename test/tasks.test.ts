@@ -1,10 +1,12 @@
-// The programs in docs/tasks, run as they stand there: each sends a mail with a token that the relay's receiving side checks.
+// The pages in docs/tasks: their programs, run as they stand there (each sends a mail with a token that the relay's receiving side checks), and their manifests.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { parseAllDocuments } from 'yaml'
+import { compile } from '../cli/compile-manifests.ts'
 import { certificateFor, newAuthority } from '../operator/index.ts'
 import { tokenFaults } from '../relay/decide/index.ts'
 import { runChild } from './tools/child.ts'
@@ -40,6 +42,31 @@ for (const [language, file, command] of languages)
     assert.deepEqual(receiver.queue.kept.map(({ message }) => [message.envelope.sender, message.envelope.mailFrom]), [['shop/shop', { local: 'orders', domain: 'browncow.example' }]])
     assert.match(receiver.queue.kept[0]!.text, /It is on its way\./)
   })
+
+const manifestsOf = (name: string): string => [...readFileSync(join(root, 'docs/tasks', name), 'utf8').matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text).join('\n---\n')
+const checked = async (t: TestContext, files: Readonly<Record<string, string>>) => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthouse-task-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
+  const { problems, snapshots } = await compile({ manifests: folder, now: new Date() })
+  assert.deepEqual(problems.filter(({ level }) => level === 'error'), [])
+  return snapshots.get('mail/main')!
+}
+
+test('the page of smarthosts fits the cluster of the examples: 2 routes, the one that names the shop with a login of its own', async (t) => {
+  const examples = ['1-platform.yaml', '2-domain.yaml', '3-shop.yaml'].map((file) => [file, readFileSync(join(root, 'examples/cluster', file), 'utf8')] as const)
+  const { routes } = await checked(t, { ...Object.fromEntries(examples), 'page.yaml': manifestsOf('send-through-a-smarthost.md') })
+  const hops = routes.map(({ manifest, nextHops }) => [manifest, nextHops.map((hop) => (hop.kind === 'smarthost' ? [hop.host, hop.credentials?.username] : []))])
+  assert.deepEqual(Object.fromEntries(hops), {
+    'DeliveryRoute mail/outbound': [['smtp.first.example', 'browncow'], ['smtp.second.example', 'browncow@second.example']],
+    'DeliveryRoute mail/outbound-shop': [['smtp.first.example', 'browncow-shop'], ['smtp.second.example', 'browncow@second.example']],
+  })
+})
+
+test('the page for who had another relay has manifests without a mistake: 2 listeners, 3 domains', async (t) => {
+  const { listeners, domains } = await checked(t, { 'page.yaml': manifestsOf('come-from-another-relay.md') })
+  assert.deepEqual([listeners.map(({ name }) => name), domains.map(({ domain }) => domain).sort()], [['mx', 'submission'], ['browncow.example', 'news.browncow.example', 'other.example']])
+})
 
 test('the page says what to do for each of the 9 faults a token can have', () => {
   const faults = Object.values(tokenFaults)
