@@ -45,7 +45,7 @@ describe('the alerts', () => {
     assert.deepEqual([...readFileSync(join(runbooks, 'README.md'), 'utf8').matchAll(/^\| \[(\w+)\]/gm)].map(([, name]) => name), names)
   })
   it('have runbooks whose links lead somewhere and whose commands of kubectl posthouse exist', () => {
-    const commands = new Set(['queue', 'why', 'trace', 'can-send', 'probe', 'talk', 'check'])
+    const commands = new Set(['status', 'queue', 'why', 'trace', 'can-send', 'probe', 'talk', 'check'])
     for (const name of names) {
       for (const [, link] of page(name).matchAll(/\]\(([^)]+)\)/g)) assert.ok(existsSync(join(runbooks, link!)), `${name}: ${link}`)
       for (const [, command] of page(name).matchAll(/kubectl posthouse -n \S+ (\S+)/g)) assert.ok(commands.has(command!), `${name}: ${command}`)
