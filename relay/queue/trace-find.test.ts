@@ -57,6 +57,12 @@ describe('messages are found', () => {
     assert.ok(asked.filter((limit) => limit === 32).length < 12)
   })
 
+  it('in pages that double from 32 to 512 records while they are small', async () => {
+    const { find, asked } = over(Array.from({ length: 2_000 }, (_, n) => accepted(n + 1)))
+    assert.deepEqual((await find({ to: 'nobody@far.example' })).messages, [])
+    assert.deepEqual(asked, [32, 64, 128, 256, 512, 512, 512])
+  })
+
   it('within bounds of 5,000 bytes, and then it is said how far the look reached', async () => {
     const found = await over(hundreds).find({ to: 'r1@far.example' }, { bytes: 5_000, ms: 10_000 })
     assert.deepEqual([found.messages, found.more], [[], false])

@@ -12,7 +12,9 @@ export const usualBounds: FindBounds = { bytes: 64_000_000, ms: 10_000 }
 type Where = { readonly stream: Pick<Stream, 'records' | 'last'>; readonly all: string; subjectOf(message: string): string }
 type Seen = { readonly event: TraceEvent; readonly seq: number }
 
-const page = 32 // records, each of at most 700,000 bytes
+const leastPage = 32 // records, each of at most 700,000 bytes
+const mostPage = 512 // of a quiet relay, where a record is one line
+const pageBytes = 1_000_000
 const lateMs = 60_000 // lines gather before they are stored
 const othersAhead = 1_000 // records: another process may have stored what became of it before this one stored that it was accepted
 
@@ -22,19 +24,21 @@ export const findTraced = async (where: Where, question: TraceQuestion, bounds =
   const seen: Seen[] = []
   let reached: number | undefined
   let complete = false
+  let page = leastPage
   for (let before = await endOf(where, question.until); ; ) {
     if (seen.length >= question.limit || purse.empty()) break
-    const records = await pageBefore(where, before)
+    const records = await pageBefore(where, before, page)
     for (const record of records.toReversed()) {
       purse.take(record)
       for (const event of linesWith(record, fits.clues)) if (fits.event(event)) seen.push({ event, seq: record.seq })
       await breathe()
     }
     const first = records[0]
-    complete = first === undefined || first.seq > Math.max(1, before - page) || first.at < question.since - lateMs || first.seq === 1
-    if (complete) break
-    reached = first!.at
-    before = first!.seq
+    complete = first === undefined || first.seq === 1 || first.seq > before - page || first.at < question.since - lateMs
+    if (complete || first === undefined) break
+    reached = first.at
+    before = first.seq
+    page = nextPage(page, records)
   }
   const enough = seen.length >= question.limit
   const newest = seen.toSorted((a, b) => b.event.at - a.event.at)
@@ -66,7 +70,11 @@ const endOf = async ({ stream, all }: Where, until: number | undefined): Promise
   return low
 }
 
-const pageBefore = async ({ stream, all }: Where, before: number): Promise<StoredRecord[]> =>
+/** Twice as many where they were small. */
+const nextPage = (page: number, records: readonly StoredRecord[]): number =>
+  records.reduce((sum, { payload }) => sum + payload.length, 0) > pageBytes ? leastPage : Math.min(mostPage, page * 2)
+
+const pageBefore = async ({ stream, all }: Where, before: number, page: number): Promise<StoredRecord[]> =>
   before <= 1 ? [] : (await answered(stream.records(all, page, Math.max(1, before - page)))).filter(({ seq }) => seq < before)
 
 const answered = async (asked: Promise<StoredRecord[] | undefined>): Promise<StoredRecord[]> => {
@@ -114,7 +122,7 @@ const becameOf = async ({ stream, subjectOf }: Where, { event: { message, recipi
   const states = new Map<string, keyof Became>(recipients.map((recipient) => [recipient, 'waiting']))
   for (let from = Math.max(1, seq - othersAhead); ; ) {
     if (purse.empty()) return undefined
-    const records = await answered(stream.records(subjectOf(message), page, from))
+    const records = await answered(stream.records(subjectOf(message), leastPage, from))
     for (const record of records) {
       purse.take(record)
       for (const { kind, message: of, recipients: ended = [] } of linesWith(record, [message])) {
@@ -124,7 +132,7 @@ const becameOf = async ({ stream, subjectOf }: Where, { event: { message, recipi
       await breathe()
     }
     const ends = [...states.values()]
-    if (records.length < page || (records.at(-1)!.seq > seq && ends.length > 0 && ends.every(isOver))) return counted(ends)
+    if (records.length < leastPage || (records.at(-1)!.seq > seq && ends.length > 0 && ends.every(isOver))) return counted(ends)
     from = records.at(-1)!.seq + 1
   }
 }
