@@ -64,7 +64,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const stop = async () => {
     state.stopping = true
     log.info('STOP')
-    watch.stop()
+    await watch.stop()
     const ms = current.snapshot.relay.drainSeconds * 1000
     await receiving.drain(ms)
     await queue.drain(ms)
@@ -114,7 +114,7 @@ const follow = (options: RelayOptions, current: Current, receiving: Receiving, q
     queue.setPaused(snapshot.relay.paused)
     log.info('SNAPSHOT_LOADED', { revision })
   }
-  return watchSnapshot(options.snapshotFolder, (snapshot, revision) => void swap(snapshot, revision).catch(refuse), refuse)
+  return watchSnapshot(options.snapshotFolder, current.revision, swap, refuse)
 }
 
 /** What this process is called in leases, logs and traces: the pod's name, or host and process. */

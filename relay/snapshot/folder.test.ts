@@ -63,9 +63,9 @@ describe('the snapshot on its way to a relay', () => {
 
   it('tells a watcher of 1 sound change and 1 broken one, and keeps quiet otherwise', () =>
     inFolder(async (folder) => {
-      writeSnapshot(folder, snapshot(1))
+      const inForce = writeSnapshot(folder, snapshot(1))
       const heard: string[] = []
-      const watch = watchSnapshot(folder, (_, revision) => heard.push(revision), (error) => heard.push(error.message), 10)
+      const watch = watchSnapshot(folder, inForce, (_, revision) => void heard.push(revision), (error) => heard.push(error.message), 10)
       const next = async (count: number) => {
         for (let tries = 0; heard.length < count && tries < 1000; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
       }
@@ -73,7 +73,7 @@ describe('the snapshot on its way to a relay', () => {
       await next(1)
       writeFileSync(join(folder, 'index.json'), '{"half')
       await next(2)
-      watch.stop()
+      await watch.stop()
       assert.equal(heard.length, 2)
       assert.equal(heard[0], revision)
       assert.match(heard[1]!, /not JSON/)
@@ -81,9 +81,9 @@ describe('the snapshot on its way to a relay', () => {
 
   it('tells a watcher once that the index cannot be read, and takes the 2nd revision when it can', () =>
     inFolder(async (folder) => {
-      writeSnapshot(folder, snapshot(1))
+      const inForce = writeSnapshot(folder, snapshot(1))
       const heard: string[] = []
-      const watch = watchSnapshot(folder, (_, revision) => heard.push(revision), (error) => heard.push(error.message), 10)
+      const watch = watchSnapshot(folder, inForce, (_, revision) => void heard.push(revision), (error) => heard.push(error.message), 10)
       const until = async (what: RegExp) => {
         for (let tries = 0; !what.test(heard.at(-1) ?? '') && tries < 1000; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
       }
@@ -94,7 +94,37 @@ describe('the snapshot on its way to a relay', () => {
       rmSync(join(folder, 'index.json'), { recursive: true })
       const revision = writeSnapshot(folder, snapshot(2))
       await until(new RegExp(revision))
-      watch.stop()
+      await watch.stop()
       assert.deepEqual([heard.length, heard[1]], [2, revision])
+    }))
+
+  it('tells a watcher of the 2nd revision though it was written before the 1st look, between the reading and the watching', () =>
+    inFolder(async (folder) => {
+      const inForce = writeSnapshot(folder, snapshot(1))
+      const revision = writeSnapshot(folder, snapshot(2))
+      const heard: string[] = []
+      const watch = watchSnapshot(folder, inForce, (_, told) => void heard.push(told), (error) => heard.push(error.message), 10)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      await watch.stop()
+      assert.deepEqual(heard, [revision])
+    }))
+
+  it('tells a watcher again of what it could not take, with 1 complaint for 2 refusals, and never of 2 changes at a time', () =>
+    inFolder(async (folder) => {
+      const inForce = writeSnapshot(folder, snapshot(1))
+      const heard: string[] = []
+      let [tries, atOnce, most] = [0, 0, 0]
+      const changed = async (_: Snapshot, told: string) => {
+        most = Math.max(most, ++atOnce)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        atOnce--
+        if (++tries < 3) throw new Error('port 2525 is in use')
+        heard.push(told)
+      }
+      const watch = watchSnapshot(folder, inForce, changed, (error) => heard.push(error.message), 5)
+      const revision = writeSnapshot(folder, snapshot(2))
+      for (let waits = 0; heard.length < 2 && waits < 1000; waits++) await new Promise((resolve) => setTimeout(resolve, 10))
+      await watch.stop()
+      assert.deepEqual([heard, tries, most], [['port 2525 is in use', revision], 3, 1])
     }))
 })

@@ -26,27 +26,48 @@ export const readSnapshot = (folder: string): { snapshot: Snapshot; revision: st
   return { snapshot: fromParts(index, (file) => readIfThere(join(folder, file))), revision: index.revision }
 }
 
-export type SnapshotWatch = { stop(): void }
+/** `stop` resolves when a change being taken is taken or refused. */
+export type SnapshotWatch = { stop(): Promise<void> }
 
-/** Looks every `everyMs` (a projected volume changes by symlinks, which file watchers miss); tells of each sound change, and once of each broken one. */
-export const watchSnapshot = (folder: string, changed: (snapshot: Snapshot, revision: string) => void, broken: (error: Error) => void, everyMs = 1000): SnapshotWatch => {
-  let seen = readIfThere(join(folder, indexFile))
+/** What could not be put in force (a port that another still holds) is tried again, at this many looks' distance. */
+const looksBetweenTries = 10
+
+/**
+ * Looks every `everyMs` (a projected volume changes by symlinks, which file watchers miss), and tells of each sound change, one at a time, and once of each
+ * fault. `inForce`: the revision that was read before, so that what changed between that and the first look counts as well.
+ */
+export const watchSnapshot = (folder: string, inForce: string, changed: (snapshot: Snapshot, revision: string) => Promise<void> | void, broken: (error: Error) => void, everyMs = 1000): SnapshotWatch => {
+  let revision = inForce
+  let seen: string | undefined
+  let refused: { readonly revision: string; looks: number } | undefined
   let complaint = ''
-  const look = () => {
-    try {
-      const text = readIfThere(join(folder, indexFile)) // fails as well: a file that may not be read, no file handle left
-      if (text === undefined || text === seen) return
-      const { snapshot, revision } = readSnapshot(folder)
-      seen = text
-      complaint = ''
-      changed(snapshot, revision)
-    } catch (error) {
-      if ((error as Error).message !== complaint) broken(error as Error)
-      complaint = (error as Error).message
+  const take = async (): Promise<void> => {
+    const text = readIfThere(join(folder, indexFile)) // fails as well: a file that may not be read, no file handle left
+    if (text === undefined || text === seen) return
+    const named = parseIndex(text).revision
+    if (named === refused?.revision && --refused.looks > 0) return
+    if (named !== revision) {
+      const read = readSnapshot(folder)
+      refused = { revision: read.revision, looks: looksBetweenTries }
+      await changed(read.snapshot, read.revision)
+      revision = read.revision
     }
+    seen = text
+    refused = undefined
+    complaint = ''
   }
-  const timer = setInterval(look, everyMs)
-  return { stop: () => clearInterval(timer) }
+  const complain = (error: Error): void => {
+    if (error.message !== complaint) broken(error)
+    complaint = error.message
+  }
+  let taking: Promise<void> | undefined
+  const timer = setInterval(() => void (taking ??= take().catch(complain).finally(() => (taking = undefined))), everyMs)
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      await taking
+    },
+  }
 }
 
 const replace = (path: string, text: string): void => {
