@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
 import { networkInterfaces } from 'node:os'
 import type { Listener, Snapshot } from './snapshot/index.ts'
-import { acceptanceOf, knowingItself, readinessOf } from './main.ts'
+import { acceptanceOf, drainInTime, knowingItself, readinessOf } from './main.ts'
 
 const [old, isNew, stopping] = [{ stopping: false, isNew: false }, { stopping: false, isNew: true }, { stopping: true, isNew: false }]
 const queue = (ok: boolean, since?: number) => ({ durable: () => ({ ok, reason: 'NotSynced', text: 'sync_interval is not always' }), outage: () => (since === undefined ? undefined : { since, why: 'the servers do not answer' }) })
@@ -41,3 +41,12 @@ test('a relay knows itself by the addresses of those of its 3 listeners that are
   assert.deepEqual(known(2525), ['203.0.113.25', '192.0.2.1'])
   assert.deepEqual(known(25), ['203.0.113.25', '192.0.2.1', ...Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address))])
 })
+
+for (const [clients, deliveries] of [[0, 300], [100, 200], [300, 10]] as const)
+  test(`of a drain time of 300 s, deliveries have ${deliveries} s where clients took ${clients} s: a pod is killed 30 s after its drain time`, async () => {
+    let now = 1000
+    const asked: number[] = []
+    const receiving = { drain: async (ms: number) => (asked.push(ms), void (now += clients * 1000)) }
+    await drainInTime(receiving, { drain: async (ms: number) => void asked.push(ms) }, 300_000, () => now)
+    assert.deepEqual(asked, [300_000, deliveries * 1000])
+  })
