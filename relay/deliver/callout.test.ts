@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { makeCertificate } from '../../test/tools/certificate.ts'
 import { mailbox, testDeliverer, testSnapshot } from '../../test/tools/delivery.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
@@ -58,5 +59,25 @@ describe('the callout', () => {
     const { sink, ask } = await build({})
     for (let count = 0; count < 5; count++) await ask(`u${count}@home.example`)
     assert.equal(sink.connections(), 1)
+  })
+  it('asks a host whose TLS fails once more without, in 2 connections, as a delivery would', async () => {
+    const made = makeCertificate('mail.home.example')
+    const { sink, ask } = await build({ tls: { key: made.key, cert: made.certificate, maxVersion: 'TLSv1.1' }, replies: { rcpt: (line) => (line.includes('gone') ? '550 5.1.1 no' : undefined) } })
+    assert.equal(await ask('user@home.example'), 'yes')
+    assert.deepEqual([sink.connections(), await ask('gone@home.example')], [2, 'no'])
+  })
+  it('asks on a 2nd connection where the 1st had been kept and the host drops it at MAIL', async () => {
+    const { sink, ask } = await build({})
+    const say = (phase: 'mail' | 'quit') => () => {
+      sink.behave({ drop: phase })
+      return undefined
+    }
+    sink.behave({ replies: { ehlo: say('quit'), rset: say('mail') } })
+    assert.deepEqual([await ask('user@home.example'), await ask('other@home.example'), sink.connections()], ['yes', 'yes', 2])
+  })
+  it('asks about a user whose name is not ASCII with SMTPUTF8 where 1 host offers it: another may refuse it as a user that is not there', async () => {
+    const { sink, ask } = await build({ replies: { rcpt: (line) => (line.includes('ü') && !sink.commands.at(-2)!.endsWith('MAIL FROM:<> SMTPUTF8') ? '553 5.6.7 say SMTPUTF8 first' : undefined) } })
+    assert.deepEqual([await ask('jürgen@home.example'), await ask('user@home.example')], ['yes', 'yes'])
+    assert.deepEqual(sink.commands.map((line) => line.slice(2)).filter((line) => line.startsWith('MAIL')), ['MAIL FROM:<> SMTPUTF8', 'MAIL FROM:<>'])
   })
 })

@@ -2,9 +2,12 @@
 // Remembers nothing: who asks does (receive/callout-cache.ts), or an answer would be ten minutes old twice. "Unknown" never means no.
 import type { HostedDomain, Mailbox } from '../snapshot/index.ts'
 import type { Shared } from './shared.ts'
+import { whatNow, type HostEvent } from './failover.ts'
+import { isPlain } from './fit.ts'
 import { findTargets, hopsOf } from './hops.ts'
+import type { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
-import type { Session } from './session.ts'
+import { silent, type Opening, type Session, type Target } from './session.ts'
 import { mailCommand, rcptCommand } from './smtp-wire.ts'
 
 export type CalloutAnswer = 'yes' | 'no' | 'unknown'
@@ -27,26 +30,42 @@ export const createCallout = (shared: Shared) => async (domain: HostedDomain, ma
 const askEach = async (shared: Shared, domain: HostedDomain, mailbox: Mailbox, signal: AbortSignal): Promise<CalloutAnswer> => {
   const snapshot = shared.options.snapshot()
   const finding = { snapshot, resolver: shared.resolver, machine: shared.machine, settings: shared.settings, random: shared.random }
+  const opening = { hostname: snapshot.relay.hostname, settings: shared.settings, watch: shared.watch, signal }
   for (const hop of hopsOf(wayOf(snapshot, { domain: domain.domain, mailFrom: null }), shared.random)) {
     const found = await findTargets(hop, domain.domain, finding)
     for (const target of found.kind === 'targets' ? found.targets : []) {
       if (signal.aborted) return 'unknown'
-      const opened = await shared.pool.take(target, { hostname: snapshot.relay.hostname, settings: shared.settings, watch: shared.watch, signal }, false)
-      if (opened.kind === 'failed') continue
-      const answer = await askSession(opened.session, mailbox, shared, signal)
+      const answer = await askTarget(shared.pool, target, mailbox, opening)
       if (answer !== 'unknown') return answer
     }
   }
   return 'unknown'
 }
 
-const askSession = async (session: Session, mailbox: Mailbox, { pool, settings }: Shared, signal: AbortSignal): Promise<CalloutAnswer> => {
+type Asking = Opening & { readonly signal: AbortSignal }
+
+/** As a delivery does (attempt.ts): once more without TLS where its handshake failed and need not be, and afresh where a kept connection had died. */
+const askTarget = async (pool: Pool, target: Target, mailbox: Mailbox, opening: Asking): Promise<CalloutAnswer> => {
+  let how = { withoutTls: false, fresh: false }
+  for (let round = 0; round < 3; round++) {
+    const opened = await pool.take(target, { ...opening, withoutTls: how.withoutTls }, how.fresh)
+    const answer = opened.kind === 'failed' ? opened.event : await askSession(opened.session, mailbox, pool, opening)
+    if (typeof answer === 'string') return answer
+    const next = whatNow(answer)
+    if (next === 'same-host-without-tls' && !how.withoutTls) how = { withoutTls: true, fresh: true }
+    else if (next === 'same-host-fresh') how = { ...how, fresh: true }
+    else return 'unknown'
+  }
+  return 'unknown'
+}
+
+const askSession = async (session: Session, mailbox: Mailbox, pool: Pool, { settings, signal }: Asking): Promise<CalloutAnswer | HostEvent> => {
   const { wire } = session
   const onAbort = (): void => wire.break({ kind: 'broken', how: 'aborted', text: 'the client does not wait longer' })
   signal.addEventListener('abort', onAbort, { once: true })
   session.messages++
   const codes: number[] = []
-  for (const command of [mailCommand(null, {}), rcptCommand(mailbox, {}), 'RSET\r\n']) {
+  for (const command of [mailCommand(null, utf8For(mailbox, session)), rcptCommand(mailbox, {}), 'RSET\r\n']) {
     wire.send(command)
     const heard = await wire.hear(settings.timeouts.rcpt)
     if (heard.kind === 'broken') break
@@ -54,7 +73,13 @@ const askSession = async (session: Session, mailbox: Mailbox, { pool, settings }
   }
   signal.removeEventListener('abort', onAbort)
   pool.give(session, settings)
-  const [mail = 0, rcpt = 0] = codes
+  return codes.length === 0 ? silent(session, 'MAIL', wire.broken!) : meaningOf(codes)
+}
+
+/** RFC 6531 3.4: without it a host may refuse the address, and that would be read as a user who is not there. */
+const utf8For = ({ local }: Mailbox, { extensions }: Session): { readonly smtputf8?: boolean } => (extensions.smtputf8 && !isPlain(local) ? { smtputf8: true } : {})
+
+const meaningOf = ([mail = 0, rcpt = 0]: readonly number[]): CalloutAnswer => {
   if (mail >= 300 || rcpt < 200 || rcpt >= 600) return 'unknown' // a host that refuses the null sender says nothing about the user
   return rcpt < 300 ? 'yes' : rcpt >= 500 ? 'no' : 'unknown'
 }

@@ -57,7 +57,7 @@ const utf8Needs = ({ smtputf8, mailFrom }: Envelope, recipients: readonly Recipi
 }
 
 // eslint-disable-next-line no-control-regex
-const isPlain = (text: string): boolean => /^[\x00-\x7f]*$/.test(text)
+export const isPlain = (text: string): boolean => /^[\x00-\x7f]*$/.test(text)
 
 const noUtf8 = (host: string, what: string): Unroutable => ({
   kind: 'unroutable', why: 'not-convertible', status: '5.6.7', text: `${what} needs internationalised mail (SMTPUTF8), which ${host} does not offer`,
