@@ -150,6 +150,16 @@ describe('a delivery status notification', () => {
     assert.deepEqual(encodings(compose([failed('a@dest.example')], { original: Buffer.from('Subject: ü\r\n\r\n') })), ['8bit', '7bit', '7bit', '8bit'])
     assert.deepEqual(encodings(compose([failed('ü@dest.example')], { envelope: { smtputf8: true } })), ['8bit', '8bit', '8bit', '7bit'])
   })
+  for (const [what, recipient, envelope, field] of [
+    ['ORCPT in UTF-8', { orcpt: 'utf-8;jürgen@alias.example' }, { smtputf8: true }, 'Original-Recipient: utf-8; j\\x{FC}rgen@alias.example'],
+    ['ORCPT of octets over 7 bits', { orcpt: 'rfc822;j+C3+BCrgen@alias.example' }, {}, 'Original-Recipient: rfc822; j??rgen@alias.example'],
+    ['ENVID of octets over 7 bits', {}, { envid: 'order+C3+BC1' }, 'Original-Envelope-Id: order??1'],
+  ] as const)
+    it(`has nothing over 7 bits in its status part, which says 7bit, where an address that needs none of it came with an ${what}`, () => {
+      const message = compose([failed('user@dest.example', {}, recipient)], { envelope })
+      assert.ok(read(message).parts[1]!.content.split('\r\n').includes(field), read(message).parts[1]!.content)
+      assert.deepEqual([bytesOf(message).every((byte) => byte < 0x80), message!.envelope.body], [true, '7BIT'])
+    })
   it('is a global one (RFC 6533) where an address needs it, and only then', () => {
     const message = compose([failed('müller@dest.example')], { to: ['müller@dest.example'], envelope: { smtputf8: true } })
     const { parts } = read(message)

@@ -107,7 +107,7 @@ const part = (boundary: string, type: string, encoding: string): string[] => [''
 const statusPart = (hostname: string, { delivery }: Given, notices: readonly Notice[], utf8: boolean): string => {
   const { envid } = delivery.envelope
   const perMessage = [
-    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${safe(fromXtext(envid))}`]),
+    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${inField(fromXtext(envid), utf8)}`]),
     `Reporting-MTA: dns; ${hostname}`,
     `Arrival-Date: ${dateInHeader(delivery.arrivedAt)}`,
     `X-Posthouse-Message-ID: ${delivery.message}`,
@@ -118,29 +118,35 @@ const statusPart = (hostname: string, { delivery }: Given, notices: readonly Not
 const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
   const { recipient, kind, status, remote, diagnostic, lastAttemptAt, willRetryUntil } = notice
   return [
-    ...(recipient.orcpt === undefined ? [] : [`Original-Recipient: ${originalRecipient(recipient.orcpt)}`]),
+    ...(recipient.orcpt === undefined ? [] : [`Original-Recipient: ${originalRecipient(recipient.orcpt, utf8)}`]),
     `Final-Recipient: ${finalRecipient(recipient, utf8)}`,
     `Action: ${kind}`,
     `Status: ${status}`,
-    ...(remote === undefined ? [] : [`Remote-MTA: dns; ${safe(remote)}`]),
-    ...(diagnostic === undefined ? [] : [folded(`Diagnostic-Code: ${safe(utf8 ? diagnostic : diagnostic.replace(/[^\x20-\x7e]/g, '?'))}`)]),
+    ...(remote === undefined ? [] : [`Remote-MTA: dns; ${inField(remote, utf8)}`]),
+    ...(diagnostic === undefined ? [] : [folded(`Diagnostic-Code: ${inField(diagnostic, utf8)}`)]),
     ...(lastAttemptAt === undefined ? [] : [`Last-Attempt-Date: ${dateInHeader(lastAttemptAt)}`]),
     ...(willRetryUntil === undefined ? [] : [`Will-Retry-Until: ${dateInHeader(willRetryUntil)}`]),
   ]
 }
 
 /** ORCPT is "type;xtext" (RFC 3461 4.2); the field has the address itself (RFC 3464 2.3.1). */
-const originalRecipient = (orcpt: string): string => {
+const originalRecipient = (orcpt: string, utf8: boolean): string => {
   const [type = 'rfc822', ...rest] = orcpt.split(';')
-  return safe(`${type}; ${fromXtext(rest.join(';'))}`)
+  const address = safe(fromXtext(rest.join(';')))
+  return `${safe(type)}; ${type.toLowerCase() === 'utf-8' ? inSevenBits(address, utf8) : inField(address, utf8)}`
 }
 
 const finalRecipient = ({ mailbox }: Recipient, utf8: boolean): string => {
   const address = safe(printMailbox(mailbox))
-  if (isAscii(Buffer.from(address))) return `rfc822; ${address}`
-  // RFC 6533 3: outside a global report the address is written in 7 bits
-  return `utf-8; ${utf8 ? address : address.replace(/[^\x20-\x7e]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)}`
+  return isAscii(Buffer.from(address)) ? `rfc822; ${address}` : `utf-8; ${inSevenBits(address, utf8)}`
 }
+
+/** RFC 6533 3: outside a global report an address is written in 7 bits. */
+const inSevenBits = (address: string, utf8: boolean): string =>
+  utf8 ? address : address.replace(/[^\x20-\x7e]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
+
+/** RFC 3464 2.1.1: outside a global report the fields are ASCII, whatever a client or a host wrote. */
+const inField = (text: string, utf8: boolean): string => safe(utf8 ? text : text.replace(/[^\x20-\x7e]/gu, '?'))
 
 export const fromXtext = (text: string): string => text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
