@@ -31,6 +31,10 @@ describe('commands', () => {
     const to = { local: 'a', domain: 'c.example' }
     assert.deepEqual([rcptCommand(to, {}), rcptCommand(to, { notify: [] }), rcptCommand(to, { notify: ['NEVER'] })], ['', '', ' NOTIFY=NEVER'].map((end) => `RCPT TO:<a@c.example>${end}\r\n`))
   })
+  it('has nothing over 7 bits in 1 ORCPT in UTF-8 where MAIL did not say SMTPUTF8 (RFC 6533 3)', () => {
+    const said = [false, true].map((smtputf8) => rcptCommand({ local: 'a', domain: 'c.example' }, { orcpt: 'utf-8;jürgen@b.example' }, smtputf8))
+    assert.deepEqual(said, ['RCPT TO:<a@c.example> ORCPT=utf-8;j\\x{FC}rgen@b.example\r\n', 'RCPT TO:<a@c.example> ORCPT=utf-8;jürgen@b.example\r\n'])
+  })
   it('refuse a NUL', () => assert.throws(() => commandLine('EHLO a\0b'), WireError))
 })
 

@@ -43,12 +43,15 @@ export const mailCommand = (from: Mailbox | null, parameters: MailParameters): s
 
 export type RcptParameters = { readonly notify?: readonly string[]; readonly orcpt?: string } // RFC 3461 4.1, 4.2
 
-export const rcptCommand = (to: Mailbox, { notify, orcpt }: RcptParameters): string => {
+/** `smtputf8`: as MAIL had it. Without it an original recipient in UTF-8 is written in ASCII (RFC 6533 3). */
+export const rcptCommand = (to: Mailbox, { notify, orcpt }: RcptParameters, smtputf8 = false): string => {
   let text = `RCPT TO:${path(to)}`
   if (notify !== undefined && notify.length > 0) text += ` NOTIFY=${word(notify.join(','))}`
-  if (orcpt !== undefined) text += ` ORCPT=${word(orcpt)}`
+  if (orcpt !== undefined) text += ` ORCPT=${word(smtputf8 ? orcpt : inAscii(orcpt))}`
   return commandLine(text)
 }
+
+const inAscii = (text: string): string => text.replace(/[^\x00-\x7f]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
 
 export type ReplyLimits = { readonly bytes: number; readonly lines: number }
 export const defaultReplyLimits: ReplyLimits = { bytes: 64 * 1024, lines: 200 } // an EHLO reply of 200 extensions does not exist

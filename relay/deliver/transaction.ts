@@ -33,7 +33,7 @@ export const parametersFor = (envelope: Envelope, { extensions }: Session, conte
 /** Never throws but for what the content's source throws: then the connection is cut before the final dot. */
 export const transact = async (session: Session, mail: Mail, settings: Settings): Promise<Told[]> => {
   session.messages++
-  const commands = [mailCommand(mail.mailFrom, mail.parameters), ...mail.recipients.map((recipient) => rcptCommand(recipient.mailbox, mail.passDsn ? recipient : {})), 'DATA\r\n']
+  const commands = [mailCommand(mail.mailFrom, mail.parameters), ...mail.recipients.map((recipient) => rcptCommand(recipient.mailbox, mail.passDsn ? recipient : {}, mail.parameters.smtputf8)), 'DATA\r\n']
   const asked = await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings)
   const open = judgeEnvelope(session, mail, asked)
   if (open.taken.length === 0) {
