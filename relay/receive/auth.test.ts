@@ -106,6 +106,13 @@ test('an AUTH line of 12,288 octets is read, one of 12,289 is too long (RFC 4954
   assert.equal(await (await open(t, receiver)).ask(await lineOf(12_289)), '500 5.5.6 Command line longer than 12288 octets')
 })
 
+test('an answer of 12,289 octets ends the AUTH it was for: the next line is a command', async (t) => {
+  const line = await open(t, await startReceiver(t))
+  assert.match(await line.ask('AUTH LOGIN'), /^334 /)
+  assert.match(await line.ask('A'.repeat(12_289)), /^500 5\.5\.6 /)
+  assert.match(await line.ask('NOOP'), /^250 /)
+})
+
 test('a rotation of the cluster’s keys counts from the next AUTH on, in a connection that is open', async (t) => {
   const receiver = await startReceiver(t, byAccount)
   const line = await open(t, receiver)

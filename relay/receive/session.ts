@@ -79,7 +79,7 @@ export class Session extends SMTPConnection {
   override _createParser(): Wire {
     return new Wire({
       line: (line) => this.#line(line),
-      lineTooLong: () => this.#act(say(reply('line-too-long', { limit: this.state.listener.limits.lineBytes })), ''),
+      lineTooLong: () => this.#tooLong(),
       data: (piece) => this.#data(piece),
       bareOctet: (octet) => this.#bare(octet),
       dataEnd: () => this.#dataEnd(),
@@ -108,6 +108,12 @@ export class Session extends SMTPConnection {
     const space = text.indexOf(' ')
     const verb = (space < 0 ? text : text.slice(0, space)).toUpperCase()
     return this.#answer(this.#run(verb, space < 0 ? '' : text.slice(space + 1).trim()), verb)
+  }
+
+  /** Where it was to answer a question, that is over (RFC 4954 4). */
+  #tooLong(): Promise<void> | void {
+    this.#ask = undefined
+    return this.#act(say(reply('line-too-long', { limit: this.state.listener.limits.lineBytes })), '')
   }
 
   #answer(answer: Answer | Promise<Answer>, verb: string): Promise<void> | void {
