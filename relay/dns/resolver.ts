@@ -11,12 +11,12 @@ export type ResolverOptions = {
   readonly timeoutMs?: number // one server, one try
   readonly rounds?: number // through all servers
   readonly cache?: Partial<CacheLimits>
-  readonly now?: () => number
+  readonly now?: () => number // in ms, by a clock that nobody sets
   readonly observe?: (result: Answer<unknown>['kind'], seconds: number) => void
 }
 
 export const createResolver = (options: ResolverOptions): Resolver => {
-  const cache = new AnswerCache(options.cache ?? {}, options.now ?? Date.now)
+  const cache = new AnswerCache(options.cache ?? {}, options.now ?? (() => performance.now()))
   const pending = new Map<string, Promise<Answer<unknown>>>()
   const closing = new AbortController()
   const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {

@@ -11,7 +11,7 @@ const fresh = 10 * 60_000
 const stale = 24 * 3_600_000
 const most = 100_000
 
-export const createCalloutCache = (callout: Callout, now: () => number = Date.now): CalloutCache => {
+export const createCalloutCache = (callout: Callout, now: () => number): CalloutCache => {
   const kept = new Map<string, Kept>()
   const asking = new Map<string, Promise<'yes' | 'no' | 'unknown'>>()
   const remember = (key: string, answer: 'yes' | 'no'): void => {

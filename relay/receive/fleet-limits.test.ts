@@ -109,6 +109,19 @@ test('over the limit is 450 4.7.1 with the name of the manifest: MailSender at M
   assert.match(await other.ask('RCPT TO:<u9@hosted.example>'), /^450 4\.7\.1 .*3 recipients per hour by domain hosted\.example \(RelayPolicy mail\/house\)/)
 })
 
+for (const step of [-hour, hour])
+  test(`a clock that is set ${step < 0 ? 'back' : 'on'} by 1 hour changes no limit: 2 messages a minute stay 2`, async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+    const receiver = await startReceiver(t, (input) => {
+      input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, limits: [{ by: 'source', messagesPerMinute: 2 }] }]
+    })
+    const line = await greetedBy(t, receiver)
+    assert.match(await sendMail(line), /^250 /)
+    t.mock.timers.setTime(Date.now() + step)
+    assert.match(await sendMail(line), /^250 /)
+    assert.match(await line.ask('MAIL FROM:<a@client.example>'), /^450 4\.7\.1 /)
+  })
+
 test('a policy on 2 MailDomains that counts by source counts a message for both once, at its first recipient there, and none that goes elsewhere', async (t) => {
   const receiver = await startReceiver(t, (input) => {
     const targets = ['hosted.example', 'listed.example'].map((domain) => ({ kind: 'MailDomain' as const, domain }))

@@ -48,12 +48,15 @@ export const startReceiving = async (options: ReceiveOptions): Promise<Receiving
   return { addresses: () => [...open.values()].map(addressOf), witnessed: () => door.world.witness.seen(), reload: (snapshot) => reload(held, snapshot), drain, close: () => drain(0) }
 }
 
+/** What is counted and kept for a while must not last for a day where the clock is set back by one. */
+const monotonic = (): number => performance.now()
+
 const worldOf = (options: ReceiveOptions, snapshot: () => Snapshot): World => ({
   ...options,
   snapshot,
-  callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown'))),
+  callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown')), monotonic),
   witness: new Witness(),
-  limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: Date.now, warn: (over) => warnOf(options, over) }),
+  limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: monotonic, warn: (over) => warnOf(options, over) }),
 })
 
 const warnOf = ({ metrics, log }: ReceiveOptions, { manifest, limit, what }: Over): void => {
