@@ -18,7 +18,7 @@ type Watched = { readonly wanted: RecordsWanted; facts: Facts; judged: readonly 
 
 const atOnce = 8
 /** Shorter than the time between two looks at one domain: it saves what many domains ask alike, such as the addresses of a relay. */
-const cache = { floor: 0, ceiling: 20, negativeCeiling: 5, failed: 1, entries: 10_000 }
+const cache = { floor: 0, ceiling: 20, negativeCeiling: 5, failed: 1, stale: 0, entries: 10_000 }
 const mostRounds = 12 // an SPF record with includes is as deep as that at most
 const mostQuestions = 200
 

@@ -170,6 +170,20 @@ describe('the resolver', () => {
     }
     assert.equal(timesAsked('failing.example'), 2)
   })
+  it('gives the records it had while a refresh fails, for a day, asks anew every 10 seconds, and believes an absence at once', async () => {
+    let now = 0
+    const { mx } = resolver({ now: () => now })
+    const at = async (ms: number) => ((now = ms), (await mx('stale.example')).kind)
+    server.set('stale.example', { mx: [[1, 'a.example']], ttl: 60 })
+    assert.equal(await at(0), 'records')
+    server.set('stale.example', { does: 'servfail' })
+    assert.deepEqual([await at(61_000), await at(70_900), timesAsked('stale.example')], ['records', 'records', 2])
+    assert.deepEqual([await at(71_100), timesAsked('stale.example'), await at(60_000 + 86_399_000), await at(60_000 + 86_410_000)], ['records', 3, 'records', 'failed'])
+    server.set('stale.example', { mx: [[1, 'a.example']], ttl: 60 })
+    assert.equal(await at(90_000_000), 'records')
+    server.set('stale.example', {})
+    assert.equal(await at(90_061_000), 'nodata')
+  })
 })
 
 const failure = (answer: Answer<unknown>): string => {

@@ -26,9 +26,8 @@ export const createResolver = (options: ResolverOptions): Resolver => {
     if (known !== undefined) return Promise.resolve(known) as Promise<Answer<T>>
     const asked = measured(options, () => chase(options, name, type, closing.signal))
     const kept = asked.then((answer) => {
-      cache.put(key, answer)
       pending.delete(key)
-      return answer
+      return cache.put(key, answer)
     })
     pending.set(key, kept)
     return kept as Promise<Answer<T>>
