@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { mailbox, testSnapshot } from '../../test/tools/delivery.ts'
+import { mailbox, testDelivery, testSnapshot } from '../../test/tools/delivery.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 import { hopsOf } from './hops.ts'
 import { scheduleFor, wayOf } from './route.ts'
+import { signerOf } from './sign.ts'
 
 type RouteInput = NonNullable<SnapshotInput['routes']>[number]
 const route = (name: string, match: RouteInput['match'], change: Partial<RouteInput> = {}): RouteInput => ({
@@ -82,5 +83,18 @@ describe('the next hops', () => {
     const first = Array.from({ length: 4000 }, () => hops([{ kind: 'smarthost', host: 'a', weight: 3 }, { kind: 'smarthost', host: 'b', weight: 1 }], random)[0])
     const share = first.filter((host) => host === 'a').length / 4000
     assert.ok(Math.abs(share - 0.75) < 0.03, `${share}`)
+  })
+})
+
+describe('10,000 hosted domains', () => {
+  it('are gone through once for a snapshot, and not for each way and each signature of 100 deliveries', () => {
+    const snapshot = testSnapshot({ domains: Array.from({ length: 10_000 }, (_, n) => ({ ...hosted(`d${n}`, {}), dkim: [{ selector: 's', algorithm: 'ed25519', privateKey: 'k' }] })) })
+    let reads = 0
+    const domains = new Proxy(snapshot.domains, { get: (all, at) => (reads++, Reflect.get(all, at) as unknown) })
+    const look = (): unknown[] => [wayOf({ ...snapshot, domains }, { domain: 'far.example.org', mailFrom: null }).kind, signerOf({ ...snapshot, domains }, testDelivery({ envelope: { sender: 'shop/shop' } }), Buffer.from('From: a@below.d9999.example\r\n\r\n'))?.domain]
+    assert.deepEqual(look(), ['mx', 'd9999.example'])
+    reads = 0
+    for (let n = 0; n < 100; n++) look()
+    assert.equal(reads, 0)
   })
 })

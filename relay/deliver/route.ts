@@ -1,6 +1,6 @@
 // Which way a delivery leaves: the most specific DeliveryRoute, the domain's own deliverTo, or MX. Pure.
 // A hosted domain's deliverTo gives way only to a route that names that domain: a relay-wide smarthost must not send our own mail out.
-import { matchesDomain, type HostedDomain, type Mailbox, type Route, type Schedule, type Snapshot } from '../snapshot/index.ts'
+import { byDomain, matchesDomain, type HostedDomain, type Mailbox, type Route, type Schedule, type Snapshot } from '../snapshot/index.ts'
 
 /** What a route may look at. */
 export type Leaving = { readonly domain: string; readonly mailFrom: Mailbox | null; readonly sender?: string }
@@ -12,10 +12,10 @@ export type Way =
 
 export const wayOf = (snapshot: Snapshot, leaving: Leaving): Way => {
   const route = routeOf(snapshot.routes, leaving)
-  const hosted = snapshot.domains.find(({ domain, inbound }) => inbound !== undefined && domain === leaving.domain)
-  if (hosted === undefined) return route ? { kind: 'route', route } : { kind: 'mx' }
+  const hosted = byDomain(snapshot.domains).get(leaving.domain)
+  if (hosted?.inbound === undefined) return route ? { kind: 'route', route } : { kind: 'mx' }
   if (route && rankOf(route, leaving)![0] > 0) return { kind: 'route', route }
-  return hosted.inbound!.hosts === undefined ? { kind: 'mx', backupOf: hosted } : { kind: 'hosts', hosted: hosted as Extract<Way, { kind: 'hosts' }>['hosted'] }
+  return hosted.inbound.hosts === undefined ? { kind: 'mx', backupOf: hosted } : { kind: 'hosts', hosted: hosted as Extract<Way, { kind: 'hosts' }>['hosted'] }
 }
 
 /** The route that keeps its mail until a person decides. */

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js' // DKIM by the author of nodemailer and smtp-server, MIT
 import type { Delivery } from '../queue/index.ts'
-import { readHeaderSection, type DkimKey, type Snapshot } from '../snapshot/index.ts'
+import { anySigns, atAndAbove, byDomain, readHeaderSection, type DkimKey, type Snapshot } from '../snapshot/index.ts'
 import { headerSection, type Content } from './content.ts'
 
 export type Signer = { readonly domain: string; readonly keys: readonly DkimKey[] }
@@ -13,10 +13,10 @@ export type Signer = { readonly domain: string; readonly keys: readonly DkimKey[
  * None for what a stranger sent us: a signature says that we vouch for the sender.
  */
 export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): Signer | undefined => {
-  if (!snapshot.domains.some(({ dkim }) => dkim.length > 0) || !isVouchedFor(snapshot, delivery)) return undefined
+  if (!anySigns(snapshot.domains) || !isVouchedFor(snapshot, delivery)) return undefined
   const domains = [fromDomain(head), delivery.envelope.mailFrom?.domain].filter((domain) => domain !== undefined)
   for (const domain of domains) {
-    const above = snapshot.domains.filter((one) => isAtOrBelow(domain, one.domain)).toSorted((a, b) => b.domain.length - a.domain.length)
+    const above = atAndAbove(snapshot.domains, domain)
     const found = above.find(({ dkim, namespace }) => dkim.length > 0 && namespace === above[0]!.namespace) // nobody signs for the domain of another namespace
     if (found !== undefined) return { domain: found.domain, keys: found.dkim }
   }
@@ -25,9 +25,7 @@ export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): 
 
 /** Somebody identified, ourselves, or an Allow rule: strangers pass for domains hosted when they came, and what is hosted now says nothing of that. */
 const isVouchedFor = ({ domains }: Snapshot, { envelope, domain }: Delivery): boolean =>
-  envelope.sender !== undefined || envelope.source === 'local' || (envelope.stranger !== true && !domains.some((one) => one.inbound !== undefined && one.domain === domain))
-
-const isAtOrBelow = (domain: string, parent: string): boolean => domain === parent || domain.endsWith(`.${parent}`)
+  envelope.sender !== undefined || envelope.source === 'local' || (envelope.stranger !== true && byDomain(domains).get(domain)?.inbound === undefined)
 
 /** Of the first address in From (RFC 5322 3.6.2), read as it was when it was held to the sender's addresses. Two From fields, or none to be read: undefined. */
 export const fromDomain = (head: Buffer): string | undefined => {

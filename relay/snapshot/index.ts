@@ -1,3 +1,4 @@
+export { anySigns, atAndAbove, byDomain } from './by-domain.ts'
 export * from './schema.ts'
 export { normalDomain, printMailbox, splitMailbox, type Mailbox } from './mailbox.ts'
 export { HeaderReader, readHeaderSection, type HeaderFacts } from './header-section.ts'
