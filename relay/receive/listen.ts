@@ -35,15 +35,15 @@ export type Receiving = {
   close(): Promise<void>
 }
 
-type Held = { snapshot: Snapshot; readonly door: Door; readonly bind: NonNullable<ReceiveOptions['bind']>; readonly open: Map<string, Receiver> }
+type Held = { snapshot: Snapshot; readonly door: Door; readonly bind: NonNullable<ReceiveOptions['bind']>; readonly open: Map<string, Receiver>; readonly going: Set<Receiver> }
 
 export const startReceiving = async (options: ReceiveOptions): Promise<Receiving> => {
   const open = new Map<string, Receiver>()
   const door: Door = { world: worldOf(options, () => held.snapshot), leaving: options.leaving, sources: new Map() }
-  const held: Held = { snapshot: options.snapshot, door, bind: options.bind ?? (({ bindPort }) => ({ host: '::', port: bindPort })), open }
+  const held: Held = { snapshot: options.snapshot, door, bind: options.bind ?? (({ bindPort }) => ({ host: '::', port: bindPort })), open, going: new Set() }
   await reload(held, options.snapshot)
   const drain = async (ms: number): Promise<void> => {
-    await Promise.all([...open.values()].map((receiver) => leave(receiver, ms)))
+    await Promise.all([...open.values(), ...held.going].map((receiver) => leave(receiver, ms)))
   }
   return { addresses: () => [...open.values()].map(addressOf), witnessed: () => door.world.witness.seen(), reload: (snapshot) => reload(held, snapshot), drain, close: () => drain(0) }
 }
@@ -78,7 +78,8 @@ const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {
   held.snapshot = snapshot
   for (const [key, receiver] of gone) {
     held.open.delete(key)
-    void leave(receiver, snapshot.relay.drainSeconds * 1000)
+    held.going.add(receiver) // a drain meanwhile waits for its messages as well
+    void leave(receiver, snapshot.relay.drainSeconds * 1000).finally(() => held.going.delete(receiver))
   }
   for (const [key, receiver] of held.open) receiver.update(snapshot, wanted.get(key)!)
   for (const receiver of opened) held.open.set(keyOf(receiver.listener), receiver)

@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
 import { makeCertificate } from '../../test/tools/certificate.ts'
 import { testSnapshot } from '../../test/tools/receive.ts'
-import { greetedBy, openTo, sendMail, startReceiver, waitUntil } from '../../test/tools/session.ts'
+import { envelope, greetedBy, openTo, sendMail, startReceiver, waitUntil } from '../../test/tools/session.ts'
 
 /** The serial number of the certificate a new connection is shown. */
 const serialAt = (port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3'): Promise<string> =>
@@ -139,4 +139,19 @@ test('drain cuts what is not done when its time is over, and nothing half is sto
   await receiver.receiving.drain(100)
   assert.equal(await busy.reply(30_000), undefined)
   assert.deepEqual([receiver.queue.kept.length, receiver.queue.bodies.abandoned], [0, 1])
+})
+
+test('a drain of 30 s waits for a message that comes in by a listener which is gone from the snapshot', async (t) => {
+  const receiver = await startReceiver(t)
+  const line = await greetedBy(t, receiver)
+  await envelope(line)
+  assert.match(await line.ask('DATA'), /^354 /)
+  await receiver.receiving.reload(testSnapshot((input) => void (input.listeners = input.listeners.filter(({ name }) => name !== 'mx'))))
+  let drained = false
+  const draining = receiver.receiving.drain(30_000).then(() => (drained = true))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(drained, false)
+  assert.match(await line.ask('Subject: x\r\n\r\nhello\r\n.'), /^250 /)
+  line.destroy()
+  await draining
 })
