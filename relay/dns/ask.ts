@@ -43,7 +43,7 @@ const askUdp = (server: NameServer, question: Question, { ms, signal }: Patience
     }
     const onAbort = (): void => end(calledOff)
     let strangers = 0
-    const timer = setTimeout(() => end({ kind: 'failed', why: strangers > 0 ? `no answer in time, but ${strangers} to other questions` : 'no answer in time' }), ms)
+    const timer = setTimeout(() => end({ kind: 'failed', why: strangers > 0 ? `no answer in time, but ${strangers} to other questions` : 'no answer in time', isSilent: true }), ms)
     socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'failed', why: error.code ?? error.message }))
     socket.on('message', (bytes) => {
       const reading = readPacket(bytes, id, question)

@@ -22,7 +22,7 @@ export type Reading =
   | { readonly kind: 'answer'; readonly packet: DecodedPacket }
   | { readonly kind: 'truncated' }
   | { readonly kind: 'no-edns' } // an old server that knows no EDNS (RFC 6891 7)
-  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'failed'; readonly why: string; readonly isSilent?: true } // isSilent: nothing that could be an answer came
   | { readonly kind: 'foreign' } // wrong id or question: wait for the right one (RFC 5452 9.1)
 
 export const readPacket = (bytes: Buffer, id: number, question: Question): Reading => {

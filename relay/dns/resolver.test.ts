@@ -109,6 +109,18 @@ describe('the resolver', () => {
     await silent.close()
     assert.equal(answer.kind, 'records')
   })
+  it('asks a server that did not answer last for 30 seconds: it costs its time-out once and not for each of 3 names', async () => {
+    const silent = await startTestDns({ 'dest.example': { does: 'hang' } })
+    let now = 0
+    const { mx } = resolver({ nameservers: () => [silent.nameserver, server.nameserver], timeoutMs: 1000, rounds: 5, now: () => now })
+    assert.equal((await mx('dest.example')).kind, 'records')
+    for (const name of ['null.example', 'alias.example']) assert.equal((await mx(name)).kind, 'records')
+    assert.equal(silent.questions.length, 1)
+    now = 31_000
+    await mx('nowhere.example')
+    assert.equal(silent.questions.length, 2)
+    await silent.close()
+  })
   it('asks the second server when the first fails', async () => {
     const broken = await startTestDns({ 'dest.example': { does: 'servfail' } })
     const answer = await resolver({ nameservers: () => [broken.nameserver, server.nameserver] }).mx('dest.example')

@@ -16,7 +16,9 @@ export type ResolverOptions = {
 }
 
 export const createResolver = (options: ResolverOptions): Resolver => {
-  const cache = new AnswerCache(options.cache ?? {}, options.now ?? (() => performance.now()))
+  const now = options.now ?? (() => performance.now())
+  const cache = new AnswerCache(options.cache ?? {}, now)
+  const asking: Asking = { options, servers: new Servers(now) }
   const pending = new Map<string, Promise<Answer<unknown>>>()
   const closing = new AbortController()
   const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {
@@ -24,7 +26,7 @@ export const createResolver = (options: ResolverOptions): Resolver => {
     const key = `${type} ${name.toLowerCase()}`
     const known = cache.get(key) ?? pending.get(key)
     if (known !== undefined) return Promise.resolve(known) as Promise<Answer<T>>
-    const asked = measured(options, () => chase(options, name, type, closing.signal))
+    const asked = measured(options, () => chase(asking, name, type, closing.signal))
     const kept = asked.then((answer) => {
       pending.delete(key)
       return cache.put(key, answer)
@@ -43,6 +45,8 @@ export const createResolver = (options: ResolverOptions): Resolver => {
   }
 }
 
+type Asking = { readonly options: ResolverOptions; readonly servers: Servers }
+
 /** RFC 6761 6.4: nobody is asked about a name under .invalid. */
 const cannotExist = (name: string): boolean => /(^|\.)invalid\.?$/i.test(name)
 
@@ -54,11 +58,11 @@ const measured = async (options: ResolverOptions, run: () => Promise<Answer<unkn
 }
 
 /** Across packets: a chain that leaves one answer is asked about again, at most eight names long. */
-const chase = async (options: ResolverOptions, name: string, type: RecordType, signal: AbortSignal): Promise<Answer<unknown>> => {
+const chase = async (asking: Asking, name: string, type: RecordType, signal: AbortSignal): Promise<Answer<unknown>> => {
   const seen = new Set([name.toLowerCase()])
   let at = name
   for (let hops = 0; hops < longestChain; hops++) {
-    const answer = await askAll(options, at, type, signal)
+    const answer = await askAll(asking, at, type, signal)
     if (answer.kind === 'failed') return answer
     const followed = follow<unknown>(answer.packet, { name: at, type }, seen)
     if (followed.kind === 'done') return withAlias(followed.answer, name, [...seen].at(-1)!)
@@ -70,19 +74,44 @@ const chase = async (options: ResolverOptions, name: string, type: RecordType, s
 const withAlias = (answer: Answer<unknown>, name: string, end: string): Answer<unknown> =>
   answer.kind === 'records' && !sameName(name, end) ? { ...answer, alias: end } : answer
 
-const askAll = async (options: ResolverOptions, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
-  const servers = nameServers(options.nameservers())
+const askAll = async ({ options, servers: known }: Asking, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
+  const servers = known.inOrder(nameServers(options.nameservers()))
   const faults = new Set<string>()
   if (labelsAreTooLong(name)) return { kind: 'failed', why: `${name} is no name that DNS can hold` }
   for (let round = 0; round < (options.rounds ?? 2); round++) {
     for (const server of servers) {
       const answer = await ask(server, { name, type }, { ms: options.timeoutMs ?? 2500, signal })
       if (answer.kind === 'answer' || signal.aborted) return answer
+      if (answer.isSilent) known.noteSilent(server)
       faults.add(`${server.address}: ${answer.why}`)
     }
   }
   return { kind: 'failed', why: servers.length === 0 ? 'no name server is known' : [...faults].slice(0, 4).join('; ') }
 }
+
+/** Servers that were silent lately come last: a dead first one costs its time-out once, and not for every name. */
+class Servers {
+  readonly #silentUntil = new Map<string, number>()
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  inOrder(servers: readonly NameServer[]): readonly NameServer[] {
+    if (this.#silentUntil.size === 0) return servers
+    const silent = servers.filter((server) => (this.#silentUntil.get(keyOf(server)) ?? 0) > this.#now())
+    return silent.length === 0 ? servers : [...servers.filter((server) => !silent.includes(server)), ...silent]
+  }
+
+  noteSilent(server: NameServer): void {
+    if (this.#silentUntil.size > 100) this.#silentUntil.clear() // a snapshot names a few
+    this.#silentUntil.set(keyOf(server), this.#now() + silentMs)
+  }
+}
+
+const silentMs = 30_000
+const keyOf = ({ address, port }: NameServer): string => `${address} ${port}`
 
 const labelsAreTooLong = (name: string): boolean => name.length > 253 || name.split('.').some((label) => label.length > 63)
 
