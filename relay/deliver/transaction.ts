@@ -125,8 +125,7 @@ const sendMessage = async (session: Session, content: Content, { timeouts }: Set
   if (content.whole !== undefined) {
     wire.sendBytes(Buffer.concat([stuffer.piece(content.whole), stuffer.end()]), onGone)
   } else {
-    const broken = await sendPieces(session, content, stuffer, timeouts.block)
-    if (broken !== undefined) return { broken, dotWritten: false }
+    if (!(await sendPieces(session, content, stuffer, timeouts.block))) return answerBeforeDot(wire, timeouts.dot)
     wire.sendBytes(stuffer.end(), onGone)
   }
   wire.endsAt = Infinity // RFC 1047: who leaves before this answer makes a duplicate
@@ -136,17 +135,22 @@ const sendMessage = async (session: Session, content: Content, { timeouts }: Set
   return { reply: heard.reply }
 }
 
-const sendPieces = async ({ wire }: Session, content: Content, stuffer: Stuffer, ms: number): Promise<Broken | undefined> => {
+/** False where the line went dead, or the host answered before the message was whole. */
+const sendPieces = async ({ wire }: Session, content: Content, stuffer: Stuffer, ms: number): Promise<boolean> => {
   try {
-    for await (const piece of content.open()) {
-      if (wire.hasUnread) wire.break({ kind: 'broken', how: 'lost', text: 'the host answered before the message was whole' })
-      if (!(await wire.sendSlowly(stuffer.piece(piece), ms))) return wire.broken
-    }
+    for await (const piece of content.open()) if (wire.hasUnread || !(await wire.sendSlowly(stuffer.piece(piece), ms))) return false
   } catch (error) {
     wire.break({ kind: 'broken', how: 'aborted', text: 'the message could not be read' }) // half a message must never be ended by a dot
     throw error
   }
-  return undefined
+  return true
+}
+
+/** A refusal in the middle of DATA is one, and would come again each time; anything else there is no answer. Either way the rest of the message is not sent. */
+const answerBeforeDot = async (wire: Session['wire'], ms: number): Promise<DotAnswer> => {
+  const heard = await wire.hear(ms)
+  wire.break({ kind: 'broken', how: 'lost', text: 'the host answered before the message was whole' })
+  return heard.kind === 'reply' && heard.reply.code >= 400 && heard.reply.code !== 421 ? { reply: heard.reply } : { broken: wire.broken!, dotWritten: false }
 }
 
 const afterDot = (session: Session, recipient: Recipient, answer: DotAnswer): Told => {
