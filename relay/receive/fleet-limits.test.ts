@@ -87,6 +87,17 @@ test('a policy counts by source, sender or domain, each its own unit', () => {
   assert.deepEqual([count('recipients', 'x', 'd'), count('recipients', 'y', 'd'), count('recipients', 'y', 'e')], [undefined, 'recipients per hour by domain d', undefined])
 })
 
+test('what 1 limit refuses counts under no other: 200 tries against 2 a minute leave the 100 of the hour', () => {
+  let now = 1e12
+  const limits = alone(() => now)
+  const slow = policyOf([{ by: 'sender', messagesPerMinute: 2 }])
+  const over = () => limits.count('messages', { source: 's', sender: 'shop/shop' }, [slow], sender)?.manifest
+  const said = Array.from({ length: 200 }, over)
+  assert.deepEqual([said.indexOf('RelayPolicy mail/house'), said.lastIndexOf('MailSender shop/shop')], [2, -1])
+  now += 70_000
+  assert.deepEqual([over(), over(), over()], [undefined, undefined, 'RelayPolicy mail/house'])
+})
+
 test('a policy in Warn mode counts nobody out, and tells each of the 2 that Enforce would have refused', () => {
   const warned: string[] = []
   const limits = createFleetLimits({ pod: 'a', peers: () => [{ pod: 'a' }], now: () => 1e12, warn: ({ manifest }) => void warned.push(manifest) })

@@ -1,6 +1,6 @@
 // Holds MailSender.limits and RelayPolicy.limits: which windows one event counts in, and this process's share of each.
 import type { Policy, Sender } from '../snapshot/index.ts'
-import { newWindow, shareOf, take, type Window } from './window.ts'
+import { fits, newWindow, shareOf, take, type Window } from './window.ts'
 
 export type Over = { readonly manifest: string; readonly limit: number; readonly what: string }
 export type Unit = 'connections' | 'messages' | 'recipients'
@@ -14,7 +14,7 @@ const hour = 3_600_000
 const mostWindows = 100_000 // sources are the world's to choose; past this the longest unused is forgotten
 
 export type FleetLimits = {
-  /** Counts one event under every limit that applies; the first that is over, or undefined. */
+  /** Counts one event under every limit that applies, or under none where one is over: the first that is, or undefined. */
   count(unit: Unit, party: Party, policies: readonly Policy[], sender?: Sender): Over | undefined
 }
 
@@ -34,9 +34,12 @@ export const createFleetLimits = (given: { pod: string; peers: () => readonly { 
   return {
     count: (unit, party, policies, sender) => {
       const rules = rulesFor(unit, party, policies, sender)
-      const over = rules.filter(({ key, limit, windowMs }) => !take(find(key), given.now(), windowMs, share(limit)))
+      const now = given.now()
+      const over = rules.filter(({ key, limit, windowMs }) => !fits(find(key), now, windowMs, share(limit)))
       for (const rule of over) if (rule.warnOnly) given.warn?.(rule)
-      return over.find(({ warnOnly }) => !warnOnly)
+      const refusing = over.find(({ warnOnly }) => !warnOnly)
+      if (!refusing) for (const { key, limit, windowMs } of rules) take(find(key), now, windowMs, share(limit))
+      return refusing
     },
   }
 }

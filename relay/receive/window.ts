@@ -19,10 +19,14 @@ export const settle = (window: Window, now: number, windowMs: number): void => {
   if (slot > window.slot) window.slot = slot
 }
 
+export const fits = (window: Window, now: number, windowMs: number, limit: number, amount = 1): boolean => {
+  settle(window, now, windowMs)
+  return window.sum + amount <= limit
+}
+
 /** Takes `amount` if it fits; says whether it did. */
 export const take = (window: Window, now: number, windowMs: number, limit: number, amount = 1): boolean => {
-  settle(window, now, windowMs)
-  if (window.sum + amount > limit) return false
+  if (!fits(window, now, windowMs, limit, amount)) return false
   window.sum += amount
   window.counts[window.slot % window.counts.length]! += amount
   return true
