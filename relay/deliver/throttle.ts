@@ -7,8 +7,15 @@ type Site = { active: number; due: number } // due: GCRA's theoretical arrival t
 /** A burst of this many seconds' worth may go at once, so that a rate of 600 a minute is not a metronome of 100 ms. */
 const burstSeconds = 1
 
+const fewSites = 1_000
+
 export class Throttle {
   readonly #sites = new Map<string, Site>()
+  #lookAtSize = fewSites
+
+  get size(): number {
+    return this.#sites.size
+  }
 
   admit(name: string, limits: SiteLimits, now: number): Admission {
     const site = this.#sites.get(name)
@@ -24,6 +31,13 @@ export class Throttle {
     site.active++
     if (limits.ratePerMinute !== undefined) site.due = Math.max(site.due, now) + 60_000 / limits.ratePerMinute
     this.#sites.set(name, site)
+    if (this.#sites.size > this.#lookAtSize) this.#forgetRested(now)
+  }
+
+  /** A site whose last message ended before its next could start rests without anybody saying so. */
+  #forgetRested(now: number): void {
+    for (const [name, { active, due }] of this.#sites) if (active <= 0 && due <= now) this.#sites.delete(name)
+    this.#lookAtSize = Math.max(fewSites, 2 * this.#sites.size)
   }
 
   end(name: string, now: number): void {
