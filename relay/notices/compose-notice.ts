@@ -2,7 +2,7 @@
 import type { ComposeNotice, Notice } from '../queue/index.ts'
 import type { Log, Metrics } from '../report/index.ts'
 import { printMailbox, type Schedule, type Snapshot } from '../snapshot/index.ts'
-import { composeDsn } from './dsn.ts'
+import { composeDsn, isWanted } from './dsn.ts'
 
 export type ComposeNoticeOptions = {
   readonly relay: () => Snapshot['relay']
@@ -19,7 +19,7 @@ export const createComposeNotice = ({ relay, schedule, metrics, log }: ComposeNo
     metrics.doubleBounces.inc()
     log.warn('DOUBLE_BOUNCE', { message: given.delivery.message, recipients: failed.map(({ recipient }) => printMailbox(recipient.mailbox)), toPostmaster: composed !== undefined })
   }
-  if (composed !== undefined) for (const kind of kindsOf(given.notices)) metrics.bounces.inc({ kind })
+  if (composed !== undefined) for (const kind of kindsOf(given.notices.filter(isWanted))) metrics.bounces.inc({ kind })
   return composed
 }
 

@@ -196,4 +196,11 @@ describe('composing for the queue', () => {
     assert.notEqual(compose({ ...given, delivery: testDelivery() }), undefined)
     assert.deepEqual([(await metrics.doubleBounces.get()).values[0]!.value, (await metrics.bounces.get()).values], [1, [{ value: 1, labels: { kind: 'failed' } }]])
   })
+  it('counts no delay that 1 recipient did not want to hear of (NOTIFY=FAILURE) beside a failure that it tells', async () => {
+    const metrics = createMetrics()
+    const compose = createComposeNotice({ relay: () => testSnapshot().relay, schedule: () => testSnapshot().schedules[0]!, metrics, log: silentLog })
+    const notices = [failed('a@dest.example'), failed('b@dest.example', { kind: 'delayed' }, { notify: ['FAILURE'] })]
+    compose({ notices, original, originalIsWhole: true, id: 'n1', now: 0, delivery: testDelivery() })
+    assert.deepEqual((await metrics.bounces.get()).values, [{ value: 1, labels: { kind: 'failed' } }])
+  })
 })
