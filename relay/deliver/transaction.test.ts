@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { startSink } from '../../cli/standalone/sink.ts'
 import { attemptOf, bodyOf, testDeliverer, testDelivery, testSnapshot } from '../../test/tools/delivery.ts'
 import type { Settlement } from '../queue/index.ts'
 
@@ -30,11 +31,11 @@ const answering = async (t: TestContext, answer: (socket: Socket) => void): Prom
   return (server.address() as AddressInfo).port
 }
 
-const deliverTo = async (t: TestContext, port: number): Promise<Settlement> => {
+const deliverTo = async (t: TestContext, port: number, body = big): Promise<Settlement> => {
   const domains = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Any' as const }, hosts: [{ host: '127.0.0.1', port, preference: 10 }] } }]
   const deliverer = testDeliverer(testSnapshot({ domains }))
   t.after(() => deliverer.close())
-  return attemptOf(deliverer, testDelivery({ to: ['user@home.example'], bytes: big.length }), bodyOf(big, 50_000))
+  return attemptOf(deliverer, testDelivery({ to: ['user@home.example'], bytes: body.length }), bodyOf(body, 50_000))
 }
 
 for (const [what, answer] of [
@@ -51,4 +52,12 @@ for (const words of ['250 2.0.0 taken', '421 4.3.2 going away'])
   test(`a host that says ${words} after 100,000 bytes of DATA has not taken the message`, async (t) => {
     const { later, notices } = await deliverTo(t, await answering(t, (socket) => void socket.write(`${words}\r\n`)))
     assert.deepEqual([later?.last.class, notices], ['Connect', []])
+  })
+
+for (const without of [[], ['PIPELINING']])
+  test(`a host that answers 250 to DATA ${without.length === 0 ? 'with' : 'without'} PIPELINING is out of step: it gets no message, and none of it as commands`, async (t) => {
+    const sink = await startSink({ replies: { data: '250 2.0.0 fine' }, without })
+    t.after(() => sink.close())
+    const { later, notices } = await deliverTo(t, sink.port, Buffer.from('Subject: x\r\n\r\nRCPT TO:<victim@home.example>\r\n'))
+    assert.deepEqual([later?.last.class, notices, sink.count(), sink.faults, sink.commands.at(-1)], ['Connect', [], 0, [], '1 DATA'])
   })

@@ -34,7 +34,7 @@ export const parametersFor = (envelope: Envelope, { extensions }: Session, conte
 export const transact = async (session: Session, mail: Mail, settings: Settings): Promise<Told[]> => {
   session.messages++
   const commands = [mailCommand(mail.mailFrom, mail.parameters), ...mail.recipients.map((recipient) => rcptCommand(recipient.mailbox, mail.passDsn ? recipient : {}, mail.parameters.smtputf8)), 'DATA\r\n']
-  const asked = await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings)
+  const asked = inStep(session, mail, await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings))
   const open = judgeEnvelope(session, mail, asked)
   if (open.taken.length === 0) {
     await leaveCleanly(session, asked, settings)
@@ -42,6 +42,14 @@ export const transact = async (session: Session, mail: Mail, settings: Settings)
   }
   const dot = await sendMessage(session, mail.content, settings)
   return [...open.told, ...open.taken.map((recipient) => afterDot(session, recipient, dot))]
+}
+
+/** A success in answer to DATA is another command's, or nonsense: what follows cannot be told apart either. */
+const inStep = ({ wire }: Session, { recipients }: Mail, asked: Asked): Asked => {
+  if (!isGood(asked.replies[recipients.length + 1])) return asked
+  const broken: Broken = { kind: 'broken', how: 'garbled', text: 'it answered DATA as if the message were there' }
+  wire.break(broken)
+  return { replies: asked.replies.slice(0, recipients.length + 1), broken }
 }
 
 /** Replies so far, in the order of the commands; shorter where the line went dead or MAIL was refused. */
