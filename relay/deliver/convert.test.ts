@@ -52,6 +52,11 @@ describe('8-bit mail for a 7-bit host', () => {
     assert.match(result, /plain =3D stays\r\n--=_b 1\r\nContent-Type: text\/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>=C3=BC<\/p>\r\n--=_b 1\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--=_b 1--\r\nepilogue/)
     assert.doesNotMatch(result, /[\x80-\xff]/)
   })
+  it('keeps the last of 2 header lines of a part that ends without an empty line', async () => {
+    const inner = lines('--o', 'Content-Type: multipart/mixed; boundary=i', 'Content-Transfer-Encoding: 8bit', '')
+    const text = await convert(lines('Content-Type: multipart/mixed; boundary=o', '', `${inner}--o`, '', 'ü', '--o--', ''))
+    assert.ok(text.includes(lines('--o', 'Content-Type: multipart/mixed; boundary=i', 'Content-Transfer-Encoding: 7bit', '', '--o')), text)
+  })
   it('goes into a message within the message', async () => {
     const inner = lines('Content-Type: message/rfc822', 'Content-Transfer-Encoding: 8bit', '', 'Subject: inner', 'Content-Type: text/plain; charset=utf-8', 'Content-Transfer-Encoding: 8bit', '', 'ä')
     const result = await convert(multipart('8bit', inner))

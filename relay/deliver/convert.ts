@@ -73,7 +73,7 @@ const rewriteHeader = (part: Part, isEncoded: boolean): Buffer => {
   const isComposite = part.type.startsWith('multipart/') || part.type === 'message/rfc822'
   if (!isEncoded && !(isComposite && (part.encoding === '8bit' || part.encoding === 'binary'))) return part.header
   const text = part.header.toString('latin1')
-  const fields = text.replace(/\r\n$/, '').replace(/^content-transfer-encoding[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*/gim, '')
+  const fields = text.replace(/(^|\r\n)\r\n$/, '$1').replace(/^content-transfer-encoding[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*/gim, '')
   const added = [
     ...(part.isTop && !/^mime-version[ \t]*:/im.test(fields) ? ['MIME-Version: 1.0'] : []),
     // RFC 1428 3: 8-bit text of unknown charset
