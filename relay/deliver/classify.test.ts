@@ -43,6 +43,8 @@ describe('a reply\'s class', () => {
     ['MAIL', '450 too many messages', 'rate-limited RateLimited 4.7.0'],
     ['AUTH', '535 no', 'auth Other 5.7.8'],
     ['STARTTLS', '454 no', 'tls TLS 4.7.5'],
+    ['DATA', '451 4.3.0 <bob@corporate.example>: queue file write error', 'host-trouble Other 4.3.0'],
+    ['RCPT', '450 4.4.3 nameserver of generated.example does not operate', 'host-trouble Other 4.4.3'],
     ['RCPT', '499 what', 'unknown Other 4.0.0'],
     ['RCPT', '599 what', 'unknown Other 5.0.0'],
   ]

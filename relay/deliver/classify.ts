@@ -19,7 +19,7 @@ const rules: readonly Rule[] = [
   { topic: 'too-big', enhanced: /^[45]\.(2\.3|3\.4)$/ },
   { topic: 'not-accepting', enhanced: /^5\.2\.1$/ },
   { topic: 'greylisted', codes: /^4/, words: /gr[ae]y-?list|try again (later|in)|come back later|first time sender/i, at: /^(RCPT|DATA|DOT|MAIL)$/, enhanced: /^(4\.7\.1|4\.2\.0|4\.2\.1|4\.3\.0|4\.5\.1)?$/ },
-  { topic: 'rate-limited', codes: /^4/, words: /rate|too (many|much|fast)|throttl|limit|unusual/i, enhanced: /^(4\.7\.|4\.2\.1|4\.5\.3)?/ },
+  { topic: 'rate-limited', codes: /^4/, words: /\brates?\b|rate-?limit|too (many|much|fast)|throttl|limit|unusual/i, enhanced: /^(4\.7\.|4\.2\.1|4\.5\.3)?/ },
   { topic: 'tls', enhanced: /^[45]\.7\.(10|4)$/ },
   { topic: 'rate-limited', codes: /^421$/, enhanced: /^4\.7\./ },
   { topic: 'greylisted', codes: /^4/, enhanced: /^4\.7\.1$/, at: /^RCPT$/ },
