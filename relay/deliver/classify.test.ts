@@ -46,6 +46,7 @@ describe('a reply\'s class', () => {
     ['DATA', '451 4.3.0 <bob@corporate.example>: queue file write error', 'host-trouble Other 4.3.0'],
     ['RCPT', '450 4.4.3 nameserver of generated.example does not operate', 'host-trouble Other 4.4.3'],
     ['RCPT', '499 what', 'unknown Other 4.0.0'],
+    ['DOT', '354 go on', 'unknown Other 4.0.0'],
     ['RCPT', '599 what', 'unknown Other 5.0.0'],
   ]
   for (const [command, line, expected] of rows) {

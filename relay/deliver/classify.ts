@@ -47,7 +47,7 @@ const statusOf: Record<Topic, string> = {
 /** Unknown 4xx is temporary, unknown 5xx permanent: the reply's first digit is the status' first digit, whatever else it says. */
 export const classify = (said: RemoteReply): Class => {
   const topic = rules.find((rule) => fits(rule, said))?.topic ?? 'unknown'
-  const firstDigit = String(said.code)[0]!
+  const firstDigit = said.code >= 500 ? '5' : '4' // RFC 3463 2 knows no status 3
   return { topic, class: deferClassOf[topic] ?? 'Other', status: said.enhanced ?? statusOf[topic].replace('X', firstDigit) }
 }
 
