@@ -48,4 +48,22 @@ test('a referral is lame only where it has no answer, no SOA and no recursion', 
   const kind = (change: object) => readPacket(dnsPacket.encode({ type: 'response', id: 7, questions: [question], ...change } as never), 7, question).kind
   assert.equal(kind({ authorities: [ns] }), 'failed')
   assert.deepEqual([kind({ authorities: [ns], flags: dnsPacket.RECURSION_AVAILABLE }), kind({ authorities: [ns, soa(60, 60)] }), kind({ answers: [a('d.example', 60)], authorities: [ns] }), kind({ authorities: [] }), kind({ authorities: [ns], flags: 3 })], ['answer', 'answer', 'answer', 'answer', 'answer'])
+import { readPacket } from './dns-wire.ts'
+
+const question = { name: 'dest.example', type: 'MX' } as const
+
+/** A response of 12 octets: what some servers that know no EDNS send, without the question. */
+const headerOnly = (id: number, rcode: number): Buffer => {
+  const bytes = Buffer.alloc(12)
+  bytes.writeUInt16BE(id)
+  bytes.writeUInt16BE(0x8000 | rcode, 2)
+  return bytes
+}
+
+test('a FORMERR or NOTIMP of 12 octets, without the question, is the answer of a server that knows no EDNS (RFC 6891 7)', () => {
+  assert.deepEqual([1, 4].map((rcode) => readPacket(headerOnly(7, rcode), 7, question).kind), ['no-edns', 'no-edns'])
+})
+
+test('a packet of 12 octets that says anything else, or has another id, belongs to no question', () => {
+  assert.deepEqual([headerOnly(7, 0), headerOnly(7, 3), headerOnly(8, 1)].map((bytes) => readPacket(bytes, 7, question).kind), ['foreign', 'foreign', 'foreign'])
 })

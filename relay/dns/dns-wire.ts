@@ -27,10 +27,12 @@ export type Reading =
 
 export const readPacket = (bytes: Buffer, id: number, question: Question): Reading => {
   const packet = decode(bytes)
-  if (packet === undefined || packet.type !== 'response' || packet.id !== id || !answers(packet, question)) return { kind: 'foreign' }
+  if (packet === undefined || packet.type !== 'response' || packet.id !== id) return { kind: 'foreign' }
   const rcode = (packet as { rcode?: string }).rcode ?? 'NOERROR'
+  const knowsNoEdns = rcode === 'FORMERR' || rcode === 'NOTIMP' // who does not understand a question may not repeat it
+  if (!answers(packet, question) && !(knowsNoEdns && (packet.questions ?? []).length === 0)) return { kind: 'foreign' }
   if (packet.flag_tc) return { kind: 'truncated' }
-  if (rcode === 'FORMERR' || rcode === 'NOTIMP') return { kind: 'no-edns' }
+  if (knowsNoEdns) return { kind: 'no-edns' }
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return { kind: 'failed', why: rcode }
   return isLame(packet) ? { kind: 'failed', why: 'lame: it refers to other servers instead of answering' } : { kind: 'answer', packet }
 }
