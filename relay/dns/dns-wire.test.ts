@@ -48,9 +48,7 @@ test('a referral is lame only where it has no answer, no SOA and no recursion', 
   const kind = (change: object) => readPacket(dnsPacket.encode({ type: 'response', id: 7, questions: [question], ...change } as never), 7, question).kind
   assert.equal(kind({ authorities: [ns] }), 'failed')
   assert.deepEqual([kind({ authorities: [ns], flags: dnsPacket.RECURSION_AVAILABLE }), kind({ authorities: [ns, soa(60, 60)] }), kind({ answers: [a('d.example', 60)], authorities: [ns] }), kind({ authorities: [] }), kind({ authorities: [ns], flags: 3 })], ['answer', 'answer', 'answer', 'answer', 'answer'])
-import { readPacket } from './dns-wire.ts'
-
-const question = { name: 'dest.example', type: 'MX' } as const
+})
 
 /** A response of 12 octets: what some servers that know no EDNS send, without the question. */
 const headerOnly = (id: number, rcode: number): Buffer => {
