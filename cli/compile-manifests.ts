@@ -22,7 +22,8 @@ export const compile = async ({ manifests, made: folder, now, ...opening }: Comp
   const gathered = readManifests(manifests)
   const given = { declared: gathered.declared, clusterDomain: 'cluster.local' }
   const made = folder === undefined ? nothingMade : await make(needsIn(given), { folder, now, ...reachedAt(opening) })
-  const { snapshots, conditions } = plan({ ...given, made })
+  const { snapshots, conditions, faults } = plan({ ...given, made })
+  for (const { error } of faults) throw error // a bug: here nothing runs that would have to go on
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have
     conditions,

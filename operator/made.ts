@@ -27,25 +27,29 @@ type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
 /** What cannot be kept is not made: who had it before has what is kept. */
 export const make = async (needs: readonly Need[], options: MakeOptions): Promise<Made> => {
   const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)
-  const authorities = new Map<string, Promise<Authority>>()
-  const authority = (relay: string) => authorities.get(relay) ?? authorities.set(relay, authorityOf(relay, options)).get(relay)!
-  const { attempt } = options.refusals
+  const authorities = new Map<string, Promise<Authority | undefined>>()
+  const { attempt, guard } = options.refusals
+  const authority = (relay: string) => authorities.get(relay) ?? authorities.set(relay, guard('MailRelay', relay, () => authorityOf(relay, options))).get(relay)!
   const certificates = await several(of('certificate'), ({ relay, names }) =>
     attempt('MailRelay', relay, async () => {
       const signer = await authority(relay)
+      if (signer === undefined) return undefined
       const data = await kept(`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls', options, (before) => certificateFrom(before, names, signer, options.now))
       return [relay, { certificate: data['tls.crt'], key: data['tls.key'] }] as const
     }))
   const credentials = await several(of('credential'), async (need) => {
-    const made = await attempt('MailSender', need.sender, async () => credentialOf(need, await authority(need.relay), options))
-    return [[need.sender, made ?? (await credentialBefore(need, options))] as const].filter(isMade)
+    const made = await attempt('MailSender', need.sender, async () => {
+      const signer = await authority(need.relay)
+      return signer && credentialOf(need, signer, options)
+    })
+    return [[need.sender, made ?? (await guard('MailSender', need.sender, () => credentialBefore(need, options)))] as const].filter(isMade)
   })
   await several(of('binding'), (need) =>
     attempt('MailSender', need.sender, async () => {
       const signer = await authority(need.relay)
-      await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => bindingFrom(need, need, signer))
+      if (signer !== undefined) await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => bindingFrom(need, need, signer))
     }))
-  const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, await dkimKeysOf(domain, ofDomain, options)] as const)
+  const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, (await guard('MailDomain', domain, () => dkimKeysOf(domain, ofDomain, options))) ?? []] as const)
   return { certificates: Object.fromEntries(certificates.filter((one) => one !== undefined)), credentials: Object.fromEntries(credentials.flat()), dkim: Object.fromEntries(dkim) }
 }
 

@@ -7,13 +7,14 @@ import type { ObjectSettings } from './plan/index.ts'
 import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
 import { Memory } from './memory.ts'
 import { Pokes } from './pokes.ts'
+import { Faults } from './faults.ts'
 import { KeyMaker } from './key-maker.ts'
 import { Prober } from './probe/index.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
 import { SecretStore } from './secret-store.ts'
 import { createSeldom } from './seldom.ts'
 import { TokenIssuerReader } from './token-issuer.ts'
-import { secrets, Watched } from './watched.ts'
+import { ourKinds, secrets, Watched } from './watched.ts'
 
 export type OperatorOptions = {
   readonly settings: ObjectSettings
@@ -148,7 +149,14 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
   const keys = new KeyMaker({ ready: () => queue.add('all') })
   const prober = new Prober({ every: options.probeEvery ?? '5m', now: Date.now, news: () => queue.add('all'), relayed: (relay, found) => say({ event: 'OPEN_RELAY', relay, ...found }) })
   const strangers = { prober, memory: new Memory(), ...(options.believeAll === true && { believeAll: true }) }
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), proven: new Map(), ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
+  const faults = new Faults({
+    said: (object, error) => {
+      metrics.faults.inc({ kind: object.split(' ')[0]! })
+      say({ event: 'BUG', object, why: error.message, stack: error.stack })
+    },
+    markOf: (title) => markOf(watched, title),
+  })
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, proven: new Map(), ...strangers, settings, now: () => new Date(), say, onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),
@@ -169,6 +177,13 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
       await watched.stop()
     },
   }
+}
+
+/** Tells one state of an object of ours from the next. */
+const markOf = (watched: Watched, title: string): string => {
+  const [kind, key] = title.split(' ') as [string, string]
+  const { uid, generation, annotations } = watched.get(ourKinds.find((one) => one.kind === kind)!, key)?.metadata ?? {}
+  return JSON.stringify([uid, generation, annotations])
 }
 
 const counted = async <T>({ reconciles, reconcileSeconds, lastReconcile }: OperatorMetrics, run: () => Promise<T>): Promise<T> => {

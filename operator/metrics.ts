@@ -16,6 +16,7 @@ export const createOperatorMetrics = () => {
     leader: gauge('leader', '1 while this operator acts, 0 while it waits for its turn.'),
     reconciles: counter('reconciles_total', 'Runs from what is declared to what is, by result.', ['result']),
     reconcileSeconds: histogram('reconcile_seconds', 'Time of one run.'),
+    faults: counter('faults_total', 'Faults of the operator over one object, by its kind.', ['kind']),
     lastReconcile: gauge('last_reconcile_timestamp_seconds', 'When a run last ended well, as Unix time; 0 before the first.'),
     workQueue: gauge('work_queue_depth', 'Pieces of work that are due or under way.'),
     apiRequests: counter('api_requests_total', 'Requests to the API server, by verb, resource and answer.', ['verb', 'resource', 'code']),

@@ -1,7 +1,7 @@
 // From what is declared to what is: gather, plan, make, apply, observe, say. One run does it all for every MailRelay; a run that changes nothing writes nothing, and what is refused of one object holds up no other.
 //   1. gather the manifests and the Secrets they name   2. make what is needed, plan
 //   3. apply the objects of each relay in force, remove those no longer wanted   4. ask the pods   5. write each status that changed   6. let a stranger try, where it is time
-import { apiVersion } from '../crds/index.ts'
+import { apiVersion, type KindName } from '../crds/index.ts'
 import { parseSnapshot, revisionOf, type Snapshot, type SnapshotInput } from '../relay/snapshot/index.ts'
 import type { Applier } from './apply/index.ts'
 import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts'
@@ -9,8 +9,9 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
+import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
 import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
@@ -31,7 +32,8 @@ export type ReconcileParts = {
   readonly records: RecordWatch
   readonly keys: KeyMaker
   readonly pokes: Pokes
-  /** By MailRelay in force: what came of the last plan. */
+  readonly faults: Faults
+  /** By MailRelay in force: what came of the last plan that is not held up by a fault. */
   readonly proven: Map<string, Proven>
   readonly settings: ObjectSettings
   readonly now: () => Date
@@ -44,49 +46,61 @@ export const controllerName = 'posthouse.dev/operator'
 export const revisionAnnotation = 'posthouse.dev/revision'
 const askedAgainAnnotation = 'posthouse.dev/asked-again'
 
-type Proven = { readonly planned: string; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
-type Fleet = Omit<Proven, 'planned'> & { readonly view: RelayView }
+type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
+type Proven = Fleet & { readonly planned: string }
 
 /** Milliseconds after which to look again though nothing was told. */
 export const reconcile = async (parts: ReconcileParts): Promise<number> => {
-  const { watched, prober, settings } = parts
+  const { watched, prober, settings, faults } = parts
+  faults.begin()
   const gathered = await gather(parts)
+  for (const { object, fault } of gathered.mistaken) if (fault !== undefined) faults.note(titleOf({ kind: object.kind, metadata: object }), fault)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
   const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)), serviceAddresses: serviceAddresses(watched.all(made.service)) }
-  const refusals = createRefusals()
+  const refusals = createRefusals(faults)
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)
-  const { snapshots, conditions, records } = plan({ ...given, made: await make(needs, making) })
+  const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: await make(needs, making) })
+  for (const { object, error } of ofPlan) faults.note(titleOf({ kind: object.kind, metadata: object }), error)
   const unmade = new Set(refusals.found.keys())
   parts.records.want(records)
-  const fleets = snapshots.map(({ view, snapshot }) => fleetOf(view, snapshot, parts))
-  for (const key of parts.proven.keys()) if (!snapshots.some(({ relay }) => relay === key)) parts.proven.delete(key)
+  const fleets = await fleetsOf(snapshots, heldIn(parts), refusals, parts)
+  const held = heldIn(parts)
+  for (const key of parts.proven.keys()) if (!held.has(key) && !snapshots.some(({ relay }) => relay === key)) parts.proven.delete(key)
+  const before = [...held.keys()].flatMap((key) => parts.proven.get(key) ?? [])
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
-    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: refusals.found, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
+    const heldUp = [...heldIn(parts)].map(([key, titles]) => [`MailRelay ${key}`, faultInWords(titles)] as const)
+    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: new Map([...refusals.found, ...heldUp]), faulty: new Set(faults.found()), controllerName, bindings, records: judged, ...(leaving && { leaving }) })
+    for (const { object, fault } of statuses) if (fault !== undefined) faults.note(titleOf({ kind: object.kind, metadata: object }), fault)
     parts.onSeen?.({ statuses, views })
     await writeStatuses(statuses, conditions, parts)
   }
-  if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt(fleets, parts))
+  if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt([...fleets, ...before], refusals, parts))
   for (const fleet of fleets) if (!unmade.has(titleOf(fleet.view.relay))) await applyFleet(fleet, parts, making)
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts), refusals.attempt)
-  const views = await lookAt(fleets, parts)
+  const views = await lookAt([...fleets, ...before], refusals, parts)
   for (const look of views) await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
   parts.pokes.keep(new Set(watched.all(pods).map(keyOfObject)))
   await tellAll(views, leaving)
   await writeGroundless(gathered.manifests, leaving, parts)
   parts.keys.endRun()
-  const nextTry = prober.look(views.map((view) => targetOf(view, watched)))
+  const targets = await Promise.all(views.map((look) => refusals.guard('MailRelay', keyOf(look.view.relay), () => Promise.resolve(targetOf(look, watched)))))
+  const nextTry = prober.look(targets.filter((target) => target !== undefined))
+  const againAfter = faults.end()
   if (noteWhatBearsOnThePlan(views, seen, parts)) return 0
-  return Math.min(nextTry, !views.every(isSettled) ? 1_000 : leaving.size > 0 ? 5_000 : 30_000)
+  const isUnderWay = views.some((view) => !held.has(keyOf(view.view.relay)) && !isSettled(view))
+  return Math.min(nextTry, againAfter, isUnderWay ? 1_000 : leaving.size > 0 ? 5_000 : 30_000)
 }
 
 type Looked = Omit<Fleet, 'snapshot'> & { readonly observed: Observed; readonly attempts: ReturnType<StrangerParts['prober']['attempts']> }
 
-const lookAt = (fleets: readonly Fleet[], { watched, memory, prober, now }: ReconcileParts): Promise<Looked[]> =>
-  Promise.all(fleets.map(async ({ view, snapshot, revision, admitted }) => ({ view, revision, admitted, observed: { ...memory.recall(keyOf(view.relay), await observe(view, watched), now().getTime()), volume: snapshot.relay.queueBytes }, attempts: prober.attempts(keyOf(view.relay)) })))
+const lookAt = async (fleets: readonly Fleet[], { guard }: Refusals, parts: ReconcileParts): Promise<Looked[]> =>
+  (await Promise.all(fleets.map((fleet) => guard('MailRelay', keyOf(fleet.view.relay), () => lookAtOne(fleet, parts))))).filter((look) => look !== undefined)
+
+const lookAtOne = async ({ view, snapshot, revision, admitted }: Fleet, { watched, memory, prober, now }: ReconcileParts): Promise<Looked> => ({ view, revision, admitted, observed: { ...memory.recall(keyOf(view.relay), await observe(view, watched), now().getTime()), volume: snapshot.relay.queueBytes }, attempts: prober.attempts(keyOf(view.relay)) })
 
 /** Whether the pods said something that changes whom a relay may trust. */
 const noteWhatBearsOnThePlan = (views: readonly Looked[], seen: Seen, { memory, say }: ReconcileParts): boolean =>
@@ -107,16 +121,42 @@ const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> 
   return gatherCluster(objects, secretsRead)
 }
 
+/** By MailRelay that is to stay as it is: who is at fault there. */
+const heldIn = ({ faults, watched }: ReconcileParts): Map<string, string[]> => {
+  const liveOf = (title: string): { readonly kind: KindName; readonly live: KubeObject | undefined } => {
+    const [kind, key] = title.split(' ') as [KindName, string]
+    return { kind, live: watched.get(ourKinds.find((one) => one.kind === kind)!, key) }
+  }
+  const held = new Map<string, string[]>()
+  for (const title of faults.found()) {
+    const { kind, live } = liveOf(title)
+    if (live === undefined) continue
+    const { name, namespace = '' } = live.metadata
+    for (const key of ranAt({ kind, metadata: { name, namespace }, status: live.status }, (other) => liveOf(other).live?.status)) held.set(key, [...(held.get(key) ?? []), title])
+  }
+  return held
+}
+
+/** Of those that nothing holds up. */
+const fleetsOf = async (snapshots: Plan['snapshots'], held: ReadonlyMap<string, unknown>, { guard }: Refusals, parts: ReconcileParts): Promise<Fleet[]> => {
+  const fleets: Fleet[] = []
+  for (const { relay, view, snapshot } of snapshots) {
+    const fleet = held.has(relay) ? undefined : await guard('MailRelay', relay, async () => fleetOf(view, snapshot, parts))
+    if (fleet) fleets.push(fleet)
+  }
+  return fleets
+}
+
 /** What the rules would let through by mistake is closed before anybody runs it. A plan that says what it said before is not proven and packed again. */
 const fleetOf = (view: RelayView, input: SnapshotInput, { proven }: ReconcileParts): Fleet => {
   const planned = revisionOf(input)
   const before = proven.get(keyOf(view.relay))
-  const known = before?.planned === planned ? before : { planned, ...proofOf(parseSnapshot(input)) }
+  const known = before?.planned === planned ? { ...before, view } : { planned, view, ...proofOf(parseSnapshot(input)) }
   proven.set(keyOf(view.relay), known)
-  return { view, ...known }
+  return known
 }
 
-const proofOf = (planned: Snapshot): Omit<Proven, 'planned'> => {
+const proofOf = (planned: Snapshot): Omit<Fleet, 'view'> => {
   const admitted = strangersAdmitted(planned)
   const snapshot = admitted.length === 0 ? planned : closedTo(planned, admitted)
   return { snapshot, revision: revisionOf(snapshot), admitted: admittedInWords(admitted) }
@@ -202,7 +242,7 @@ const writeGroundless = async (planned: FromCluster['manifests'], leaving: Await
     const live = parts.watched.get(relayResource, key)
     if (known.has(key) || live === undefined) continue
     const observedGeneration = live.metadata.generation ?? 0
-    await parts.applier.status(relayResource, live, { observedGeneration, conditions: [{ ...statement, observedGeneration }, { ...statement, type: 'Ready', observedGeneration }] }, timeOf(parts))
+    await statusRefusals(parts).attempt('MailRelay', key, () => parts.applier.status(relayResource, live, { observedGeneration, conditions: [{ ...statement, observedGeneration }, { ...statement, type: 'Ready', observedGeneration }] }, timeOf(parts)))
   }
 }
 
@@ -224,16 +264,20 @@ const writeStatuses = async (statuses: readonly Status[], conditions: readonly C
     const live = watched.get(resource, keyOf({ metadata: object }))
     if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
     if (live === undefined || !(await isSaid(one, () => applier.status(resource, live, status, timeOf(parts)), parts))) return
-    for (const news of newsOf(one, live.status, told.get(titleOf({ kind: object.kind, metadata: object })) ?? [])) await tell(news, parts)
+    const all = await statusRefusals(parts).guard(object.kind, keyOf({ metadata: object }), async () => newsOf(one, live.status, told.get(titleOf({ kind: object.kind, metadata: object })) ?? []))
+    for (const news of all ?? []) await tell(news, parts)
   }
   await several(statuses, write)
 }
 
+/** Of what is at fault the status is written all the same: it says so. */
+const statusRefusals = ({ faults }: ReconcileParts): Refusals => createRefusals({ waits: () => false, note: (title, error) => faults.note(title, error) })
+
 /** A status that is refused is said in the log: it must not keep others from theirs. */
-const isSaid = async ({ object }: Status, write: () => Promise<boolean>, { say }: ReconcileParts): Promise<boolean> => {
-  const refusals = createRefusals()
+const isSaid = async ({ object }: Status, write: () => Promise<boolean>, parts: ReconcileParts): Promise<boolean> => {
+  const refusals = statusRefusals(parts)
   const written = await refusals.attempt(object.kind, keyOf({ metadata: object }), write)
-  for (const [title, { message }] of refusals.found) say({ event: 'STATUS_REFUSED', object: title, why: message })
+  for (const [title, { message }] of refusals.found) parts.say({ event: 'STATUS_REFUSED', object: title, why: message })
   return written === true
 }
 

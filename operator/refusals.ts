@@ -1,4 +1,5 @@
-// What the API server refuses of one object holds up that object, and nobody else: caught where it is written, told on the object it is for.
+// What the API server refuses of one object, and a fault of ours over one, holds up that object, and nobody else: caught where it is written, told on the object it is for.
+import { isFault, type Faults } from './faults.ts'
 import { KubeError } from './kube/index.ts'
 import type { Refusal } from './plan/index.ts'
 
@@ -10,26 +11,36 @@ export class NameTaken extends Error {
 export type Refusals = {
   /** By title of the object of ours: "MailRelay mail/main". The first of each. */
   readonly found: ReadonlyMap<string, Refusal>
-  /** undefined: it was refused. What is no refusal, but a server that is away, is thrown. */
+  /** undefined: it was refused, or is at fault. What is neither, but a server that is away, is thrown. */
   attempt<T>(kind: string, key: string, work: () => Promise<T>): Promise<T | undefined>
+  /** undefined: it is at fault. What the server refuses is thrown. */
+  guard<T>(kind: string, key: string, work: () => Promise<T>): Promise<T | undefined>
 }
 
-export const createRefusals = (): Refusals => {
+export const createRefusals = (faults: Pick<Faults, 'waits' | 'note'>): Refusals => {
   const found = new Map<string, Refusal>()
-  return {
-    found,
-    attempt: async (kind, key, work) => {
-      try {
-        return await work()
-      } catch (error) {
-        const refusal = refusalIn(error)
-        if (refusal === undefined) throw error
-        const title = `${kind} ${key}`
-        if (!found.has(title)) found.set(title, refusal)
-        return undefined
-      }
-    },
+  const guard: Refusals['guard'] = async (kind, key, work) => {
+    const title = `${kind} ${key}`
+    if (faults.waits(title)) return undefined
+    try {
+      return await work()
+    } catch (error) {
+      if (!isFault(error)) throw error
+      faults.note(title, error)
+      return undefined
+    }
   }
+  const unlessRefused = async <T>(title: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work()
+    } catch (error) {
+      const refusal = refusalIn(error)
+      if (refusal === undefined) throw error
+      if (!found.has(title)) found.set(title, refusal)
+      return undefined
+    }
+  }
+  return { found, guard, attempt: (kind, key, work) => guard(kind, key, () => unlessRefused(`${kind} ${key}`, work)) }
 }
 
 /** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big. A conflict is none: it is over when we look again. */

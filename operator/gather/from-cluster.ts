@@ -16,14 +16,23 @@ export type FromCluster = {
 export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[]): FromCluster => {
   const mistaken: Unread[] = []
   const reads = objects.map(({ apiVersion, kind, object }) => {
-    const read = readOnce(object, apiVersion, kind)
+    const { read, error } = readSafely(object, apiVersion, kind)
     if (read.kind === 'mistaken' && kindNamed(kind)) {
       const { name, namespace = '', generation = 0 } = object.metadata
-      mistaken.push({ object: { kind: kind as KindName, namespace, name }, generation, status: object.status, message: read.mistakes.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ') })
+      mistaken.push({ object: { kind: kind as KindName, namespace, name }, generation, status: object.status, ...(error !== undefined && { fault: error }), message: read.mistakes.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ') })
     }
     return read
   })
   return { declared: { ...declaredBy(reads), secrets }, manifests: reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : [])), mistaken }
+}
+
+/** What throws is a fault of ours, and is told as one. */
+const readSafely = (object: KubeObject, apiVersion: string, kind: string): { readonly read: ReadObject; readonly error?: unknown } => {
+  try {
+    return { read: readOnce(object, apiVersion, kind) }
+  } catch (error) {
+    return { read: { kind: 'mistaken', mistakes: [] }, error }
+  }
 }
 
 /** An object as it came is never changed: what was read from it holds until another one comes in its place. */

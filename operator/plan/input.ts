@@ -90,8 +90,8 @@ type ForSender = { readonly sender: string; readonly relay: string; readonly lis
 
 export type ObjectRef = { readonly kind: KindName; readonly namespace: string; readonly name: string }
 
-/** An object in the cluster that does not fit its kind as this release knows it, and why. */
-export type Unread = { readonly object: ObjectRef; readonly generation: number; readonly status?: unknown; readonly message: string }
+/** An object in the cluster that does not fit its kind as this release knows it, and why; `fault`: what threw when it was read. */
+export type Unread = { readonly object: ObjectRef; readonly generation: number; readonly status?: unknown; readonly message: string; readonly fault?: unknown }
 
 /** `namespace/name`; the bare name where there is no namespace. */
 export const keyOf = ({ metadata: { namespace, name } }: { readonly metadata: { readonly namespace: string; readonly name: string } }): string =>

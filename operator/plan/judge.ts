@@ -3,6 +3,7 @@
 import type { AnyManifest, DeliveryRoute, ListenerSpec, MailDomain, MailRelay, MailSender, RelayPolicy } from '../../crds/index.ts'
 import { normalDomain } from '../../relay/snapshot/index.ts'
 import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
+import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
 import { keyOf, refOf, titleOf } from './input.ts'
 import { domainIsHeldByAnother, listenersForDomain, refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
 import { fieldIsNotImplemented } from './policies/not-implemented.ts'
@@ -14,13 +15,18 @@ import { addressesAt } from './source-address.ts'
 import type { AttachedDomain, AttachedPolicy, AttachedSender, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
 
-export type Judgement = { readonly views: readonly RelayView[]; readonly conditions: readonly Condition[] }
+export type Judgement = {
+  /** Who is at fault counts as it did before, so that the others are judged as if nothing were. */
+  readonly views: readonly RelayView[]
+  readonly conditions: readonly Condition[]
+  readonly faults: readonly Fault[]
+}
 
-type Bench = { readonly world: World; readonly conditions: Condition[] }
+type Bench = { readonly world: World; readonly conditions: Condition[]; readonly faults: Fault[] }
 type Part = Pick<Condition, 'relay' | 'section'>
 
 export const judge = (world: World): Judgement => {
-  const bench: Bench = { world, conditions: [] }
+  const bench: Bench = { world, conditions: [], faults: [] }
   const relays = judgeRelays(bench)
   const domains = judgeDomains(bench, relays)
   const senders = judgeSenders(bench, relays, domains)
@@ -35,7 +41,16 @@ export const judge = (world: World): Judgement => {
     policies: policies.get(key) ?? [],
     routes: routes.get(key) ?? [],
   }))
-  return { views, conditions: bench.conditions }
+  return { views, conditions: bench.conditions, faults: bench.faults }
+}
+
+/** What was said of an object before its judgement threw is taken back. */
+const judged = <T>({ conditions, faults }: Bench, object: AnyManifest, work: () => T, otherwise: () => T): T => {
+  const before = conditions.length
+  return guarded(faults, object, work, () => {
+    conditions.length = before
+    return otherwise()
+  })
 }
 
 const accept = ({ conditions }: Bench, object: AnyManifest, part: Part = {}, reason: 'Accepted' | 'SelfSigned' = 'Accepted', message = 'in force'): void =>
@@ -57,17 +72,21 @@ const isSound = <Seen>(bench: Bench, object: AnyManifest, checks: readonly Check
 type Relays = ReadonlyMap<string, { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }>
 
 const judgeRelays = (bench: Bench): Relays => {
-  const inForce = new Map<string, { relay: MailRelay; listeners: ListenerSpec[] }>()
+  const inForce = new Map<string, { relay: MailRelay; listeners: readonly ListenerSpec[] }>()
   for (const relay of bench.world.input.declared.relays) {
-    const listeners = judgeListeners(bench, relay)
-    if (!isSound(bench, relay, refuseRelay, { relay, world: bench.world })) continue
-    if (listeners.length === 0) refuse(bench, relay, [{ reason: 'NoListener', message: 'none of its listeners can be opened', path: ['spec', 'listeners'] }])
-    else {
-      accept(bench, relay)
-      inForce.set(keyOf(relay), { relay, listeners })
-    }
+    const listeners = judged(bench, relay, () => judgeRelay(bench, relay), () => (wasAccepted(relay.status) ? relay.spec.listeners : undefined))
+    if (listeners !== undefined) inForce.set(keyOf(relay), { relay, listeners })
   }
   return inForce
+}
+
+/** Its listeners, where it is in force. */
+const judgeRelay = (bench: Bench, relay: MailRelay): readonly ListenerSpec[] | undefined => {
+  const listeners = judgeListeners(bench, relay)
+  if (!isSound(bench, relay, refuseRelay, { relay, world: bench.world })) return undefined
+  if (refuse(bench, relay, listeners.length > 0 ? [] : [{ reason: 'NoListener', message: 'none of its listeners can be opened', path: ['spec', 'listeners'] }])) return undefined
+  accept(bench, relay)
+  return listeners
 }
 
 const judgeListeners = (bench: Bench, relay: MailRelay): ListenerSpec[] =>
@@ -96,16 +115,24 @@ const noRelayAtAll = (bench: Bench, object: MailDomain | DeliveryRoute, keys: re
 const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[]> => {
   const { world } = bench
   const claims = new Map<string, MailDomain[]>() // by relay
-  for (const domain of world.input.declared.domains) {
-    const keys = relayKeysOf(domain, world)
-    noRelayAtAll(bench, domain, keys)
-    if (!isSound(bench, domain, refuseDomain, { domain, world })) continue
-    for (const key of relaysFor(bench, domain, keys, ['spec', 'relayRefs'], relays)) {
-      const seen = { domain, relay: relays.get(key)!.relay, world }
-      if (!refuse(bench, domain, violationsOf(refuseDomainOnRelay, seen), { relay: key })) append(claims, key, domain)
-    }
-  }
+  for (const domain of world.input.declared.domains)
+    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => (isNamed(domain) ? ranAt(domain).filter((one) => relays.has(one)) : []))) append(claims, key, domain)
   return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, claimed)]))
+}
+
+/** Whether it can be compared with others. */
+const isNamed = (domain: MailDomain): boolean => guarded([], domain, () => normalDomain(domain.spec.domain) !== undefined, () => false)
+
+/** The relays that the domain may attach to. */
+const claimsOf = (bench: Bench, domain: MailDomain, relays: Relays): string[] => {
+  const { world } = bench
+  const keys = relayKeysOf(domain, world)
+  noRelayAtAll(bench, domain, keys)
+  if (!isSound(bench, domain, refuseDomain, { domain, world })) return []
+  return relaysFor(bench, domain, keys, ['spec', 'relayRefs'], relays).filter((key) => {
+    const seen = { domain, relay: relays.get(key)!.relay, world }
+    return !refuse(bench, domain, violationsOf(refuseDomainOnRelay, seen), { relay: key })
+  })
 }
 
 /** Gives each domain to one of those who claim it. */
@@ -114,51 +141,57 @@ const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly Mai
   const open = new Set(listeners.map(({ name }) => name))
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
   const holders = new Set([...byName.values()].map((rivals) => holderOf(rivals, key)))
-  return claimed.flatMap((domain) => {
+  const settleOne = (domain: MailDomain): AttachedDomain[] => {
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
     if (refuse(bench, domain, violation ? [violation] : [], { relay: key })) return []
     accept(bench, domain, { relay: key })
     return [{ domain, listeners: listenersForDomain({ domain, relay, world: bench.world }).filter((name) => open.has(name)) }]
-  })
+  }
+  return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (holds(domain, key) ? [{ domain, listeners: [...open] }] : [])))
 }
 
 const holderOf = (rivals: readonly MailDomain[], relay: string): MailDomain => byAge(rivals).find((domain) => holds(domain, relay)) ?? byAge(rivals)[0]!
 
 /** Recorded in status: it was accepted on this relay. */
-const holds = ({ status }: MailDomain, relay: string): boolean => {
-  type Recorded = { readonly relays?: readonly { readonly namespace: string; readonly name: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }[] }
-  const entry = (status as Recorded | undefined)?.relays?.find(({ namespace, name }) => `${namespace}/${name}` === relay)
-  return entry?.conditions?.some(({ type, status }) => type === 'Accepted' && status === 'True') ?? false
-}
+const holds = (domain: MailDomain, relay: string): boolean => ranAt(domain).includes(relay)
 
 const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
   const attached = new Map<string, AttachedSender[]>()
   const lenders = new Map([...relays.keys()].map((key) => [key, lendersOf((domains.get(key) ?? []).map(({ domain }) => domain))]))
   const accounts = new Map<string, MailSender>() // by relay, namespace and name
-  for (const sender of byAge(bench.world.input.declared.senders)) {
-    const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
+  const judgeOne = (sender: MailSender, key: string): AttachedSender | undefined => {
     note(bench, sender, accountIsMissing(sender, bench.world))
-    if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) continue
+    if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) return undefined
     const account = `${key} ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName}`
     const seen = { sender, ...relays.get(key)!, lenders: lenders.get(key)!, namesake: accounts.get(account), world: bench.world }
-    if (refuse(bench, sender, violationsOf(refuseSender, seen), { relay: key })) continue
+    if (refuse(bench, sender, violationsOf(refuseSender, seen), { relay: key })) return undefined
     accept(bench, sender, { relay: key })
-    append(attached, key, { sender, listeners: listenersForSender(seen), from: fromOf(seen) })
+    const one = { sender, listeners: listenersForSender(seen), from: fromOf(seen) }
     if (sender.spec.identity.serviceAccountName !== undefined) accounts.set(account, sender)
+    return one
+  }
+  for (const sender of byAge(bench.world.input.declared.senders)) {
+    const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
+    const one = judged(bench, sender, () => judgeOne(sender, key), () => asBefore(sender, relays.get(key)))
+    if (one !== undefined) append(attached, key, one)
   }
   return attached
 }
 
+const asBefore = (sender: MailSender, at: ReturnType<Relays['get']>): AttachedSender | undefined =>
+  at === undefined || !ranAt(sender).includes(keyOf(at.relay)) ? undefined : { sender, listeners: at.listeners.map(({ name }) => name), from: [] }
+
 const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>, senders: ReadonlyMap<string, readonly AttachedSender[]>): Map<string, AttachedPolicy[]> => {
-  const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => {
+  const soundOf = (policy: RelayPolicy): AttachedPolicy[] => {
     const whole = isSound(bench, policy, refusePolicy, { policy, world: bench.world })
     note(bench, policy, senderOfRuleIsMissing(policy, bench.world))
     const targets = policy.spec.targetRefs.filter((target, index) => !refuse(bench, policy, violationsOf(refuseTarget, { policy, target, index, world: bench.world }), { section: sectionOfTarget(target) }))
     return whole && targets.length > 0 ? [{ policy, targets }] : []
-  })
+  }
+  const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => judged(bench, policy, () => soundOf(policy), () => []))
   const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, sound, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
-  for (const { policy, targets } of sound) for (const target of targets) tellTarget(bench, policy, target, attached)
+  for (const { policy, targets } of sound) for (const target of targets) judged(bench, policy, () => tellTarget(bench, policy, target, attached), () => undefined)
   return attached
 }
 
@@ -170,14 +203,15 @@ const titleOfTarget = (policy: RelayPolicy, { kind, name }: RelayPolicy['spec'][
 
 const policiesOn = (bench: Bench, relay: MailRelay, sound: readonly AttachedPolicy[], titles: ReadonlySet<string>): AttachedPolicy[] => {
   const allowedBefore: string[] = []
-  return sound.flatMap(({ policy, targets }) => {
+  const policyOn = ({ policy, targets }: AttachedPolicy): AttachedPolicy[] => {
     const here = targets.filter((target) => titles.has(titleOfTarget(policy, target)))
     if (here.length === 0) return []
     const seen = { policy, world: bench.world, relay: keyOf(relay), relayNamespace: relay.metadata.namespace, allowedBefore }
     if (refuse(bench, policy, violationsOf(refusePolicyOnRelay, seen), { relay: keyOf(relay) })) return []
     allowedBefore.push(...allowedSourcesOf(policy))
     return [{ policy, targets: here }]
-  })
+  }
+  return sound.flatMap((one) => judged(bench, one.policy, () => policyOn(one), () => []))
 }
 
 const tellTarget = (bench: Bench, policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], attached: ReadonlyMap<string, readonly AttachedPolicy[]>): void => {
@@ -190,17 +224,18 @@ const tellTarget = (bench: Bench, policy: RelayPolicy, target: RelayPolicy['spec
 
 const judgeRoutes = (bench: Bench, relays: Relays): Map<string, DeliveryRoute[]> => {
   const attached = new Map<string, DeliveryRoute[]>()
-  for (const route of bench.world.input.declared.routes) {
-    const keys = relayKeysOf(route, bench.world)
-    noRelayAtAll(bench, route, keys)
-    note(bench, route, senderOfMatchIsMissing(route, bench.world))
-    if (!isSound(bench, route, refuseRoute, { route, world: bench.world })) continue
-    for (const key of relaysFor(bench, route, keys, ['spec', 'relayRefs'], relays)) {
-      accept(bench, route, { relay: key })
-      append(attached, key, route)
-    }
-  }
+  for (const route of bench.world.input.declared.routes) for (const key of judged(bench, route, () => relaysOfRoute(bench, route, relays), () => [])) append(attached, key, route)
   return attached
+}
+
+const relaysOfRoute = (bench: Bench, route: DeliveryRoute, relays: Relays): string[] => {
+  const keys = relayKeysOf(route, bench.world)
+  noRelayAtAll(bench, route, keys)
+  note(bench, route, senderOfMatchIsMissing(route, bench.world))
+  if (!isSound(bench, route, refuseRoute, { route, world: bench.world })) return []
+  const inForce = relaysFor(bench, route, keys, ['spec', 'relayRefs'], relays)
+  for (const key of inForce) accept(bench, route, { relay: key })
+  return inForce
 }
 
 const append = <T>(map: Map<string, T[]>, key: string, value: T): void => void (map.get(key)?.push(value) ?? map.set(key, [value]))

@@ -11,9 +11,12 @@ import { audienceOf } from './snapshot/tokens.ts'
 import type { World } from './world.ts'
 
 /** Everything wanted, whether it is there already or not: who makes it knows what it has. */
-export const needsOf = (views: readonly RelayView[], world: World): Need[] => {
-  const dkim = new Map(views.flatMap((view) => dkimKeys(view)).map((need) => [`${need.for} ${need.algorithm}`, need]))
-  return [...views.flatMap((view) => certificate(view, world)), ...views.flatMap((view) => credentials(view, world)), ...dkim.values()]
+export const needsOf = (view: RelayView, world: World): Need[] => [...certificate(view, world), ...credentials(view, world), ...dkimKeys(view)]
+
+/** A domain may be at several relays; its keys are made once. */
+export const once = (needs: readonly Need[]): Need[] => {
+  const dkim = new Map(needs.flatMap((need) => (need.kind === 'dkim' ? [[`${need.for} ${need.algorithm}`, need] as const] : [])))
+  return [...needs.filter(({ kind }) => kind !== 'dkim'), ...dkim.values()]
 }
 
 const certificate = (view: RelayView, { input }: World): Need[] =>

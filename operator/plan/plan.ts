@@ -1,16 +1,18 @@
 // The plan: what is declared in, what should be out. No I/O, no clock, no chance.
+import type { AnyManifest } from '../../crds/index.ts'
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Condition } from './condition.ts'
 import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
+import { guarded, type Fault } from './fault.ts'
 import { fit, type Fitted } from './fit.ts'
 import { keyOf, nothingMade, refOf, titleOf, type Input, type Need } from './input.ts'
 import { judge } from './judge.ts'
-import { needsOf } from './needs.ts'
+import { needsOf, once } from './needs.ts'
 import { recordsOf, type RecordsWanted } from './records/index.ts'
 import { snapshotOf } from './snapshot/index.ts'
 import type { RelayView } from './view.ts'
-import { worldOf } from './world.ts'
+import { worldOf, type World } from './world.ts'
 
 export type Plan = {
   /** One per MailRelay in force. While something is needed that was not made, it lacks it: not to be published. */
@@ -18,23 +20,49 @@ export type Plan = {
   readonly conditions: readonly Condition[]
   /** By MailDomain in force: what DNS should say of it, and whom to ask. */
   readonly records: ReadonlyMap<string, RecordsWanted>
+  /** What threw. A MailRelay at which such an object was in force (`ranAt`) is to be left as it is. */
+  readonly faults: readonly Fault[]
 }
 
 /** What has to be made, without the rest of the plan: it does not hang on what was made before. */
 export const needsIn = (input: Omit<Input, 'made'>): Need[] => {
   const world = worldOf({ ...input, made: nothingMade })
-  return needsOf(judge(world).views, world)
+  const told: Fault[] = [] // the plan tells the same again
+  return once(judge(world).views.flatMap((view) => isolated(view, told, (one) => needsOf(one, world)) ?? []))
 }
 
 export const plan = (input: Input): Plan => {
   const world = worldOf(input)
-  const { views, conditions } = judge(world)
-  const fitted = views.map((view) => ({ relay: keyOf(view.relay), view, ...fit(snapshotOf(view, world), view) }))
+  const { views, conditions, faults: ofJudgement } = judge(world)
+  const faults = [...ofJudgement]
+  const planned = views.flatMap((view) => isolated(view, faults, (one) => planOf(one, world)) ?? [])
   return {
-    snapshots: fitted.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
-    conditions: fitted.reduce(withTooBig, [...conditions, ...views.flatMap((view) => credentialsOf(view, world)), ...contestsOf(conditions)]),
-    records: recordsOf(views, world),
+    snapshots: planned.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
+    conditions: planned.reduce(withTooBig, [...conditions, ...planned.flatMap(({ credentials }) => credentials), ...contestsOf(conditions)]),
+    records: recordsOf(views, world, faults),
+    faults,
   }
+}
+
+/** What `work` makes of a relay; where that throws, of it without those that alone make it throw. undefined: it throws all the same. */
+const isolated = <T>(view: RelayView, faults: Fault[], work: (view: RelayView) => T): T | undefined => {
+  const whole = guarded([], view.relay, () => ({ made: work(view) }), () => undefined)
+  if (whole) return whole.made
+  const bare = { ...view, domains: [], senders: [], policies: [], routes: [] }
+  const throws = (alone: Partial<RelayView>, object: AnyManifest, told: Fault[]): boolean => guarded(told, object, () => (work({ ...bare, ...alone }), false), () => true)
+  const rest = throws({}, view.relay, []) ? view : {
+    ...view,
+    domains: view.domains.filter((one) => !throws({ domains: [one] }, one.domain, faults)),
+    senders: view.senders.filter((one) => !throws({ senders: [one] }, one.sender, faults)),
+    policies: view.policies.filter((one) => !throws({ policies: [one] }, one.policy, faults)),
+    routes: view.routes.filter((one) => !throws({ routes: [one] }, one, faults)),
+  }
+  return guarded<T | undefined>(faults, view.relay, () => work(rest), () => undefined)
+}
+
+const planOf = (view: RelayView, world: World) => {
+  needsOf(view, world) // what throws there was not made
+  return { relay: keyOf(view.relay), view, credentials: credentialsOf(view, world), ...fit(snapshotOf(view, world), view) }
 }
 
 /** What did not fit is no longer accepted. */

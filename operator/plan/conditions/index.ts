@@ -1,6 +1,7 @@
 // From what the plan says of each object, and what was observed, to the status each object should have. Pure.
 import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
+import { guarded, type Fault } from '../fault.ts'
 import { keyOf, nothingSeen, titleOf, type ObjectRef, type Seen, type Unread } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
@@ -32,6 +33,8 @@ export type StatusInput = {
   readonly leaving?: ReadonlyMap<string, Omit<Statement, 'observedGeneration'>>
   /** By title of the object that something could not be made for. */
   readonly refused?: ReadonlyMap<string, Refusal>
+  /** Titles of those whose planning or making threw: of them what was said before holds. */
+  readonly faulty?: ReadonlySet<string>
   /** By MailSender: the Secret with its credentials. */
   readonly bindings: ReadonlyMap<string, string>
   /** By MailDomain in force. */
@@ -43,10 +46,13 @@ export const statusesOf = (input: StatusInput): Status[] => {
   const statuses = input.manifests.map((manifest) => {
     const about = told.get(titleOf(manifest)) ?? []
     const object: ObjectRef = { kind: manifest.kind, namespace: manifest.metadata.namespace, name: manifest.metadata.name }
-    const status = manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)
-    return { object, status: { observedGeneration: manifest.metadata.generation ?? 0, ...status } }
+    const observedGeneration = manifest.metadata.generation ?? 0
+    if (input.faulty?.has(titleOf(manifest)) === true) return { object, status: { ...faultyStatus(manifest), observedGeneration } }
+    const faults: Fault[] = []
+    const status = guarded(faults, manifest, () => (manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)), () => faultyStatus(manifest))
+    return { object, status: { observedGeneration, ...status }, ...(faults[0] && { fault: faults[0].error }) }
   })
-  return [...statuses, ...input.mistaken.filter(({ object }) => input.leaving?.has(`${object.namespace}/${object.name}`) !== true || object.kind !== 'MailRelay').map(unreadStatus)]
+  return [...statuses, ...input.mistaken.filter(({ object }) => input.leaving?.has(`${object.namespace}/${object.name}`) !== true || object.kind !== 'MailRelay').map((one) => (input.faulty?.has(titleOf({ kind: one.object.kind, metadata: one.object })) === true ? { object: one.object, status: { ...faultyStatus({ kind: one.object.kind, metadata: { ...one.object, generation: one.generation }, status: one.status }), observedGeneration: one.generation } } : unreadStatus(one)))]
 }
 
 const unreadStatus = ({ object, generation, status, message }: Unread): Status => {
@@ -54,9 +60,26 @@ const unreadStatus = ({ object, generation, status, message }: Unread): Status =
   return { object, status: { ...(object.kind === 'MailRelay' && seenBefore({ status })), observedGeneration: generation, conditions: [{ type: 'Accepted', ...said }, { type: 'Ready', ...said }] } }
 }
 
+type Judged = { readonly kind: KindName; readonly metadata: { readonly namespace: string; readonly name: string; readonly generation?: number | undefined }; readonly status?: unknown }
+
+/** What is at fault was in force or was not, and stays so. */
+const faultyStatus = (manifest: Judged): Status['status'] => {
+  const before = (manifest.status ?? {}) as Partial<Status['status']>
+  const said = statement(manifest, { type: 'Ready', status: 'False', ...faultInWords([titleOf(manifest)]) })
+  const others = (before.conditions ?? []).filter(({ type }) => type !== 'Ready')
+  const accepted: Statement[] = others.some(({ type }) => type === 'Accepted') ? [] : [{ ...said, type: 'Accepted', status: 'Unknown' }]
+  return { ...before, conditions: [...accepted, ...others, said] }
+}
+
+/** Without the words of what threw, which may quote what nobody should read there. */
+export const faultInWords = (titles: readonly string[]): Refusal => ({
+  reason: 'OperatorFault',
+  message: `the operator has a fault (a bug) over ${titles.join(', ')}: what ran before runs on, and it is tried again; the log of the operator has it with code BUG`,
+})
+
 const inForce = 'in force'
 
-const statement = (manifest: AnyManifest, { type, status, reason, message }: Omit<Statement, 'observedGeneration'>): Statement => ({ type, status, reason, message: message.slice(0, 32_000), observedGeneration: manifest.metadata.generation ?? 0 })
+const statement = (manifest: Pick<Judged, 'metadata'>, { type, status, reason, message }: Omit<Statement, 'observedGeneration'>): Statement => ({ type, status, reason, message: message.slice(0, 32_000), observedGeneration: manifest.metadata.generation ?? 0 })
 
 /** Several refusals are one condition: the first names its reason, all say what is wrong. */
 const acceptedOf = (manifest: AnyManifest, about: readonly Condition[]): Statement => {
@@ -82,10 +105,11 @@ const relayStatus = (relay: MailRelay, about: readonly Condition[], { views, lea
   const key = keyOf(relay)
   const found = views.find(({ view }) => keyOf(view.relay) === key)
   const accepted = acceptedOf(relay, about.filter(({ section, status }) => section === undefined || status === 'False'))
-  if (!found) return { ...seenBefore(relay), conditions: [accepted, ...drained, readyOf(relay, [...drained, accepted])] }
+  const refusal = refused?.get(titleOf(relay))
+  const unmade = refusal === undefined ? [] : [statement(relay, { type: 'Programmed', status: 'False', ...refusal })]
+  if (!found) return { ...seenBefore(relay), conditions: [accepted, ...unmade, ...drained, readyOf(relay, [...drained, accepted, ...unmade])] }
   const { view, revision, observed, attempts, admitted = [] } = found
   const strangers = relay.spec.replicas === 0 ? [] : [openRelayProbe(view, { attempts, admitted, seen })]
-  const refusal = refused?.get(titleOf(relay))
   const fleet = [...judgeFleet(view, revision, observed), ...strangers].map((one) => statement(relay, refusal !== undefined && one.type === 'Programmed' ? { ...one, status: 'False', ...refusal } : one))
   return {
     conditions: [accepted, ...fleet, ...drained, ...othersOf(relay, about.filter(({ type }) => type === 'Contested')), readyOf(relay, [...drained, accepted, ...fleet, ...nobodyReady(relay, observed)])],

@@ -15,6 +15,7 @@ export const observedReasons = {
   WarnOnly: 'the policy only warns',
   NotApplied: 'the API server refuses an object that is made for this one; the message has its words, and what ran before runs on',
   NameTaken: 'an object that is made for this one has the name of one of somebody else, which is left alone',
+  OperatorFault: 'a fault of the operator, a bug, holds up the object; what ran before runs on, it is tried again, and the operator’s log has the code BUG',
   Pending: 'pods are missing, or do not run the newest snapshot yet',
   NoPodReady: 'no relay pod is ready, so the Service refuses connections',
   DkimKeyMade: 'an Event: a DKIM key was made, and its record is to be published',

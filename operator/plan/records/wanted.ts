@@ -1,5 +1,6 @@
 // For every MailDomain in force: the records that its relays and keys need, and the name servers to ask about them. Pure.
-import type { MailDomain } from '../../../crds/index.ts'
+import type { MailDomain, MailRelay } from '../../../crds/index.ts'
+import { guarded, type Fault } from '../fault.ts'
 import { givenKeysOf } from '../given-keys.ts'
 import { keyOf } from '../input.ts'
 import type { RelayView } from '../view.ts'
@@ -15,14 +16,16 @@ export type RecordsWanted = {
   readonly comingKeys: readonly string[]
 }
 
-export const recordsOf = (views: readonly RelayView[], world: World): Map<string, RecordsWanted> => {
+export const recordsOf = (views: readonly RelayView[], world: World, faults: Fault[]): Map<string, RecordsWanted> => {
   const byDomain = Map.groupBy(views.flatMap(({ relay, domains }) => domains.map(({ domain }) => ({ relay, domain }))), ({ domain }) => domain)
-  return new Map([...byDomain].map(([domain, attached]) => {
-    const hostnames = [...new Set(attached.map(({ relay }) => relay.spec.hostname))]
-    const dkim = dkimOf(domain, world)
-    const comingKeys = (domain.spec.outbound?.dkim?.algorithms ?? []).filter((algorithm) => !dkim.some((key) => key.algorithm === algorithm))
-    return [keyOf(domain), { records: requiredRecords(domain, { hostnames, dkim }), nameservers: attached[0]!.relay.spec.resolver.nameservers ?? [], comingKeys }]
-  }))
+  return new Map([...byDomain].flatMap(([domain, attached]) => guarded<(readonly [string, RecordsWanted])[]>(faults, domain, () => [[keyOf(domain), wantedOf(domain, attached.map(({ relay }) => relay), world)]], () => [])))
+}
+
+const wantedOf = (domain: MailDomain, relays: readonly MailRelay[], world: World): RecordsWanted => {
+  const hostnames = [...new Set(relays.map(({ spec }) => spec.hostname))]
+  const dkim = dkimOf(domain, world)
+  const comingKeys = (domain.spec.outbound?.dkim?.algorithms ?? []).filter((algorithm) => !dkim.some((key) => key.algorithm === algorithm))
+  return { records: requiredRecords(domain, { hostnames, dkim }), nameservers: relays[0]!.spec.resolver.nameservers ?? [], comingKeys }
 }
 
 type Dkim = Parameters<typeof requiredRecords>[1]['dkim'][number]

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { startFakeKube, type FakeKube } from '../test/tools/fake-kube.ts'
+import { until } from '../test/tools/until.ts'
+import type { KubeObject } from './kube/index.ts'
+import { startOperator } from './main.ts'
+import { managedLabels } from './plan/index.ts'
+
+const at = (group: string, plural: string): string => `${group === '' ? '/api/v1' : `/apis/${group}`}/namespaces/mail/${plural}`
+const relays = at('posthouse.dev/v1alpha1', 'mailrelays')
+const [secrets, deployments] = [at('', 'secrets'), at('apps/v1', 'deployments')]
+const settings = { image: 'posthouse:1', natsImage: 'nats:2', imagePullPolicy: 'IfNotPresent', clusterDomain: 'cluster.local' } as const
+
+type Said = { readonly event: string; readonly [field: string]: unknown }
+
+const start = async (t: TestContext, given: (server: FakeKube) => void) => {
+  const server = await startFakeKube()
+  server.put('/api/v1/namespaces', { metadata: { name: 'mail' } })
+  given(server)
+  const said: Said[] = []
+  const operator = await startOperator({ access: { server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, namespace: 'mail', identity: 'one', settings, watchNamespaces: ['mail'], say: (line) => said.push(line) })
+  t.after(async () => {
+    await operator.stop()
+    await server.close()
+  })
+  const find = (path: string, name: string): KubeObject | undefined => server.objects(path).find(({ metadata }) => metadata.name === name)
+  const conditionOf = (name: string, type: string): string => {
+    const { conditions = [] } = (find(relays, name)?.status ?? {}) as { conditions?: { type: string; status: string; reason: string }[] }
+    return conditions.flatMap((one) => (one.type === type ? [`${one.status} ${one.reason}`] : [])).join()
+  }
+  return { server, said, operator, find, conditionOf }
+}
+
+const relay = (name: string): KubeObject => ({ metadata: { name, namespace: 'mail', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' }, spec: { hostname: `${name}.example`, queue: { external: { servers: ['nats://n.example:4222'] } } } })
+
+test('a fault over MailRelay one leaves it and what it has as they are, is said once, and MailRelay two goes on; when it is over, one goes on too', async (t) => {
+  const odd = { 'ca.crt': 5 } // no API server gives that: something in us throws
+  const { server, said, find, conditionOf } = await start(t, (fake) => {
+    for (const name of ['one', 'two']) fake.put(relays, relay(name))
+    fake.put(secrets, { metadata: { name: 'one-ca', namespace: 'mail', labels: { ...managedLabels } }, data: odd })
+    const labels = { ...managedLabels, 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/instance': 'one', 'app.kubernetes.io/component': 'relay' }
+    for (const name of ['one-snapshot-0', 'one-snapshot-7']) fake.put(secrets, { metadata: { name, namespace: 'mail', labels }, data: {} })
+  })
+  await until('MailRelay two to be made, and one to say why it is not', () => conditionOf('one', 'Ready') === 'False OperatorFault' && find(deployments, 'two') !== undefined && conditionOf('two', 'Accepted') === 'True Accepted')
+  server.put(relays, { ...find(relays, 'two')!, metadata: { ...find(relays, 'two')!.metadata, labels: { touched: 'yes' } } })
+  await until('another try', () => server.requests.filter((line) => line.includes('one-ca')).length >= 2)
+  assert.equal(find(deployments, 'one'), undefined)
+  assert.deepEqual(['one-snapshot-0', 'one-snapshot-7'].map((name) => find(secrets, name)?.data), [{}, {}])
+  assert.deepEqual(said.filter(({ event }) => event === 'RECONCILE_FAILED'), [])
+  const bugs = said.filter(({ event }) => event === 'BUG')
+  assert.deepEqual(bugs.map(({ object }) => object), ['MailRelay mail/one'])
+  assert.match(String(bugs[0]!.stack), /TypeError.*secret-store/s)
+  server.remove(secrets, 'one-ca')
+  await until('MailRelay one to be made', () => find(deployments, 'one') !== undefined && find(secrets, 'one-snapshot-7') === undefined && conditionOf('one', 'Accepted') === 'True Accepted')
+})
