@@ -1,4 +1,6 @@
-// Whether a snapshot fits the Secrets it travels in; what would make it too big is left out, the oldest objects stay. Pure.
+// Whether a snapshot fits the Secrets it travels in. Pure.
+//   1. what alone is too big is left out   2. while the rest is too big, the newest object of the namespace that takes most
+//   3. what then fits all the same comes back, the oldest first: a namespace that takes no more than its share of the room never gives way for another
 import type { AnyManifest } from '../../crds/index.ts'
 import { maxPartBytes, maxSnapshotBytes, type SnapshotInput } from '../../relay/snapshot/index.ts'
 import type { Violation } from './condition.ts'
@@ -15,28 +17,76 @@ const sections = ['domains', 'senders', 'policies', 'routes'] as const
 
 export const fit = (snapshot: SnapshotInput, view: RelayView, room: Room = roomOfSecrets): Fitted => {
   const sizes = new Map(sections.flatMap((section) => (snapshot[section] ?? []).map((entry) => [entry.manifest, bytesOf(entry)] as const)))
+  const sizeOf = (object: AnyManifest): number => sizes.get(titleOf(object)) ?? 0
   const { domains, senders, policies, routes, certificates = [], ...rest } = snapshot
   const named = certificatesNamed(snapshot)
   const ofObjects = new Set([...named.values()].flat())
   const isOfListener = ({ name }: { readonly name: string }): boolean => !ofObjects.has(name) || snapshot.listeners.some(({ tls }) => tls?.certificate === name)
-  const inside = new Set(certificates.filter(isOfListener).map(({ name }) => name))
-  const tooBig: { object: AnyManifest; violation: Violation }[] = []
-  let used = bytesOf(rest) + bytesOf(certificates.filter(isOfListener))
-  for (const object of byAge(objectsOf(view))) {
-    const shown = certificates.filter(({ name }) => !inside.has(name) && named.get(titleOf(object))?.includes(name) === true)
-    const bytes = sizes.get(titleOf(object)) ?? 0
-    const together = bytes + shown.reduce((sum, one) => sum + bytesOf(one), 0)
-    const violation = faultOf(bytes, together, used, room)
-    if (violation) tooBig.push({ object, violation })
-    else {
-      used += together
-      for (const { name } of shown) inside.add(name)
-    }
-  }
+  const shared = certificates.filter(isOfListener)
+  const certificateSizes = new Map(certificates.map((one) => [one.name, bytesOf(one)]))
+  const needOf = (object: AnyManifest): Need => ({ object, bytes: sizeOf(object), certificates: named.get(titleOf(object)) ?? [] })
+  const tooLarge = objectsOf(view).filter((object) => sizeOf(object) > room.part)
+  const wanted = inOrder(view, objectsOf(view).filter((object) => !tooLarge.includes(object))).map(needOf)
+  const { kept, left } = share(wanted, new Set(shared.map(({ name }) => name)), certificateSizes, room.whole - bytesOf(rest) - bytesOf(shared))
+  const tooBig = [...tooLarge.map((object) => ({ object, violation: aloneTooBig(sizeOf(object), room) })), ...left.map(({ object }) => ({ object, violation: togetherTooBig(object.metadata.namespace, room) }))]
   const out = new Set(tooBig.map(({ object }) => titleOf(object)))
   const stays = <T extends { readonly manifest: string }>(entries: readonly T[] = []): T[] => entries.filter(({ manifest }) => !out.has(manifest))
-  return { snapshot: { ...rest, domains: stays(domains), senders: stays(senders), policies: stays(policies), routes: stays(routes), certificates: certificates.filter(({ name }) => inside.has(name)) }, tooBig }
+  return { snapshot: { ...rest, domains: stays(domains), senders: stays(senders), policies: stays(policies), routes: stays(routes), certificates: certificates.filter(({ name }) => kept.has(name)) }, tooBig }
 }
+
+/** What an object needs of the room: itself and the certificates that it shows, which others of its namespace may show too. */
+type Need = { readonly object: AnyManifest; readonly bytes: number; readonly certificates: readonly string[] }
+
+/** By age; the policies of the relay's own namespace before all, for they say what it may not do. */
+const inOrder = ({ relay }: RelayView, objects: readonly AnyManifest[]): AnyManifest[] => {
+  const isOwnPolicy = ({ kind, metadata }: AnyManifest): boolean => kind === 'RelayPolicy' && metadata.namespace === relay.metadata.namespace
+  const sorted = byAge(objects)
+  return [...sorted.filter(isOwnPolicy), ...sorted.filter((object) => !isOwnPolicy(object))]
+}
+
+/** Names of the certificates that stay, and the objects that do not. */
+const share = (wanted: readonly Need[], certificates: ReadonlySet<string>, sizes: ReadonlyMap<string, number>, room: number): { readonly kept: ReadonlySet<string>; readonly left: readonly Need[] } => {
+  const kept = new Set(certificates)
+  const takeIn = ({ certificates: own, bytes }: Need): Taken => {
+    const shown = [...new Set(own)].filter((name) => !kept.has(name) && sizes.has(name))
+    for (const name of shown) kept.add(name)
+    return { shown, bytes: bytes + shown.reduce((sum, name) => sum + sizes.get(name)!, 0) }
+  }
+  const namespaces = new Map<string, OfNamespace>()
+  let used = 0
+  for (const need of wanted) {
+    const { namespace } = need.object.metadata
+    const own = namespaces.get(namespace) ?? { used: 0, taken: [] }
+    const taken = takeIn(need)
+    own.taken.push({ need, ...taken })
+    own.used += taken.bytes
+    used += taken.bytes
+    namespaces.set(namespace, own)
+  }
+  const left: Need[] = []
+  const dropNewest = (own: OfNamespace): void => {
+    const { need, shown, bytes } = own.taken.pop()!
+    for (const name of shown) kept.delete(name)
+    own.used -= bytes
+    used -= bytes
+    left.push(need)
+  }
+  while (used > room) {
+    const [largest] = [...namespaces.values()].filter(({ taken }) => taken.length > 0).toSorted((a, b) => b.used - a.used)
+    if (largest === undefined) break
+    dropNewest(largest)
+  }
+  const stillLeft = left.toReversed().filter((need) => {
+    const taken = takeIn(need)
+    const fits = used + taken.bytes <= room
+    if (fits) used += taken.bytes
+    else for (const name of taken.shown) kept.delete(name)
+    return !fits
+  })
+  return { kept, left: stillLeft }
+}
+type Taken = { readonly shown: readonly string[]; readonly bytes: number }
+type OfNamespace = { used: number; readonly taken: (Taken & { readonly need: Need })[] }
 
 /** By object: the certificates that it shows to hosts. Who names one first has to find the room for it. */
 const certificatesNamed = ({ domains = [], routes = [] }: SnapshotInput): ReadonlyMap<string, readonly string[]> => {
@@ -53,7 +103,9 @@ const objectsOf = ({ domains, senders, policies, routes }: RelayView): AnyManife
   ...routes,
 ]
 
-const faultOf = (bytes: number, together: number, used: number, { whole, part }: Room): Violation | undefined => {
-  if (bytes > part) return { reason: 'SnapshotTooBig', message: `takes ${bytes} bytes of the relay's snapshot; one object has at most ${part}` }
-  return used + together > whole ? { reason: 'SnapshotTooBig', message: `with it the relay's snapshot would pass ${whole} bytes; older objects go first` } : undefined
-}
+const aloneTooBig = (bytes: number, { part }: Room): Violation => ({ reason: 'SnapshotTooBig', message: `takes ${bytes} bytes of the relay's snapshot; one object has at most ${part}` })
+
+const togetherTooBig = (namespace: string, { whole }: Room): Violation => ({
+  reason: 'SnapshotTooBig',
+  message: `with it the relay's snapshot would pass ${whole} bytes; the namespace that takes most of them gives way first, its newest objects before others, and this one is of namespace ${namespace}`,
+})
