@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { AnyManifest } from '../../crds/index.ts'
-import type { SnapshotInput } from '../../relay/snapshot/index.ts'
+import { maxSnapshotBytes, toParts, type Snapshot, type SnapshotInput } from '../../relay/snapshot/index.ts'
+import { snapshotSecrets } from './objects/snapshot-secrets.ts'
 import { titleOf } from './input.ts'
 import { fit } from './fit.ts'
 import type { RelayView } from './view.ts'
@@ -67,4 +68,18 @@ describe('a snapshot that is too big', () => {
       assert.ok(!leftOut([least, ...given, { namespace: 'a', bytes }], whole).includes('n0'))
     }))
   })
+})
+
+it('whatever fits 8 MiB fits 16 Secrets of 1 MiB: 16 objects of 510 KB, 31 of 257 KiB, 6,000 of 1 KB, and 100 others', () => {
+  const fits = (bytes: readonly number[]): void => {
+    const { view, snapshot } = worldOf(bytes.map((one) => ({ namespace: 'mail', bytes: one })))
+    const fitted = { ...fit(snapshot, view).snapshot, senders: [], domains: [], certificates: [] } as unknown as Snapshot
+    const secrets = snapshotSecrets({ metadata: { name: 'main', namespace: 'mail' } } as never, fitted)
+    assert.ok(secrets.length <= 16)
+    for (const { object } of secrets) assert.ok(Object.values(object.data as Record<string, string>).reduce((sum, text) => sum + Buffer.from(text, 'base64').length, 0) <= 2 ** 20)
+    assert.equal(secrets.reduce((count, { object }) => count + Object.keys(object.data as object).length, 0), toParts(fitted).parts.size + 1)
+  }
+  assert.ok(16 * 510_000 < maxSnapshotBytes)
+  for (const bytes of [Array<number>(16).fill(510_000), Array<number>(31).fill(257 * 1024), Array<number>(6_000).fill(1_000)]) fits(bytes)
+  fc.assert(fc.property(fc.array(fc.integer({ min: 50_000, max: 520_000 }), { minLength: 20, maxLength: 60 }), (bytes) => fits(bytes)), { numRuns: 20 })
 })
