@@ -40,7 +40,7 @@ const keyOf = ({ about, type, reason, text }: Note): string => createHash('sha25
 /** Events of cluster-scoped objects live in the namespace default. */
 const write = async ({ kube, controller, instance }: { kube: Kube; controller: string; instance: string }, note: Note, count: number, now: number): Promise<void> => {
   const namespace = note.about.namespace ?? 'default'
-  const name = `${note.about.name}.${keyOf(note).slice(0, 16)}`
+  const name = `${note.about.name.slice(0, 236).replace(/[^a-z0-9]+$/, '')}.${keyOf(note).slice(0, 16)}` // at most 253 characters
   const time = new Date(now).toISOString().replace('Z', '000Z')
   const series = count > 1 ? { series: { count, lastObservedTime: time } } : {}
   const body = {

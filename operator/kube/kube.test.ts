@@ -311,6 +311,8 @@ it('the same words about the same object are 1 Event, written again after 10 min
   const notes = createNotes({ kube, controller: 'posthouse.dev/operator', instance: 'test', now: () => now, onTrouble: (error) => assert.fail(error) })
   const about = { apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', namespace: 'mail', name: 'main', uid: 'u' }
   const tell = (text: string) => notes.tell({ about, type: 'Warning', reason: 'Conflict', action: 'Plan', text })
+  await notes.tell({ about: { ...about, namespace: 'long', name: 'n'.repeat(240) }, type: 'Warning', reason: 'Conflict', action: 'Plan', text: 'a' })
+  assert.deepEqual(server.objects('/apis/events.k8s.io/v1/namespaces/long/events').map(({ metadata: { name } }) => name.length <= 253), [true])
   for (const text of ['a', 'a', 'b', 'a']) await tell(text)
   const events = () => server.objects('/apis/events.k8s.io/v1/namespaces/mail/events')
   assert.deepEqual(events().map(({ note }) => note), ['a', 'b'])
