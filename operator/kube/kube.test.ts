@@ -33,6 +33,14 @@ const asksForAll = ({ requests }: FakeKube): number => requests.filter((line) =>
 const valueOf = (cache: Cache, name: string): unknown => (cache.get(`mail/${name}`)?.spec as { value: number } | undefined)?.value
 
 describe('a request', () => {
+  it('for which no credentials could be read is sent when they can, and is else no answer, not a fault of who asked', async (t) => {
+    const { server } = await withServer(t)
+    let reads = 0
+    const access = (good: number) => ({ server: server.url, prepare: () => (++reads >= good ? Promise.resolve({ headers: {} }) : Promise.reject(new Error('ENOENT: token'))) })
+    await applyObject(createKube(access(2), { random: () => 0 }), things, thing('a'))
+    assert.equal(server.objects(path).length, 1)
+    await assert.rejects(createKube(access(Infinity), { random: () => 0 }).call({ path, tries: 2 }), (error) => error instanceof KubeError && error.reason === 'NoAnswer' && /ENOENT/.test(error.message))
+  })
   const once = (fault: Fault): ((request: { count: number }) => Fault) => ({ count }) => (count === 1 ? fault : undefined)
   for (const fault of [{ status: 429, retryAfter: 0 }, { status: 500 }, { status: 503 }, { status: 504 }, 'reset', 'half', 'no json'] as const) {
     it(`is sent a 2nd time after ${JSON.stringify(fault)}`, async (t) => {
@@ -291,6 +299,13 @@ describe('a lease', () => {
     await assert.rejects(applyObject(fenced, things, thing('c')), (error: KubeError) => error.reason === 'LeaseLost')
     assert.equal((await readOne(fenced, things, { namespace: 'mail', name: 'a' }))?.metadata.name, 'a')
     assert.equal(server.objects(path).length, 1)
+  })
+  it('that is lost while credentials are read lets 0 writes through', async (t) => {
+    const { server } = await withServer(t)
+    let holds = true
+    const slow = createKube({ server: server.url, prepare: () => Promise.resolve((holds = false)).then(() => ({ headers: {} })) }, { mayWrite: () => holds })
+    await assert.rejects(applyObject(slow, things, thing('a')), { reason: 'LeaseLost' })
+    assert.equal(server.objects(path).length, 0)
   })
   it('of 5 who claim it in the same moment goes to 1', async (t) => {
     const { kube } = await withServer(t)

@@ -47,9 +47,12 @@ export const createKube = (access: Access, options: KubeOptions = {}): Kube => {
   const sent: Record<string, number> = {}
   const begin = async (call: Call): Promise<IncomingMessage> => {
     const method = call.method ?? 'GET'
+    const prepared = await access.prepare().catch((error: unknown) => {
+      throw noAnswer(titleOf(call), `not sent, for there are no credentials: ${(error as Error).message}`)
+    })
+    // last, for whatever was waited for before
     if (method !== 'GET' && options.mayWrite?.() === false) throw new KubeError({ status: 412, reason: 'LeaseLost', message: `${titleOf(call)}: not sent, for the lease may be another's by now` })
     sent[method] = (sent[method] ?? 0) + 1
-    const prepared = await access.prepare()
     const asked = performance.now()
     const tell = (status: number): void => options.onAnswer?.(call, status, (performance.now() - asked) / 1000)
     try {
