@@ -10,14 +10,14 @@ const faults: string[] = []
 const refusing = () => createRefusals({ waits: (title) => title === 'MailRelay mail/waits', note: (title, error) => faults.push(`${title}: ${(error as Error).message}`) })
 
 describe('an attempt', () => {
-  for (const status of [400, 403, 404, 413, 422]) {
+  for (const status of [400, 403, 404, 413, 422, 500]) {
     it(`that is answered ${status} is refused: it is told of that object, and nothing is thrown`, async () => {
       const refusals = refusing()
       assert.equal(await refusals.attempt('MailSender', 'shop/app', failing(answer(status))), undefined)
       assert.deepEqual([...refusals.found], [['MailSender shop/app', { reason: 'NotApplied', message: `the API server refuses it: said ${status}` }]])
     })
   }
-  for (const error of [answer(401), answer(409), answer(412), answer(429), answer(500), answer(0)]) {
+  for (const error of [answer(401), answer(409), answer(412), answer(429), answer(503), answer(0)]) {
     it(`that ends with "${error.message}" is thrown on, with 0 refusals: it is over when we look again`, async () => {
       const refusals = refusing()
       await assert.rejects(refusals.attempt('MailRelay', 'mail/main', failing(error)), error)
