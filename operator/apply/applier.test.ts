@@ -72,6 +72,20 @@ describe('an object', () => {
     assert.equal(await applier.apply(wanted(25), undefined), true)
   })
 
+  it('whose status is refused is not asked for again before 30 s, unless it or the object is another', async (t) => {
+    const { server, applier, time } = await start(t)
+    server.put(path, wanted(25).object)
+    const one = server.objects(path)[0]!
+    server.fault = ({ method }) => (method === 'PATCH' ? { status: 422 } : undefined)
+    const counts: number[] = []
+    for (const [said, live, ms] of [['a', one, 0], ['a', one, 29_000], ['b', one, 29_000], ['b', { ...one, metadata: { ...one.metadata, uid: 'anew' } }, 29_000], ['b', { ...one, metadata: { ...one.metadata, uid: 'anew' } }, 60_000]] as const) {
+      time.ms = ms
+      await assert.rejects(applier.status(services, live, { said }, now), { status: 422 })
+      counts.push(server.requests.filter((line) => line.startsWith('PATCH')).length)
+    }
+    assert.deepEqual(counts, [1, 1, 2, 3, 4])
+  })
+
   it('that is refused is asked for again after 30 s, or at once when it is another', async (t) => {
     const { server, applier, live, time } = await start(t)
     server.fault = ({ method }) => (method === 'PATCH' ? { status: 422 } : undefined)

@@ -70,7 +70,9 @@ export class Applier {
   async status(resource: Resource, live: KubeObject, status: object, now: string): Promise<boolean> {
     const timed = withTimes(status, live.status, now)
     if (isEqual(timed, ours(live.status))) return false
-    await applyStatus(this.#kube, resource, live, timed as object)
+    // without the times, which are those of this moment
+    const hash = createHash('sha256').update(JSON.stringify(status)).digest('hex')
+    await this.#unlessRefused(`status of ${resource.kind} ${keyOfObject(live)}`, hash, live, () => applyStatus(this.#kube, resource, live, timed as object))
     return true
   }
 }
