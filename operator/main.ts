@@ -143,7 +143,7 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
     },
   })
   state.watched = watched
-  const store = new SecretStore(kube, () => watched)
+  const store = new SecretStore(kube, () => watched, onTrouble('Secrets'))
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
   const records = new RecordWatch({ changed: () => queue.add('all', newsMs), ...(options.recordTimes && { times: options.recordTimes }) })
   const keys = new KeyMaker({ ready: () => queue.add('all') })

@@ -2,6 +2,7 @@
 import { isEqual, type Applier } from './apply/index.ts'
 import { keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
 import { isManaged, isTaken, type Data } from './plan/index.ts'
+import { isRefusal } from './refusals.ts'
 import { secrets, type Watched } from './watched.ts'
 
 type Known = { readonly version: string; readonly data: Data }
@@ -11,11 +12,13 @@ const atOnce = 10
 export class SecretStore {
   readonly #kube: Kube
   readonly #watched: () => Watched
+  readonly #onTrouble: (error: Error) => void
   readonly #known = new Map<string, Known>()
   readonly #foreign = new Map<string, readonly string[]>() // keys that stayed when we wrote ours: another manager's
 
-  constructor(kube: Kube, watched: () => Watched) {
+  constructor(kube: Kube, watched: () => Watched, onTrouble: (error: Error) => void) {
     this.#kube = kube
+    this.#onTrouble = onTrouble
     this.#watched = watched
   }
 
@@ -49,7 +52,12 @@ export class SecretStore {
     if (known !== undefined && (version === undefined || version === known.version)) return known.data
     if (version === undefined) return undefined
     const [namespace, name] = key.split('/') as [string, string]
-    const live = await readOne(this.#kube, secrets, { namespace, name })
+    const live = await readOne(this.#kube, secrets, { namespace, name }).catch((error: unknown) => {
+      if (known === undefined || !isRefusal(error)) throw error
+      this.#onTrouble(error as Error)
+      return 'refused' as const
+    })
+    if (live === 'refused') return known?.data // a right that was taken away in one namespace must not stop all others
     if (live === undefined) return undefined
     return this.#keep(live)
   }

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { startFakeKube } from '../test/tools/fake-kube.ts'
+import { createKube, pathOf, type KubeObject } from './kube/index.ts'
+import { SecretStore } from './secret-store.ts'
+import { secrets, type Watched } from './watched.ts'
+
+const path = pathOf(secrets, { namespace: 'mail' })
+const encoded = (text: string): string => Buffer.from(text).toString('base64')
+
+const start = async (t: TestContext) => {
+  const server = await startFakeKube()
+  t.after(() => server.close())
+  const find = (name: string): KubeObject | undefined => server.objects(path).find(({ metadata }) => metadata.name === name)
+  const troubles: string[] = []
+  const store = new SecretStore(createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 0 }), () => ({ get: (_: unknown, key: string) => find(key.split('/')[1]!) }) as unknown as Watched, ({ message }) => troubles.push(message))
+  const put = (name: string, text: string): void => server.put(path, { metadata: { name, namespace: 'mail' }, data: { a: encoded(text) } })
+  return { server, store, put, troubles }
+}
+
+describe('a Secret that is not let read', () => {
+  it('though its version is new holds as it was read last, beside 1 other that is read anew', async (t) => {
+    const { server, store, put, troubles } = await start(t)
+    for (const name of ['one', 'two']) put(name, 'old')
+    await store.read(['mail/one', 'mail/two'])
+    for (const name of ['one', 'two']) put(name, 'new')
+    server.fault = ({ path: asked }) => (asked.endsWith('/one') ? { status: 403 } : undefined)
+    assert.deepEqual(Object.fromEntries(await store.read(['mail/one', 'mail/two'])), { 'mail/one': { a: 'old' }, 'mail/two': { a: 'new' } })
+    assert.match(troubles.join(), /secrets\/one/)
+  })
+  it('and never was is no Secret that is missing: it throws', async (t) => {
+    const { server, store, put } = await start(t)
+    put('one', 'old')
+    server.fault = () => ({ status: 403 })
+    await assert.rejects(store.read(['mail/one']), { status: 403 })
+  })
+})
