@@ -47,7 +47,8 @@ export const statusesOf = (input: StatusInput): Status[] => {
     const about = told.get(titleOf(manifest)) ?? []
     const object: ObjectRef = { kind: manifest.kind, namespace: manifest.metadata.namespace, name: manifest.metadata.name }
     const observedGeneration = manifest.metadata.generation ?? 0
-    if (input.faulty?.has(titleOf(manifest)) === true) return { object, status: { ...faultyStatus(manifest), observedGeneration } }
+    const isSeen = manifest.kind === 'MailRelay' && input.views.some(({ view }) => keyOf(view.relay) === keyOf(manifest)) // what its pods say goes on being said
+    if (input.faulty?.has(titleOf(manifest)) === true && !isSeen) return { object, status: { ...faultyStatus(manifest), observedGeneration } }
     const faults: Fault[] = []
     const status = guarded(faults, manifest, () => (manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)), () => faultyStatus(manifest))
     return { object, status: { observedGeneration, ...status }, ...(faults[0] && { fault: faults[0].error }) }
