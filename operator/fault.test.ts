@@ -53,3 +53,23 @@ test('a fault over MailRelay one leaves it and what it has as they are, is said 
   server.remove(secrets, 'one-ca')
   await until('MailRelay one to be made', () => find(deployments, 'one') !== undefined && find(secrets, 'one-snapshot-7') === undefined && conditionOf('one', 'Accepted') === 'True Accepted')
 })
+
+test('a fault over a domain that was in force leaves its relay as it is, with the domain; a relay at which it was not goes on', async (t) => {
+  const domains = at('posthouse.dev/v1alpha1', 'maildomains')
+  const domain = (name: string, of: string): KubeObject => ({ metadata: { name, namespace: 'mail', generation: 1 }, spec: { domain: `${name}.example`, relayRefs: [{ name: of }], outbound: { dkim: { algorithms: ['ed25519'] } } } })
+  const { server, said, find, conditionOf } = await start(t, (fake) => {
+    for (const name of ['one', 'two']) fake.put(relays, relay(name))
+    fake.put(domains, domain('ours', 'one'))
+  })
+  const snapshotOf = (name: string): string => Object.values((find(secrets, `${name}-snapshot-1`)?.data ?? {}) as Record<string, string>).map((text) => Buffer.from(text, 'base64').toString()).join()
+  const readyOf = (name: string): string => ((find(domains, name)?.status ?? {}) as { conditions?: { type: string; reason: string }[] }).conditions?.find(({ type }) => type === 'Ready')?.reason ?? ''
+  await until('the domain to be in force', () => snapshotOf('one').includes('ours.example') && readyOf('ours') === 'Ready')
+  const [before, key] = [find(secrets, 'one-snapshot-1')!, find(secrets, 'ours-dkim')!]
+  server.put(secrets, { ...key, data: { odd: 5 } })
+  for (const [name, of] of [['more', 'one'], ['else', 'two']] as const) server.put(domains, domain(name, of))
+  await until('MailRelay two to have its domain, and one to say why it has not', () => snapshotOf('two').includes('else.example') && readyOf('ours') === 'OperatorFault' && conditionOf('one', 'Programmed') === 'False OperatorFault')
+  assert.deepEqual(find(secrets, 'one-snapshot-1')!.metadata.resourceVersion, before.metadata.resourceVersion)
+  assert.deepEqual(said.filter(({ event }) => event === 'BUG' || event === 'RECONCILE_FAILED').map(({ object }) => object), ['MailDomain mail/ours'])
+  server.put(secrets, { ...find(secrets, 'ours-dkim')!, data: key.data })
+  await until('all to go on', () => snapshotOf('one').includes('more.example') && snapshotOf('one').includes('ours.example') && readyOf('ours') === 'Ready')
+})
