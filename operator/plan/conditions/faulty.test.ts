@@ -24,3 +24,9 @@ it('what is at fault says so in Ready, and keeps what was said of it before; wha
 it('a MailRelay at fault whose pods are seen still says of its queue what they say, for an alert waits for it', () => {
   assert.deepEqual(said(views).main, ['Accepted True Accepted', 'Programmed False OperatorFault', 'DurableAccept False SyncNotAlways', 'Ready False OperatorFault'])
 })
+
+it('a message that is cut after 32,000 characters is not cut inside one: the API server would keep another, and it would be written in every run', () => {
+  const mistaken = [{ object: { kind: 'MailDomain', namespace: 'mail', name: 'odd' }, generation: 1, message: `${'x'.repeat(31_999)}\u{1f4e7}` }] as const
+  const [status] = statusesOf({ manifests: [], conditions: [], views: [], mistaken, controllerName: 'test', bindings: new Map(), records: new Map() })
+  assert.deepEqual(status!.status.conditions.map(({ message }) => [message.length, message.isWellFormed()]), [[32_000, true], [32_000, true]])
+})

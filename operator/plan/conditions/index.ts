@@ -57,7 +57,7 @@ export const statusesOf = (input: StatusInput): Status[] => {
 }
 
 const unreadStatus = ({ object, generation, status, message }: Unread): Status => {
-  const said = { status: 'False', reason: 'Unreadable', message: message.slice(0, 32_000), observedGeneration: generation } as const
+  const said = { status: 'False', reason: 'Unreadable', message: message.slice(0, 32_000).toWellFormed(), observedGeneration: generation } as const
   return { object, status: { ...(object.kind === 'MailRelay' && seenBefore({ status })), observedGeneration: generation, conditions: [{ type: 'Accepted', ...said }, { type: 'Ready', ...said }] } }
 }
 
@@ -80,7 +80,7 @@ export const faultInWords = (titles: readonly string[]): Refusal => ({
 
 const inForce = 'in force'
 
-const statement = (manifest: Pick<Judged, 'metadata'>, { type, status, reason, message }: Omit<Statement, 'observedGeneration'>): Statement => ({ type, status, reason, message: message.slice(0, 32_000), observedGeneration: manifest.metadata.generation ?? 0 })
+const statement = (manifest: Pick<Judged, 'metadata'>, { type, status, reason, message }: Omit<Statement, 'observedGeneration'>): Statement => ({ type, status, reason, message: message.slice(0, 32_000).toWellFormed(), observedGeneration: manifest.metadata.generation ?? 0 })
 
 /** Several refusals are one condition: the first names its reason, all say what is wrong. */
 const acceptedOf = (manifest: AnyManifest, about: readonly Condition[]): Statement => {
