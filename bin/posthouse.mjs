@@ -10,8 +10,11 @@ const args = process.argv.slice(2)
 // What moves mail makes much short-lived garbage. Without the first two, V8 lets it grow past 300 MB before it looks;
 // without the third it marks the whole heap three times a second under load, a third of all the CPU time (docs/bench.md).
 const heap = ['--max-semi-space-size=16', '--max-old-space-size=384', '--heap-growing-percent=100']
+// glibc keeps what is freed in an arena for each thread, and a buffer of a large mail beside small ones: fewer arenas, and large buffers go back to the system at once
+const malloc = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
 const small = ['--max-semi-space-size=4', '--max-old-space-size=256'] // the operator waits most of the time
 const heapOf = { relay: heap, standalone: heap, operator: small }
+const environment = heapOf[args[0]] === heap ? { ...malloc, ...process.env } : process.env
 const flags = Object.hasOwn(heapOf, args[0] ?? '') ? [...heapOf[args[0]], '--disable-warning=ExperimentalWarning'] : []
 const [major, minor] = process.versions.node.split('.').map(Number)
 const newEnough = major > 22 || (major === 22 && minor >= 18)
@@ -23,9 +26,9 @@ else become(newEnough ? process.execPath : node24())
 function become(node) {
   if (typeof process.execve === 'function') {
     process.removeAllListeners('warning') // that execve is experimental: the other way stands below
-    process.execve(node, [node, ...flags, main, ...args])
+    process.execve(node, [node, ...flags, main, ...args], environment)
   }
-  const child = spawn(node, [...flags, main, ...args], { stdio: 'inherit' })
+  const child = spawn(node, [...flags, main, ...args], { stdio: 'inherit', env: environment })
   // a terminal sends Ctrl-C to both of us; the child decides when to end
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))

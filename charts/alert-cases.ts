@@ -113,6 +113,11 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     fires: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{pod="a"}': always(30) } },
     quiet: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{pod="a"}': '0+60x600', 'posthouse_operator_last_reconcile_timestamp_seconds{pod="b"}': always(0) } }, // the other waits for its turn
   },
+  PosthouseOperatorFault: {
+    labels: 'kind="MailDomain"',
+    fires: { at: '30m', series: { 'posthouse_operator_faults_total{pod="a",kind="MailDomain"}': '0+1x60' } },
+    quiet: { at: '60m', series: { 'posthouse_operator_faults_total{pod="a",kind="MailDomain"}': always(3) } }, // met long ago
+  },
   PosthousePodsBehind: {
     labels: byRelay,
     fires: { at: '15m', series: { [pods('ready')]: always(3), [pods('current')]: always(2) } },
