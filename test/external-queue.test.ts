@@ -93,8 +93,8 @@ describe('a relay on a NATS server of somebody else', () => {
     await until('it takes in that it is to go', async () => (await told()).closing === true, 30_000)
     assert.match(await mailTo(relay.ports.mx!), /^451 4\.3\.2 MailRelay mail\/main is being removed/)
     assert.deepEqual((await told()).remains, { ready: 0, deferred: 2, held: 0, empty: false })
-    const { code } = await relay.posthouse('queue', 'delete', '--domain', 'browncow.example', '--yes')
-    assert.equal(code, 0)
+    // one that is due at this very moment is left, and said so: whoever gave the order gives it again
+    await until('both are deleted', async () => (await relay.posthouse('queue', 'delete', '--domain', 'browncow.example', '--yes')).code === 0, 60_000, 1_000)
     await until('the queue is empty, for certain', async () => (await told()).remains?.empty === true, 60_000)
   })
 })
