@@ -114,7 +114,7 @@ const alone = async (ctx: Ctx): Promise<void> => {
   for (let n = 0; n < 10; n++) assert.match(await send(`r${n}`, 5_000), /^250 /)
   volume.fill()
   const full = Date.now()
-  const told = await Promise.all([send('small', 500), send('big', 200_000)])
+  const told = await Promise.all([firstRefusal((n) => send(`small${n}`, 500)), send('big', 200_000)])
   ctx.note('a relay alone and full: what clients are told', told.join(' | '))
   for (const text of told) assert.match(text, /^451 4\.3\.0 Not stored \(.+\); keep the message/)
   await until('the relay to say that nothing is stored', async () => /store nothing/.test(await relay.readiness()), 120_000, 100)
@@ -128,4 +128,13 @@ const alone = async (ctx: Ctx): Promise<void> => {
   isOpen = true
   await until('everything accepted at the next host', () => accepted.every((to) => sink.recipients().includes(to)), 120_000, 250)
   assert.equal(relay.child.running(), true)
+}
+
+/** A record may still fit behind the last one in its page of the disk: it is stored then, and has to arrive. */
+const firstRefusal = async (send: (n: number) => Promise<string>): Promise<string> => {
+  for (let n = 0; n < 100; n++) {
+    const said = await send(n)
+    if (!said.startsWith('250 ')) return said
+  }
+  return 'none of 100 small mails was refused'
 }
