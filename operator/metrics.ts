@@ -1,5 +1,6 @@
 // Every metric of the operator in one table; docs/metrics.md has a row for each and a test holds the two together. Prometheus' naming rules.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { kinds } from '../crds/index.ts'
 import { keyOf, serversOf, type ObservedFleet, type Status } from './plan/index.ts'
 
 const seconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
@@ -11,12 +12,14 @@ export const createOperatorMetrics = () => {
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Counter({ name: `posthouse_operator_${name}`, help, labelNames, registers })
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Gauge({ name: `posthouse_operator_${name}`, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Histogram({ name: `posthouse_operator_${name}`, help, labelNames, buckets: seconds, registers })
+  const faults = counter('faults_total', 'Faults of the operator over one object, by its kind.', ['kind'])
+  for (const { kind } of kinds) faults.inc({ kind }, 0) // an alert sees a first one only where there was a 0 before it
   return {
     registry,
     leader: gauge('leader', '1 while this operator acts, 0 while it waits for its turn.'),
     reconciles: counter('reconciles_total', 'Runs from what is declared to what is, by result.', ['result']),
     reconcileSeconds: histogram('reconcile_seconds', 'Time of one run.'),
-    faults: counter('faults_total', 'Faults of the operator over one object, by its kind.', ['kind']),
+    faults,
     lastReconcile: gauge('last_reconcile_timestamp_seconds', 'When a run last ended well, as Unix time; 0 before the first.'),
     workQueue: gauge('work_queue_depth', 'Pieces of work that are due or under way.'),
     apiRequests: counter('api_requests_total', 'Requests to the API server, by verb, resource and answer.', ['verb', 'resource', 'code']),
