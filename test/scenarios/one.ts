@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { startChild, type Child } from '../tools/child.ts'
+import { keepTestNats } from '../tools/nats.ts'
 import { load } from './catalogue.ts'
 import type { Ctx } from './story.ts'
 
@@ -43,6 +44,7 @@ const main = async (): Promise<number> => {
     return 0
   } catch (error) {
     console.log(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    keepTestNats()
     return 1
   } finally {
     await clean()

@@ -16,6 +16,10 @@ export type TestNats = {
   stop(): Promise<void>
 }
 
+let keep = false
+/** After a failure: what the servers have on disk says more than any log. */
+export const keepTestNats = (): void => void (keep = true)
+
 /** `prepare`: called with the folder of each server before it starts. */
 export const startTestNats = async (count: 1 | 3 = 1, prepare: (folder: string) => void = () => {}): Promise<TestNats> => {
   const { path: binary } = await findNatsServer()
@@ -37,7 +41,8 @@ export const startTestNats = async (count: 1 | 3 = 1, prepare: (folder: string) 
     restart: async (index) => void (servers[index] = await startNats(options[index]!)),
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop('SIGKILL')))
-      rmSync(folder, { recursive: true, force: true })
+      if (keep) console.log(`the files of the queue's servers are kept: ${folder}`)
+      else rmSync(folder, { recursive: true, force: true })
     },
   }
 }
