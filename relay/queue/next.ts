@@ -1,6 +1,6 @@
 // From a lane gained to deliveries started: reads the lane's notes up to our own epoch record, then its deliveries in
 // stream order into a bounded window, and starts them in turn. Writes nothing itself.
-import { printMailbox } from '../snapshot/index.ts'
+import { countEnded, logBounced } from '../report/index.ts'
 import { bodyOf, originalOf } from './bodies.ts'
 import type { Context } from './context.ts'
 import type { Entry } from './entry.ts'
@@ -277,14 +277,13 @@ export class Next {
     const at = this.#jams.slot(site, entry.head.envelope.sender ?? '', now)
     if (!lane) return this.#leave(entry)
     const settlement = putOff(entry.delivery, at, itsTurn, now, this.#context.pod)
-    if (settlement.later === undefined) this.#accountGivenUp(entry.delivery)
+    if (settlement.later === undefined) this.#accountGivenUp(entry.delivery, now)
     void this.#fly(lane, '', entry, () => Promise.resolve(settlement))
   }
-  #accountGivenUp({ id, recipients, arrivedAt }: Delivery): void {
+  #accountGivenUp(delivery: Delivery, now: number): void {
     const { metrics, log } = this.#context
-    metrics.attempts.inc({ outcome: 'expired' }, recipients.length)
-    metrics.deliveryAge.observe({ outcome: 'expired' }, Math.max(0, this.#parts.serverNow() - arrivedAt) / 1000)
-    log.info('BOUNCED', { delivery: id, recipients: recipients.slice(0, 20).map(({ mailbox }) => printMailbox(mailbox)), count: recipients.length })
+    countEnded(metrics, delivery, 'expired', delivery.recipients.length, now)
+    logBounced(log, delivery, `expired: ${itsTurn.why}`, delivery.recipients.map(({ mailbox }) => mailbox))
   }
 
   #offer(site: string, entry: Entry): 'taken' | 'wait' {
