@@ -1,7 +1,7 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
 import type { DomainSummary, GivenOrder, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
-import { uselessOrder } from './queue/index.ts'
+import { traceDays, uselessOrder } from './queue/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
@@ -139,8 +139,7 @@ const filterOf = (args: Record<string, unknown> = {}): QueueFilter => ({
   ...(typeof args.limit === 'number' && { limit: args.limit }),
 })
 
-/** Timelines are kept this long (watch.ts). */
-const keptMs = 7 * 86_400_000
+const keptMs = traceDays * 86_400_000
 const mostFound = 1_000
 
 const questionOf = ({ to, from, since, until, limit }: Record<string, unknown>, now: number): TraceQuestion => {

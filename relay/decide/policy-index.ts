@@ -1,5 +1,5 @@
 // A snapshot prepared once for quick decisions: who hosts a domain, who is a sender, which policies can matter. Pure.
-import { holds, isBounded, makeTheWorld, parseAddress, prefixesIn, type Address, type HostedDomain, type Policy, type PolicyRule, type Prefix, type Sender, type Snapshot } from '../snapshot/index.ts'
+import { byDomain, holds, isBounded, makeTheWorld, parseAddress, prefixesIn, type Address, type HostedDomain, type Policy, type PolicyRule, type Prefix, type Sender, type Snapshot } from '../snapshot/index.ts'
 
 export type ReadyRule = { readonly rule: PolicyRule; readonly sources: readonly Prefix[] | undefined; readonly senders: ReadonlySet<string> | undefined }
 export type ReadyPolicy = { readonly order: number; readonly policy: Policy; readonly rules: readonly ReadyRule[] }
@@ -30,7 +30,7 @@ const buildIndex = (snapshot: Snapshot): Index => {
   const policies = snapshot.policies.map((policy, order) => ({ order, policy, rules: policy.rules.map(readyRule) }))
   const logins = snapshot.senders.flatMap((sender) => (sender.auth ? [[sender.auth.username, sender] as const] : []))
   return {
-    domains: new Map(snapshot.domains.map((domain) => [domain.domain, domain])),
+    domains: byDomain(snapshot.domains),
     senders: new Map(snapshot.senders.map((sender) => [`${sender.namespace}/${sender.name}`, sender])),
     logins: new Map(logins),
     accounts: new Map(snapshot.senders.flatMap((sender) => (sender.serviceAccount === undefined ? [] : [[`${sender.namespace}/${sender.serviceAccount}`, sender] as const]))),

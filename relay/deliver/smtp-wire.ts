@@ -1,7 +1,7 @@
 // The spelling of SMTP as a client: commands out, reply lines in. Pure; the only place that writes command text.
 // Refuses CR, LF and NUL in everything (RFC 5321 4.1.1: a command is one line), so no address can become a command.
 import type { Mailbox } from '../snapshot/index.ts'
-import { printMailbox } from '../snapshot/index.ts'
+import { inSevenBits, printMailbox } from '../snapshot/index.ts'
 
 export class WireError extends Error {
   readonly code = 'SMTP_WIRE_UNSAFE'
@@ -47,11 +47,9 @@ export type RcptParameters = { readonly notify?: readonly string[]; readonly orc
 export const rcptCommand = (to: Mailbox, { notify, orcpt }: RcptParameters, smtputf8 = false): string => {
   let text = `RCPT TO:${path(to)}`
   if (notify !== undefined && notify.length > 0) text += ` NOTIFY=${word(notify.join(','))}`
-  if (orcpt !== undefined) text += ` ORCPT=${word(smtputf8 ? orcpt : inAscii(orcpt))}`
+  if (orcpt !== undefined) text += ` ORCPT=${word(smtputf8 ? orcpt : inSevenBits(orcpt))}`
   return commandLine(text)
 }
-
-const inAscii = (text: string): string => text.replace(/[^\x00-\x7f]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
 
 export type ReplyLimits = { readonly bytes: number; readonly lines: number }
 export const defaultReplyLimits: ReplyLimits = { bytes: 64 * 1024, lines: 200 } // an EHLO reply of 200 extensions does not exist

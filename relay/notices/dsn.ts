@@ -1,7 +1,7 @@
 // What the sender is told, as a delivery status notification (RFC 3461, 3462, 3464, 6522, 6533). Pure: time and id are passed in.
 // One message per set of notices, naming every recipient; the first line is for a person.
 import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
-import { printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
+import { inSevenBits, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
 import { dateInHeader, humanText, subjectOf } from './dsn-words.ts'
 
 export type NoticeSettings = {
@@ -133,17 +133,16 @@ const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
 const originalRecipient = (orcpt: string, utf8: boolean): string => {
   const [type = 'rfc822', ...rest] = orcpt.split(';')
   const address = safe(fromXtext(rest.join(';')))
-  return `${safe(type)}; ${type.toLowerCase() === 'utf-8' ? inSevenBits(address, utf8) : inField(address, utf8)}`
+  return `${safe(type)}; ${type.toLowerCase() === 'utf-8' ? addressOf(address, utf8) : inField(address, utf8)}`
 }
 
 const finalRecipient = ({ mailbox }: Recipient, utf8: boolean): string => {
   const address = safe(printMailbox(mailbox))
-  return isAscii(Buffer.from(address)) ? `rfc822; ${address}` : `utf-8; ${inSevenBits(address, utf8)}`
+  return isAscii(Buffer.from(address)) ? `rfc822; ${address}` : `utf-8; ${addressOf(address, utf8)}`
 }
 
-/** RFC 6533 3: outside a global report an address is written in 7 bits. */
-const inSevenBits = (address: string, utf8: boolean): string =>
-  utf8 ? address : address.replace(/[^\x20-\x7e]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
+/** Outside a global report. */
+const addressOf = (address: string, utf8: boolean): string => (utf8 ? address : inSevenBits(address))
 
 /** RFC 3464 2.1.1: outside a global report the fields are ASCII, whatever a client or a host wrote. */
 const inField = (text: string, utf8: boolean): string => safe(utf8 ? text : text.replace(/[^\x20-\x7e]/gu, '?'))

@@ -9,3 +9,5 @@ export class QueueError extends Error {
     this.code = code
   }
 }
+
+export const unreachable = (): QueueError => new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')

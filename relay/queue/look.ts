@@ -8,7 +8,7 @@ import { decodeDelivery, decodeNote } from './record-wire.ts'
 import { asDelivery, isUnreadable, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
 import { decodeToken, encodeToken, splitDeliveryToken } from './subjects.ts'
-import { QueueError } from './errors.ts'
+import { unreachable } from './errors.ts'
 import { printMailbox } from '../snapshot/index.ts'
 import type { DomainSummary, QueueEntry, QueueFilter } from './types.ts'
 
@@ -120,7 +120,7 @@ export class Look {
     const { stream, subjects } = this.#context
     for (let from = 1; ; ) {
       const records = await stream.records(filter, page, from)
-      if (!records) throw new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')
+      if (!records) throw unreachable()
       for (const record of records) {
         if (!finished.has(shortSubject(subjects, record.subject))) yield sightingOf(state, record, subjects.lane(record.subject))
       }
@@ -146,7 +146,7 @@ export class Look {
   }
   async #subjects(filter: string): Promise<string[]> {
     const found = await this.#context.stream.subjects(filter)
-    if (!found) throw new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')
+    if (!found) throw unreachable()
     return [...found.keys()]
   }
 

@@ -1,7 +1,7 @@
 // Finds messages in the trace by address, the newest first: a page at a time from its end, and within bounds, so that a question never
 // costs the relay its work. What became of each is read forward from where it was accepted. Reads only.
 import { setImmediate as breathe } from 'node:timers/promises'
-import { QueueError } from './errors.ts'
+import { unreachable } from './errors.ts'
 import type { Stream, StoredRecord } from './stream.ts'
 import type { Became, TracedMessage, TraceEvent, TraceFound, TraceQuestion } from './types.ts'
 
@@ -83,8 +83,6 @@ const answered = async (asked: Promise<StoredRecord[] | undefined>): Promise<Sto
   return records
 }
 
-const unreachable = (): QueueError => new QueueError('QUEUE_UNREACHABLE', 'the queue does not answer')
-
 /** `clues`: what a line holds wherever it fits; most lines need not be parsed. Upper and lower case are not told apart: people seldom know. */
 const fitting = ({ to, from, since, until = Infinity }: TraceQuestion) => {
   const wanted = { to: to?.toLowerCase(), from: from?.toLowerCase() }
@@ -100,7 +98,8 @@ const fitting = ({ to, from, since, until = Infinity }: TraceQuestion) => {
 const linesWith = ({ payload }: StoredRecord, clues: readonly string[]): TraceEvent[] =>
   clues.every((clue) => payload.includes(clue)) ? payload.toString().split('\n').filter((line) => clues.every((clue) => line.includes(clue))).flatMap(parsed) : []
 
-const parsed = (line: string): TraceEvent[] => {
+/** One line of a record; none where it is empty or was cut. */
+export const parsed = (line: string): TraceEvent[] => {
   try {
     return line === '' ? [] : [JSON.parse(line) as TraceEvent]
   } catch {

@@ -5,7 +5,7 @@ import { fnv1a, timeOfMessageId } from './lanes.ts'
 import type { Log, Metrics } from '../report/index.ts'
 import type { Clock } from './clock.ts'
 import type { Stream } from './stream.ts'
-import { findTraced } from './trace-find.ts'
+import { findTraced, parsed } from './trace-find.ts'
 import type { TraceEvent, TraceFound, TraceQuestion } from './types.ts'
 
 const buckets = 64
@@ -114,14 +114,4 @@ const payloads = (events: readonly TraceEvent[]): Buffer[] => {
   return out.map((lines) => Buffer.concat(lines))
 }
 
-const linesOf = (payload: Buffer): TraceEvent[] =>
-  payload
-    .toString()
-    .split('\n')
-    .flatMap((line) => {
-      try {
-        return line === '' ? [] : [JSON.parse(line) as TraceEvent]
-      } catch {
-        return []
-      }
-    })
+const linesOf = (payload: Buffer): TraceEvent[] => payload.toString().split('\n').flatMap(parsed)

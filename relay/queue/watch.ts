@@ -26,8 +26,10 @@ const unstoredMs = 10_000 // longer than an election
 const noAnswer = 'the servers do not answer'
 const noStore = 'the servers answer, and store nothing: look at their volumes, and at /healthz of each'
 const quickMs = 1_000 // an answer that took longer says too little of the time
+/** How long timelines are kept. */
+export const traceDays = 7
 /** On a small volume a tenth of it: the server reserves the bytes, or refuses the stream. */
-const usualTrace = (volume: number) => ({ days: 7, bytes: Math.min(1_073_741_824, Math.floor(volume / 10)) })
+const usualTrace = (volume: number) => ({ days: traceDays, bytes: Math.min(1_073_741_824, Math.floor(volume / 10)) })
 
 export class Watch {
   readonly #stream: JetStream

@@ -33,12 +33,12 @@ export const createFleetLimits = (given: { pod: string; peers: () => readonly { 
   }
   return {
     count: (unit, party, policies, sender) => {
-      const rules = rulesFor(unit, party, policies, sender)
       const now = given.now()
-      const over = rules.filter(({ key, limit, windowMs }) => !fits(find(key), now, windowMs, share(limit)))
+      const windows = rulesFor(unit, party, policies, sender).map((rule) => ({ rule, window: find(rule.key), limit: share(rule.limit) }))
+      const over = windows.filter(({ rule, window, limit }) => !fits(window, now, rule.windowMs, limit)).map(({ rule }) => rule)
       for (const rule of over) if (rule.warnOnly) given.warn?.(rule)
       const refusing = over.find(({ warnOnly }) => !warnOnly)
-      if (!refusing) for (const { key, limit, windowMs } of rules) take(find(key), now, windowMs, share(limit))
+      if (!refusing) for (const { rule, window, limit } of windows) take(window, now, rule.windowMs, limit)
       return refusing
     },
   }

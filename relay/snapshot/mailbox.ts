@@ -20,6 +20,9 @@ const atom = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[A-Za-z0-9!#$%
 export const printMailbox = ({ local, domain }: Mailbox): string =>
   `${atom.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`}@${domain}`
 
+/** An address where only ASCII may stand, as RFC 6533 3 writes it: ü is \\x{FC}. */
+export const inSevenBits = (text: string): string => text.replace(/[^\x00-\x7f]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
+
 /** Splits `local@domain` that our own code printed, or a manifest holds; undefined where it is none. */
 export const splitMailbox = (text: string): Mailbox | undefined => {
   const at = text.lastIndexOf('@')
