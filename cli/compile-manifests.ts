@@ -1,5 +1,5 @@
 // From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
-import { inOrder, needsIn, nothingMade, plan, printPath, readManifests, titleOf, type Condition, type Gathered, type Problem } from '../operator/index.ts'
+import { inOrder, needsIn, nothingMade, plan, printPath, readManifests, titleOf, titleOfRef, type Condition, type Gathered, type Problem } from '../operator/index.ts'
 import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { reachedAt, type Opening } from './listen-option.ts'
@@ -34,7 +34,7 @@ export const compile = async ({ manifests, made: folder, now, ...opening }: Comp
 
 const problemOf = ({ object, type, status, reason, message, path = [], relay, section }: Condition, gathered: Gathered): Problem[] => {
   if (status !== 'False' || isConsequence({ reason, message, object }, gathered)) return []
-  const title = titleOf({ kind: object.kind, metadata: object })
+  const title = titleOfRef(object)
   const about = [section, relay === undefined || message.includes(relay) ? undefined : `on MailRelay ${relay}`].filter((part) => part !== undefined).join(' ')
   return [
     {
@@ -61,7 +61,7 @@ const isConsequence = ({ reason, message, object }: Pick<Condition, 'reason' | '
 /** A folder that is run: nobody here has the keys of a cluster. */
 const withoutCluster = ({ object, reason, message }: Condition, gathered: Gathered): Problem[] => {
   if (reason !== 'KeysUnknown') return []
-  const title = titleOf({ kind: object.kind, metadata: object })
+  const title = titleOfRef(object)
   return [{ level: 'warning', code: 'NOTED', ...(gathered.place(title, ['spec', 'identity', 'serviceAccountName']) ?? { file: '' }), object: title, path: 'spec.identity.serviceAccountName', reason, message: `${message}: the sender cannot identify itself; use identity: {generated: {}} without a cluster` }]
 }
 

@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
@@ -54,7 +54,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const { watched, prober, settings, faults } = parts
   faults.begin()
   const gathered = await gather(parts)
-  for (const { object, fault } of gathered.mistaken) if (fault !== undefined) faults.note(titleOf({ kind: object.kind, metadata: object }), fault)
+  for (const { object, fault } of gathered.mistaken) if (fault !== undefined) faults.note(titleOfRef(object), fault)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
   const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)), serviceAddresses: serviceAddresses(watched.all(made.service)) }
@@ -62,7 +62,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)
   const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: await make(needs, making) })
-  for (const { object, error } of ofPlan) faults.note(titleOf({ kind: object.kind, metadata: object }), error)
+  for (const { object, error } of ofPlan) faults.note(titleOfRef(object), error)
   const unmade = new Set(refusals.found.keys())
   parts.records.want(records)
   const fleets = await fleetsOf(snapshots, heldIn(parts), refusals, parts)
@@ -74,7 +74,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
     const heldUp = [...heldIn(parts)].map(([key, titles]) => [`MailRelay ${key}`, faultInWords(titles)] as const)
     const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: new Map([...refusals.found, ...heldUp]), faulty: new Set(faults.found()), controllerName, bindings, records: judged, ...(leaving && { leaving }) })
-    for (const { object, fault } of statuses) if (fault !== undefined) faults.note(titleOf({ kind: object.kind, metadata: object }), fault)
+    for (const { object, fault } of statuses) if (fault !== undefined) faults.note(titleOfRef(object), fault)
     parts.onSeen?.({ statuses, views })
     await writeStatuses(statuses, conditions, parts)
   }
@@ -257,14 +257,14 @@ const timeOf = ({ now }: Pick<ReconcileParts, 'now'>): string => now().toISOStri
 
 const writeStatuses = async (statuses: readonly Status[], conditions: readonly Condition[], parts: ReconcileParts): Promise<void> => {
   const { watched, applier } = parts
-  const told = Map.groupBy(conditions, ({ object }) => titleOf({ kind: object.kind, metadata: object }))
+  const told = Map.groupBy(conditions, ({ object }) => titleOfRef(object))
   const write = async (one: Status): Promise<void> => {
     const { object, status } = one
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
     if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
     if (live === undefined || !(await isSaid(one, () => applier.status(resource, live, status, timeOf(parts)), parts))) return
-    const all = await statusRefusals(parts).guard(object.kind, keyOf({ metadata: object }), async () => newsOf(one, live.status, told.get(titleOf({ kind: object.kind, metadata: object })) ?? []))
+    const all = await statusRefusals(parts).guard(object.kind, keyOf({ metadata: object }), async () => newsOf(one, live.status, told.get(titleOfRef(object)) ?? []))
     for (const news of all ?? []) await tell(news, parts)
   }
   await several(statuses, write)

@@ -1,6 +1,7 @@
 // What is made once and kept: a CA, certificates, credentials of MailSenders. Each goes from what is kept to what is to be kept. Touches nothing.
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import { pairFault, type Data, type MadeCredential, type Need } from '../plan/index.ts'
+import { urlHost } from '../kube/url-host.ts' // not by its index: the CLI starts with this, and talks to no API server
 import { certificateFor, isFresh, newAuthority, type Authority, type KeyPair } from './certificates.ts'
 
 type KeptAuthority = Data & { readonly 'ca.crt': string; readonly 'ca.key': string }
@@ -79,7 +80,7 @@ export const bindingFrom = (need: NeedFor<'binding'>, at: At, authority: Authori
 /** The CA of the listener's certificate; none where that is a person's own and its Secret names none: then the client's own list counts. */
 const trusted = ({ trust: own }: Pick<CredentialNeed, 'trust'>, { trust }: Authority): Data => (own === undefined ? { 'ca.crt': trust } : own.ca === undefined ? {} : { 'ca.crt': own.ca })
 
-const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${host.includes(':') ? `[${host}]` : host}:${port}`
+const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${urlHost(host)}:${port}`
 
 /** 256 random bits need no slow hash. */
 const hashOf = (password: string, salt: string): string => createHash('sha256').update(Buffer.from(salt, 'hex')).update(password, 'utf8').digest('hex')

@@ -1,7 +1,7 @@
 export { needsIn, plan, type Plan } from './plan.ts'
 export { guarded, ranAt, type Fault } from './fault.ts'
 export { reasons, type Condition, type Reason, type Violation } from './condition.ts'
-export { keyOf, nothingMade, nothingSeen, refOf, titleOf, type Data, type Declared, type Input, type Made, type MadeCredential, type MadeDkimKey, type Namespace, type Need, type ObjectRef, type Secret, type Seen, type SeenAtRelay, type TokenIssuer, type Unread } from './input.ts'
+export { keyOf, nothingMade, nothingSeen, refOf, titleOf, titleOfRef, type Data, type Declared, type Input, type Made, type MadeCredential, type MadeDkimKey, type Namespace, type Need, type ObjectRef, type Secret, type Seen, type SeenAtRelay, type TokenIssuer, type Unread } from './input.ts'
 export { credentialSecretOf } from './names.ts'
 export { rotateAnnotation } from './needs.ts'
 export { waitingFields } from './policies/not-implemented.ts'

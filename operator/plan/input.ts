@@ -100,6 +100,8 @@ export const keyOf = ({ metadata: { namespace, name } }: { readonly metadata: { 
 /** "MailDomain shop/shop": how messages, replies and logs name a manifest. */
 export const titleOf = (object: { readonly kind: string; readonly metadata: { readonly namespace: string; readonly name: string } }): string => `${object.kind} ${keyOf(object)}`
 
+export const titleOfRef = (object: ObjectRef): string => titleOf({ kind: object.kind, metadata: object })
+
 export const refOf = (object: { readonly kind: KindName; readonly metadata: { readonly namespace: string; readonly name: string } }): ObjectRef => ({
   kind: object.kind,
   namespace: object.metadata.namespace,

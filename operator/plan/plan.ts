@@ -6,7 +6,7 @@ import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
 import { guarded, type Fault } from './fault.ts'
 import { fit, type Fitted } from './fit.ts'
-import { keyOf, nothingMade, refOf, titleOf, type Input, type Need } from './input.ts'
+import { keyOf, nothingMade, refOf, titleOf, titleOfRef, type Input, type Need } from './input.ts'
 import { judge } from './judge.ts'
 import { needsOf, once } from './needs.ts'
 import { recordsOf, type RecordsWanted } from './records/index.ts'
@@ -68,6 +68,6 @@ const planOf = (view: RelayView, world: World) => {
 /** What did not fit is no longer accepted. */
 const withTooBig = (conditions: readonly Condition[], { relay, tooBig }: Fitted & { readonly relay: string }): readonly Condition[] => {
   const out = new Set(tooBig.map(({ object }) => titleOf(object)))
-  const kept = conditions.filter(({ object, type, status, relay: on }) => !(type === 'Accepted' && status === 'True' && (on ?? relay) === relay && out.has(titleOf({ kind: object.kind, metadata: object }))))
+  const kept = conditions.filter(({ object, type, status, relay: on }) => !(type === 'Accepted' && status === 'True' && (on ?? relay) === relay && out.has(titleOfRef(object))))
   return [...kept, ...tooBig.map(({ object, violation }) => ({ object: refOf(object), relay, type: 'Accepted', status: 'False', ...violation }) as const)]
 }

@@ -30,3 +30,10 @@ it('a message that is cut after 32,000 characters is not cut inside one: the API
   const [status] = statusesOf({ manifests: [], conditions: [], views: [], mistaken, controllerName: 'test', bindings: new Map(), records: new Map() })
   assert.deepEqual(status!.status.conditions.map(({ message }) => [message.length, message.isWellFormed()]), [[32_000, true], [32_000, true]])
 })
+
+it('a status whose making throws is of generation 2, that was looked at, though generation 1 was said before', () => {
+  const [domain] = declared.domains.map((one) => ({ ...one, metadata: { ...one.metadata, generation: 2 }, status: { observedGeneration: 1, ...before } }))
+  const [told] = statusesOf({ manifests: [domain!], conditions: [], views: [], mistaken: [], controllerName: 'test', bindings: new Map(), records: new Map(), refused: { get: () => assert.fail('a bug') } as never })
+  assert.notEqual(told!.fault, undefined)
+  assert.deepEqual([told!.status.observedGeneration, told!.status.conditions.at(-1)!.observedGeneration], [2, 2])
+})

@@ -2,7 +2,7 @@
 import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
 import { guarded, type Fault } from '../fault.ts'
-import { keyOf, nothingSeen, titleOf, type ObjectRef, type Seen, type Unread } from '../input.ts'
+import { keyOf, nothingSeen, titleOf, titleOfRef, type ObjectRef, type Seen, type Unread } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
 import { closedFor, hiddenFor } from '../trust.ts'
@@ -42,18 +42,20 @@ export type StatusInput = {
 }
 
 export const statusesOf = (input: StatusInput): Status[] => {
-  const told = Map.groupBy(input.conditions, ({ object }) => titleOf({ kind: object.kind, metadata: object }))
+  const told = Map.groupBy(input.conditions, ({ object }) => titleOfRef(object))
   const statuses = input.manifests.map((manifest) => {
     const about = told.get(titleOf(manifest)) ?? []
     const object: ObjectRef = { kind: manifest.kind, namespace: manifest.metadata.namespace, name: manifest.metadata.name }
     const observedGeneration = manifest.metadata.generation ?? 0
     const isSeen = manifest.kind === 'MailRelay' && input.views.some(({ view }) => keyOf(view.relay) === keyOf(manifest)) // what its pods say goes on being said
-    if (input.faulty?.has(titleOf(manifest)) === true && !isSeen) return { object, status: { ...faultyStatus(manifest), observedGeneration } }
+    if (input.faulty?.has(titleOf(manifest)) === true && !isSeen) return { object, status: faultyStatus(manifest) }
     const faults: Fault[] = []
     const status = guarded(faults, manifest, () => (manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)), () => faultyStatus(manifest))
     return { object, status: { observedGeneration, ...status }, ...(faults[0] && { fault: faults[0].error }) }
   })
-  return [...statuses, ...input.mistaken.filter(({ object }) => input.leaving?.has(`${object.namespace}/${object.name}`) !== true || object.kind !== 'MailRelay').map((one) => (input.faulty?.has(titleOf({ kind: one.object.kind, metadata: one.object })) === true ? { object: one.object, status: { ...faultyStatus({ kind: one.object.kind, metadata: { ...one.object, generation: one.generation }, status: one.status }), observedGeneration: one.generation } } : unreadStatus(one)))]
+  const isLeaving = ({ object }: Unread): boolean => object.kind === 'MailRelay' && input.leaving?.has(`${object.namespace}/${object.name}`) === true
+  const isFaulty = ({ object }: Unread): boolean => input.faulty?.has(titleOfRef(object)) === true
+  return [...statuses, ...input.mistaken.filter((one) => !isLeaving(one)).map((one) => (isFaulty(one) ? { object: one.object, status: faultyStatus(asJudged(one)) } : unreadStatus(one)))]
 }
 
 const unreadStatus = ({ object, generation, status, message }: Unread): Status => {
@@ -63,13 +65,16 @@ const unreadStatus = ({ object, generation, status, message }: Unread): Status =
 
 type Judged = { readonly kind: KindName; readonly metadata: { readonly namespace: string; readonly name: string; readonly generation?: number | undefined }; readonly status?: unknown }
 
+const asJudged = ({ object, generation, status }: Unread): Judged => ({ kind: object.kind, metadata: { ...object, generation }, status })
+
 /** What is at fault was in force or was not, and stays so. */
 const faultyStatus = (manifest: Judged): Status['status'] => {
   const before = (manifest.status ?? {}) as Partial<Status['status']>
+  const observedGeneration = manifest.metadata.generation ?? 0
   const said = statement(manifest, { type: 'Ready', status: 'False', ...faultInWords([titleOf(manifest)]) })
   const others = (before.conditions ?? []).filter(({ type }) => type !== 'Ready')
   const accepted: Statement[] = others.some(({ type }) => type === 'Accepted') ? [] : [{ ...said, type: 'Accepted', status: 'Unknown' }]
-  return { ...before, conditions: [...accepted, ...others, said] }
+  return { ...before, observedGeneration, conditions: [...accepted, ...others, said] }
 }
 
 /** Without the words of what threw, which may quote what nobody should read there. */

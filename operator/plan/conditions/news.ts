@@ -1,13 +1,13 @@
 // What a person should be told once, when it becomes so: refusals on both sides, and what endangers mail or lets strangers in. Pure.
 import type { Condition } from '../condition.ts'
-import { titleOf, type ObjectRef } from '../input.ts'
+import { titleOfRef, type ObjectRef } from '../input.ts'
 import type { Statement, Status } from './statement.ts'
 
 export type News = { readonly about: ObjectRef; readonly reason: string; readonly text: string }
 
 /** `before`: the status as it was; what was said there already is no news. */
 export const newsOf = ({ object, status }: Status, before: unknown, told: readonly Condition[]): News[] => {
-  const title = titleOf({ kind: object.kind, metadata: object })
+  const title = titleOfRef(object)
   const isNew = changedFrom(statementsIn(before))
   const fresh = statementsIn(status).filter(({ place, said }) => isWorthTelling(place, said) && isNew(place, said))
   const own = fresh.map(({ place, said: { reason, message } }) => ({ about: object, reason, text: `${title}: ${place === '' ? '' : `listener ${place}: `}${message}` }))
@@ -38,4 +38,4 @@ const changedFrom = (before: readonly Placed[]) => (place: string, { type, statu
 
 /** Who holds what was wanted, or who did not admit it. */
 const otherSide = (object: ObjectRef, { type, status, by, reason, message }: Condition): News[] =>
-  type !== 'Accepted' || status !== 'False' || by === undefined ? [] : [{ about: by, reason, text: `refused ${titleOf({ kind: object.kind, metadata: object })}: ${message}` }]
+  type !== 'Accepted' || status !== 'False' || by === undefined ? [] : [{ about: by, reason, text: `refused ${titleOfRef(object)}: ${message}` }]
