@@ -2,6 +2,8 @@
 import type { Became, TracedMessage, TraceFound } from '../relay/queue/index.ts'
 import { printMailbox, splitMailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
+import { momentOf } from './moment.ts'
+import { inShort } from './queue.ts'
 import { ask, type Asking } from './socket.ts'
 import { clock, print, printJson, table } from './terminal.ts'
 
@@ -35,7 +37,7 @@ const row = ({ at, message, from, recipients, became }: TracedMessage): string[]
   clock(at).slice(0, 19),
   message,
   from === undefined ? '?' : from || '<>',
-  recipients.length > 2 ? `${recipients.slice(0, 2).join(',')},… (${recipients.length})` : recipients.join(',') || '?',
+  inShort(recipients) || '?',
   became === undefined ? `not looked for: posthouse trace ${message}` : wordsOf(became),
 ]
 
@@ -54,9 +56,7 @@ const addressOf = (option: string, text: string): string => {
 }
 
 const past = async (option: string, text: string, now: number): Promise<number> => {
-  const { parseDuration } = await import('../crds/index.ts') // loaded when wanted: other commands start faster
-  const seconds = parseDuration(text)
-  const at = seconds === undefined ? Date.parse(text) : now - seconds * 1000
+  const at = await momentOf(text, now, 'back')
   if (!Number.isFinite(at) || at > now || at < now - keptMs) throw new Failure(`${option} ${text}: a duration back from now, such as 1h or 7d, or a time, such as 2030-01-31T08:00Z; timelines are kept 7 days`)
   return at
 }

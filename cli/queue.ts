@@ -4,6 +4,7 @@ import { domainToASCII } from 'node:url'
 import type { Command } from 'commander'
 import type { DomainSummary, OrderResult, Order, QueueEntry, Taken } from '../relay/queue/index.ts'
 import { Failure } from './failure.ts'
+import { momentOf } from './moment.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
 import { ago, agreed, isTerminal, print, printJson, styled, table, when } from './terminal.ts'
 
@@ -87,9 +88,12 @@ const row = (entry: QueueEntry, now: number): string[] => [
   String(entry.attempt),
   entry.state === 'held' ? '-' : when(entry.nextAt ?? now, now),
   entry.mailFrom === '' ? '<>' : entry.mailFrom,
-  entry.recipients.length > 2 ? `${entry.recipients.slice(0, 2).join(',')},… (${entry.recipients.length})` : entry.recipients.join(','),
+  inShort(entry.recipients),
   reasonOf(entry),
 ]
+
+/** The first two of many. */
+export const inShort = (recipients: readonly string[]): string => (recipients.length > 2 ? `${recipients.slice(0, 2).join(',')},… (${recipients.length})` : recipients.join(','))
 
 /** Why it waits, with the remote's words where the reason does not hold them already. */
 export const reasonOf = ({ why = '', said = '' }: Pick<QueueEntry, 'why' | 'said'>): string => (why.includes(said) ? why : [why, said].filter(Boolean).join(': '))
@@ -197,9 +201,7 @@ const printTaken = (order: Order, taken: Taken, { json }: Asking): void => {
 }
 
 const timeOf = async (text: string): Promise<number> => {
-  const { parseDuration } = await import('../crds/index.ts') // loaded when wanted: other commands start faster
-  const seconds = parseDuration(text)
-  const at = seconds === undefined ? Date.parse(text) : Date.now() + seconds * 1000
+  const at = await momentOf(text, Date.now(), 'ahead')
   if (!Number.isFinite(at) || at <= Date.now()) throw new Failure(`--until ${text}: a duration up to 30 days, such as 4h or 2d, or a time to come, such as 2030-01-31T08:00Z`)
   return at
 }

@@ -1,10 +1,10 @@
 // `posthouse relay`: the process of a pod, started alone on a snapshot and a queue.
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import type { Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { bindBy, hostPort, type Listen, listenOption, refuseUnknown } from './listen-option.ts'
+import { makeFolder } from './make-folder.ts'
 import { endNotStarted } from './not-started.ts'
 import { untilSignal } from './signals.ts'
 
@@ -47,7 +47,7 @@ const run = async (options: Options): Promise<void> => {
   const { createLog } = await import('../relay/report/index.ts')
   const pod = options.pod ?? podName()
   const log = createLog({ pod })
-  makeFolderOf(options.socket)
+  makeFolder(dirname(options.socket), `--socket ${options.socket}`)
   if (Object.keys(options.listen).length > 0) refuseUnknown(options.listen, await snapshotOf(options.snapshot))
   const relay = await startRelay({
     snapshotFolder: options.snapshot,
@@ -73,14 +73,6 @@ const snapshotOf = async (folder: string): Promise<Snapshot> => {
     return readSnapshot(folder).snapshot
   } catch (error) {
     return endNotStarted(error as Error)
-  }
-}
-
-const makeFolderOf = (socket: string): void => {
-  try {
-    mkdirSync(dirname(socket), { recursive: true })
-  } catch (error) {
-    throw new Failure(`--socket ${socket}: ${(error as Error).message}`)
   }
 }
 

@@ -1,8 +1,9 @@
 // `posthouse sink`: a receiving server for trying things. Prints what arrives; may be told to delay, refuse, hang or drop.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { Failure } from './failure.ts'
+import { makeFolder } from './make-folder.ts'
 import { untilSignal } from './signals.ts'
 import { startSink, type SinkBehaviour, type SinkMail, type SinkPhase } from './standalone/sink.ts'
 import { print, styled } from './terminal.ts'
@@ -76,7 +77,7 @@ export const behaviourOf = (options: SinkCommandOptions): SinkBehaviour => {
 const run = async (options: SinkCommandOptions): Promise<void> => {
   const port = Number(options.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Failure('--port: a number from 0 to 65535', 2)
-  if (options.dir !== undefined) makeFolder(options.dir)
+  if (options.dir !== undefined) makeFolder(options.dir, `--dir ${options.dir}`)
   let count = 0
   const onMail = (mail: SinkMail): void => {
     count++
@@ -91,14 +92,6 @@ const run = async (options: SinkCommandOptions): Promise<void> => {
   await untilSignal()
   await sink.close()
   if (options.json !== true) print(`${count} mail${count === 1 ? '' : 's'} arrived`)
-}
-
-const makeFolder = (folder: string): void => {
-  try {
-    mkdirSync(folder, { recursive: true })
-  } catch (error) {
-    throw new Failure(`--dir ${folder}: ${(error as Error).message}`)
-  }
 }
 
 const asJson = ({ raw, at, ...mail }: SinkMail): object => ({ at: new Date(at).toISOString(), ...mail, bytes: raw.length, message: raw.toString('utf8') })

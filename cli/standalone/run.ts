@@ -1,5 +1,4 @@
 // What `posthouse standalone` does, in order: lock, manifests, nats-server, relay, until a signal. Writes only below its data folder.
-import { mkdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { podName, startRelay, type RunningRelay } from '../../relay/main.ts'
 import { createLog } from '../../relay/report/index.ts'
@@ -7,6 +6,7 @@ import { writeSnapshot } from '../../relay/snapshot/index.ts'
 import { Failure } from '../failure.ts'
 import { endNotStarted } from '../not-started.ts'
 import { bindBy, hostPort, refuseUnknown } from '../listen-option.ts'
+import { makeFolder } from '../make-folder.ts'
 import { untilSignal } from '../signals.ts'
 import { complain, print, styled } from '../terminal.ts'
 import { banner } from './banner.ts'
@@ -33,20 +33,12 @@ export type StandaloneOptions = {
 /** Resolves when it has drained and stopped. Throws Failure for what a person can mend. */
 export const runStandalone = async (options: StandaloneOptions): Promise<void> => {
   const stopping = untilSignal()
-  makeFolder(options.data)
+  makeFolder(options.data, `--data ${options.data}`, 0o700)
   const unlock = lockFolder(options.data) // before anything is made there: whoever runs on it has its own
   const failure = await serve(options, stopping).then(() => undefined, (error: Error) => error)
   unlock()
   if (failure instanceof Failure) throw failure
   if (failure) endNotStarted(failure)
-}
-
-const makeFolder = (folder: string): void => {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw new Failure(`--data ${folder}: ${(error as Error).message}`)
-  }
 }
 
 const serve = async (options: StandaloneOptions, stopping: Promise<NodeJS.Signals>): Promise<void> => {
