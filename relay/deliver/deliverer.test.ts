@@ -1,72 +1,15 @@
-// Whole attempts: real name server, real sockets, hosts that behave and hosts that do not.
+// Whole attempts by MX: which host is asked, what comes of it, and what a site may have at a time. Real name server, real sockets, hosts that behave and hosts that do not.
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, it } from 'node:test'
-import fc from 'fast-check'
-import { startTestDns, type TestDns } from '../../test/tools/dns-server.ts'
-import { attemptOf, bodyOf, mailbox, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
+import { describe, it } from 'node:test'
+import { testDelivery, testMessage } from '../../test/tools/delivery.ts'
+import { attemptsByMx } from '../../test/tools/attempts-by-mx.ts'
 import { until } from '../../test/tools/until.ts'
-import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
+import type { SinkOptions } from '../../cli/standalone/sink.ts'
 import { createResolver } from '../dns/index.ts'
-import type { Settlement } from '../queue/index.ts'
 import { createMetrics } from '../report/index.ts'
-import type { SnapshotInput } from '../snapshot/index.ts'
-import type { RunningDeliverer } from './deliverer.ts'
-import type { DelivererOptions } from './shared.ts'
-
-const hosts = ['127.0.0.2', '127.0.0.3', '127.0.0.4'] as const
 
 describe('an attempt by MX', () => {
-  let dns: TestDns
-  let sinks: RunningSink[] = []
-  let deliverers: RunningDeliverer[] = []
-  before(async () => {
-    dns = await startTestDns({
-      'dest.example': { mx: [[10, 'mx1.dest.example'], [20, 'mx2.dest.example'], [30, 'mx3.dest.example']] },
-      'mx1.dest.example': { a: [hosts[0]] },
-      'mx2.dest.example': { a: [hosts[1]] },
-      'mx3.dest.example': { a: [hosts[2]] },
-      'bare.example': { a: [hosts[0]] },
-      'null.example': { mx: [[0, '.']] },
-      'ours.example': { mx: [[10, 'mx1.relay.example'], [20, 'mx2.dest.example']] },
-      'mx1.relay.example': { a: [hosts[0]] },
-      'broken.example': { does: 'servfail' },
-      'ssrf.example': { mx: [[10, 'inside.example']] },
-      'inside.example': { a: ['10.0.0.1'] },
-    })
-  })
-  after(() => dns.close())
-  afterEach(async () => {
-    await Promise.all(deliverers.map((deliverer) => deliverer.close()))
-    await Promise.all(sinks.map((sink) => sink.close()))
-    sinks = []
-    deliverers = []
-  })
-
-  /** Sinks on one port of different loopback addresses, as MX hosts on 25 are. `undefined`: nobody listens there. */
-  const mxHosts = async (...options: (SinkOptions | undefined)[]): Promise<RunningSink[]> => {
-    for (let attempt = 0; ; attempt++) {
-      const made: RunningSink[] = []
-      try {
-        for (const [index, one] of options.entries()) if (one) made[index] = await startSink({ ...one, host: hosts[index]!, port: made.find((sink) => sink !== undefined)?.port ?? 0 })
-        sinks.push(...made.filter((sink) => sink !== undefined))
-        return made
-      } catch (error) {
-        await Promise.all(made.map((sink) => sink?.close()))
-        if (attempt > 10) throw error // another process had that port on one address
-      }
-    }
-  }
-  const deliverer = (port: number, options: Partial<DelivererOptions> = {}, snapshot: Partial<SnapshotInput> = {}, relay: Partial<SnapshotInput['relay']> = {}): RunningDeliverer => {
-    const resolver = createResolver({ nameservers: () => [dns.nameserver], timeoutMs: 10_000, rounds: 1 })
-    const made = testDeliverer(testSnapshot(snapshot, relay), { resolver, mxPort: port, allowLoopback: true, random: () => 0.5, ...options })
-    deliverers.push(made)
-    return made
-  }
-  const attempt = (made: RunningDeliverer, change: DeliveryChange & { body?: Buffer; pieces?: number; signal?: AbortSignal } = {}): Promise<Settlement> => {
-    const { body = testMessage, pieces, signal = never(), ...rest } = change
-    return attemptOf(made, testDelivery({ bytes: body.length, ...rest }), bodyOf(body, pieces), signal)
-  }
-  const took = (all: readonly (RunningSink | undefined)[]): number[] => Array.from(all, (sink) => sink?.count() ?? 0)
+  const { mxHosts, deliverer, attempt, took, dns } = attemptsByMx()
 
   it('delivers byte for byte to the best host', async () => {
     const [a, b] = await mxHosts({}, {})
@@ -140,10 +83,10 @@ describe('an attempt by MX', () => {
   })
 
   it('does not wait for the look-up of a second host whose name server hangs', async () => {
-    dns.set('half.example', { mx: [[10, 'mx1.dest.example'], [20, 'hung.example']] })
-    dns.set('hung.example', { does: 'hang' })
+    dns().set('half.example', { mx: [[10, 'mx1.dest.example'], [20, 'hung.example']] })
+    dns().set('hung.example', { does: 'hang' })
     const [a] = await mxHosts({})
-    const resolver = createResolver({ nameservers: () => [dns.nameserver], timeoutMs: 60_000, rounds: 1 })
+    const resolver = createResolver({ nameservers: () => [dns().nameserver], timeoutMs: 60_000, rounds: 1 })
     const settlement = await attempt(deliverer(a!.port, { resolver }), { to: ['user@half.example'] }) // else this takes a minute
     resolver.close()
     assert.deepEqual([a!.count(), settlement.later], [1, undefined])
@@ -180,200 +123,6 @@ describe('an attempt by MX', () => {
     })
   }
 
-  it('sends one transaction with three recipients, and judges each', async () => {
-    const [a] = await mxHosts({ replies: { rcpt: (line) => (line.includes('gone') ? '550 5.1.1 no such user' : line.includes('busy') ? '450 4.2.1 busy' : undefined) } })
-    const settlement = await attempt(deliverer(a!.port), { to: ['ok@dest.example', 'gone@dest.example', 'busy@dest.example'] })
-    assert.deepEqual(a!.mails[0]!.to, ['<ok@dest.example>'])
-    assert.deepEqual(settlement.notices.map(({ recipient, status, diagnostic }) => [recipient.mailbox.local, status, diagnostic]), [['gone', '5.1.1', 'smtp; 550 5.1.1 no such user']])
-    assert.deepEqual(settlement.later!.recipients.map(({ mailbox: { local } }) => local), ['busy'])
-  })
-  for (const without of [['PIPELINING'], []]) {
-    it(`sends the rest in further transactions at once where a host takes 10 of 35${without.length > 0 ? ', without pipelining' : ''}`, async () => {
-      const [a] = await mxHosts({ maxRecipients: 10, without })
-      const to = Array.from({ length: 35 }, (_, index) => `u${index}@dest.example`)
-      const settlement = await attempt(deliverer(a!.port), { to })
-      assert.equal(settlement.later, undefined)
-      assert.deepEqual(a!.mails.map((mail) => mail.to.length), [10, 10, 10, 5])
-      assert.equal(a!.connections(), 1)
-    })
-  }
-  it('fails all recipients on 5xx to MAIL, whatever is said behind it in the pipeline', async () => {
-    const [a] = await mxHosts({ replies: { mail: '550 5.7.1 not you', rcpt: '450 4.2.0 hm' } })
-    const settlement = await attempt(deliverer(a!.port), { to: ['a@dest.example', 'b@dest.example'] })
-    assert.deepEqual(settlement.notices.map(({ status }) => status), ['5.7.1', '5.7.1'])
-  })
-  it('sends a lone dot and RSET after a 354 that no recipient deserved, and goes on with the connection', async () => {
-    const refusesFirst = { rcpt: (_line: string, { messages }: { messages: number }) => (messages === 0 ? '550 5.1.1 no' : undefined), data: '354 go on' }
-    const [a] = await mxHosts({ replies: refusesFirst })
-    const made = deliverer(a!.port)
-    await attempt(made)
-    await attempt(made)
-    assert.equal(a!.connections(), 1)
-    assert.deepEqual(a!.mails.map(({ to }) => to.length), [1])
-    assert.ok(a!.commands.includes('1 RSET'))
-    assert.deepEqual(a!.faults, [])
-  })
-
-  it('keeps the connection for the next message, and begins a new one after 3 where 3 is the most', async () => {
-    const [a] = await mxHosts({})
-    const made = deliverer(a!.port, { messagesPerConnection: 3 })
-    for (let count = 0; count < 7; count++) await attempt(made)
-    assert.deepEqual([a!.count(), a!.connections()], [7, 3])
-  })
-  it('closes an idle connection with QUIT', async () => {
-    const [a] = await mxHosts({})
-    await attempt(deliverer(a!.port, { timeouts: { idle: 60 } }))
-    await until('QUIT', () => a!.commands.includes('1 QUIT') && a!.open() === 0, 10_000, 10)
-  })
-  it('takes a fresh connection to the same host when the kept one died', async () => {
-    const all = await mxHosts({}, {})
-    const made = deliverer(all[0]!.port)
-    await attempt(made)
-    all[0]!.behave({ drop: 'mail' }) // dies as soon as it is used again
-    const second = attempt(made)
-    await until('the second MAIL', () => all[0]!.commands.filter((line) => line.includes('MAIL')).length >= 2, 5000, 1)
-    all[0]!.behave({ drop: undefined as never })
-    await second
-    assert.deepEqual([took(all)[0]! + took(all)[1]!, all[0]!.connections() >= 2], [2, true])
-  })
-
-  it('counts an attempt called off by us as none, and asks again at once', async () => {
-    const [a] = await mxHosts({ hang: 'mail' })
-    const controller = new AbortController()
-    const running = attempt(deliverer(a!.port), { signal: controller.signal })
-    await until('MAIL', () => a!.commands.some((line) => line.includes('MAIL')), 10_000, 5)
-    controller.abort()
-    const { later } = await running
-    assert.equal(later!.countsAsAttempt, false)
-    assert.ok(later!.at <= Date.now())
-  })
-  it('never returns mail for an attempt that we called off, though its 5 days are over', async () => {
-    const [a] = await mxHosts({ hang: 'mail' })
-    const controller = new AbortController()
-    const running = attempt(deliverer(a!.port), { signal: controller.signal, arrivedAt: Date.now() - 433_000_000 })
-    await until('MAIL', () => a!.commands.some((line) => line.includes('MAIL')), 10_000, 5)
-    controller.abort()
-    const { later, notices } = await running
-    assert.deepEqual([later?.recipients.length, notices.filter(({ kind }) => kind === 'failed')], [1, []])
-  })
-  it('cuts the connection when the message cannot be read to its end, and sends no dot', async () => {
-    const [a] = await mxHosts({})
-    const body = Buffer.concat([testMessage, Buffer.alloc(200_000, 'x\r\n')])
-    const broken = { ...bodyOf(body, 10_000), open: () => failingBody(body) }
-    const settlement = await attemptOf(deliverer(a!.port), testDelivery({ bytes: body.length }), broken)
-    assert.deepEqual([a!.count(), settlement.later!.countsAsAttempt, settlement.notices], [0, false, []])
-  })
-  it('puts on hold what cannot be read even at the end of its time, and bounces nothing', async () => {
-    const [a] = await mxHosts({})
-    const body = { ...bodyOf(testMessage), head: () => Promise.reject(new Error('a chunk cannot be read')) }
-    const settlement = await attemptOf(deliverer(a!.port), testDelivery({ arrivedAt: Date.now() - 433_000_000 }), body)
-    assert.deepEqual([settlement.notices, settlement.later, settlement.held!.recipients.length], [[], undefined, 1])
-  })
-  it('puts on hold an envelope that would be two commands, and sends neither', async () => {
-    const [a] = await mxHosts({})
-    const settlement = await attempt(deliverer(a!.port), { envelope: { envid: 'a b', mailFrom: { local: 'a', domain: 'b>\r\nRSET' } } })
-    assert.match(settlement.held!.why, /CR, LF or NUL|one word/)
-    assert.ok(!a!.commands.some((line) => /MAIL|RSET/.test(line)))
-  })
-  it('keeps no more than ten lines of 512 characters of a long reply', async () => {
-    const [a] = await mxHosts({ replies: { rcpt: `${`450-${'x'.repeat(900)}\n`.repeat(30)}450 end` } })
-    const settlement = await attempt(deliverer(a!.port))
-    assert.ok(settlement.later!.last.said!.length <= 10 * 513)
-  })
-  it('sends a message in pieces as it was', async () => {
-    const [a] = await mxHosts({})
-    const body = Buffer.concat([testMessage, Buffer.from('.\r\n..\r\nline\r\n'.repeat(30_000))])
-    await attempt(deliverer(a!.port), { body, pieces: 7001 })
-    assert.ok(a!.mails[0]!.raw.equals(body))
-  })
-  it('begins the message on another host when the first is lost within it', async () => {
-    const all = await mxHosts({ dropAfterBytes: 50_000 }, {})
-    const body = Buffer.concat([testMessage, Buffer.alloc(30_000_000, 'x\r\n')])
-    await attempt(deliverer(all[0]!.port), { body, pieces: 65_536 })
-    assert.deepEqual(took(all), [0, 1])
-  })
-
-  it('passes NOTIFY, ORCPT, RET and ENVID on where DSN is offered', async () => {
-    const [a] = await mxHosts({})
-    const recipient = { mailbox: mailbox('user@dest.example'), notify: ['SUCCESS', 'FAILURE'] as const, orcpt: 'rfc822;user@old.example' }
-    const settlement = await attempt(deliverer(a!.port), { to: [recipient], envelope: { ret: 'HDRS', envid: 'abc+2Bd' } })
-    assert.deepEqual([a!.mails[0]!.rcptParameters, a!.mails[0]!.mailParameters, settlement.notices], [['NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;user@old.example'], 'SIZE=101 RET=HDRS ENVID=abc+2Bd'.replace('101', String(testMessage.length)), []])
-  })
-  it('answers SUCCESS itself with "relayed" where the next host offers no DSN', async () => {
-    const [a] = await mxHosts({ without: ['DSN'] })
-    const settlement = await attempt(deliverer(a!.port), { to: [{ mailbox: mailbox('user@dest.example'), notify: ['SUCCESS'] }, 'other@dest.example'] })
-    assert.deepEqual(settlement.notices.map(({ kind, recipient }) => [kind, recipient.mailbox.local]), [['relayed', 'user']])
-    assert.deepEqual(a!.mails[0]!.rcptParameters, ['', ''])
-  })
-
-  const eightBit = Buffer.from('From: a@shop.example\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n')
-  it('declares 8BITMIME where it is offered', async () => {
-    const [a] = await mxHosts({})
-    await attempt(deliverer(a!.port), { body: eightBit, envelope: { body: '8BITMIME' } })
-    assert.match(a!.mails[0]!.mailParameters, /BODY=8BITMIME/)
-    assert.ok(a!.mails[0]!.raw.equals(eightBit))
-  })
-  it('sends quoted-printable to a host without 8BITMIME', async () => {
-    const [a] = await mxHosts({ without: ['8BITMIME'] })
-    await attempt(deliverer(a!.port), { body: eightBit, envelope: { body: '8BITMIME' } })
-    const text = a!.mails[0]!.raw.toString('latin1')
-    assert.match(text, /Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe\r\n$/)
-    assert.deepEqual(a!.mails[0]!.faults, [])
-  })
-  it('returns with 5.6.3 what must not be converted', async () => {
-    const [a] = await mxHosts({ without: ['8BITMIME'] })
-    const signed = Buffer.from('MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nGrüße\r\n--b--\r\n')
-    const settlement = await attempt(deliverer(a!.port), { body: signed })
-    assert.deepEqual([settlement.notices[0]!.status, a!.count()], ['5.6.3', 0])
-  })
-  it('needs no SMTPUTF8 where only the flag was set', async () => {
-    const [a] = await mxHosts({ without: ['SMTPUTF8'] })
-    const settlement = await attempt(deliverer(a!.port), { envelope: { smtputf8: true } })
-    assert.deepEqual([settlement.notices, a!.count(), a!.mails[0]!.mailParameters.includes('SMTPUTF8')], [[], 1, false])
-  })
-  it('returns with 5.6.7 the one recipient whose address needs SMTPUTF8, and delivers to the other', async () => {
-    const [a] = await mxHosts({ without: ['SMTPUTF8'] })
-    const settlement = await attempt(deliverer(a!.port), { to: ['müller@dest.example', 'user@dest.example'], envelope: { smtputf8: true } })
-    assert.deepEqual([settlement.notices.map(({ status, recipient }) => [status, recipient.mailbox.local]), a!.mails[0]!.to], [[['5.6.7', 'müller']], ['<user@dest.example>']])
-  })
-  it('passes SMTPUTF8 on where it is offered', async () => {
-    const [a] = await mxHosts({})
-    await attempt(deliverer(a!.port), { to: ['müller@dest.example'], envelope: { smtputf8: true } })
-    assert.match(a!.mails[0]!.mailParameters, /SMTPUTF8/)
-    assert.deepEqual(a!.mails[0]!.to, ['<müller@dest.example>'])
-  })
-  it('returns with 5.3.4 what is larger than the host announces', async () => {
-    const [a] = await mxHosts({ size: 50 })
-    const settlement = await attempt(deliverer(a!.port))
-    assert.deepEqual([settlement.notices[0]!.status, a!.count()], ['5.3.4', 0])
-  })
-  it('sends again without TLS where opportunistic TLS fails, and the trace says so', async () => {
-    const { makeCertificate } = await import('../../test/tools/certificate.ts')
-    const made = makeCertificate('mx1.dest.example')
-    const [a] = await mxHosts({ tls: { key: made.key, cert: made.certificate, maxVersion: 'TLSv1.1' } })
-    const settlement = await attempt(deliverer(a!.port))
-    assert.deepEqual([a!.count(), a!.mails[0]!.isTls], [1, false])
-    assert.match(settlement.trace[0]!.text, /again without TLS/)
-  })
-  it('never sends without TLS where a route says Require', async () => {
-    const [a] = await mxHosts({})
-    const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const, tls: { mode: 'Require' as const } }] }
-    const settlement = await attempt(deliverer(a!.port, {}, { routes: [route] }))
-    assert.deepEqual([settlement.later!.last.class, a!.count()], ['TLS', 0])
-  })
-
-  it('whatever bytes were accepted arrive as one message and no second (property)', async () => {
-    const [a] = await mxHosts({})
-    const made = deliverer(a!.port)
-    const token = fc.constantFrom('\r\n', '\n', '\r', '.', '\0', 'x', '\r\n.\r\n', '\n.\n', 'MAIL FROM:<evil@x.example>\r\n', 'RCPT TO:<v@x.example>\r\nDATA\r\n')
-    await fc.assert(fc.asyncProperty(fc.array(token, { maxLength: 25 }), async (tokens) => {
-      const before = a!.count()
-      await attempt(made, { body: Buffer.from(`Subject: x\r\n\r\n${tokens.join('')}`, 'latin1') })
-      assert.equal(a!.count() - before, 1)
-      assert.deepEqual([a!.mails.at(-1)!.faults, a!.mails.at(-1)!.from, a!.faults], [[], '<orders@shop.example>', []])
-    }), { numRuns: 150 })
-  })
-
   it('lets a site have 2 connections and no third, and the next when one ends', async () => {
     const [a] = await mxHosts({ delayMs: (phase) => (phase === 'dot' ? 200 : 0) })
     const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], limits: { connections: 2 } }
@@ -408,10 +157,3 @@ describe('an attempt by MX', () => {
     assert.equal(deliverer(1, {}, { routes: [{ ...route, hold: false }] }).heldBy('dest.example', { mailFrom: null }), undefined)
   })
 })
-
-async function* failing(body: Buffer): AsyncGenerator<Buffer> {
-  yield body.subarray(0, 60_000)
-  await Promise.resolve()
-  throw new Error('a chunk cannot be read')
-}
-const failingBody = (body: Buffer): ReturnType<ReturnType<typeof bodyOf>['open']> => failing(body) as never
