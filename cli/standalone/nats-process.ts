@@ -1,7 +1,7 @@
 // A nats-server child process with file storage that fsyncs before it acknowledges; loopback only.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 
@@ -33,9 +33,15 @@ export const startNats = async (options: NatsOptions): Promise<NatsProcess> => {
   // its own process group: a Ctrl-C in the terminal reaches only us, and we stop the relay before its queue
   const child = spawn(options.binary, ['-c', config], { stdio: ['ignore', log, log], detached: true })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  child.once('error', () => {})
+  let unstarted: Error | undefined
+  child.once('error', (fault) => void (unstarted = fault))
   neverLeaveBehind(child)
-  await untilListening(options.port, child, join(options.folder, 'nats.log'))
+  const gone = (): boolean => unstarted !== undefined || child.exitCode !== null || child.signalCode !== null
+  if (!(await listens(options.port, gone))) {
+    child.kill('SIGKILL')
+    const path = join(options.folder, 'nats.log')
+    throw new Error(`nats-server did not start on port ${options.port}: ${unstarted?.message ?? lastLine(path)}; its log is ${path}`)
+  }
   return {
     url: `nats://127.0.0.1:${options.port}`,
     monitorUrl: `http://127.0.0.1:${options.monitorPort}`,
@@ -73,16 +79,16 @@ ${cluster ? `server_name: ${cluster.serverName}
 cluster { name: ${cluster.name}, listen: 127.0.0.1:${cluster.port}, routes: [${cluster.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(', ')}] }` : 'server_name: standalone'}
 `
 
-const untilListening = async (port: number, child: ChildProcess, log: string): Promise<void> => {
+const listens = async (port: number, gone: () => boolean): Promise<boolean> => {
   const deadline = Date.now() + 60_000
-  while (Date.now() < deadline) {
-    if (child.exitCode !== null || child.pid === undefined) break
-    if (await answers(port)) return
+  while (Date.now() < deadline && !gone()) {
+    if (await answers(port)) return true
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
-  child.kill('SIGKILL')
-  throw new Error(`nats-server did not start on port ${port}; its log is ${log}`)
+  return false
 }
+
+const lastLine = (log: string): string => readFileSync(log, 'utf8').trimEnd().split('\n').at(-1) || 'it wrote nothing'
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -91,17 +97,29 @@ const answers = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false))
   })
 
-/** A port nobody listens on just now: below those that systems give to outgoing connections, one of which could else take it before it is used. */
+/**
+ * A port nobody listens on just now, and that no other process of ours was given.
+ * Below those that systems give to outgoing connections, one of which could else take it before it is used.
+ */
 export const freePort = async (): Promise<number> => {
   for (let tried = 1; ; tried++) {
     const port = randomInt(12_000, 30_000)
-    const fault = await faultOf(port)
+    const fault = (await faultOfKeeping(port)) ?? (await faultOfListening(port))
     if (fault === undefined) return port
     if (tried === 100) throw fault
   }
 }
 
-const faultOf = (port: number): Promise<Error | undefined> =>
+/** Between our look and our use others look too. A name without a file, of this network namespace alone, is ours until we end; only Linux has such names. */
+const faultOfKeeping = (port: number): Promise<Error | undefined> =>
+  new Promise((resolve) => {
+    if (process.platform !== 'linux') return resolve(undefined)
+    const server = createServer().unref()
+    server.once('error', resolve)
+    server.listen(`\0posthouse-port-${port}`, () => resolve(undefined))
+  })
+
+const faultOfListening = (port: number): Promise<Error | undefined> =>
   new Promise((resolve) => {
     const server = createServer()
     server.once('error', resolve)
