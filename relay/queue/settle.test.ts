@@ -1,7 +1,7 @@
 // What no server can be made to answer on demand. The rest of settling is tested against real ones (queue.test.ts) and by the model.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createMetrics, silentLog } from '../report/index.ts'
+import { createMetrics, silentLog, type Log } from '../report/index.ts'
 import type { Context } from './context.ts'
 import { usualLimits } from './context.ts'
 import type { Entry } from './entry.ts'
@@ -20,11 +20,11 @@ const entry = (name: string, lane = 3): Entry => ({
   head: { version: 1, message: name, n: '0', envelope } as unknown as Entry['head'], delivery: { id: `${name}.0`, message: name, domain: 'one.example' } as Entry['delivery'],
 })
 
-const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found), composeNotice: ComposeNotice = noNotices): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
+const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found), composeNotice: ComposeNotice = noNotices, log: Log = silentLog): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
   const clock = new SimulatedClock()
   const asked = { times: 0 }
   const stream = { batch: () => (asked.times++, Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!)), last: (subject: string) => Promise.resolve(typeof last === 'function' ? last(subject) : last) } as unknown as Stream
-  const context: Context = { stream, subjects, clock, log: silentLog, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
+  const context: Context = { stream, subjects, clock, log, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
   const removal = { noted: () => {}, finish: () => {}, single: () => {} } as unknown as Removal
   return { clock, asked, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
 }
@@ -59,4 +59,17 @@ test('1 outcome that cannot be composed does not take along the 2 that go with i
   for (const name of ['a', 'b', 'c']) void settle.add({ entry: entry(name), settlement: name === 'b' ? bounced : delivered }).then((as) => ends.push(`${name} ${as}`))
   await clock.pass(1_000)
   assert.deepEqual(ends, ['a stored', 'b lane-lost', 'c stored'])
+})
+
+test('a batch that the servers refuse for 5 minutes is said 5 times, with their words, and is stored when they take it', async () => {
+  const refused: RawAnswer = { kind: 'error', code: 10054, text: 'message size exceeds maximum allowed' }
+  const lines: unknown[][] = []
+  const log = { ...silentLog, warn: (...line: unknown[]) => void lines.push(line) }
+  const answers: RawAnswer[] = [...Array.from({ length: 305 }, () => refused), { kind: 'ack', seq: 50, duplicate: false }]
+  const { settle, clock } = settling(answers, { kind: 'missing' }, noNotices, log)
+  const ends: string[] = []
+  void settle.add({ entry: entry('a'), settlement: delivered }).then((as) => ends.push(as))
+  await clock.pass(320_000)
+  assert.deepEqual(lines.map(([code, fields]) => [code, (fields as { asked: number }).asked, (fields as { why: string }).why]), [60, 120, 180, 240, 300].map((asked) => ['SETTLE_WAITS', asked, '10054 message size exceeds maximum allowed']))
+  assert.deepEqual(ends, ['stored'])
 })

@@ -19,6 +19,8 @@ const mostRecordsEach = 6
 const settleRecords = 900
 /** Askings: a leader may know an id before it has the record. */
 const noteMayLag = 10
+/** Askings between two lines about a batch that is not taken: about a minute. */
+const complainEvery = 60
 
 export class Settle {
   readonly #context: Context
@@ -112,14 +114,15 @@ export class Settle {
   }
 
   async #ask({ records, notes }: ComposedBatch): Promise<Meaning> {
-    const { stream, clock } = this.#context
-    for (let wait = 50; !this.#stopped; wait = Math.min(wait * 2, 1_000)) {
+    const { stream, clock, log } = this.#context
+    for (let [asked, wait] = [1, 50]; !this.#stopped; asked++, wait = Math.min(wait * 2, 1_000)) {
       const meaning = readAnswer(await stream.batch(records), { ownAbsent: true, fence: true })
       if (meaning.kind === 'stored-or-fenced') {
         const found = await Promise.all(notes.map(({ subject }) => stream.last(subject, 'leader'))) // a next owner removes those of his lane only
         if (found.some(({ kind }) => kind === 'found')) return { kind: 'stored' }
         if (found.every(({ kind }) => kind === 'missing')) return { kind: 'fenced' }
       } else if (meaning.kind !== 'unknown') return meaning
+      if (asked % complainEvery === 0) log.warn('SETTLE_WAITS', { asked, records: records.length, why: meaning.kind === 'unknown' ? meaning.why : 'its notes could not be read' })
       await sleep(clock, wait)
     }
     return { kind: 'unknown', why: 'stopped' }

@@ -25,7 +25,7 @@ export const startHttp = async ({ host, port, metrics, readiness, beforeScrape, 
   }
   const server = createServer((request, response) => {
     const page = pages[(request.url ?? '').split('?')[0]!]
-    if (request.method !== 'GET' || !page) {
+    if ((request.method !== 'GET' && request.method !== 'HEAD') || !page) {
       response.writeHead(404, { 'content-type': 'text/plain' }).end(`here are ${Object.keys(pages).join(', ')}\n`)
       return
     }

@@ -26,6 +26,7 @@ export const logCodes = {
   RECORD_VERSION: 'a queue record has a version this release does not know; it is left alone',
   PURGE_FAULT: 'a purge removed more than expected; group purges of that lane stop',
   CLOCK_SKEW: 'the clock differs from the servers by more than 2 s; lanes are given up',
+  SETTLE_WAITS: 'outcomes of deliveries could not be stored for a minute or longer',
   SWEPT: 'chunks of a body that never became a message were removed',
   TRACE_LOST: 'trace lines could not be stored',
   LOG_LOST: 'log lines could not be written and are lost',
