@@ -135,7 +135,7 @@ const goThrough = async (ctx: Ctx, { network, relays }: World, { title, cut, bus
   const saw = (what: string) => void seen.push(`${what} ${secondsSince(stalled)}`)
   for (const [from, to] of cut) network.lose(from, to)
   await Promise.all([
-    until(`${busy.name} to say that it lost its queue`, () => busy.log().some(({ code, time }) => code === 'QUEUE_UNREACHABLE' && Date.parse(time) >= stalled), withinMs, 100).then(() => saw('the relay says so')),
+    until(`${busy.name} to say that it lost its queue`, () => saidLost(busy, stalled), withinMs, 100).then(() => saw('the relay says so')),
     forGood && until(`${other.name} to have every lane`, async () => (await statusOf(other)).counts.lanesOwned === lanes, withinMs, 100).then(() => saw('the other has all lanes')),
     meanwhile?.(saw),
     sleep(stallSeconds * 1000),
@@ -145,6 +145,12 @@ const goThrough = async (ctx: Ctx, { network, relays }: World, { title, cut, bus
   const healed = Date.now()
   for (const relay of relays) await untilWell(relay)
   ctx.note(title, `${seen.join(' s, ')} s; healed ${secondsSince(stalled, healed)} s, ${lost} packets lost; both relays well ${secondsSince(healed)} s later`)
+}
+
+/** Also where it had lost it just before, by what the last stall left behind, and was not back yet. */
+const saidLost = (relay: Relay, since: number): boolean => {
+  const said = relay.log().filter(({ code }) => code === 'QUEUE_UNREACHABLE' || code === 'QUEUE_BACK')
+  return said.some(({ code, time }) => code === 'QUEUE_UNREACHABLE' && Date.parse(time) >= since) || said.at(-1)?.code === 'QUEUE_UNREACHABLE'
 }
 
 const secondsSince = (then: number, now = Date.now()): string => ((now - then) / 1000).toFixed(1)
