@@ -1,0 +1,33 @@
+// What helm does with the chart on a real API server: names of releases that are long or look like something else.
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
+import { isBuilt } from './tools/build.ts'
+import { renderObjects } from './tools/chart.ts'
+import { kubectlOf, type Kubectl } from './tools/kubectl.ts'
+
+const lacks = [...apiServerLacks(), ...(isBuilt('helm') ? [] : ['node test/cluster/tools/build.ts helm'])]
+describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
+  let api: ApiServer
+  let kubectl: Kubectl
+  before(async () => {
+    api = await startApiServer()
+    kubectl = kubectlOf(api.kubeconfig)
+  })
+  after(() => api.stop())
+
+  /** With the account that a controller would make. */
+  const makeNamespace = (name: string): Promise<void> => kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } })
+  const everything = { rbac: { aggregate: true }, networkPolicy: { enabled: true }, serviceMonitor: { enabled: true }, dashboards: { enabled: true } }
+
+  const releases = [
+    ['of 53 characters', { release: 'mail-platform-production-europe-west-relay-operators1' }],
+  ] as const
+  for (const [which, { release, namespace = 'posthouse' }] of releases as readonly (readonly [string, { readonly release: string; readonly namespace?: string }])[])
+    it(`takes every object of a release ${which}: ${release} in ${namespace}`, async () => {
+      await makeNamespace(namespace)
+      const objects = (await renderObjects({ ...everything, watchNamespaces: [namespace] }, { release, namespace })).filter(({ apiVersion }) => !apiVersion!.startsWith('monitoring.'))
+      assert.ok(objects.length > 20)
+      await kubectl.applyText(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }), '--dry-run=server')
+    })
+})
