@@ -18,15 +18,17 @@ describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ')
 
   /** With the account that a controller would make. */
   const makeNamespace = (name: string): Promise<void> => kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } })
-  const everything = { rbac: { aggregate: true }, networkPolicy: { enabled: true }, serviceMonitor: { enabled: true }, dashboards: { enabled: true } }
+  const everything = { rbac: { aggregate: true }, networkPolicy: { enabled: true }, dashboards: { enabled: true } }
 
   const releases = [
-    ['of 53 characters', { release: 'mail-platform-production-europe-west-relay-operators1' }],
+    ['a name of 53 characters', 'mail-platform-production-europe-west-relay-operators1', 'posthouse', {}],
+    ['names that are numbers to YAML', '123', '2024', { nameOverride: '007', serviceAccount: { name: '42' }, priorityClassName: '1e3', test: { senderSecret: '99' } }],
+    ['names that are truths to YAML', 'on', 'yes', {}],
   ] as const
-  for (const [which, { release, namespace = 'posthouse' }] of releases as readonly (readonly [string, { readonly release: string; readonly namespace?: string }])[])
-    it(`takes every object of a release ${which}: ${release} in ${namespace}`, async () => {
+  for (const [which, release, namespace, values] of releases)
+    it(`takes every object of a release with ${which}: ${release} in ${namespace}`, async () => {
       await makeNamespace(namespace)
-      const objects = (await renderObjects({ ...everything, watchNamespaces: [namespace] }, { release, namespace })).filter(({ apiVersion }) => !apiVersion!.startsWith('monitoring.'))
+      const objects = (await renderObjects({ ...everything, ...values, watchNamespaces: [namespace] }, { release, namespace })).filter(({ apiVersion }) => !apiVersion!.startsWith('monitoring.'))
       assert.ok(objects.length > 20)
       await kubectl.applyText(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }), '--dry-run=server')
     })

@@ -11,7 +11,7 @@
 
 {{- define "posthouse.selector" -}}
 app.kubernetes.io/name: posthouse
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
