@@ -18,12 +18,13 @@ describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ')
 
   /** With the account that a controller would make. */
   const makeNamespace = (name: string): Promise<void> => kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } })
-  const everything = { rbac: { aggregate: true }, networkPolicy: { enabled: true }, dashboards: { enabled: true } }
+  const everything = { rbac: { aggregate: true }, networkPolicy: { enabled: true }, serviceMonitor: { enabled: true }, dashboards: { enabled: true } }
 
   const releases = [
     ['a name of 53 characters', 'mail-platform-production-europe-west-relay-operators1', 'posthouse', {}],
     ['names that are numbers to YAML', '123', '2024', { nameOverride: '007', serviceAccount: { name: '42' }, priorityClassName: '1e3', test: { senderSecret: '99' } }],
     ['names that are truths to YAML', 'on', 'yes', {}],
+    ['a dot in its name, which no Service may have', 'post.house', 'posthouse', {}],
   ] as const
   for (const [which, release, namespace, values] of releases)
     it(`takes every object of a release with ${which}: ${release} in ${namespace}`, async () => {
