@@ -97,6 +97,17 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     assert.deepEqual(args.slice(1).map((arg) => arg.split('=')[0]!).filter((flag) => !known.includes(flag)), [])
   })
 
+  const argsOfTest = async (values: object): Promise<string[]> => {
+    const [pod] = (await renderObjects(values)).filter(({ kind }) => kind === 'Pod')
+    return (pod!.spec as { containers: { args: string[] }[] }).containers[0]!.args
+  }
+
+  it('hands the test 3 values as they are, whatever they mean in YAML', async () => {
+    assert.deepEqual(await argsOfTest({ test: { server: '[fd00::1]:25', from: 'fred: "the" #1@browncow.example', to: 'a@x.example # no comment' } }), [
+      'send', '--from=fred: "the" #1@browncow.example', '--to=a@x.example # no comment', '--subject=helm test of posthouse in posthouse', '[fd00::1]:25',
+    ])
+  })
+
   const refusals: readonly (readonly [object, RegExp])[] = [
     [{ replica: 3 }, /at '': additional properties 'replica' not allowed/],
     [{ replicas: 'three' }, /at '\/replicas': got string, want integer/],
