@@ -108,6 +108,11 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     ])
   })
 
+  it('sends the test to a MailRelay that the operator looks after, of 3 choices of namespaces', async () => {
+    const servers = await Promise.all([[], ['mail', 'shop'], ['mail', 'posthouse']].map(async (watchNamespaces) => (await argsOfTest({ watchNamespaces })).at(-1)))
+    assert.deepEqual(servers, ['main.posthouse.svc.cluster.local:25', 'main.mail.svc.cluster.local:25', 'main.posthouse.svc.cluster.local:25'])
+  })
+
   const refusals: readonly (readonly [object, RegExp])[] = [
     [{ replica: 3 }, /at '': additional properties 'replica' not allowed/],
     [{ replicas: 'three' }, /at '\/replicas': got string, want integer/],

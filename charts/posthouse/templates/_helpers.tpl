@@ -9,6 +9,12 @@
 {{- .Values.serviceAccount.name | default (include "posthouse.name" .) }}
 {{- end }}
 
+{{/* Where the first MailRelay is thought to be: beside the operator, if it looks there. */}}
+{{- define "posthouse.mail-namespace" -}}
+{{- $watched := .Values.watchNamespaces | default (list .Release.Namespace) -}}
+{{- ternary .Release.Namespace (first $watched) (has .Release.Namespace $watched) -}}
+{{- end }}
+
 {{- define "posthouse.selector" -}}
 app.kubernetes.io/name: posthouse
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
