@@ -113,12 +113,22 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     assert.deepEqual(servers, ['main.posthouse.svc.cluster.local:25', 'main.mail.svc.cluster.local:25', 'main.posthouse.svc.cluster.local:25'])
   })
 
+  it('takes null for nothing, in each of 12 lists and maps', async () => {
+    const nothing = ['imagePullSecrets', 'watchNamespaces', 'podLabels', 'podAnnotations', 'resources', 'labels', 'serviceAccount.annotations', 'networkPolicy.from', 'serviceMonitor.labels', 'podMonitor.labels', 'dashboards.labels', 'alerts.ruleLabels']
+    const { code, output, text } = await render(nothing.map((path) => nested(path, null)).reduce<Tree>(deepMerge, valuesOf('everything') as Tree))
+    assert.equal(code, 0, output)
+    assert.doesNotMatch(text, /<nil>/)
+  })
+
   const refusals: readonly (readonly [object, RegExp])[] = [
     [{ replica: 3 }, /at '': additional properties 'replica' not allowed/],
     [{ replicas: 'three' }, /at '\/replicas': got string, want integer/],
     [{ image: { tags: 'x' } }, /at '\/image': additional properties 'tags' not allowed/],
     [{ image: { digest: 'sha256:abc' } }, /at '\/image\/digest': 'sha256:abc' does not match pattern/],
     [{ image: { pullPolicy: 'Sometimes' } }, /at '\/image\/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'/],
+    [{ image: { pullPolicy: null } }, /at '\/image': missing property 'pullPolicy'/],
+    [{ clusterDomain: null, probeEvery: null }, /at '': missing properties 'clusterDomain', 'probeEvery'/],
+    [{ networkPolicy: null }, /at '': missing property 'networkPolicy'/],
     [{ watchNamespaces: ['Mail'] }, /at '\/watchNamespaces\/0': 'Mail' does not match pattern/],
     [{ watchNamespaces: 'mail' }, /at '\/watchNamespaces': got string, want array/],
     [{ resources: { limit: {} } }, /at '\/resources': additional properties 'limit' not allowed/],
@@ -139,7 +149,7 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
 })
 
 type Tree = { [name: string]: unknown }
-const nested = (path: string, value: object): Tree => path.split('.').reduceRight<Tree>((inner, name) => ({ [name]: inner }), value as Tree)
+const nested = (path: string, value: object | null): Tree => path.split('.').reduceRight<Tree>((inner, name) => ({ [name]: inner }), value as Tree)
 const isTree = (value: unknown): value is Tree => value !== null && typeof value === 'object' && !Array.isArray(value)
 const deepMerge = (a: Tree, b: Tree): Tree => Object.fromEntries([...new Set([...Object.keys(a), ...Object.keys(b)])].map((name) => [name, isTree(a[name]) && isTree(b[name]) ? deepMerge(a[name], b[name]) : name in b ? b[name] : a[name]]))
 
