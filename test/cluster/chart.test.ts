@@ -113,6 +113,19 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     assert.deepEqual(servers, ['main.posthouse.svc.cluster.local:25', 'main.mail.svc.cluster.local:25', 'main.posthouse.svc.cluster.local:25'])
   })
 
+  it('runs the pods of its 2 hooks where the operator may run, with its resources: on nodes with taints, and under a quota', async () => {
+    type PodSpec = { readonly nodeSelector?: object; readonly tolerations?: object; readonly affinity?: { readonly nodeAffinity?: object }; readonly containers: readonly { readonly resources?: object }[] }
+    const objects = await renderObjects({ ...valuesOf('everything'), crds: { install: false } })
+    const placeOf = (wanted: string) => {
+      const { spec } = objects.find(({ kind }) => kind === wanted)!
+      const { nodeSelector, tolerations, affinity, containers } = (spec as { template?: { spec: PodSpec } }).template?.spec ?? (spec as PodSpec)
+      return { nodeSelector, tolerations, nodeAffinity: affinity?.nodeAffinity, resources: containers[0]!.resources }
+    }
+    const operator = placeOf('Deployment')
+    assert.ok(Object.values(operator).every((part) => part !== undefined))
+    assert.deepEqual([placeOf('Pod'), placeOf('Job')], [operator, operator])
+  })
+
   it('takes null for nothing, in each of 12 lists and maps', async () => {
     const nothing = ['imagePullSecrets', 'watchNamespaces', 'podLabels', 'podAnnotations', 'resources', 'labels', 'serviceAccount.annotations', 'networkPolicy.from', 'serviceMonitor.labels', 'podMonitor.labels', 'dashboards.labels', 'alerts.ruleLabels']
     const { code, output, text } = await render(nothing.map((path) => nested(path, null)).reduce<Tree>(deepMerge, valuesOf('everything') as Tree))

@@ -36,6 +36,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.nats.image }}{{ with .Values.nats.digest }}@{{ . }}{{ end }}
 {{- end }}
 
+{{/* The pods of hooks run where the operator's may. What else `affinity` says is about pods that are many. */}}
+{{- define "posthouse.place-of-hook" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- with (.Values.affinity | default dict).nodeAffinity }}
+affinity: {nodeAffinity: {{ toJson . }}}
+{{- end }}
+{{- end }}
+
 {{/* PodSecurity `restricted`. */}}
 {{- define "posthouse.pod-security" -}}
 runAsNonRoot: true
