@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { changeable, readChart } from '../../charts/readme.ts'
+import { parseDuration } from '../../crds/index.ts'
 import { runChild } from '../tools/child.ts'
 import { isBuilt, programPath } from './tools/build.ts'
 import { chartFolder, objectsIn, render, renderObjects } from './tools/chart.ts'
@@ -113,6 +114,15 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     assert.deepEqual(servers, ['main.posthouse.svc.cluster.local:25', 'main.mail.svc.cluster.local:25', 'main.posthouse.svc.cluster.local:25'])
   })
 
+  it('takes for probeEvery what the operator takes, and refuses 6 texts with which it would not start', () => {
+    const { pattern } = readChart().schema.properties!.probeEvery as { readonly pattern: string }
+    const taken = (text: string): boolean => new RegExp(pattern).test(text)
+    const starts = (text: string): boolean => (parseDuration(text) ?? 0) >= 10
+    const good = ['10s', '90s', '5m', '5m30s', '1h', '1h30m', '24h', '699h']
+    const bad = ['5s', '0m', '0h5s', '900h', '1.5h', '']
+    assert.deepEqual([good, bad].map((texts) => texts.map((text) => [taken(text), starts(text)])), [good.map(() => [true, true]), bad.map(() => [false, false])])
+  })
+
   it('runs the pods of its 2 hooks where the operator may run, with its resources: on nodes with taints, and under a quota', async () => {
     type PodSpec = { readonly nodeSelector?: object; readonly tolerations?: object; readonly affinity?: { readonly nodeAffinity?: object }; readonly containers: readonly { readonly resources?: object }[] }
     const objects = await renderObjects({ ...valuesOf('everything'), crds: { install: false } })
@@ -142,6 +152,7 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     [{ image: { pullPolicy: null } }, /at '\/image': missing property 'pullPolicy'/],
     [{ clusterDomain: null, probeEvery: null }, /at '': missing properties 'clusterDomain', 'probeEvery'/],
     [{ networkPolicy: null }, /at '': missing property 'networkPolicy'/],
+    [{ probeEvery: '5s' }, /at '\/probeEvery': '5s' does not match pattern/],
     [{ watchNamespaces: ['Mail'] }, /at '\/watchNamespaces\/0': 'Mail' does not match pattern/],
     [{ watchNamespaces: 'mail' }, /at '\/watchNamespaces': got string, want array/],
     [{ resources: { limit: {} } }, /at '\/resources': additional properties 'limit' not allowed/],
