@@ -1,9 +1,12 @@
-// What helm does with the chart on a real API server: names of releases that are long or look like something else.
+// What helm does with the chart on a real API server: names of releases that are long or look like something else, CRDs that are there before, two releases in one cluster.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import type { KubeObject } from '../../operator/kube/index.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
 import { isBuilt } from './tools/build.ts'
-import { renderObjects } from './tools/chart.ts'
+import { chartFolder, renderObjects } from './tools/chart.ts'
+import { helm } from './tools/helm.ts'
 import { kubectlOf, type Kubectl } from './tools/kubectl.ts'
 
 const lacks = [...apiServerLacks(), ...(isBuilt('helm') ? [] : ['node test/cluster/tools/build.ts helm'])]
@@ -33,4 +36,44 @@ describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ')
       assert.ok(objects.length > 20)
       await kubectl.applyText(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }), '--dry-run=server')
     })
+
+  describe('and CRDs', () => {
+    const install = (namespace: string, ...args: string[]): Promise<string> => helm(api, 'upgrade', '--install', 'posthouse', chartFolder, '--namespace', namespace, '--create-namespace', ...args)
+    const uninstall = (namespace: string): Promise<string> => helm(api, 'uninstall', 'posthouse', '--namespace', namespace, '--no-hooks') // no node here runs the note
+    const owners = async (): Promise<(string | undefined)[]> => {
+      const { items } = await kubectl.json<{ items: KubeObject[] }>('get', 'crds')
+      return items.map(({ metadata }) => metadata.annotations?.['meta.helm.sh/release-namespace'])
+    }
+    const sixTimes = (owner: string | undefined) => Array<string | undefined>(6).fill(owner)
+
+    it('are taken over where kubectl has applied 6 of them before, once that is asked for', async () => {
+      await kubectl('apply', '--server-side', '--filename', join(chartFolder, 'files/crds'))
+      await assert.rejects(install('first'), /exists and cannot be imported into the current release/)
+      await install('first', '--take-ownership')
+      assert.deepEqual(await owners(), sixTimes('first'))
+    })
+
+    it('stay with 1 of 2 releases in a cluster: the other comes without', async () => {
+      await assert.rejects(install('second', '--set', 'watchNamespaces={second}'), /exists and cannot be imported into the current release/)
+      await install('second', '--set', 'watchNamespaces={second}', '--set', 'crds.install=false')
+      await uninstall('second')
+      assert.deepEqual(await owners(), sixTimes('first'))
+    })
+
+    it('stay where crds.install is turned off, and are of the release again where it is turned on: 6 after each', async () => {
+      await install('first', '--set', 'crds.install=false')
+      assert.equal((await owners()).length, 6)
+      await install('first', '--set', 'crds.install=true')
+      assert.deepEqual(await owners(), sixTimes('first'))
+    })
+
+    it('stay after an uninstall, and the next release takes the 6 over, in another namespace, too', async () => {
+      await uninstall('first')
+      await assert.rejects(install('third'), /exists and cannot be imported into the current release/)
+      await kubectl('label', 'crds', '--all', 'app.kubernetes.io/managed-by=Helm', '--overwrite') // as docs/install.md does it without --take-ownership
+      await kubectl('annotate', 'crds', '--all', 'meta.helm.sh/release-name=posthouse', 'meta.helm.sh/release-namespace=third', '--overwrite')
+      await install('third')
+      assert.deepEqual(await owners(), sixTimes('third'))
+    })
+  })
 })
