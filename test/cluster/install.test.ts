@@ -1,8 +1,9 @@
-// What helm does with the chart on a real API server: names of releases that are long or look like something else, CRDs that are there before, two releases in one cluster.
+// What helm does with the chart on a real API server: names of releases that are long or look like something else, CRDs that are there before, two releases in one cluster, pods that never get ready.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { KubeObject } from '../../operator/kube/index.ts'
+import { createKube, openAccess, type KubeObject } from '../../operator/kube/index.ts'
+import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
 import { isBuilt } from './tools/build.ts'
 import { chartFolder, renderObjects } from './tools/chart.ts'
@@ -14,7 +15,7 @@ describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ')
   let api: ApiServer
   let kubectl: Kubectl
   before(async () => {
-    api = await startApiServer()
+    api = await startApiServer({ controllerManager: true })
     kubectl = kubectlOf(api.kubeconfig)
   })
   after(() => api.stop())
@@ -75,5 +76,22 @@ describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ')
       await install('third')
       assert.deepEqual(await owners(), sixTimes('third'))
     })
+  })
+
+  it('lets a node be drained on which 2 operators run and neither gets ready', async () => {
+    const kube = createKube(await openAccess(api.kubeconfig))
+    const pathOf = (pod: string, part: string): string => `/api/v1/namespaces/drained/pods/${pod}/${part}`
+    await helm(api, 'install', 'drained-posthouse', chartFolder, '--namespace', 'drained', '--create-namespace', '--set', 'crds.install=false')
+    const pods = await until('2 pods', async () => {
+      const names = (await kubectl('get', 'pods', '-n', 'drained', '-o', 'jsonpath={.items[*].metadata.name}')).split(' ')
+      return names.length === 2 && names
+    }, 60_000, 200)
+    await kubectl.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'old' } })
+    for (const name of pods) {
+      await kube.call({ method: 'POST', path: pathOf(name, 'binding'), body: { apiVersion: 'v1', kind: 'Binding', metadata: { name }, target: { apiVersion: 'v1', kind: 'Node', name: 'old' } } })
+      await kube.call({ method: 'PATCH', path: pathOf(name, 'status'), contentType: 'application/strategic-merge-patch+json', body: { status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] } } })
+    }
+    await until('the budget to know them', async () => (await kubectl('get', 'pdb', '-n', 'drained', '-o', 'jsonpath={.items[*].status.expectedPods}')) === '2', 60_000, 200)
+    for (const name of pods) await kube.call({ method: 'POST', path: pathOf(name, 'eviction'), tries: 1, body: { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } } })
   })
 })
