@@ -1,4 +1,4 @@
-// What helm does with the chart on a real API server: names of releases that are long or look like something else, CRDs that are there before, two releases in one cluster, pods that never get ready.
+// What helm does with the chart on a real API server: names of releases that are long or look like something else, CRDs that are there before, two releases in one cluster, pods that never get ready, what people may do.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -93,5 +93,15 @@ describe('helm with an API server', { skip: lacks.length > 0 && lacks.join('; ')
     }
     await until('the budget to know them', async () => (await kubectl('get', 'pdb', '-n', 'drained', '-o', 'jsonpath={.items[*].status.expectedPods}')) === '2', 60_000, 200)
     for (const name of pods) await kube.call({ method: 'POST', path: pathOf(name, 'eviction'), tries: 1, body: { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } } })
+  })
+
+  it('lets who may edit a namespace scale a MailRelay from 2 to 3, also on condition, and who may view it look at its scale', async () => {
+    await helm(api, 'install', 'people-posthouse', chartFolder, '--namespace', 'people', '--create-namespace', '--take-ownership', '--set', 'rbac.aggregate=true')
+    await kubectl('wait', '--for=condition=Established', 'crd/mailrelays.posthouse.dev')
+    for (const [role, user] of [['edit', 'editor'], ['view', 'viewer']]) await kubectl('create', 'rolebinding', user!, '-n', 'people', `--clusterrole=${role}`, `--user=${user}`)
+    await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', metadata: { name: 'main', namespace: 'people' }, spec: { hostname: 'mx.example', replicas: 2 } })
+    await until('the roles to be added up', async () => (await kubectl.may('auth', 'can-i', 'patch', 'mailrelays.posthouse.dev/scale', '-n', 'people', '--as=editor')).code === 0, 60_000, 200)
+    await kubectl('scale', 'mailrelay', 'main', '-n', 'people', '--current-replicas=2', '--replicas=3', '--as=editor')
+    assert.equal(await kubectl('get', 'mailrelay', 'main', '-n', 'people', '--subresource=scale', '-o', 'jsonpath={.spec.replicas}', '--as=viewer'), '3')
   })
 })
