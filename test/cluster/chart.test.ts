@@ -75,6 +75,12 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     assert.deepEqual((await renderObjects({})).map(({ apiVersion }) => apiVersion!).filter((version) => !known.test(version)), [])
   })
 
+  it('has 6 CRDs that fit into the annotation of a client-side apply, 262,144 bytes with all others', async () => {
+    const sizes = (await renderObjects({})).filter(({ kind }) => kind === 'CustomResourceDefinition').map((crd) => Buffer.byteLength(JSON.stringify(crd)))
+    assert.equal(sizes.length, 6)
+    assert.ok(Math.max(...sizes) < 200_000, sizes.join())
+  })
+
   it('puts the labels and annotations for all on each of its objects', async () => {
     const objects = await renderObjects({ ...valuesOf('everything'), watchNamespaces: ['mail'] })
     assert.ok(objects.length > 20)
