@@ -23,5 +23,5 @@ export const objectsOf = (view: RelayView, snapshot: Snapshot, queueSecrets: Dat
   serviceOf(view),
   ...networkPolicies(view),
   deploymentOf(view, settings),
-  { resource: resources.disruptionBudget, object: { metadata: metadataOf(view.relay, 'relay'), spec: { maxUnavailable: 1, selector: { matchLabels: selectorOf(view.relay, 'relay') } } } },
+  { resource: resources.disruptionBudget, object: { metadata: metadataOf(view.relay, 'relay'), spec: { maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow', selector: { matchLabels: selectorOf(view.relay, 'relay') } } } }, // a pod that is not ready keeps no mail: it holds up no drain
 ]

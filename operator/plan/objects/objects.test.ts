@@ -136,6 +136,10 @@ describe('the relay pods', () => {
     const budgets = all.filter(({ resource: { kind } }) => kind === 'PodDisruptionBudget').map(({ object }) => object.spec as { maxUnavailable: number; selector: { matchLabels: object } })
     assert.deepEqual(budgets.map(({ maxUnavailable, selector }) => [maxUnavailable, selector.matchLabels]), templates(all).map((pod) => [1, (pod as unknown as Template).metadata.labels]))
   })
+  it('hold up no drain of a node while they are not ready, as all are that have no queue; the servers of the queue do', () => {
+    const budgets = objects([main()]).filter(({ resource: { kind } }) => kind === 'PodDisruptionBudget')
+    assert.deepEqual(budgets.map(({ object: { metadata, spec } }) => [metadata.name, (spec as { unhealthyPodEvictionPolicy?: string }).unhealthyPodEvictionPolicy]), [['main-queue', undefined], ['main', 'AlwaysAllow']])
+  })
   it('prefer other nodes and other zones, 2 wishes that hold up nobody; a person may want something else', () => {
     const { metadata, spec } = template()
     assert.deepEqual(Object.keys(spec.affinity.podAntiAffinity), ['preferredDuringSchedulingIgnoredDuringExecution'])
