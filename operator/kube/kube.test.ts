@@ -70,6 +70,12 @@ describe('a request', () => {
     server.fault = () => 'hang'
     await assert.rejects(kube.call({ path, timeoutMs: 100, tries: 1 }), (error: KubeError) => error.status === 0 && /in time/.test(error.message))
   })
+  it('whose name DNS says nothing of, so that 0 connections are begun, ends at its time-out of 100 ms all the same', async () => {
+    const kube = createKube({ server: new URL('http://api.example'), prepare: () => Promise.resolve({ headers: {}, lookup: () => {} }) })
+    const began = performance.now()
+    await assert.rejects(kube.call({ path, timeoutMs: 100, tries: 1 }), (error: KubeError) => error.status === 0 && /in time/.test(error.message))
+    assert.ok(performance.now() - began < 2_000)
+  })
   for (const status of [400, 401, 403, 404, 409, 410, 422]) {
     it(`is not sent again after ${status}`, async (t) => {
       const { server, kube } = await withServer(t)

@@ -101,11 +101,15 @@ const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMess
   const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}${queryOf(query)}`, server)
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, options, (answer) => {
-      request.setTimeout(0) // who reads the answer has a time of its own
+      clearTimeout(timer) // who reads the answer has a time of its own
       resolve(answer)
     })
-    request.setTimeout(call.timeoutMs ?? 30_000, () => request.destroy(new Error('no answer in time')))
-    request.once('error', (error) => reject(noAnswer(titleOf(call), error.message)))
+    // a timer of ours: that of a socket begins when it is connected
+    const timer = setTimeout(() => request.destroy(new Error('no answer in time')), call.timeoutMs ?? 30_000)
+    request.once('error', (error) => {
+      clearTimeout(timer)
+      reject(noAnswer(titleOf(call), error.message))
+    })
     request.end(payload)
   }).then(async (answer) => refusedOr(answer as IncomingMessage, call))
 }
