@@ -313,6 +313,20 @@ describe('a lease', () => {
     await assert.rejects(applyObject(slow, things, thing('a')), { reason: 'LeaseLost' })
     assert.equal(server.objects(path).length, 0)
   })
+  it('is kept though 1 renewal is never answered: another is begun after half of its 2 s', async (t) => {
+    const { server, kube } = await withServer(t)
+    const own = lease(kube, 'one', { lastsMs: 3_000, renewWithinMs: 2_000 })
+    await own.acquire(never)
+    const end = new AbortController()
+    let kept = true
+    const keeping = own.keep(end.signal).then(() => (kept = end.signal.aborted))
+    let hung = 0
+    server.fault = () => (hung++ === 0 ? 'hang' : undefined)
+    await until('renewals after it', () => hung > 5 || !kept)
+    assert.deepEqual([kept, own.held()], [true, true])
+    end.abort()
+    await keeping
+  })
   it('of 5 who claim it in the same moment goes to 1', async (t) => {
     const { kube } = await withServer(t)
     const end = new AbortController()

@@ -46,10 +46,14 @@ export class Lease {
 
   /** Renews until it could not for `renewWithinMs`, or another has it: then it resolves, and whoever acts must stop at once. */
   async keep(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await sleep(this.#times.everyMs, undefined, { signal }).catch(() => undefined)
-      const left = this.#renewedAt + this.#times.renewWithinMs - performance.now()
-      if (signal.aborted || left <= 0 || (await this.#try(left)) === 'taken') return
+    const { everyMs, renewWithinMs } = this.#times
+    for (let waitMs = everyMs; ; ) {
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+      const asked = performance.now()
+      const left = this.#renewedAt + renewWithinMs - asked
+      // half of the time: a connection that died without a word leaves some for another
+      if (signal.aborted || left <= 0 || (await this.#try(Math.min(left, renewWithinMs / 2))) === 'taken') return
+      waitMs = Math.max(0, asked + everyMs - performance.now())
     }
   }
 
