@@ -1,19 +1,13 @@
 // Against a server that misbehaves in every way we know of; what holds for a well-behaved one is shown in test/cluster.
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { startFakeKube, type FakeKube, type Fault } from '../../test/tools/fake-kube.ts'
+import { withFakeKube, type FakeKube, type Fault } from '../../test/tools/fake-kube.ts'
 import { until } from '../../test/tools/until.ts'
-import { applyObject, applyStatus, Cache, createKube, createNotes, deleteObject, KubeError, Lease, listWatch, nameWatch, pathOf, readOne, type Change, type Kube, type KubeObject, type Resource, type WatchEnd } from './index.ts'
+import { applyObject, applyStatus, Cache, createNotes, deleteObject, listWatch, nameWatch, pathOf, type Change, type Kube, type KubeError, type KubeObject, type Resource, type WatchEnd } from './index.ts'
 
 const things: Resource = { group: 'test.example', version: 'v1', kind: 'Thing', plural: 'things', namespaced: true }
 const path = pathOf(things, { namespace: 'mail' })
 const thing = (name: string, value = 0): KubeObject => ({ metadata: { name, namespace: 'mail' }, spec: { value } })
-
-const withServer = async (t: TestContext): Promise<{ server: FakeKube; kube: Kube }> => {
-  const server = await startFakeKube()
-  t.after(() => server.close())
-  return { server, kube: createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 0 }) }
-}
 
 type Following = { readonly cache: Cache; readonly changes: Change[]; readonly troubles: KubeError[]; readonly ends: WatchEnd[]; readonly stop: () => Promise<void> }
 
@@ -32,71 +26,9 @@ const follow = (t: TestContext, kube: Kube, more: { silenceMs?: number } = {}): 
 const asksForAll = ({ requests }: FakeKube): number => requests.filter((line) => line.includes('sendInitialEvents=') || (line.includes('limit=') && !line.includes('continue='))).length
 const valueOf = (cache: Cache, name: string): unknown => (cache.get(`mail/${name}`)?.spec as { value: number } | undefined)?.value
 
-describe('a request', () => {
-  it('for which no credentials could be read is sent when they can, and is else no answer, not a fault of who asked', async (t) => {
-    const { server } = await withServer(t)
-    let reads = 0
-    const access = (good: number) => ({ server: server.url, prepare: () => (++reads >= good ? Promise.resolve({ headers: {} }) : Promise.reject(new Error('ENOENT: token'))) })
-    await applyObject(createKube(access(2), { random: () => 0 }), things, thing('a'))
-    assert.equal(server.objects(path).length, 1)
-    await assert.rejects(createKube(access(Infinity), { random: () => 0 }).call({ path, tries: 2 }), (error) => error instanceof KubeError && error.reason === 'NoAnswer' && /ENOENT/.test(error.message))
-  })
-  const once = (fault: Fault): ((request: { count: number }) => Fault) => ({ count }) => (count === 1 ? fault : undefined)
-  for (const fault of [{ status: 429, retryAfter: 0 }, { status: 500 }, { status: 503 }, { status: 504 }, 'reset', 'half', 'no json'] as const) {
-    it(`is sent a 2nd time after ${JSON.stringify(fault)}`, async (t) => {
-      const { server, kube } = await withServer(t)
-      server.put(path, thing('a', 7))
-      server.fault = once(fault)
-      assert.deepEqual((await readOne(kube, things, { namespace: 'mail', name: 'a' }))?.spec, { value: 7 })
-      assert.equal(server.requests.length, 2)
-    })
-  }
-  it('waits for as long as Retry-After says, here 1 s', async (t) => {
-    const { server, kube } = await withServer(t)
-    server.put(path, thing('a'))
-    server.fault = once({ status: 429, retryAfter: 1 })
-    const began = performance.now()
-    await readOne(kube, things, { namespace: 'mail', name: 'a' })
-    assert.ok(performance.now() - began >= 990)
-  })
-  it('gives up after 5 tries with the words of the server', async (t) => {
-    const { server, kube } = await withServer(t)
-    server.fault = () => ({ status: 503 })
-    await assert.rejects(kube.call({ path }), (error: KubeError) => error.status === 503 && /GET .*things: made to say/.test(error.message))
-    assert.equal(server.requests.length, 5)
-  })
-  it('without an answer ends at its time-out of 100 ms', async (t) => {
-    const { server, kube } = await withServer(t)
-    server.fault = () => 'hang'
-    await assert.rejects(kube.call({ path, timeoutMs: 100, tries: 1 }), (error: KubeError) => error.status === 0 && /in time/.test(error.message))
-  })
-  it('whose name DNS says nothing of, so that 0 connections are begun, ends at its time-out of 100 ms all the same', async () => {
-    const kube = createKube({ server: new URL('http://api.example'), prepare: () => Promise.resolve({ headers: {}, lookup: () => {} }) })
-    const began = performance.now()
-    await assert.rejects(kube.call({ path, timeoutMs: 100, tries: 1 }), (error: KubeError) => error.status === 0 && /in time/.test(error.message))
-    assert.ok(performance.now() - began < 2_000)
-  })
-  for (const status of [400, 401, 403, 404, 409, 410, 422]) {
-    it(`is not sent again after ${status}`, async (t) => {
-      const { server, kube } = await withServer(t)
-      server.fault = () => ({ status })
-      await assert.rejects(kube.call({ path }), (error: KubeError) => error.status === status)
-      assert.equal(server.requests.length, 1)
-    })
-  }
-  it('that is a POST is sent again after 429, which did nothing, and 0 times after a lost answer, which may have', async (t) => {
-    const { server, kube } = await withServer(t)
-    server.fault = once({ status: 429, retryAfter: 0 })
-    await kube.call({ method: 'POST', path, body: thing('new') })
-    server.fault = ({ count }) => (count === 3 ? 'reset' : undefined)
-    await assert.rejects(kube.call({ method: 'POST', path, body: thing('newer') }), KubeError)
-    assert.equal(server.requests.length, 3)
-  })
-})
-
 describe('a list-watch', () => {
   it('is told 1,201 objects by the watch it begins with, in 1 request', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     for (let n = 0; n < 1201; n++) server.put(path, thing(`t${n}`))
     const { cache, changes } = follow(t, kube)
     await until('all', () => cache.size === 1201)
@@ -105,7 +37,7 @@ describe('a list-watch', () => {
     assert.deepEqual([server.requests.length, changes.length, cache.foundByList], [1, 1202, 0])
   })
   it('that is told 2 of 3 objects and then nothing more takes none of them for all, and lists', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.beginnings = 'unmarked'
     for (const name of ['a', 'b', 'c']) server.put(path, thing(name))
     const { cache, troubles } = follow(t, kube, { silenceMs: 300 })
@@ -116,7 +48,7 @@ describe('a list-watch', () => {
     assert.deepEqual([cache.size, troubles, server.requests.filter((line) => line.includes('sendInitialEvents=')).length], [3, [], 1])
   })
   it('whose beginning is cut off after 2 objects begins again, and tells nothing of the 2 before it has the 3rd', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.beginnings = 'unmarked'
     for (const name of ['a', 'b']) server.put(path, thing(name))
     const { cache, changes, troubles } = follow(t, kube)
@@ -129,7 +61,7 @@ describe('a list-watch', () => {
     assert.deepEqual([changes.map(({ key }) => key).toSorted(), troubles.length, asksForAll(server)], [['mail/b', 'mail/c', 'mail/d'], 1, 2])
   })
   it('where it is refused lists 1,201 objects in 3 pages, then tells what is added, changed and removed', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.beginnings = 'refused'
     for (let n = 0; n < 1201; n++) server.put(path, thing(`t${n}`))
     const { cache, changes } = follow(t, kube)
@@ -145,7 +77,7 @@ describe('a list-watch', () => {
   })
   for (const how of ['end', 'half', 'reset', { error: 500 }] as const) {
     it(`goes on from where it was after its watch ended by ${JSON.stringify(how)}, and misses nothing`, async (t) => {
-      const { server, kube } = await withServer(t)
+      const { server, kube } = await withFakeKube(t)
       server.put(path, thing('a', 1))
       const { cache } = follow(t, kube)
       await until('the watch', () => server.watches() === 1)
@@ -157,7 +89,7 @@ describe('a list-watch', () => {
   }
   for (const beginnings of ['marked', 'refused'] as const) {
     it(`begins anew after 410 of a watch and after 410 in an event, and tells 2 changes it could not see and 1 removal; a watch that tells all is ${beginnings}`, async (t) => {
-      const { server, kube } = await withServer(t)
+      const { server, kube } = await withFakeKube(t)
       server.beginnings = beginnings
       for (const name of ['a', 'b']) server.put(path, thing(name, 1))
       const { cache } = follow(t, kube)
@@ -178,7 +110,7 @@ describe('a list-watch', () => {
     })
   }
   it('moves on by bookmarks, so that nothing is told twice when old versions are forgotten', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a', 1))
     const { cache } = follow(t, kube)
     await until('the watch', () => server.watches() === 1)
@@ -191,7 +123,7 @@ describe('a list-watch', () => {
     assert.equal(asksForAll(server), 1)
   })
   it('begins another watch after one was silent for 100 ms, 12 times without a pause that grows and with 0 troubles: nothing may have changed', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a', 1))
     const { cache, troubles, ends } = follow(t, kube, { silenceMs: 100 })
     await until('12 watches', () => ends.length >= 12)
@@ -200,7 +132,7 @@ describe('a list-watch', () => {
     assert.deepEqual([troubles, new Set(ends)], [[], new Set(['silent'])])
   })
   it('takes a watch that is silent for 300 ms for dead and begins another', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a', 1))
     const { cache } = follow(t, kube, { silenceMs: 300 })
     await until('the watch', () => server.watches() === 1)
@@ -209,7 +141,7 @@ describe('a list-watch', () => {
     await until('the change', () => valueOf(cache, 'a') === 2)
   })
   it('whose first 7 requests fail in every way is there in the end, and has told of the trouble', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a', 1))
     const faults: Fault[] = [{ status: 403 }, { status: 401 }, 'no json', 'reset', 'half', { status: 429, retryAfter: 0 }, { status: 500 }]
     server.fault = ({ count }) => faults[count - 1]
@@ -218,7 +150,7 @@ describe('a list-watch', () => {
     assert.deepEqual(troubles.map(({ status }) => status).slice(0, 2), [403, 401])
   })
   it('sees each of 300 changes, though its watch is cut 20 times in between', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     const { cache } = follow(t, kube)
     await until('the watch', () => server.watches() === 1)
     const hows = ['end', 'half', 'reset'] as const
@@ -234,114 +166,26 @@ describe('a list-watch', () => {
 
 describe('apply and delete', () => {
   it('apply sends one PATCH as our field manager, with force', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     await applyObject(kube, things, thing('a', 3))
     assert.deepEqual(server.requests, [`PATCH ${path}/a?fieldManager=posthouse&force=true`])
     assert.deepEqual(server.objects(path).map(({ spec, kind, apiVersion }) => ({ spec, kind, apiVersion })), [{ spec: { value: 3 }, kind: 'Thing', apiVersion: 'test.example/v1' }])
   })
   it('the status of an object that is gone is no error, and makes 0 objects', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     assert.equal(await applyStatus(kube, things, thing('gone'), { x: 1 }), undefined)
     assert.equal(server.objects(path).length, 0)
   })
   it('deleting twice is as good as once', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a'))
     for (let n = 0; n < 2; n++) await deleteObject(kube, things, thing('a'))
     assert.equal(server.objects(path).length, 0)
   })
 })
 
-describe('a lease', () => {
-  const times = { lastsMs: 1000, renewWithinMs: 700, everyMs: 100 }
-  const never = new AbortController().signal
-  const lease = (kube: Kube, holder: string, lasting: Partial<typeof times> = {}): Lease => new Lease({ kube, namespace: 'mail', name: 'operator', holder, times: { ...times, ...lasting } })
-  it('has 1 holder; when it cannot renew it says so before another of 2 begins', async (t) => {
-    const { server, kube } = await withServer(t)
-    const log: string[] = []
-    const act = async (holder: string): Promise<void> => {
-      const own = lease(kube, holder)
-      await own.acquire(never)
-      log.push(`${holder} begins`)
-      await own.keep(never)
-      log.push(`${holder} stops`)
-    }
-    const first = act('one')
-    await until('the first to begin', () => log.length === 1)
-    const end = new AbortController()
-    t.after(() => end.abort())
-    const other = lease(kube, 'two')
-    const second = other.acquire(end.signal).then(() => log.push('two begins'))
-    await new Promise((resolve) => setTimeout(resolve, 1500))
-    assert.deepEqual(log, ['one begins'])
-    server.fault = ({ method }) => (method === 'PUT' ? { status: 500 } : undefined)
-    await first
-    server.fault = () => undefined
-    await second
-    assert.deepEqual(log, ['one begins', 'one stops', 'two begins'])
-  })
-  it('that is released goes to another at once, not after its 60 s', async (t) => {
-    const { kube } = await withServer(t)
-    const long = { lastsMs: 60_000, renewWithinMs: 40_000 }
-    const one = lease(kube, 'one', long)
-    await one.acquire(never)
-    const two = lease(kube, 'two', long)
-    const waiting = two.acquire(AbortSignal.timeout(20_000))
-    await one.release()
-    await waiting
-    assert.equal(two.held(), true)
-  })
-  it('that could not be renewed for 0.7 s lets no write through, not even the repeat of one begun before, and reads as ever', async (t) => {
-    const { server, kube } = await withServer(t)
-    const own = lease(kube, 'one')
-    assert.equal(own.held(), false)
-    await own.acquire(never)
-    const fenced = createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 1, mayWrite: () => own.held() })
-    await applyObject(fenced, things, thing('a'))
-    server.fault = ({ method }) => (method === 'PATCH' ? { status: 503 } : undefined)
-    await assert.rejects(applyObject(fenced, things, thing('b')), (error: KubeError) => error.reason === 'LeaseLost')
-    server.fault = () => undefined
-    assert.equal(own.held(), false)
-    await assert.rejects(applyObject(fenced, things, thing('c')), (error: KubeError) => error.reason === 'LeaseLost')
-    assert.equal((await readOne(fenced, things, { namespace: 'mail', name: 'a' }))?.metadata.name, 'a')
-    assert.equal(server.objects(path).length, 1)
-  })
-  it('that is lost while credentials are read lets 0 writes through', async (t) => {
-    const { server } = await withServer(t)
-    let holds = true
-    const slow = createKube({ server: server.url, prepare: () => Promise.resolve((holds = false)).then(() => ({ headers: {} })) }, { mayWrite: () => holds })
-    await assert.rejects(applyObject(slow, things, thing('a')), { reason: 'LeaseLost' })
-    assert.equal(server.objects(path).length, 0)
-  })
-  it('is kept though 1 renewal is never answered: another is begun after half of its 2 s', async (t) => {
-    const { server, kube } = await withServer(t)
-    const own = lease(kube, 'one', { lastsMs: 3_000, renewWithinMs: 2_000 })
-    await own.acquire(never)
-    const end = new AbortController()
-    let kept = true
-    const keeping = own.keep(end.signal).then(() => (kept = end.signal.aborted))
-    let hung = 0
-    server.fault = () => (hung++ === 0 ? 'hang' : undefined)
-    await until('renewals after it', () => hung > 5 || !kept)
-    assert.deepEqual([kept, own.held()], [true, true])
-    end.abort()
-    await keeping
-  })
-  it('of 5 who claim it in the same moment goes to 1', async (t) => {
-    const { kube } = await withServer(t)
-    const end = new AbortController()
-    const holders: string[] = []
-    const all = ['a', 'b', 'c', 'd', 'e'].map((name) => lease(kube, name).acquire(end.signal).then(() => void holders.push(name)).catch(() => undefined))
-    await until('a holder', () => holders.length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 500))
-    end.abort()
-    await Promise.all(all)
-    assert.equal(holders.length, 1)
-  })
-})
-
 it('the same words about the same object are 1 Event, written again after 10 minutes with a count', async (t) => {
-  const { server, kube } = await withServer(t)
+  const { server, kube } = await withFakeKube(t)
   let now = 1_700_000_000_000
   const notes = createNotes({ kube, controller: 'posthouse.dev/operator', instance: 'test', now: () => now, onTrouble: (error) => assert.fail(error) })
   const about = { apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailRelay', namespace: 'mail', name: 'main', uid: 'u' }
@@ -361,7 +205,7 @@ describe('names that are followed one by one', () => {
   const put = (server: FakeKube, name: string, mail: string): void => server.put(pathOf(spaces), { metadata: { name, labels: { mail } } })
 
   it('are read by name only, 2 of 3, and a change, a removal and a return are told', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     for (const name of ['a', 'b', 'c']) put(server, name, 'no')
     const cache = new Cache()
     const end = new AbortController()
@@ -380,7 +224,7 @@ describe('names that are followed one by one', () => {
   })
 
   it('a refusal is told and asked again, and until then nothing counts as seen', async (t) => {
-    const { server, kube } = await withServer(t)
+    const { server, kube } = await withFakeKube(t)
     put(server, 'a', 'no')
     server.fault = ({ count }) => (count <= 2 ? { status: 403 } : undefined)
     const cache = new Cache()

@@ -1,5 +1,5 @@
 // One way to the API server: JSON in, JSON out, with a time-out, and tries again where asking again may help and does no harm.
-import { request as overHttp, type IncomingMessage, type OutgoingHttpHeaders, type RequestOptions } from 'node:http'
+import { Agent, request as overHttp, type IncomingMessage, type OutgoingHttpHeaders, type RequestOptions } from 'node:http'
 import { request as overHttps } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf, KubeError, mayPass, noAnswer, waitBefore } from './kube-error.ts'
@@ -108,10 +108,16 @@ const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMess
     const timer = setTimeout(() => request.destroy(new Error('no answer in time')), call.timeoutMs ?? 30_000)
     request.once('error', (error) => {
       clearTimeout(timer)
+      if (request.reusedSocket) dropKept(prepared.agent)
       reject(noAnswer(titleOf(call), error.message))
     })
     request.end(payload)
   }).then(async (answer) => refusedOr(answer as IncomingMessage, call))
+}
+
+/** One kept connection was dead: those kept beside it are as old, and each would cost a try. */
+const dropKept = (agent: Prepared['agent']): void => {
+  if (agent instanceof Agent) for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
 }
 
 const queryOf = (query: Call['query'] = {}): string => {

@@ -1,7 +1,8 @@
 // An API server small enough to be made to misbehave: lists in pages, watches with bookmarks, versions, conflicts; and faults where a test asks for them.
 // What it does well is tested against a real one too (test/cluster).
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { KubeObject } from '../../operator/kube/index.ts'
+import type { TestContext } from 'node:test'
+import { createKube, type Kube, type KubeObject } from '../../operator/kube/index.ts'
 
 /** What to do to a request instead of answering it; undefined: answer it. */
 export type Fault = { readonly status: number; readonly retryAfter?: number } | 'reset' | 'hang' | 'half' | 'no json' | undefined
@@ -29,6 +30,13 @@ export type FakeKube = {
 
 type Watch = { readonly path: string; readonly answer: ServerResponse; muted: boolean }
 type Event = { readonly version: number; readonly path: string; readonly type: string; readonly object: KubeObject }
+
+/** One that ends with the test, and the way to it; no chance in its pauses. */
+export const withFakeKube = async (t: TestContext): Promise<{ server: FakeKube; kube: Kube }> => {
+  const server = await startFakeKube()
+  t.after(() => server.close())
+  return { server, kube: createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 0 }) }
+}
 
 export const startFakeKube = async (): Promise<FakeKube> => {
   const state = { version: 100, oldest: 0, store: new Map<string, KubeObject>(), log: [] as Event[], watches: new Set<Watch>(), requests: [] as string[] }
