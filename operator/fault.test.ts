@@ -73,3 +73,17 @@ test('a fault over a domain that was in force leaves its relay as it is, with th
   server.put(secrets, { ...find(secrets, 'ours-dkim')!, data: key.data })
   await until('all to go on', () => snapshotOf('one').includes('more.example') && snapshotOf('one').includes('ours.example') && readyOf('ours') === 'Ready')
 })
+
+test('a MailRelay that was changed while its finalizer was put on gets it at the next look, with 0 objects before it and 0 runs that failed, and MailRelay two is made in the same run', async (t) => {
+  const { server, said, find } = await start(t, (fake) => {
+    for (const name of ['one', 'two']) fake.put(relays, relay(name))
+    let conflicts = 0
+    fake.fault = ({ method, path }) => (method === 'PATCH' && path === `${relays}/one` && conflicts++ === 0 ? { status: 409 } : undefined)
+  })
+  await until('both to be made', () => ['one', 'two'].every((name) => find(deployments, name) !== undefined))
+  const firstOf = (what: string): number => server.requests.findIndex((line) => line.startsWith(`PATCH ${what}?`) || line === `PATCH ${what}`)
+  const puttings = server.requests.flatMap((line, at) => (line === `PATCH ${relays}/one` ? [at] : []))
+  assert.equal(puttings.length, 2)
+  assert.ok(puttings[0]! < firstOf(`${deployments}/two`) && firstOf(`${deployments}/two`) < puttings[1]! && puttings[1]! < firstOf(`${deployments}/one`))
+  assert.deepEqual(said.filter(({ event }) => event === 'RECONCILE_FAILED'), [])
+})

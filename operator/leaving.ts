@@ -23,10 +23,10 @@ export const hasToStay = (live: KubeObject): boolean => isLeaving(live) && holds
 
 const holdsIt = ({ metadata: { finalizers = [] } }: KubeObject): boolean => finalizers.includes(queueFinalizer)
 
-/** Before the first object of a MailRelay: from then on there may be mail. */
-export const keepFinalizer = async (live: KubeObject, parts: LeavingParts): Promise<void> => {
-  if (isLeaving(live) || holdsIt(live)) return
-  await writeFinalizers(live, [...(live.metadata.finalizers ?? []), queueFinalizer], parts)
+/** Before the first object of a MailRelay: from then on there may be mail. False: not this time, it was changed meanwhile. */
+export const keepFinalizer = async (live: KubeObject, parts: LeavingParts): Promise<boolean> => {
+  if (isLeaving(live) || holdsIt(live)) return true
+  return writeFinalizers(live, [...(live.metadata.finalizers ?? []), queueFinalizer], parts)
 }
 
 /** Lets those go that may, and says of the others why they wait. `inForce`: keys of those whose pods were told to take no more mail. One that is refused holds up no other. */
@@ -61,13 +61,15 @@ const seenOf = async (live: KubeObject, inForce: boolean, watched: Watched): Pro
   return { namespace, name, discard: annotations[discardAnnotation] === 'true', namespaceEnds: namespaceEnds(live, watched), inForce, paused, replicas, pods: await observeLeaving({ namespace, name }, watched) }
 }
 
-/** Only where nobody changed the object meanwhile: another's finalizer must not get lost. Who was too late looks again. */
-const writeFinalizers = async (live: KubeObject, finalizers: readonly string[], { kube, relays }: LeavingParts): Promise<void> => {
+/** Only where nobody changed the object meanwhile: another's finalizer must not get lost. False: who was too late looks again, or need not, for it is gone. */
+const writeFinalizers = async (live: KubeObject, finalizers: readonly string[], { kube, relays }: LeavingParts): Promise<boolean> => {
   const { namespace, name, resourceVersion } = live.metadata
   try {
     await kube.call({ method: 'PATCH', path: pathOf(relays, { namespace, name }), contentType: 'application/merge-patch+json', body: { metadata: { resourceVersion, finalizers } } })
+    return true
   } catch (error) {
-    if (!(error instanceof KubeError && (error.status === 404 || (error.status === 409 && isLeaving(live))))) throw error
+    if (error instanceof KubeError && (error.status === 404 || error.status === 409)) return false
+    throw error
   }
 }
 

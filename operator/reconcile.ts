@@ -194,7 +194,7 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
   if (live === undefined) return // gone since the look at it
   const attempt = <T>(work: () => Promise<T>): Promise<T | undefined> => making.refusals.attempt('MailRelay', key, work)
   const logins = await attempt(async () => {
-    await keepFinalizer(live, leavingParts(parts))
+    if (!(await keepFinalizer(live, leavingParts(parts)))) return undefined
     return queueSecretsOf(view, settings.clusterDomain, making)
   })
   if (logins === undefined) return
