@@ -26,7 +26,7 @@ export const relayStatuses = z
     }).describe('What one MailRelay makes of the object.'),
   )
   .max(64)
-  .meta({ description: 'What each MailRelay makes of the object.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['namespace', 'name'] })
+  .meta({ description: 'What each MailRelay makes of the object; of more than 64, those where it is in force come first.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['namespace', 'name'] })
 
 export const observedGeneration = z.int().min(0).describe('The generation of the object that was last judged.')
 
@@ -41,5 +41,5 @@ export const dnsRecords = ordered(
     })
     .describe('One DNS record.'),
   64,
-  'DNS records that this domain needs: MX, SPF, DKIM, DMARC.',
+  'DNS records that this domain needs: MX, SPF, DKIM, DMARC; the first 64.',
 )

@@ -135,6 +135,27 @@ describe('the status of a MailRelay', () => {
   })
 })
 
+describe('the status of what names no MailRelay, in a namespace of 70', () => {
+  const names = Array.from({ length: 70 }, (_, n) => `r${String(n).padStart(2, '0')}`)
+  const inbound = { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example' }] } }
+  const given: Given = [
+    ...names.map((name, n): Given[number] => ['MailRelay', name, { hostname: `${name}.example`, ...(n === 0 && { retryScheduleName: 'gone' }) }]),
+    ['MailDomain', 'd', { domain: 'd.example', inbound }],
+    ['DeliveryRoute', 'out', {}],
+  ]
+  const judged = names.map((name) => ({ type: 'MX', name: 'd.example', value: `10 ${name}.example.`, state: 'Published' }) as const)
+  const shown = statuses(given, {}, [], { records: new Map([['mail/d', { judged, comingKeys: [] }]]) })
+  const relaysOf = (name: string) => shown.find(({ object }) => object.name === name)!.status.relays as { name: string; conditions: { type: string; status: string }[] }[]
+
+  it('has 64 of them, as many as the API server takes: those where it is in force come first', () => {
+    for (const name of ['d', 'out']) assert.deepEqual(relaysOf(name).map((one) => one.name), names.slice(1, 65), name)
+  })
+  it('has 64 of its 70 records, and all are counted', () => {
+    const { requiredRecords, conditions } = shown.find(({ object }) => object.name === 'd')!.status
+    assert.deepEqual([(requiredRecords as object[]).length, conditions.find(({ type }) => type === 'RecordsPublished')!.message], [64, 'DNS has what is needed: 70 of 70 records'])
+  })
+})
+
 describe('the status of what cannot be read', () => {
   const unread = (kind: 'MailRelay' | 'MailDomain', status?: object): StatusInput['mistaken'][number] => ({ object: { kind, namespace: 'mail', name: 'odd' }, generation: 7, status, message: 'spec.future: no such field' })
   const said = { reason: 'Unreadable', status: 'False', message: 'spec.future: no such field', observedGeneration: 7 }

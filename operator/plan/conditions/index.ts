@@ -1,7 +1,7 @@
 // From what the plan says of each object, and what was observed, to the status each object should have. Pure.
 import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
-import { guarded, type Fault } from '../fault.ts'
+import { guarded, wasAccepted, type Fault } from '../fault.ts'
 import { keyOf, nothingSeen, titleOf, titleOfRef, type ObjectRef, type Seen, type Unread } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
 import { sectionOfTarget } from '../policies/policy.ts'
@@ -171,14 +171,24 @@ const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readon
   const dns = manifest.kind === 'MailDomain' ? recordsStatus(manifest, records.get(keyOf(manifest))) : undefined
   const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), ...(manifest.kind === 'DeliveryRoute' ? [statement(manifest, reachableOf(manifest, views))] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady'), ...unmade])]
   const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
-  const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   return {
     conditions,
-    ...(perRelay.includes(manifest.kind) && { relays: relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] })) }),
+    ...(perRelay.includes(manifest.kind) && { relays: relayStatuses(manifest, about, controllerName) }),
     ...(manifest.kind === 'RelayPolicy' && { targets: manifest.spec.targetRefs.map((target) => targetStatus(manifest, target, about, views)) }),
     ...(dns && { requiredRecords: dns.requiredRecords }),
     ...(binding !== undefined && { binding: { name: binding } }),
   }
+}
+
+const mostRelays = 64 // no more are taken by the API server
+
+/** Where there are more, those where it is in force come first: that must be remembered; why it is not elsewhere, its own conditions say. */
+const relayStatuses = (manifest: AnyManifest, about: readonly Condition[], controllerName: string): object[] => {
+  const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
+  const all = relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] }))
+  if (all.length <= mostRelays) return all
+  const [inForceThere, refused] = [all.filter((one) => wasAccepted(one)), all.filter((one) => !wasAccepted(one))]
+  return [...inForceThere, ...refused].slice(0, mostRelays)
 }
 
 const targetStatus = (policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], about: readonly Condition[], views: StatusInput['views']): object => {
