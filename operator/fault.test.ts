@@ -87,3 +87,24 @@ test('a MailRelay that was changed while its finalizer was put on gets it at the
   assert.ok(puttings[0]! < firstOf(`${deployments}/two`) && firstOf(`${deployments}/two`) < puttings[1]! && puttings[1]! < firstOf(`${deployments}/one`))
   assert.deepEqual(said.filter(({ event }) => event === 'RECONCILE_FAILED'), [])
 })
+
+for (const [what, secret, dkim] of [['names', 'given', { algorithms: ['ed25519'], keySecretRef: { name: 'given' } }], ['has keys in', 'ours-dkim', { algorithms: ['ed25519'] }]] as const) {
+  test(`a Secret that a domain in force ${what} and that may not be read leaves its relay as it is, with 0 runs that failed; a relay at which the domain is not goes on, and all do when it may be read`, async (t) => {
+    const domains = at('posthouse.dev/v1alpha1', 'maildomains')
+    const accepted = { conditions: [{ type: 'Accepted', status: 'True' }] }
+    const { server, said, find, conditionOf } = await start(t, (fake) => {
+      for (const name of ['one', 'two']) fake.put(relays, relay(name))
+      fake.put(domains, { metadata: { name: 'ours', namespace: 'mail', generation: 1 }, spec: { domain: 'ours.example', relayRefs: [{ name: 'one' }], outbound: { dkim } }, status: { ...accepted, relays: [{ namespace: 'mail', name: 'one', ...accepted }] } })
+      fake.put(secrets, { metadata: { name: secret, namespace: 'mail', labels: { ...managedLabels } }, data: {} })
+      fake.fault = ({ method, path }) => (method === 'GET' && path === `${secrets}/${secret}` ? { status: 403 } : undefined)
+    })
+    const readyOf = (name: string): { reason?: string; message?: string } => ((find(domains, name)?.status ?? {}) as { conditions?: { type: string; reason: string; message: string }[] }).conditions?.find(({ type }) => type === 'Ready') ?? {}
+    await until('MailRelay two to be made, and the domain and its relay to say why not', () => find(deployments, 'two') !== undefined && readyOf('ours').reason === 'SecretRefused' && conditionOf('one', 'Programmed') === 'False SecretRefused')
+    assert.match(readyOf('ours').message!, new RegExp(`Secret mail/${secret}`))
+    assert.equal(find(deployments, 'one'), undefined)
+    assert.deepEqual(said.filter(({ event }) => event === 'BUG' || event === 'RECONCILE_FAILED'), [])
+    server.fault = () => undefined
+    server.put(relays, { ...find(relays, 'two')!, metadata: { ...find(relays, 'two')!.metadata, labels: { touched: 'yes' } } })
+    await until('MailRelay one to be made', () => find(deployments, 'one') !== undefined && readyOf('ours').reason !== 'SecretRefused')
+  })
+}

@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Not
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
@@ -62,18 +62,19 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)
   const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: await make(needs, making) })
-  for (const { object, error } of ofPlan) faults.note(titleOfRef(object), error)
+  for (const { object, error } of ofPlan) refusals.note(titleOfRef(object), error)
   const unmade = new Set(refusals.found.keys())
   parts.records.want(records)
-  const fleets = await fleetsOf(snapshots, heldIn(parts), refusals, parts)
-  const held = heldIn(parts)
+  const fleets = await fleetsOf(snapshots, heldIn(refusals, parts), refusals, parts)
+  const held = heldIn(refusals, parts)
   for (const key of parts.proven.keys()) if (!held.has(key) && !snapshots.some(({ relay }) => relay === key)) parts.proven.delete(key)
   const before = [...held.keys()].flatMap((key) => parts.proven.get(key) ?? [])
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
-    const heldUp = [...heldIn(parts)].map(([key, titles]) => [`MailRelay ${key}`, faultInWords(titles)] as const)
-    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: new Map([...refusals.found, ...heldUp]), faulty: new Set(faults.found()), controllerName, bindings, records: judged, ...(leaving && { leaving }) })
+    const heldUp = [...heldIn(refusals, parts)].map(([key, titles]) => [`MailRelay ${key}`, whyHeld(titles, refusals)] as const)
+    const faulty = new Map([...refusals.held, ...faults.found().map((title) => [title, faultInWords([title])] as const)])
+    const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: new Map([...refusals.found, ...heldUp]), faulty, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
     for (const { object, fault } of statuses) if (fault !== undefined) faults.note(titleOfRef(object), fault)
     parts.onSeen?.({ statuses, views })
     await writeStatuses(statuses, conditions, parts)
@@ -117,24 +118,31 @@ const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> 
   const isThere = (object: KubeObject): boolean => !namespaceEnds(object, watched) && (!isLeaving(object) || hasToStay(object))
   const objects = [...ourKinds, namespaces].flatMap((resource) => watched.all(resource).filter(isThere).map((object) => ({ apiVersion: apiVersionOf(resource), kind: resource.kind, object })))
   const named = await store.read(secretsNamed(gatherCluster(objects, []).manifests))
-  const secretsRead: Secret[] = [...named].map(([key, data]) => ({ namespace: key.split('/')[0]!, name: key.split('/')[1]!, data }))
-  return gatherCluster(objects, secretsRead)
+  const secretsRead: Secret[] = [...named.found].map(([key, data]) => ({ namespace: key.split('/')[0]!, name: key.split('/')[1]!, data }))
+  return gatherCluster(objects, secretsRead, named.refused)
 }
 
-/** By MailRelay that is to stay as it is: who is at fault there. */
-const heldIn = ({ faults, watched }: ReconcileParts): Map<string, string[]> => {
+/** By MailRelay that is to stay as it is: who is at fault there, or needs a Secret that may not be read. */
+const heldIn = (refusals: Refusals, { faults, watched }: ReconcileParts): Map<string, string[]> => {
   const liveOf = (title: string): { readonly kind: KindName; readonly live: KubeObject | undefined } => {
     const [kind, key] = title.split(' ') as [KindName, string]
     return { kind, live: watched.get(ourKinds.find((one) => one.kind === kind)!, key) }
   }
   const held = new Map<string, string[]>()
-  for (const title of faults.found()) {
+  for (const title of [...faults.found(), ...refusals.held.keys()]) {
     const { kind, live } = liveOf(title)
     if (live === undefined) continue
     const { name, namespace = '' } = live.metadata
     for (const key of ranAt({ kind, metadata: { name, namespace }, status: live.status }, (other) => liveOf(other).live?.status)) held.set(key, [...(held.get(key) ?? []), title])
   }
   return held
+}
+
+/** A fault of ours before all else. */
+const whyHeld = (titles: readonly string[], { held }: Refusals): Refusal => {
+  const atFault = titles.filter((title) => !held.has(title))
+  const [first] = titles
+  return atFault.length > 0 ? faultInWords(atFault) : { ...held.get(first!)!, message: `${first!}: ${held.get(first!)!.message}` }
 }
 
 /** Of those that nothing holds up. */

@@ -25,13 +25,23 @@ describe('a Secret that is not let read', () => {
     await store.read(['mail/one', 'mail/two'])
     for (const name of ['one', 'two']) put(name, 'new')
     server.fault = ({ path: asked }) => (asked.endsWith('/one') ? { status: 403 } : undefined)
-    assert.deepEqual(Object.fromEntries(await store.read(['mail/one', 'mail/two'])), { 'mail/one': { a: 'old' }, 'mail/two': { a: 'new' } })
+    assert.deepEqual(Object.fromEntries((await store.read(['mail/one', 'mail/two'])).found), { 'mail/one': { a: 'old' }, 'mail/two': { a: 'new' } })
     assert.match(troubles.join(), /secrets\/one/)
   })
-  it('and never was is no Secret that is missing: it throws', async (t) => {
+  for (const status of [403, 500]) {
+    it(`and never was, by ${status}, is no Secret that is missing: it is named beside 1 other that is read, and by itself throws`, async (t) => {
+      const { server, store, put } = await start(t)
+      for (const name of ['one', 'two']) put(name, 'old')
+      server.fault = ({ path: asked }) => (asked.endsWith('/one') ? { status } : undefined)
+      const { found, refused } = await store.read(['mail/one', 'mail/two'])
+      assert.deepEqual([[...found.keys()], [...refused].map(([key, { code }]) => [key, code])], [['mail/two'], [['mail/one', 'SECRET_REFUSED']]])
+      await assert.rejects(store.one('mail/one'), { code: 'SECRET_REFUSED' })
+    })
+  }
+  it('for the API server is away throws: nothing is known of any', async (t) => {
     const { server, store, put } = await start(t)
     put('one', 'old')
-    server.fault = () => ({ status: 403 })
-    await assert.rejects(store.read(['mail/one']), { status: 403 })
+    server.fault = () => ({ status: 503 })
+    await assert.rejects(store.read(['mail/one']), { status: 503 })
   })
 })

@@ -2,7 +2,7 @@
 import { isEqual, type Applier } from './apply/index.ts'
 import { keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
 import { isManaged, isTaken, type Data } from './plan/index.ts'
-import { isRefusal } from './refusals.ts'
+import { isRefusal, SecretRefused } from './refusals.ts'
 import { secrets, type Watched } from './watched.ts'
 
 type Known = { readonly version: string; readonly data: Data }
@@ -27,17 +27,25 @@ export class SecretStore {
     if (after === undefined) this.#known.delete(key)
   }
 
-  async read(keys: Iterable<string>): Promise<Map<string, Data>> {
+  /** `refused`: those that may not be read and never were; they hold up nobody else's. */
+  async read(keys: Iterable<string>): Promise<{ readonly found: Map<string, Data>; readonly refused: Map<string, SecretRefused> }> {
     const found = new Map<string, Data>()
+    const refused = new Map<string, SecretRefused>()
     const waiting = [...keys]
-    const worker = async (): Promise<void> => {
-      for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    const readNext = async (key: string): Promise<void> => {
+      try {
         const data = await this.one(key)
         if (data) found.set(key, data)
+      } catch (error) {
+        if (!(error instanceof SecretRefused)) throw error
+        refused.set(key, error)
       }
     }
+    const worker = async (): Promise<void> => {
+      for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) await readNext(key)
+    }
     await Promise.all(Array.from({ length: atOnce }, worker))
-    return found
+    return { found, refused }
   }
 
   /** Whether we made what is there by that name. */
@@ -46,6 +54,7 @@ export class SecretStore {
     return live !== undefined && isManaged(live)
   }
 
+  /** Rejects with SecretRefused where it may not be read and never was. */
   async one(key: string): Promise<Data | undefined> {
     const version = this.#watched().get(secrets, key)?.metadata.resourceVersion
     const known = this.#known.get(key)
@@ -53,8 +62,9 @@ export class SecretStore {
     if (version === undefined) return undefined
     const [namespace, name] = key.split('/') as [string, string]
     const live = await readOne(this.#kube, secrets, { namespace, name }).catch((error: unknown) => {
-      if (known === undefined || !isRefusal(error)) throw error
+      if (!isRefusal(error)) throw error
       this.#onTrouble(error as Error)
+      if (known === undefined) throw new SecretRefused(key, error as Error)
       return 'refused' as const
     })
     if (live === 'refused') return known?.data // a right that was taken away in one namespace must not stop all others

@@ -13,7 +13,7 @@ export type FromCluster = {
 }
 
 /** Items of a list carry neither apiVersion nor kind: they are given beside. */
-export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[]): FromCluster => {
+export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[], refusedSecrets: ReadonlyMap<string, Error> = new Map()): FromCluster => {
   const mistaken: Unread[] = []
   const reads = objects.map(({ apiVersion, kind, object }) => {
     const { read, error } = readSafely(object, apiVersion, kind)
@@ -23,7 +23,7 @@ export const gatherCluster = (objects: readonly { readonly apiVersion: string; r
     }
     return read
   })
-  return { declared: { ...declaredBy(reads), secrets }, manifests: reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : [])), mistaken }
+  return { declared: { ...declaredBy(reads), secrets, refusedSecrets }, manifests: reads.flatMap((read) => (read.kind === 'manifest' ? [read.manifest] : [])), mistaken }
 }
 
 /** What throws is a fault of ours, and is told as one. */

@@ -14,6 +14,8 @@ export type Declared = {
   readonly routes: readonly DeliveryRoute[]
   readonly schedules: readonly RetrySchedule[]
   readonly secrets: readonly Secret[]
+  /** By namespace/name, those that may not be read: thrown where one is looked at, for nobody may say that it is not there. */
+  readonly refusedSecrets?: ReadonlyMap<string, Error>
   readonly namespaces: readonly Namespace[]
 }
 

@@ -32,7 +32,11 @@ export const worldOf = (input: Input): World => {
     domain: (key) => domains.get(key),
     sender: (key) => senders.get(key),
     schedule: (name) => schedules.get(name),
-    secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
+    secret: (namespace, name) => {
+      const refused = declared.refusedSecrets?.get(`${namespace}/${name}`)
+      if (refused) throw refused
+      return secrets.get(`${namespace}/${name}`)
+    },
     relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
     missing: (kind, key) => missing(kind, key, { MailRelay: relays, MailDomain: domains, MailSender: senders, RetrySchedule: schedules, Secret: secrets, ServiceAccount: accounts }[kind].keys()),
     admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),

@@ -13,7 +13,7 @@ const views = snapshots.map(({ view }) => ({ view, revision: 'r', observed: { po
 
 const said = (seen: typeof views): Record<string, string[]> => {
   const titles = ['MailRelay mail/main', 'MailDomain mail/old', 'MailDomain mail/new']
-  const statuses = statusesOf({ manifests: [...declared.relays, ...declared.domains], conditions, views: seen, faulty: new Set(titles), refused: new Map([['MailRelay mail/main', faultInWords(titles)]]), mistaken: [], controllerName: 'test', bindings: new Map(), records: new Map() })
+  const statuses = statusesOf({ manifests: [...declared.relays, ...declared.domains], conditions, views: seen, faulty: new Map(titles.map((title) => [title, faultInWords([title])])), refused: new Map([['MailRelay mail/main', faultInWords(titles)]]), mistaken: [], controllerName: 'test', bindings: new Map(), records: new Map() })
   return Object.fromEntries(statuses.map(({ object, status }: Status) => [object.name, status.conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`).filter((one) => !one.startsWith('OpenRelay'))]))
 }
 

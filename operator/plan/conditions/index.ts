@@ -33,8 +33,8 @@ export type StatusInput = {
   readonly leaving?: ReadonlyMap<string, Omit<Statement, 'observedGeneration'>>
   /** By title of the object that something could not be made for. */
   readonly refused?: ReadonlyMap<string, Refusal>
-  /** Titles of those whose planning or making threw: of them what was said before holds. */
-  readonly faulty?: ReadonlySet<string>
+  /** By title of those whose planning or making threw, in words: what was said of them before holds. */
+  readonly faulty?: ReadonlyMap<string, Refusal>
   /** By MailSender: the Secret with its credentials. */
   readonly bindings: ReadonlyMap<string, string>
   /** By MailDomain in force. */
@@ -48,14 +48,18 @@ export const statusesOf = (input: StatusInput): Status[] => {
     const object: ObjectRef = { kind: manifest.kind, namespace: manifest.metadata.namespace, name: manifest.metadata.name }
     const observedGeneration = manifest.metadata.generation ?? 0
     const isSeen = manifest.kind === 'MailRelay' && input.views.some(({ view }) => keyOf(view.relay) === keyOf(manifest)) // what its pods say goes on being said
-    if (input.faulty?.has(titleOf(manifest)) === true && !isSeen) return { object, status: faultyStatus(manifest) }
+    const fault = input.faulty?.get(titleOf(manifest))
+    if (fault !== undefined && !isSeen) return { object, status: faultyStatus(manifest, fault) }
     const faults: Fault[] = []
     const status = guarded(faults, manifest, () => (manifest.kind === 'MailRelay' ? relayStatus(manifest, about, input) : attachedStatus(manifest, about, input)), () => faultyStatus(manifest))
     return { object, status: { observedGeneration, ...status }, ...(faults[0] && { fault: faults[0].error }) }
   })
   const isLeaving = ({ object }: Unread): boolean => object.kind === 'MailRelay' && input.leaving?.has(`${object.namespace}/${object.name}`) === true
-  const isFaulty = ({ object }: Unread): boolean => input.faulty?.has(titleOfRef(object)) === true
-  return [...statuses, ...input.mistaken.filter((one) => !isLeaving(one)).map((one) => (isFaulty(one) ? { object: one.object, status: faultyStatus(asJudged(one)) } : unreadStatus(one)))]
+  const statusOf = (one: Unread): Status => {
+    const fault = input.faulty?.get(titleOfRef(one.object))
+    return fault === undefined ? unreadStatus(one) : { object: one.object, status: faultyStatus(asJudged(one), fault) }
+  }
+  return [...statuses, ...input.mistaken.filter((one) => !isLeaving(one)).map(statusOf)]
 }
 
 const unreadStatus = ({ object, generation, status, message }: Unread): Status => {
@@ -68,10 +72,10 @@ type Judged = { readonly kind: KindName; readonly metadata: { readonly namespace
 const asJudged = ({ object, generation, status }: Unread): Judged => ({ kind: object.kind, metadata: { ...object, generation }, status })
 
 /** What is at fault was in force or was not, and stays so. */
-const faultyStatus = (manifest: Judged): Status['status'] => {
+const faultyStatus = (manifest: Judged, fault = faultInWords([titleOf(manifest)])): Status['status'] => {
   const before = (manifest.status ?? {}) as Partial<Status['status']>
   const observedGeneration = manifest.metadata.generation ?? 0
-  const said = statement(manifest, { type: 'Ready', status: 'False', ...faultInWords([titleOf(manifest)]) })
+  const said = statement(manifest, { type: 'Ready', status: 'False', ...fault })
   const others = (before.conditions ?? []).filter(({ type }) => type !== 'Ready')
   const accepted: Statement[] = others.some(({ type }) => type === 'Accepted') ? [] : [{ ...said, type: 'Accepted', status: 'Unknown' }]
   return { ...before, observedGeneration, conditions: [...accepted, ...others, said] }

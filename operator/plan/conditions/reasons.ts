@@ -15,6 +15,7 @@ export const observedReasons = {
   WarnOnly: 'the policy only warns',
   NotApplied: 'the API server refuses an object that is made for this one; the message has its words, and what ran before runs on',
   NameTaken: 'an object that is made for this one has the name of one of somebody else, which is left alone',
+  SecretRefused: 'the API server does not let the operator read a Secret that the object needs and that it never read; what ran before runs on',
   OperatorFault: 'a fault of the operator, a bug, holds up the object; what ran before runs on, it is tried again, and the operator’s log has the code BUG',
   Pending: 'pods are missing, or do not run the newest snapshot yet',
   NoPodReady: 'no relay pod is ready, so the Service refuses connections',
