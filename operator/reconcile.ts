@@ -80,7 +80,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
     await writeStatuses(statuses, conditions, parts)
   }
   if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt([...fleets, ...before], refusals, parts))
-  for (const fleet of fleets) if (!unmade.has(titleOf(fleet.view.relay))) await applyFleet(fleet, parts, making)
+  await several(fleets.filter(({ view }) => !unmade.has(titleOf(view.relay))), (fleet) => applyFleet(fleet, parts, making))
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts), refusals.attempt)
   const views = await lookAt([...fleets, ...before], refusals, parts)
   for (const look of views) await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
@@ -194,7 +194,9 @@ const ownedBy = (kind: string, { metadata: { name, uid } }: KubeObject) => ({ ap
 
 const relayResource = ourKinds.find(({ kind }) => kind === 'MailRelay')!
 
-/** Of a relay for which something could not be made nothing is written: what runs would lose it. One object that is refused does not hold up the others. */
+const slowMs = 5_000
+
+/** Of a relay for which something could not be made nothing is written: what runs would lose it. One object that is refused does not hold up the others; one that is refused slowly does until the next look, for each may take as long. */
 const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, making: MakeOptions): Promise<void> => {
   const { watched, applier, settings } = parts
   const key = keyOf(view.relay)
@@ -210,7 +212,9 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
   for (const { resource, object } of objects) {
     const there = watched.get(resource, keyOfObject(object))
     const owned = { ...withItsClaims(object, there), metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
-    await attempt(() => applier.apply({ resource, object: owned }, there))
+    const began = performance.now()
+    const isMade = await attempt(() => applier.apply({ resource, object: owned }, there))
+    if (isMade === undefined && performance.now() - began > slowMs) return
   }
   if (!making.refusals.found.has(titleOf(view.relay))) await attempt(() => removeOrphans(view, objects, parts))
 }

@@ -10,7 +10,7 @@ const faults: string[] = []
 const refusing = () => createRefusals({ waits: (title) => title === 'MailRelay mail/waits', note: (title, error) => faults.push(`${title}: ${(error as Error).message}`) })
 
 describe('an attempt', () => {
-  for (const status of [400, 403, 404, 413, 422, 500]) {
+  for (const status of [400, 403, 404, 413, 422, 500, 504]) {
     it(`that is answered ${status} is refused: it is told of that object, and nothing is thrown`, async () => {
       const refusals = refusing()
       assert.equal(await refusals.attempt('MailSender', 'shop/app', failing(answer(status))), undefined)

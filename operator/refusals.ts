@@ -58,8 +58,8 @@ export const createRefusals = (faults: Pick<Faults, 'waits' | 'note'>): Refusals
   return { found, held, note, guard, attempt: (kind, key, work) => guard(kind, key, () => unlessRefused(`${kind} ${key}`, work)) }
 }
 
-/** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big; and, after 5 tries, 500: a webhook that does not answer, in one namespace or for one kind. A conflict is none: it is over when we look again. */
-const refusing: readonly number[] = [400, 403, 404, 413, 422, 500]
+/** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big; and, after 5 tries or a slow one, 500 or 504: a webhook that does not answer, in one namespace or for one kind. A conflict is none: it is over when we look again. */
+const refusing: readonly number[] = [400, 403, 404, 413, 422, 500, 504]
 
 export const isRefusal = (error: unknown): boolean => refusalIn(error) !== undefined
 

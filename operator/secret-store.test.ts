@@ -38,10 +38,12 @@ describe('a Secret that is not let read', () => {
       await assert.rejects(store.one('mail/one'), { code: 'SECRET_REFUSED' })
     })
   }
-  it('for the API server is away throws: nothing is known of any', async (t) => {
-    const { server, store, put } = await start(t)
-    put('one', 'old')
-    server.fault = () => ({ status: 503 })
-    await assert.rejects(store.read(['mail/one']), { status: 503 })
-  })
+  for (const status of [503, 504]) {
+    it(`for the API server is away, by ${status}, throws: nothing is known of any`, async (t) => {
+      const { server, store, put } = await start(t)
+      put('one', 'old')
+      server.fault = () => ({ status })
+      await assert.rejects(store.read(['mail/one']), { status })
+    })
+  }
 })

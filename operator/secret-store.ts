@@ -1,6 +1,6 @@
 // Secrets by name: read when a manifest names them, again when their version changed; and those we write ourselves.
 import { isEqual, type Applier } from './apply/index.ts'
-import { keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
+import { keyOfObject, readOne, type Change, type Kube, type KubeError, type KubeObject } from './kube/index.ts'
 import { isManaged, isTaken, type Data } from './plan/index.ts'
 import { isRefusal, SecretRefused } from './refusals.ts'
 import { secrets, type Watched } from './watched.ts'
@@ -62,7 +62,7 @@ export class SecretStore {
     if (version === undefined) return undefined
     const [namespace, name] = key.split('/') as [string, string]
     const live = await readOne(this.#kube, secrets, { namespace, name }).catch((error: unknown) => {
-      if (!isRefusal(error)) throw error
+      if (!isRefusal(error) || (error as KubeError).status === 504) throw error // no webhook is asked about a read: its server is slow
       this.#onTrouble(error as Error)
       if (known === undefined) throw new SecretRefused(key, error as Error)
       return 'refused' as const

@@ -86,6 +86,19 @@ describe('an object', () => {
     assert.deepEqual(counts, [1, 1, 2, 3, 4])
   })
 
+  it('whose refusal took 20 s, as by a webhook that hangs, is asked for again after 200 s: it must not take the time of the others; after 300 s at most', async (t) => {
+    const { server, applier, live, time } = await start(t)
+    const patches = () => server.requests.filter((line) => line.startsWith('PATCH')).length
+    const counts: number[] = []
+    for (const [took, waited] of [[20_000, 0], [0, 199_000], [90_000, 1_000], [0, 299_000], [0, 1_000]] as const) {
+      time.ms += waited
+      server.fault = ({ method }) => (method === 'PATCH' ? (time.ms += took, { status: 422 }) : undefined)
+      await assert.rejects(applier.apply(wanted(25), live()), { status: 422 })
+      counts.push(patches())
+    }
+    assert.deepEqual(counts, [1, 1, 2, 2, 3])
+  })
+
   it('that is refused is asked for again after 30 s, or at once when it is another', async (t) => {
     const { server, applier, live, time } = await start(t)
     server.fault = ({ method }) => (method === 'PATCH' ? { status: 422 } : undefined)

@@ -7,9 +7,11 @@ import { isRefusal, NameTaken } from '../refusals.ts'
 /** What we wrote last, and the mark the object had then: another mark means that somebody changed it. */
 type Written = { readonly hash: string; readonly mark: string }
 /** What was refused, of which object as it was: not asked for again at once. */
-type Refused = { readonly hash: string; readonly mark: string | undefined; readonly error: unknown; readonly at: number }
+type Refused = { readonly hash: string; readonly mark: string | undefined; readonly error: unknown; readonly until: number }
 
 const askAgainMs = 30_000
+/** What takes its time to be refused must not take that of the others. */
+const askAgainAfter = (tookMs: number): number => Math.min(Math.max(askAgainMs, 10 * tookMs), 10 * askAgainMs)
 
 export class Applier {
   readonly #kube: Kube
@@ -50,13 +52,15 @@ export class Applier {
   async #unlessRefused<T>(key: string, hash: string, live: KubeObject | undefined, work: () => Promise<T> | T): Promise<T> {
     const before = this.#refused.get(key)
     const mark = live && markOf(live)
-    if (before !== undefined && before.hash === hash && before.mark === mark && this.#clock() - before.at < askAgainMs) throw before.error
+    if (before !== undefined && before.hash === hash && before.mark === mark && this.#clock() < before.until) throw before.error
+    const asked = this.#clock()
     try {
       const done = await work()
       this.#refused.delete(key)
       return done
     } catch (error) {
-      if (isRefusal(error)) this.#refused.set(key, { hash, mark, error, at: this.#clock() })
+      const now = this.#clock()
+      if (isRefusal(error)) this.#refused.set(key, { hash, mark, error, until: now + askAgainAfter(now - asked) })
       throw error
     }
   }

@@ -37,6 +37,12 @@ describe('a request', () => {
     await readOne(kube, things, { namespace: 'mail', name: 'a' })
     assert.ok(performance.now() - began >= 990)
   })
+  it('that is a write is not sent again after 500 that took 5 s: it is a webhook that hangs, and others wait', async (t) => {
+    const { server, kube } = await withFakeKube(t)
+    server.fault = () => ({ status: 500, afterMs: 5_050 })
+    await assert.rejects(applyObject(kube, things, thing('a')), { status: 500 })
+    assert.equal(server.requests.length, 1)
+  })
   it('gives up after 5 tries with the words of the server', async (t) => {
     const { server, kube } = await withFakeKube(t)
     server.fault = () => ({ status: 503 })

@@ -11,10 +11,10 @@ export type Call = {
   readonly body?: unknown
   readonly contentType?: string
   readonly accept?: string
-  /** Until the whole answer is there; 30 s if absent. */
+  /** Until the head of the answer is there, and again until its end; if absent 30 s, and 40 s for a write, which the server ends by itself after 34. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
-  /** How often to ask at most; 5 if absent. */
+  /** How often to ask at most; 5 if absent. A write that fails slowly is not repeated. */
   readonly tries?: number
 }
 
@@ -77,10 +77,11 @@ export const createKube = (access: Access, options: KubeOptions = {}): Kube => {
     open: begin,
     call: async <T>(call: Call): Promise<T> => {
       for (let attempt = 1; ; attempt++) {
+        const asked = performance.now()
         try {
           return await once<T>(call)
         } catch (error) {
-          if (attempt >= (call.tries ?? 5) || !mayTryAgain(call, error) || call.signal?.aborted) throw error
+          if (attempt >= (call.tries ?? 5) || !mayTryAgain(call, error, performance.now() - asked) || call.signal?.aborted) throw error
           await sleep(waitBefore(attempt, (error as KubeError).retryAfterMs, random()), undefined, { ...(call.signal && { signal: call.signal }) })
         }
       }
@@ -88,10 +89,17 @@ export const createKube = (access: Access, options: KubeOptions = {}): Kube => {
   }
 }
 
+const patienceMs = ({ method = 'GET', timeoutMs = method === 'GET' ? 30_000 : 40_000 }: Call): number => timeoutMs
+
 const titleOf = ({ method = 'GET', path }: Call): string => `${method} ${path}`
 
-/** A POST whose answer was lost may have made its object: made again it would be a second one, or a conflict that is none. */
-const mayTryAgain = ({ method }: Call, error: unknown): boolean => mayPass(error) && (method !== 'POST' || (error as KubeError).status === 429)
+/** A POST whose answer was lost may have made its object: made again it would be a second one, or a conflict that is none. What is refused slowly is refused by a webhook that hangs, and others wait. */
+const mayTryAgain = ({ method = 'GET' }: Call, error: unknown, tookMs: number): boolean => {
+  const { status } = error as KubeError
+  if (!mayPass(error) || (method === 'POST' && status !== 429)) return false
+  return method === 'GET' || status < 500 || tookMs < slowMs
+}
+const slowMs = 5_000
 
 const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMessage> => {
   const { method = 'GET', path, query, body, contentType = 'application/json', accept = 'application/json', signal } = call
@@ -105,7 +113,7 @@ const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMess
       resolve(answer)
     })
     // a timer of ours: that of a socket begins when it is connected
-    const timer = setTimeout(() => request.destroy(new Error('no answer in time')), call.timeoutMs ?? 30_000)
+    const timer = setTimeout(() => request.destroy(new Error('no answer in time')), patienceMs(call))
     request.once('error', (error) => {
       clearTimeout(timer)
       if (request.reusedSocket) dropKept(prepared.agent)
@@ -134,7 +142,7 @@ const refusedOr = async (answer: IncomingMessage, call: Call): Promise<IncomingM
 const wholeOf = async (call: Call, begin: (call: Call) => Promise<IncomingMessage>): Promise<string> => textOf(await begin(call), call)
 
 const textOf = async (answer: IncomingMessage, call: Call): Promise<string> => {
-  const timer = setTimeout(() => answer.destroy(new Error('the answer did not end in time')), call.timeoutMs ?? 30_000)
+  const timer = setTimeout(() => answer.destroy(new Error('the answer did not end in time')), patienceMs(call))
   try {
     const pieces: Buffer[] = []
     for await (const piece of answer) pieces.push(piece as Buffer)

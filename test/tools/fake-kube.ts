@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { createKube, type Kube, type KubeObject } from '../../operator/kube/index.ts'
 
 /** What to do to a request instead of answering it; undefined: answer it. */
-export type Fault = { readonly status: number; readonly retryAfter?: number } | 'reset' | 'hang' | 'half' | 'no json' | undefined
+export type Fault = { readonly status: number; readonly retryAfter?: number; readonly afterMs?: number } | 'reset' | 'hang' | 'half' | 'no json' | undefined
 
 export type FakeKube = {
   readonly url: URL
@@ -157,7 +157,8 @@ const spoil = (fault: NonNullable<Fault>, answer: ServerResponse): void => {
     answer.writeHead(200, { 'content-length': '1000' }).write('{"items":[')
     return void setTimeout(() => answer.destroy(), 20)
   }
-  say(answer, fault.status, statusOf(fault.status, ''), fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) })
+  const { status, retryAfter, afterMs = 0 } = fault
+  setTimeout(() => say(answer, status, statusOf(status, ''), retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }), afterMs)
 }
 
 const bodyOf = async (request: IncomingMessage): Promise<KubeObject> => {
