@@ -223,6 +223,21 @@ describe('names that are followed one by one', () => {
     assert.equal(cache.foundByList, 0)
   })
 
+  it('of which 1 may no longer be read, as with the Role of a namespace that is gone, tell the change of the other; the 1 stays as it was', async (t) => {
+    const { server, kube } = await withFakeKube(t)
+    for (const name of ['a', 'b']) put(server, name, 'no')
+    const cache = new Cache()
+    const troubles: KubeError[] = []
+    const end = new AbortController()
+    const ended = nameWatch({ kube, resource: spaces, names: ['a', 'b'], feed: cache, everyMs: 20, onTrouble: (error) => void troubles.push(error), random: () => 0 }, end.signal)
+    t.after(async () => (end.abort(), ended))
+    await until('a first look', () => cache.synced)
+    server.fault = ({ path: asked }) => (asked.endsWith('/b') ? { status: 403 } : undefined)
+    put(server, 'a', 'allowed')
+    await until('the label', () => cache.get('a')?.metadata.labels?.mail === 'allowed', 5_000)
+    assert.deepEqual([cache.get('b')?.metadata.labels?.mail, troubles[0]?.status], ['no', 403])
+  })
+
   it('a refusal is told and asked again, and until then nothing counts as seen', async (t) => {
     const { server, kube } = await withFakeKube(t)
     put(server, 'a', 'no')

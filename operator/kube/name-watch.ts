@@ -18,32 +18,31 @@ export type NameWatchOptions = {
   readonly random?: () => number
 }
 
-/** Ends only by the signal. */
+/** Ends only by the signal. One that cannot be read stays as it was, and holds up no other, but for the first look: before it, what is not here may be there all the same. */
 export const nameWatch = async (options: NameWatchOptions, signal: AbortSignal): Promise<void> => {
-  const { feed, onTrouble, everyMs = 30_000, random = Math.random } = options
-  let known: KubeObject[] | undefined
+  const { names, feed, onTrouble, everyMs = 30_000, random = Math.random } = options
+  const known = new Map<string, KubeObject | undefined>()
+  let isTold = false
   for (let failures = 0; !signal.aborted; ) {
-    try {
-      const found = await readAll(options)
-      if (known === undefined) feed.replace(found)
-      else tell(feed, known, found)
-      known = found
-      failures = 0
-    } catch (error) {
-      failures += 1
-      onTrouble?.(error instanceof KubeError ? error : noAnswer('read', String((error as Error).stack)))
+    const looks = await Promise.all(names.map((name) => look(options, name)))
+    for (const { name, found, error } of looks) {
+      if (error !== undefined) onTrouble?.(error)
+      else if (isTold) tell(feed, known.get(name), found)
+      if (error === undefined) known.set(name, found)
     }
+    if (!isTold && known.size === names.length) feed.replace([...known.values()].filter((one) => one !== undefined))
+    isTold ||= known.size === names.length
+    failures = looks.some(({ error }) => error !== undefined) ? failures + 1 : 0
     await sleep(failures === 0 ? everyMs : waitBefore(failures, undefined, random()), undefined, { signal }).catch(() => undefined)
   }
 }
 
-const readAll = async ({ kube, resource, names }: NameWatchOptions): Promise<KubeObject[]> => {
-  const found = await Promise.all(names.map((name) => readOne(kube, resource, { name })))
-  return found.filter((one) => one !== undefined)
-}
+type Look = { readonly name: string; readonly found?: KubeObject | undefined; readonly error?: KubeError }
 
-const tell = (feed: Feed, before: readonly KubeObject[], now: readonly KubeObject[]): void => {
-  const names = new Set(now.map(({ metadata: { name } }) => name))
-  for (const object of now) feed.upsert(object)
-  for (const object of before) if (!names.has(object.metadata.name)) feed.remove(object)
+const look = ({ kube, resource }: NameWatchOptions, name: string): Promise<Look> =>
+  readOne(kube, resource, { name }).then((found) => ({ name, found }), (error: unknown) => ({ name, error: error instanceof KubeError ? error : noAnswer('read', String((error as Error).stack)) }))
+
+const tell = (feed: Feed, before: KubeObject | undefined, now: KubeObject | undefined): void => {
+  if (now !== undefined) feed.upsert(now)
+  else if (before !== undefined) feed.remove(before)
 }
