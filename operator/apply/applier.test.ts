@@ -72,6 +72,18 @@ describe('an object', () => {
     assert.equal(await applier.apply(wanted(25), undefined), true)
   })
 
+  it('in whose status somebody else has a condition too is written once, again after a change, and 0 times in between', async (t) => {
+    const { server, applier } = await start(t)
+    server.put(path, wanted(25).object)
+    // as the API server merges them: each manager keeps its own
+    const merged = (): KubeObject => ({ ...server.objects(path)[0]!, status: { conditions: [condition('Theirs', 'True', before), condition('Ours', 'True', now)] } })
+    const writes: boolean[] = []
+    for (let n = 0; n < 3; n++) writes.push(await applier.status(services, merged(), { conditions: [condition('Ours', 'True')] }, now))
+    server.put(path, { ...server.objects(path)[0]!, spec: { port: 1 } })
+    for (let n = 0; n < 2; n++) writes.push(await applier.status(services, merged(), { conditions: [condition('Ours', 'True')] }, now))
+    assert.deepEqual(writes, [true, false, false, true, false])
+  })
+
   it('whose status is refused is not asked for again before 30 s, unless it or the object is another', async (t) => {
     const { server, applier, time } = await start(t)
     server.put(path, wanted(25).object)

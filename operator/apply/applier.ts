@@ -71,13 +71,17 @@ export class Applier {
   }
 
   /** `live`: as the cache has it. Written only where it says something else; a condition keeps the time of its last change. */
-  async status(resource: Resource, live: KubeObject, status: object, now: string): Promise<boolean> {
-    const timed = withTimes(status, live.status, now)
+  async status(resource: Resource, live: KubeObject, status: object, time: string): Promise<boolean> {
+    const timed = withTimes(status, live.status, time)
     if (isEqual(timed, ours(live.status))) return false
     // without the times, which are those of this moment
     const hash = createHash('sha256').update(JSON.stringify(status)).digest('hex')
-    await this.#unlessRefused(`status of ${resource.kind} ${keyOfObject(live)}`, hash, live, () => applyStatus(this.#kube, resource, live, timed as object))
-    return true
+    const key = `status of ${resource.kind} ${keyOfObject(live)}`
+    const before = this.#written.get(key)
+    if (before?.hash === hash && before.mark === versionOf(live)) return false // what differs is somebody else's
+    const now = await this.#unlessRefused(key, hash, live, () => applyStatus(this.#kube, resource, live, timed as object))
+    if (now !== undefined) this.#written.set(key, { hash, mark: versionOf(now) })
+    return now !== undefined
   }
 }
 
@@ -88,6 +92,8 @@ const mayBeWritten = ({ resource, object }: Wanted, there: KubeObject | undefine
 /** The generation tells of every change of a spec and of none of a status; where there is none, the version of the whole. */
 const markOf = ({ metadata: { uid, generation, resourceVersion, labels, ownerReferences = [] } }: KubeObject): string =>
   JSON.stringify([uid, generation ?? resourceVersion, ...(generation === undefined ? [] : [labels, ownerReferences.map((owner) => owner.uid)])])
+
+const versionOf = ({ metadata: { uid, resourceVersion } }: KubeObject): string => JSON.stringify([uid, resourceVersion])
 
 const ours = (status: unknown): unknown => status ?? {}
 
