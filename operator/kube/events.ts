@@ -17,7 +17,7 @@ export type Note = {
 export type Notes = { tell(note: Note): Promise<void> }
 
 const againAfterMs = 600_000 // the same event within ten minutes is no news
-const noteLength = 1024
+const noteBytes = 1024
 
 export const createNotes = (given: { readonly kube: Kube; readonly controller: string; readonly instance: string; readonly now: () => number; readonly onTrouble: (error: Error) => void }): Notes => {
   const told = new Map<string, { readonly at: number; readonly count: number }>()
@@ -37,6 +37,9 @@ export const createNotes = (given: { readonly kube: Kube; readonly controller: s
 
 const keyOf = ({ about, type, reason, text }: Note): string => createHash('sha256').update(JSON.stringify([about.kind, about.namespace, about.name, about.uid, type, reason, text])).digest('hex')
 
+/** To whole characters; what is left of one at the end is not said. */
+const cut = (text: string): string => new TextDecoder().decode(Buffer.from(text).subarray(0, noteBytes), { stream: true })
+
 /** Events of cluster-scoped objects live in the namespace default. */
 const write = async ({ kube, controller, instance }: { kube: Kube; controller: string; instance: string }, note: Note, count: number, now: number): Promise<void> => {
   const namespace = note.about.namespace ?? 'default'
@@ -45,7 +48,7 @@ const write = async ({ kube, controller, instance }: { kube: Kube; controller: s
   const series = count > 1 ? { series: { count, lastObservedTime: time } } : {}
   const body = {
     apiVersion: 'events.k8s.io/v1', kind: 'Event', metadata: { name, namespace }, eventTime: time, type: note.type, reason: note.reason, action: note.action,
-    note: note.text.slice(0, noteLength), regarding: note.about, reportingController: controller, reportingInstance: instance, ...series,
+    note: cut(note.text), regarding: note.about, reportingController: controller, reportingInstance: instance, ...series,
   }
   try {
     await kube.call({ method: 'POST', path: pathOf(eventsResource, { namespace }), body })

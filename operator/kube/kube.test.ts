@@ -200,6 +200,16 @@ it('the same words about the same object are 1 Event, written again after 10 min
   assert.deepEqual(events().map(({ series }) => (series as { count: number } | undefined)?.count), [2, undefined])
 })
 
+for (const [what, letter, characters] of [['1 byte', 'x', 1024], ['2 bytes', '\u00fc', 512], ['4 bytes, 1 of them beside', '\u{1f4e7}', 511]] as const) {
+  it(`an Event has at most 1,024 bytes of words, as many as the API server takes, and whole characters: of ${what} each`, async (t) => {
+    const { server, kube } = await withFakeKube(t)
+    const notes = createNotes({ kube, controller: 'posthouse.dev/operator', instance: 'test', now: Date.now, onTrouble: (error) => assert.fail(error) })
+    await notes.tell({ about: { apiVersion: 'v1', kind: 'Pod', namespace: 'mail', name: 'a' }, type: 'Warning', reason: 'Conflict', action: 'Plan', text: `${what.startsWith('4') ? 'x' : ''}${letter.repeat(2000)}` })
+    const [event] = server.objects('/apis/events.k8s.io/v1/namespaces/mail/events')
+    assert.deepEqual([(event!.note as string).length, event!.note], [characters, `${what.startsWith('4') ? 'x' : ''}${letter.repeat(2000)}`.slice(0, characters)])
+  })
+}
+
 describe('names that are followed one by one', () => {
   const spaces: Resource = { group: '', version: 'v1', kind: 'Space', plural: 'spaces', namespaced: false }
   const put = (server: FakeKube, name: string, mail: string): void => server.put(pathOf(spaces), { metadata: { name, labels: { mail } } })
