@@ -55,3 +55,16 @@ test('keys once read stay while the API server is away, and 1 minute after it is
 test('0 usable keys is no answer', async () => {
   assert.deepEqual(await reader([{ kty: 'OKP' }]).issuer.read(), { kind: 'unknown', why: 'GET /openid/v1/jwks: it lists no RSA or EC key' })
 })
+
+test('is asked again after a minute, though the clock was set back by an hour: else keys that rotate would not be followed for an hour', async (t) => {
+  const time = { steady: 0, wall: 3_600_000 }
+  t.mock.method(performance, 'now', () => time.steady)
+  t.mock.method(Date, 'now', () => time.wall)
+  let asked = 0
+  const call = ({ path }: { readonly path: string }) => Promise.resolve(path === '/openid/v1/jwks' ? { keys: [rsa] } : { issuer: 'https://issuer.example', asked: (asked += 1) })
+  const issuer = new TokenIssuerReader({ sent: {}, call, open: () => Promise.reject(new Error('not here')) } as unknown as Kube, () => assert.fail())
+  await issuer.read()
+  Object.assign(time, { steady: 60_000, wall: 60_000 })
+  await issuer.read()
+  assert.equal(asked, 2)
+})

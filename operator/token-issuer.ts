@@ -18,7 +18,7 @@ export class TokenIssuerReader {
   #known: TokenIssuer | undefined
   #nextAt = 0
 
-  constructor(kube: Kube, onTrouble: (error: Error) => void, now: () => number = Date.now) {
+  constructor(kube: Kube, onTrouble: (error: Error) => void, now: () => number = () => performance.now()) {
     this.#kube = kube
     this.#onTrouble = onTrouble
     this.#now = now

@@ -37,6 +37,17 @@ test('a stranger tries at once, not again before 5 m, and again at 5 m', async (
   assert.deepEqual([state.runs, state.news], [2, 2])
 })
 
+test('a stranger tries again after 5 m though the clock was set back by an hour', async () => {
+  const { state, turn } = make(refused)
+  state.now += 3_600_000
+  await turn()
+  state.now -= 3_600_000
+  assert.ok((await turn()) <= 300_000)
+  state.now += 300_000
+  await turn()
+  assert.equal(state.runs, 2)
+})
+
 test('a new revision is tried at once, and a revision that 0 pods run is not', async () => {
   const { state, turn, prober } = make(refused)
   await turn()

@@ -76,6 +76,7 @@ export class Prober {
     const known = this.#known.get(target.relay) ?? { wanted: target.revision, at: 0, running: false, failures: 0, strangers: {} }
     this.#known.set(target.relay, known)
     const now = this.#options.now()
+    known.at = Math.min(known.at, now) // the clock was set back
     const due = dueAt(known, target, this.#everyMs)
     known.wanted = target.revision
     known.dueSince = due <= now || known.failures > 0 ? (known.dueSince ?? now) : undefined
