@@ -66,6 +66,15 @@ describe('an object', () => {
     })
   }
 
+  it('that is no longer wanted is deleted by 1 request, and by 0 while it is on its way out, as a Service whose load balancer takes its time', async (t) => {
+    const { server, applier, live } = await start(t)
+    server.put(path, wanted(25).object)
+    const leaving = live()!
+    await applier.remove(services, leaving)
+    await applier.remove(services, { ...leaving, metadata: { ...leaving.metadata, deletionTimestamp: before } })
+    assert.deepEqual(server.requests.filter((line) => line.startsWith('DELETE')).length, 1)
+  })
+
   it('of a MailRelay that was made anew under its name is taken on', async (t) => {
     const { server, applier } = await start(t)
     server.put(path, { ...wanted(1).object, metadata: { ...wanted(1).object.metadata, ownerReferences: [{ ...owner, uid: 'u0' }] } })

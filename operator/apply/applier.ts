@@ -67,7 +67,7 @@ export class Applier {
 
   async remove(resource: Resource, object: KubeObject): Promise<void> {
     this.#written.delete(`${resource.kind} ${keyOfObject(object)}`)
-    await deleteObject(this.#kube, resource, object)
+    if (object.metadata.deletionTimestamp === undefined) await deleteObject(this.#kube, resource, object)
   }
 
   /** `live`: as the cache has it. Written only where it says something else; a condition keeps the time of its last change. */
