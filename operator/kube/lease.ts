@@ -17,6 +17,7 @@ export type LeaseOptions = {
   readonly holder: string
   readonly times?: LeaseTimes
   readonly onTrouble?: (error: Error) => void
+  readonly now?: () => number // in ms, by a clock that nobody sets
 }
 
 type Spec = { readonly holderIdentity?: string; readonly leaseDurationSeconds?: number; readonly renewTime?: string; readonly acquireTime?: string; readonly leaseTransitions?: number }
@@ -26,12 +27,14 @@ type Seen = { readonly version: string; readonly at: number }
 export class Lease {
   readonly #options: LeaseOptions
   readonly #times: LeaseTimes
+  readonly #now: () => number
   #seen: Seen | undefined
   #renewedAt = -Infinity
 
   constructor(options: LeaseOptions) {
     this.#options = options
     this.#times = options.times ?? usualTimes
+    this.#now = options.now ?? (() => performance.now())
   }
 
   /** Resolves when the lease is ours; rejects only by the signal. */
@@ -41,7 +44,7 @@ export class Lease {
 
   /** Ours for certain: nobody else may have it yet. A process that slept finds here that it did. */
   held(): boolean {
-    return performance.now() < this.#renewedAt + this.#times.renewWithinMs
+    return this.#now() < this.#renewedAt + this.#times.renewWithinMs
   }
 
   /** Renews until it could not for `renewWithinMs`, or another has it: then it resolves, and whoever acts must stop at once. */
@@ -49,11 +52,11 @@ export class Lease {
     const { everyMs, renewWithinMs } = this.#times
     for (let waitMs = everyMs; ; ) {
       await sleep(waitMs, undefined, { signal }).catch(() => undefined)
-      const asked = performance.now()
+      const asked = this.#now()
       const left = this.#renewedAt + renewWithinMs - asked
       // half of the time: a connection that died without a word leaves some for another
       if (signal.aborted || left <= 0 || (await this.#try(Math.min(left, renewWithinMs / 2))) === 'taken') return
-      waitMs = Math.max(0, asked + everyMs - performance.now())
+      waitMs = Math.max(0, asked + everyMs - this.#now())
     }
   }
 
@@ -67,7 +70,7 @@ export class Lease {
 
   /** One read and one write, within `ms` together: an answer that comes too late must not look like a lease. */
   async #try(ms: number): Promise<'ours' | 'taken' | 'unknown'> {
-    const asked = performance.now()
+    const asked = this.#now()
     const signal = AbortSignal.timeout(Math.ceil(ms))
     try {
       const found = await this.#read(signal)
@@ -86,8 +89,8 @@ export class Lease {
     const { holderIdentity, leaseDurationSeconds = this.#times.lastsMs / 1000 } = specOf(found)
     if (holderIdentity === undefined || holderIdentity === '' || holderIdentity === this.#options.holder) return true
     const version = found.metadata.resourceVersion!
-    if (this.#seen?.version !== version) this.#seen = { version, at: performance.now() }
-    return performance.now() - this.#seen.at > leaseDurationSeconds * 1000
+    if (this.#seen?.version !== version) this.#seen = { version, at: this.#now() }
+    return this.#now() - this.#seen.at > leaseDurationSeconds * 1000
   }
 
   #claim(found: KubeObject | undefined): Spec {
