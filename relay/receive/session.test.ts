@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { envelope, greetedBy as greeted, openTo as open, sendMail, simpleMail as simple, startReceiver as start, waitUntil as until } from '../../test/tools/session.ts'
+import { testSnapshot } from '../../test/tools/receive.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 
 type Limits = NonNullable<SnapshotInput['listeners'][number]['limits']>
@@ -22,9 +23,9 @@ test('HELP names STARTTLS and AUTH where EHLO offers them, on 3 listeners and af
   const receiver = await start(t)
   for (const listener of ['mx', 'submission', 'submissions'] as const) {
     const line = await open(t, receiver, listener)
-    await line.reply(5_000)
+    await line.reply(30_000)
     line.send(Buffer.from('EHLO client.example\r\n'))
-    const offered = (await line.reply(5_000))!.map((one) => one.slice(4).split(' ')[0]!).filter((word) => ['STARTTLS', 'AUTH'].includes(word))
+    const offered = (await line.reply(30_000))!.map((one) => one.slice(4).split(' ')[0]!).filter((word) => ['STARTTLS', 'AUTH'].includes(word))
     const help = await line.ask('HELP')
     assert.deepEqual(help.match(/STARTTLS|AUTH/g) ?? [], offered, listener)
   }
@@ -170,11 +171,12 @@ test('a client that leaves in the middle of DATA leaves nothing behind', async (
 })
 
 test('a client that leaves while the queue stores its message takes nothing back, and leaves no clock running', async (t) => {
-  const receiver = await start(t, withLimits({ commandSeconds: 0.3 }))
+  const receiver = await start(t)
   const gate: { open: () => void } = { open: () => {} }
   receiver.queue.gate = new Promise<void>((resolve) => (gate.open = resolve))
   const line = await greeted(t, receiver)
   await envelope(line)
+  await receiver.receiving.reload(testSnapshot(withLimits({ commandSeconds: 0.3 }))) // from the next command on, which is the last
   await line.ask('DATA')
   line.send(Buffer.from(`${simple}\r\n.\r\n`))
   await until(() => receiver.queue.bodies.ended === 1)
@@ -231,10 +233,12 @@ test('a 2nd connection from one source is one too many where 1 is allowed, and t
 
 test('a silent client, and one that sends an octet now and then, get 421 4.4.2 when the time for a command is over', async (t) => {
   const receiver = await start(t, withLimits({ commandSeconds: 0.5 }))
-  const silent = await greeted(t, receiver)
+  const silent = await open(t, receiver)
+  assert.match((await silent.reply(30_000))?.[0] ?? '', /^220 /)
   assert.match((await silent.reply(30_000))?.[0] ?? '', /^421 4\.4\.2 Waited 0\.5 s for a command/)
   assert.equal(await silent.reply(30_000), undefined)
-  const slow = await greeted(t, receiver)
+  const slow = await open(t, receiver)
+  assert.match((await slow.reply(30_000))?.[0] ?? '', /^220 /)
   const trickle = setInterval(() => slow.send(Buffer.from('N')), 100)
   t.after(() => clearInterval(trickle))
   assert.match((await slow.reply(30_000))?.[0] ?? '', /^421 4\.4\.2 /)
