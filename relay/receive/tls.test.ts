@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { connect } from 'node:tls'
 import { makeCertificate } from '../../test/tools/certificate.ts'
 import { testSnapshot } from '../../test/tools/receive.ts'
@@ -90,15 +90,15 @@ test('a TLS handshake that never comes, or is garbage, is ended in its time and 
 
 test('of 3 connections of one source that begin no TLS handshake, where 2 are allowed, the third is closed at once', async (t) => {
   const receiver = await startReceiver(t, (input) => {
-    for (const listener of input.listeners) listener.limits = { connectionsPerSource: 2, greetingSeconds: 20 }
+    for (const listener of input.listeners) listener.limits = { connectionsPerSource: 2, greetingSeconds: 600 }
   })
-  const closed = () => new Promise<boolean>((resolve) => {
-    const socket = connectTcp(receiver.port('submissions'), '127.0.0.1')
+  const connected = () => new Promise<Socket>((resolve) => {
+    const socket = connectTcp(receiver.port('submissions'), '127.0.0.1', () => resolve(socket)).on('error', () => {}).resume()
     t.after(() => socket.destroy())
-    socket.on('error', () => {}).on('close', () => resolve(true))
-    setTimeout(() => resolve(false), 1_500)
   })
-  assert.deepEqual([await closed(), await closed(), await closed()], [false, false, true])
+  const [first, second, third] = [await connected(), await connected(), await connected()]
+  await waitUntil(() => third.closed)
+  assert.deepEqual([first.closed, second.closed], [false, false])
 })
 
 test('a reload opens new listeners, closes gone ones with 421, and moves a port to another name', async (t) => {
