@@ -136,7 +136,8 @@ describe('an attempt by MX', () => {
   it('lets the 2nd of a site with 30 a minute wait, and says that they start 2 s apart', async () => {
     const [a] = await mxHosts({})
     const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], limits: { ratePerMinute: 30 } }
-    const made = deliverer(a!.port, {}, { routes: [route] })
+    const now = Date.now()
+    const made = deliverer(a!.port, { now: () => now }, { routes: [route] }) // a clock that stands: a machine that stalls for 2 s lets nothing go
     await attempt(made) // learns which site it is
     await attempt(made)
     assert.deepEqual(made.admit(testDelivery()), { kind: 'wait', paceMs: 2_000 })
