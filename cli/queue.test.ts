@@ -20,7 +20,7 @@ const entry = (id: string, more: Partial<QueueEntry> = {}): QueueEntry => ({
   mailFrom: 'ann@shop.example',
   recipients: ['bob@slow.example'],
   bytes: 500,
-  arrivedAt: Date.now() - 60_000,
+  arrivedAt: Date.now() - 3_600_000,
   attempt: 2,
   nextAt: Date.now() + 600_000,
   schedule: 'RetrySchedule patient',
@@ -93,7 +93,7 @@ describe('posthouse queue', () => {
   it('lists 1 line per delivery with the reason and the remote\'s words', async () => {
     const { out, code } = await posthouse('queue', 'list', '--domain', 'slow.example', '--socket', socket)
     assert.equal(code, 0)
-    assert.match(out, /m1\.0\s+deferred\s+1m\S* ago\s+2\s+in \S+\s+ann@shop\.example\s+bob@slow\.example\s+Connect: 421 4\.3\.2 come back/)
+    assert.match(out, /m1\.0\s+deferred\s+1h\S* ago\s+2\s+in \S+\s+ann@shop\.example\s+bob@slow\.example\s+Connect: 421 4\.3\.2 come back/)
   })
 
   it('says the remote\'s words once where the reason holds them', async () => {
