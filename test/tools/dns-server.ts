@@ -1,6 +1,6 @@
 // A DNS server under test control on loopback, UDP and TCP: zones as data, and every misbehaviour of the truth table.
-import { createSocket, type RemoteInfo } from 'node:dgram'
-import { createServer, isIPv6, type Socket } from 'node:net'
+import { createSocket, type RemoteInfo, type Socket as Udp } from 'node:dgram'
+import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net'
 import dnsPacket, { type Answer, type Packet } from 'dns-packet'
 
 export type Misbehaviour =
@@ -38,7 +38,6 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, a
     const timer = setTimeout(() => (timers.delete(timer), run()), ms)
     timers.add(timer)
   }
-  const udp = createSocket(isIPv6(at.host) ? 'udp6' : 'udp4')
   const sockets = new Set<Socket>()
   const tcp = createServer((socket) => {
     sockets.add(socket)
@@ -52,13 +51,14 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, a
       for (const packet of reply.packets) later(reply.delayMs, () => socket.write(framed(packet)))
     })
   })
+  const udp = await bindBoth(tcp, at)
+  const { port } = udp.address()
   udp.on('message', (bytes: Buffer, from: RemoteInfo) => {
     const query = decodeQuery(bytes)
     const reply = query && respond(known, questions, query, 'udp')
     if (!reply || reply.hang) return
     for (const packet of reply.packets) later(reply.delayMs, () => udp.send(packet, from.port, from.address))
   })
-  const port = await bindBoth(udp, tcp, at)
   return {
     nameserver: isIPv6(at.host) ? `[${at.host}]:${port}` : `${at.host}:${port}`,
     questions,
@@ -71,14 +71,17 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, a
   }
 }
 
-const bindBoth = async (udp: ReturnType<typeof createSocket>, tcp: ReturnType<typeof createServer>, at: { readonly host: string; readonly port: number }): Promise<number> => {
-  await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(at.port, at.host, resolve))
-  const { port } = tcp.address() as { port: number }
-  await new Promise<void>((resolve, reject) => {
-    udp.once('error', reject)
-    udp.bind(port, at.host, resolve)
-  })
-  return port
+/** Both on one port. Which is free for TCP may be in use for UDP: every question of a resolver has a socket of its own. */
+const bindBoth = async (tcp: Server, at: { readonly host: string; readonly port: number }): Promise<Udp> => {
+  for (let tried = 1; ; tried++) {
+    await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(at.port, at.host, resolve))
+    const udp = createSocket(isIPv6(at.host) ? 'udp6' : 'udp4')
+    const fault = await new Promise<Error | undefined>((resolve) => udp.once('error', resolve).bind((tcp.address() as AddressInfo).port, at.host, () => resolve(undefined)))
+    if (fault === undefined) return udp
+    udp.close()
+    await new Promise((resolve) => tcp.close(resolve))
+    if (at.port !== 0 || tried === 20) throw fault
+  }
 }
 
 const decodeQuery = (bytes: Buffer): Packet | undefined => {
