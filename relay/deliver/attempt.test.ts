@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { it, type TestContext } from 'node:test'
 import { attemptOf, bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
+import { freePort } from '../../cli/standalone/nats-process.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import { createResolver } from '../dns/index.ts'
 import type { Settlement } from '../queue/index.ts'
@@ -96,9 +97,7 @@ it('gives an attempt an hour, 10 s for each recipient and a second for each 10 K
 })
 
 it('defers and does not return mail for a domain that does not exist, where 1 of 2 hops is its MX and the other, a smarthost, is only away', async (t) => {
-  const away = await startSink({})
-  await away.close()
-  const snapshot = testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', port: away.port, preference: 10 }, { kind: 'mx', preference: 20 }] }] })
+  const snapshot = testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', port: await freePort(), preference: 10 }, { kind: 'mx', preference: 20 }] }] })
   const deliverer = testDeliverer(snapshot)
   t.after(() => deliverer.close())
   const { later, notices } = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length, to: ['user@gone.invalid'] }), bodyOf(testMessage))

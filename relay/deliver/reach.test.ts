@@ -4,6 +4,7 @@ import type { Route } from '../snapshot/index.ts'
 import type { Ended } from './attempt.ts'
 import type { Outcome } from './outcome.ts'
 import { bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { freePort } from '../../cli/standalone/nats-process.ts'
 import { startSink } from '../../cli/standalone/sink.ts'
 import { Reach } from './reach.ts'
 
@@ -68,9 +69,8 @@ describe('what a process knows of a route', () => {
 
 describe('what a deliverer tells of a route with a smarthost', () => {
   it('nobody listens, 3 attempts: not reached, and where; then somebody does: reached', async () => {
-    const taken = await startSink({})
-    await taken.close()
-    const routes = [{ namespace: 'mail', name: 'partner', manifest: 'DeliveryRoute mail/partner', match: {}, nextHops: [{ kind: 'smarthost' as const, host: '127.0.0.1', port: taken.port }] }]
+    const port = await freePort()
+    const routes = [{ namespace: 'mail', name: 'partner', manifest: 'DeliveryRoute mail/partner', match: {}, nextHops: [{ kind: 'smarthost' as const, host: '127.0.0.1', port }] }]
     const deliverer = testDeliverer(testSnapshot({ routes }), { allowLoopback: true })
     const attempt = () => deliverer.attempt(testDelivery({ bytes: testMessage.length }), bodyOf(testMessage), never())
     try {
@@ -81,7 +81,7 @@ describe('what a deliverer tells of a route with a smarthost', () => {
       const [told] = deliverer.reached()
       assert.deepEqual([told!.route, told!.reached], ['DeliveryRoute mail/partner', false])
       assert.match(told!.why!, /127\.0\.0\.1/)
-      const sink = await startSink({ port: taken.port })
+      const sink = await startSink({ port })
       await attempt()
       assert.deepEqual([deliverer.reached(), sink.count()], [[{ route: 'DeliveryRoute mail/partner', reached: true }], 1])
       await sink.close()

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { freePort } from '../../cli/standalone/nats-process.ts'
 import { checkDurable, streamConfig } from './durable.ts'
 
 /** The monitoring address of a server; undefined: nobody is there. */
 const monitor = async (t: TestContext, syncAlways: boolean | undefined): Promise<string> => {
+  const port = await freePort()
   const server = createServer((_, answer) => answer.end(JSON.stringify({ config: { sync_always: syncAlways } })))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const close = (): Promise<unknown> => new Promise((resolve) => server.close(resolve))
-  if (syncAlways === undefined) await close()
-  else t.after(close)
-  return url
+  if (syncAlways !== undefined) await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  return `http://127.0.0.1:${port}`
 }
 
 const cases: readonly (readonly [what: string, replicas: 1 | 3 | 5, said: readonly (boolean | undefined)[], expected: string])[] = [
