@@ -14,7 +14,7 @@ test('first mails to 40 domains with one MX host get its 2 connections between t
   const dns = await startTestDns(Object.fromEntries([['mx.example', { a: ['127.0.0.2'] }], ...domains.map((domain) => [domain, { mx: [[10, 'mx.example']] }])]))
   const host = await startSink({ host: '127.0.0.2', port: 0, delayMs: (phase) => (phase === 'dot' ? 50 : 0) })
   const nats = await startTestNats()
-  const deliverers = [0, 1].map(() => testDeliverer(testSnapshot(), { resolver: createResolver({ nameservers: () => [dns.nameserver] }), mxPort: host.port, allowLoopback: true, connectionsPerSite: 2 }))
+  const deliverers = [0, 1].map(() => testDeliverer(testSnapshot(), { resolver: createResolver({ nameservers: () => [dns.nameserver] }), mxPort: host.port, allowLoopback: true, connectionsPerSite: 2, timeouts: { idle: 600_000 } })) // none is closed and opened again while this machine stalls
   const queues = await Promise.all(['pod-1', 'pod-2'].map((pod) => openTestQueue(nats, { name: 'site', pod })))
   t.after(async () => {
     await Promise.all([...queues, ...deliverers, host, dns].map((one) => one.close()))
