@@ -196,9 +196,11 @@ const portsFor = async (listeners: readonly string[]): Promise<Record<string, nu
 
 const readLog = (file: string): LogLine[] => {
   try {
-    return readFileSync(file, 'utf8').split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine)
-  } catch {
-    return [] // not yet there, or its last line half written
+    const whole = readFileSync(file, 'utf8').split('\n').slice(0, -1) // the last line may be half written
+    return whole.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [] // not yet there
+    throw error
   }
 }
 
