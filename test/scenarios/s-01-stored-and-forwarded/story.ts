@@ -1,6 +1,7 @@
 // The first promise: a 250 means it is kept, and then it is with the next host, unchanged but for one Received line.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { freePort } from '../../../cli/standalone/nats-process.ts'
 import { copyManifests, idIn, queueLength, startStandalone, traceOf } from '../../tools/relay-process.ts'
 import { startSink } from '../../tools/sink.ts'
 import { openSmtp, sendMail } from '../../tools/smtp-client.ts'
@@ -14,9 +15,10 @@ export const story: Story = {
   needs: [],
   run: async (ctx) => {
     ctx.step('a relay and a next host')
-    const sink = await startSink()
+    const port = await freePort() // one that it gets again
+    const sink = await startSink({ port })
     ctx.cleanup(() => sink.close())
-    const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: sink.port })
+    const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: port })
     let relay = await startStandalone({ folder: ctx.folder, manifests })
     ctx.cleanup(() => relay.stop())
 
@@ -40,7 +42,6 @@ export const story: Story = {
     assert.equal(kinds[0], 'accepted')
 
     ctx.step('the next host goes away; what is accepted meanwhile waits')
-    const { port } = sink
     await sink.close()
     await send(relay.ports.mx!, 'waits@browncow.example')
     await until('the mail in the queue', async () => (await queueLength(relay)) === 1)
