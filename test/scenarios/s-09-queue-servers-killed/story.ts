@@ -52,8 +52,8 @@ export const story: Story = {
     ctx.step('all three stay away: the client is told 451 and why, and keeps its mail; past a minute the relay is not ready')
     const [relay] = fleet.relays as [Relay, ...Relay[]]
     await until('a relay that has seen its queue again', async () => (await relay.readiness()) === 'ready', 60_000, 250)
-    await Promise.all([0, 1, 2].map((index) => nats.kill(index)))
     const away = Date.now()
+    await Promise.all([0, 1, 2].map((index) => nats.kill(index)))
     const client = await openSmtp(relay.ports.mx!)
     await client.say('EHLO client.example')
     const refused = await sendMail(client, late)
