@@ -31,7 +31,7 @@ export const story: Story = {
     ctx.step(`${count} mails: Postfix, we, Postfix, the end`)
     await runChild('/usr/sbin/smtp-source', ['-s', '10', '-m', String(count), '-l', '5000', '-f', 'sender@client.example', '-t', 'fred@postfix.example', `127.0.0.1:${before.port}`])
     await until(`${count} mails at the end`, () => last.arrivals.filter(({ recipients }) => recipients.includes('fred@postfix.example')).length >= count, 100_000, 200)
-    assert.equal(await before.queued(), 0)
+    await until('the first Postfix to have none left', async () => (await before.queued()) === 0)
     const received = last.arrivals[0]!.data.toString().match(/^Received:/gm)?.length ?? 0
     assert.ok(received >= 3, `${received} Received fields`)
 
@@ -41,7 +41,7 @@ export const story: Story = {
     const body = `.\r\n..\r\nGrüße\r\n${'x'.repeat(900)}\r\n`
     const said = await sendMail(client, { from: 'sender@client.example', to: ['fred@exim.example'], parameters: 'BODY=8BITMIME', data: `From: sender@client.example\r\nSubject: to exim\r\n\r\n${body}` })
     assert.equal(said.data?.code, 250, JSON.stringify(said))
-    await until('the mail in Exim\'s file', () => exim.mails().length === 1)
+    await until('the mail in Exim\'s file, whole', () => exim.mails().length === 1 && exim.log().includes(' Completed'))
     const stored = Buffer.from(exim.mails()[0]!, 'latin1').toString()
     assert.ok(stored.includes(body.replaceAll('\r\n', '\n')), stored)
     await client.say('MAIL FROM:<sender@client.example>')
