@@ -38,7 +38,7 @@ export const story: Story = {
 
     ctx.step('a domain is added: from now on it is taken, for who was connected too')
     assert.equal((await firstReply(staying, 'fred@added.example')).code, 550)
-    save('added.yaml', domain('added.example', sink.port))
+    await changed(relay, () => save('added.yaml', domain('added.example', sink.port))) // a session has 100 commands without a mail
     await until('the new domain', async () => (await firstReply(staying, 'fred@added.example')).code === 250)
     await mustTake(staying, 'three@added.example')
 
@@ -66,7 +66,7 @@ export const story: Story = {
     }
 
     ctx.step('and the next sound change is followed again')
-    save('broken.yaml', domain('later.example', sink.port))
+    await changed(relay, () => save('broken.yaml', domain('later.example', sink.port)))
     await until('the later domain', async () => (await firstReply(staying, 'fred@later.example')).code === 250)
 
     ctx.step('one process, one session, and every mail arrived')
