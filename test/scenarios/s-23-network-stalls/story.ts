@@ -123,7 +123,7 @@ const byLanes = async ({ relays, hosts }: World): Promise<{ busy: Relay; host: H
   const [first, second] = await until('each lane to have one owner', async () => {
     const counts = [await count(relays[0]), await count(relays[1])] as const
     return counts[0] + counts[1] === lanes ? counts : undefined
-  })
+  }, 120_000)
   return first >= second ? { busy: relays[0], host: hosts[0], other: relays[1] } : { busy: relays[1], host: hosts[1], other: relays[0] }
 }
 
