@@ -16,6 +16,7 @@ import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-serv
 
 const core = (kind: string, plural: string, namespaced: boolean): Resource => ({ group: '', version: 'v1', kind, plural, namespaced })
 const namespaceResource = core('Namespace', 'namespaces', false)
+const lease: Resource = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases', namespaced: true }
 const resourceOf = (name: string): Resource => {
   const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
   return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
@@ -172,8 +173,10 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     await api.interrupt()
     await sleep(5000)
     await api.resume()
-    // on a slow machine the server is back after the lease has run out: then the operator has ended, and a new one begins as in a pod
-    await sleep(500)
+    const back = Date.now()
+    // on a slow machine the server is back after the lease has run out: then the operator has ended, or is about to, and a new one begins as in a pod
+    const renewed = async (): Promise<boolean> => Date.parse(((await get(lease, 'posthouse-operator', 'default'))!.spec as { renewTime: string }).renewTime) > back
+    await until('the operator to renew its lease, or to have ended', async () => gone || (await renewed()), 60_000)
     if (gone) {
       await operator.stop()
       operator = await start('after the outage')
