@@ -69,7 +69,7 @@ const answers = async (cluster: Joined, ctx: Ctx): Promise<void> => {
   const manifests = readFileSync(join(ctx.home, 'pods.yaml'), 'utf8').replace('POSTHOUSE_IMAGE', images.posthouse).replace('NATS_IMAGE', images.nats)
   await kubectl.applyText(manifests, '-n', namespace)
   const started = Date.now()
-  await kubectl('wait', '--for=condition=Ready', '--timeout=90s', '-n', namespace, 'pod/relay')
+  await kubectl('wait', '--for=condition=Ready', '--timeout=300s', '-n', namespace, 'pod/relay')
   ctx.note('seconds until the relay was ready', ((Date.now() - started) / 1000).toFixed(1))
   const talk = await until('the relay answers a pod that knows it by name', () => askedBy(cluster, `asking-${Date.now()}`), 60_000, 500)
   assert.match(talk, /220 relay\.example/)
@@ -123,7 +123,7 @@ type Ended = { status: { containerStatuses?: [{ state: { terminated?: { exitCode
 
 /** The log of a pod that ended with that code. */
 const saidBy = async ({ kubectl }: Joined, name: string, code: number): Promise<string> => {
-  const ended = await until(`pod ${name} has ended`, async () => (await kubectl.json<Ended>('get', 'pod', name, '-n', namespace)).status.containerStatuses?.[0].state.terminated, 90_000, 300)
+  const ended = await until(`pod ${name} has ended`, async () => (await kubectl.json<Ended>('get', 'pod', name, '-n', namespace)).status.containerStatuses?.[0].state.terminated, 240_000, 300)
   const said = await kubectl('logs', name, '-n', namespace)
   assert.equal(ended.exitCode, code, said)
   return said

@@ -27,7 +27,7 @@ export const story: Story = {
     await applyExamples(cluster, ctx)
     ctx.note('seconds until MailRelay main was Ready', seconds())
     for (const [kind, name, namespace] of [['maildomain', 'browncow', 'mail'], ['deliveryroute', 'partner', 'mail'], ['relaypolicy', 'house-rules', 'mail'], ['mailsender', 'shop', 'shop']] as const)
-      await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', `${kind}/${name}`, '--timeout=1m')
+      await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', `${kind}/${name}`, '--timeout=300s')
 
     ctx.step('three of each')
     const running = async (component: string): Promise<number> => (await kubectl('get', 'pods', '-n', 'mail', '-l', `app.kubernetes.io/component=${component}`, '--field-selector=status.phase=Running', '-o', 'name')).trim().split('\n').length

@@ -10,7 +10,7 @@ const barSeconds = 5
 export const story: Story = {
   title: `A changed policy is in force on all three pods (bar: ${barSeconds} s), and none of them is restarted`,
   needs: ['cluster'],
-  limitSeconds: 400,
+  limitSeconds: 600,
   run: async (ctx) => {
     const cluster = joinCluster()
     const { kubectl } = cluster

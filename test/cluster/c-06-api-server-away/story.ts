@@ -49,8 +49,8 @@ export const story: Story = {
     const back = Date.now()
     const name = `after-${back}`
     await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'RelayPolicy', metadata: { name, namespace }, spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: { mailFrom: ['*@refused.example'] }, action: 'Deny' }] } })
-    await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', `relaypolicy/${name}`, '--timeout=200s')
-    await kubectl('wait', '--namespace', namespace, '--for=condition=Programmed', 'mailrelay/main', '--timeout=200s')
+    await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', `relaypolicy/${name}`, '--timeout=300s')
+    await kubectl('wait', '--namespace', namespace, '--for=condition=Programmed', 'mailrelay/main', '--timeout=300s')
     // mostly the kubelet's: its watches of Secrets are refused at first by an API server that has just started, and wait up to a minute before they try again
     ctx.note('seconds until a change was in force', ((Date.now() - back) / 1000).toFixed(0))
     await kubectl('delete', 'relaypolicy', name, '--namespace', namespace)

@@ -28,7 +28,7 @@ const wrong: readonly Wrong[] = [
 export const story: Story = {
   title: `${wrong.length} manifests that are wrong or claim what another has, 2 that no API server takes, and a MailRelay made wrong: what runs stays, and conditions tell`,
   needs: ['cluster'],
-  limitSeconds: 500,
+  limitSeconds: 800,
   run: async (ctx) => {
     const cluster = joinCluster()
     const { kubectl } = cluster

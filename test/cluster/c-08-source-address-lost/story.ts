@@ -12,7 +12,7 @@ const taken = /250 2\.0\.0 /
 export const story: Story = {
   title: 'Where the client’s address is lost behind SNAT a condition says so and no rule trusts an address, declared or seen; where it is kept, the rule holds',
   needs: ['cluster'],
-  limitSeconds: 500,
+  limitSeconds: 800,
   run: async (ctx) => {
     const cluster = joinCluster()
     await install(cluster, ctx)

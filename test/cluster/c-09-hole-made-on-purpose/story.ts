@@ -13,7 +13,7 @@ const believing = ['--set-json', `deployment.patch=${JSON.stringify([{ op: 'add'
 export const story: Story = {
   title: `An Allow for the address that hides everybody outside: the probe relays, and the listener is closed (bar: ${barSeconds} s), also after a restart`,
   needs: ['cluster'],
-  limitSeconds: 500,
+  limitSeconds: 800,
   run: async (ctx) => {
     const cluster = joinCluster()
     await install(cluster, ctx, ...believing)

@@ -35,8 +35,8 @@ export const story: Story = {
     const listeners = (await kubectl.json<{ spec: { listeners: { name: string }[] } }>('get', 'mailrelay', 'main', '-n', 'mail')).spec.listeners
     await kubectl('patch', 'mailrelay', 'main', '-n', 'mail', '--type=json', '--patch', JSON.stringify([{ op: 'add', path: `/spec/listeners/${listeners.findIndex(({ name }) => name === 'submission')}/tls`, value: { secretRef: { name: 'mx-tls' } } }]))
     await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailSender', metadata: { name: 'app', namespace: 'shop' }, spec: { relayRef: { name: 'main', namespace: 'mail' }, from: ['app@browncow.example'] } })
-    await kubectl('wait', '-n', 'shop', '--for=condition=Ready', 'mailsender/app', '--timeout=1m')
-    await kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=1m')
+    await kubectl('wait', '-n', 'shop', '--for=condition=Ready', 'mailsender/app', '--timeout=300s')
+    await kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
     const pods = async (): Promise<string> => {
       const of = async (namespace: string): Promise<string> => kubectl('get', 'pods', '-n', namespace, '-l', 'app.kubernetes.io/name=posthouse', '-o', 'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}{"\\n"}{end}')
       return (await of('mail')) + (await of(operatorNamespace))

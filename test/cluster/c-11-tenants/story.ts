@@ -46,7 +46,7 @@ export const story: Story = {
     await kubectl.apply(object('MailSender', 'tenant/news', { relayRef, identity: { serviceAccountName: 'news' }, from: ['news@browncow.example'] }))
     // of the platform team, lent to nobody outside
     await kubectl.apply(object('MailDomain', 'mail/board', { domain: 'board.browncow.example' }))
-    await kubectl('wait', '-n', 'tenant', '--for=condition=Ready', 'mailsender/news', '--timeout=1m')
+    await kubectl('wait', '-n', 'tenant', '--for=condition=Ready', 'mailsender/news', '--timeout=300s')
     await shopSends('the shop before')
     const news: Submission = { ...shop, namespace: 'tenant', sender: 'news', account: { name: 'news', audience }, from: 'news@browncow.example', subject: 'from the tenant' }
     const taken = await submit(cluster, news)

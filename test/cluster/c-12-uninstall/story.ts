@@ -18,7 +18,7 @@ export const story: Story = {
     await install(cluster, ctx)
     await applyOneRelay(cluster, ctx)
     await startMailstore(cluster)
-    await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
+    await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=300s')
     const pods = () => kubectl('get', 'pods', '-n', 'mail', '-l', 'app.kubernetes.io/name=posthouse', '-o', 'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}{"\\n"}{end}')
     const before = await pods()
     assert.equal(before.trim().split('\n').length, 5, '2 relays and 3 queue servers')
@@ -52,7 +52,7 @@ export const story: Story = {
     ctx.step('the store is back: all is delivered, and the relay goes; its volumes stay')
     await startMailstore(cluster)
     await untilDelivered(cluster, waiting)
-    await kubectl('wait', '--for=delete', 'mailrelay/main', '-n', 'mail', '--timeout=120s')
+    await kubectl('wait', '--for=delete', 'mailrelay/main', '-n', 'mail', '--timeout=300s')
     await until('no pods of it', async () => (await pods()).trim() === '', 150_000, 1000)
     assert.equal((await kubectl('get', 'pvc', '-n', 'mail', '-o', 'name')).trim().split('\n').length, 3)
   },

@@ -46,7 +46,7 @@ export const story: Story = {
       const now = await pods()
       return now.includes(images.posthouse) && !now.includes(`:${tag}\n`)
     }, 180_000, 1000)
-    await kubectl('rollout', 'status', '-n', 'mail', 'statefulset/main-queue', '--timeout=180s')
+    await kubectl('rollout', 'status', '-n', 'mail', 'statefulset/main-queue', '--timeout=300s')
     await untilReady(cluster)
     ctx.note('seconds until all was upgraded and Ready', ((Date.now() - began) / 1000).toFixed(0))
 
@@ -54,7 +54,7 @@ export const story: Story = {
     subjects.push(...(await sendMany(cluster, 'after', 10)))
     await startMailstore(cluster)
     ctx.note('mails that came twice', await untilDelivered(cluster, subjects))
-    for (const [kind, name] of [['maildomain', 'browncow'], ['mailrelay', 'main']] as const) await kubectl('wait', '-n', 'mail', '--for=condition=Ready', `${kind}/${name}`, '--timeout=60s')
+    for (const [kind, name] of [['maildomain', 'browncow'], ['mailrelay', 'main']] as const) await kubectl('wait', '-n', 'mail', '--for=condition=Ready', `${kind}/${name}`, '--timeout=300s')
   },
 }
 

@@ -69,7 +69,7 @@ const replaced = async (ctx: Ctx, { kubectl, fleet }: { kubectl: Kubectl; fleet:
 /** A manifest that is new gets its condition: somebody acts. */
 const acts = async (kubectl: Kubectl, name: string): Promise<void> => {
   await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'MailDomain', metadata: { name, namespace }, spec: { domain: `${name}.example` } })
-  await kubectl('wait', '--namespace', namespace, '--for=condition=Accepted', `maildomain/${name}`, '--timeout=100s')
+  await kubectl('wait', '--namespace', namespace, '--for=condition=Accepted', `maildomain/${name}`, '--timeout=300s')
   await kubectl('delete', 'maildomain', name, '--namespace', namespace)
 }
 

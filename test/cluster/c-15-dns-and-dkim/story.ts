@@ -26,8 +26,8 @@ export const story: Story = {
     await cluster.kubectl('create', 'serviceaccount', 'shop', '-n', 'shop')
 
     ctx.step('5 records are missing, the domain is Ready, and mail is signed by the first keys')
-    await cluster.kubectl('wait', '-n', 'mail', '--for=condition=RecordsPublished=False', 'maildomain/browncow', '--timeout=2m')
-    await cluster.kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'maildomain/browncow', '--timeout=20s')
+    await cluster.kubectl('wait', '-n', 'mail', '--for=condition=RecordsPublished=False', 'maildomain/browncow', '--timeout=300s')
+    await cluster.kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'maildomain/browncow', '--timeout=300s')
     const first = selectorsIn(await statusOf(cluster))
     assert.deepEqual(await signersOf(cluster, 'before'), [...first].sort())
 
@@ -88,5 +88,5 @@ const signersOf = async (cluster: Joined, subject: string): Promise<string[]> =>
 const printWholeMails = async ({ kubectl, images }: Joined): Promise<void> => {
   await kubectl('delete', 'pod', 'mailstore', '-n', 'mail', '--grace-period=1')
   await kubectl.applyText(readFileSync(join(import.meta.dirname, '../tools/mailstore.yaml'), 'utf8').replace('POSTHOUSE_IMAGE', images.posthouse).replace('"2525"]', '"2525", --json]'))
-  await kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
+  await kubectl('wait', '-n', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=300s')
 }

@@ -46,8 +46,8 @@ export const story: Story = {
     const restarts = Number(await cluster.kubectl('get', 'pod', 'main-queue-0', '-n', namespace, '-o', 'jsonpath={.status.containerStatuses[0].restartCount}'))
     ctx.note('times that the server was started anew', restarts)
     assert.ok(restarts > 0, 'the kubelet did it')
-    await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=200s')
-    await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=DurableAccept', 'mailrelay/main', '--timeout=100s')
+    await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
+    await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=DurableAccept', 'mailrelay/main', '--timeout=300s')
     assert.equal(await waiting(cluster), 11)
   },
 }

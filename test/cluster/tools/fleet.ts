@@ -66,7 +66,7 @@ const make = async (cluster: Joined, { net }: Own, ctx: Ctx, domains: { here: st
     spec: { domain, inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: net.host, port, tls: { mode: 'None' } }] } } },
   })
   await kubectl.apply(...domains.here.map(to(ports.here)), ...domains.away.map(to(ports.away)))
-  await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=170s')
+  await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
 }
 
 /** On our side of the link to the node; a host that is away says 421 to whoever connects. */
@@ -96,7 +96,7 @@ const looksAt = ({ kubectl }: Joined): Pick<Fleet, 'relays' | 'servers' | 'opera
     leaveWhole: async () => {
       await until('an empty queue', async () => (await rows()).length === 0, 120_000, 500)
       await until('three of each, ready', async () => isSound(await relays()) && isSound(await servers()), 300_000, 500)
-      await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=100s')
+      await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
       await kubectl('annotate', 'namespace', namespace, `${mark}=yes`, '--overwrite')
     },
   }

@@ -17,8 +17,11 @@ export type Kubectl = {
   json<T = Record<string, unknown>>(...args: string[]): Promise<T>
 }
 
+/** Longer than any --timeout that it is given: that one says what was waited for. */
+const patienceMs = (args: readonly string[]): number => (args.some((arg) => arg.startsWith('--timeout=')) ? 600_000 : 120_000)
+
 export const kubectlOf = (kubeconfig: string): Kubectl => {
-  const run = (args: readonly string[], options: { input?: string; mayFail?: boolean } = {}): Promise<Ran> => runChild(program(), ['--kubeconfig', kubeconfig, ...args], options)
+  const run = (args: readonly string[], options: { input?: string; mayFail?: boolean } = {}): Promise<Ran> => runChild(program(), ['--kubeconfig', kubeconfig, ...args], { forMs: patienceMs(args), ...options })
   const applyText = async (text: string, ...args: string[]): Promise<void> => void (await run(['apply', '--server-side', '--filename=-', ...args], { input: text }))
   return Object.assign(async (...args: string[]) => (await run(args)).stdout, {
     may: (...args: string[]) => run(args, { mayFail: true }),

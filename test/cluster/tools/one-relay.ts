@@ -15,7 +15,7 @@ export const applyOneRelay = async (cluster: Joined, ctx: Ctx, volumes = 3): Pro
   await untilReady(cluster)
 }
 
-export const untilReady = (cluster: Joined): Promise<unknown> => cluster.kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=150s')
+export const untilReady = (cluster: Joined): Promise<unknown> => cluster.kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
 
 /** Sends `count` mails in one session; the subjects of those answered with 250. */
 export const sendMany = async (cluster: Joined, mark: string, count: number): Promise<string[]> => {

@@ -51,8 +51,8 @@ export const applyExamples = async (cluster: Joined, ctx: Ctx): Promise<void> =>
   await kubectl('apply', '--filename', join(root, 'examples/cluster'))
   if (!cluster.own) ctx.cleanup(() => removeNamespaces(cluster, 'mail', 'shop'))
   await startMailstore(cluster)
-  await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=110s')
-  await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=100s')
+  await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
+  await kubectl('wait', '--namespace', 'mail', '--for=condition=Ready', 'pod/mailstore', '--timeout=300s')
 }
 
 /** Quickly: relays would wait for a queue that goes with them, and the MailRelay for the mail in it. */
@@ -80,7 +80,7 @@ export const talkFrom = async ({ kubectl, images }: Joined, namespace: string, t
       containers: [{ name: 'talk', image: images.posthouse, imagePullPolicy: 'IfNotPresent', args: ['talk', target, ...lines], securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } } }],
     },
   })
-  await until('the session to end', async () => ['Succeeded', 'Failed'].includes((await kubectl.json<{ status: { phase: string } }>('get', 'pod', name, '-n', namespace)).status.phase), 90_000, 300)
+  await until('the session to end', async () => ['Succeeded', 'Failed'].includes((await kubectl.json<{ status: { phase: string } }>('get', 'pod', name, '-n', namespace)).status.phase), 240_000, 300)
   const said = await kubectl('logs', name, '-n', namespace)
   await kubectl.may('delete', 'pod', name, '-n', namespace, '--wait=false')
   return said

@@ -32,7 +32,7 @@ export class SmallRelay {
     if (!this.cluster.own) ctx.cleanup(end) // in a cluster of our own a failure can be looked at until the next story
     await this.relay({ service })
     await this.apply('MailDomain', 'hosted', { domain: 'hosted.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: `nobody.${this.namespace}.svc`, port: 2525 }] } } })
-    await kubectl('wait', '--namespace', this.namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=110s')
+    await kubectl('wait', '--namespace', this.namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
   }
 
   relay(change: object): Promise<void> {
@@ -52,7 +52,7 @@ export class SmallRelay {
   }
 
   /** Waits for a condition to have this reason, of the object or of listener mx. */
-  becomes(type: string, reason: string, { kind = 'mailrelay', name = 'main', ms = 60_000 } = {}): Promise<Told> {
+  becomes(type: string, reason: string, { kind = 'mailrelay', name = 'main', ms = 180_000 } = {}): Promise<Told> {
     return until(`${kind} ${name}: ${type} for ${reason}`, async () => {
       const { conditions = [], listeners = [] } = await this.status(kind, name)
       return [...conditions, ...(listeners.find((one) => one.name === 'mx')?.conditions ?? [])].find((told) => told.type === type && told.reason === reason)
