@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { until } from '../../test/tools/until.ts'
 import { createLog } from './log.ts'
 
 const inFolder = async (work: (folder: string) => Promise<void>) => {
@@ -21,7 +22,7 @@ describe('the log', () => {
       const file = join(folder, 'relay.log')
       createLog({ pod: 'p1', file }).info('REFUSED', { reply: '550 5.7.1 no\r\nforged line', rule: 'r' })
       // the file is opened and written beside the caller: at first it may not even be there
-      for (let tries = 0; tries < 500 && !statSync(file, { throwIfNoEntry: false })?.size; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+      await until('the line', () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0)
       const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
       assert.equal(lines.length, 1)
       const { code, pod, reply, rule, level } = JSON.parse(lines[0]!) as Record<string, unknown>
