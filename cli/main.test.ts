@@ -8,7 +8,7 @@ import packageJson from '../package.json' with { type: 'json' }
 
 const root = join(import.meta.dirname, '..')
 const shell = (line: string): { status: number | null; stdout: string; stderr: string } =>
-  spawnSync('bash', ['-c', `set -o pipefail; posthouse() { "$NODE" bin/posthouse.mjs "$@"; }; ${line}`], { cwd: root, encoding: 'utf8', env: { ...process.env, NODE: process.execPath } })
+  spawnSync('bash', ['-c', `set -o pipefail; posthouse() { "$NODE" bin/posthouse.mjs "$@"; }; ${line}`], { cwd: root, encoding: 'utf8', env: { ...process.env, NODE: process.execPath, LC_ALL: 'C' } }) // bash warns of a language that this machine has not
 
 describe('every command', () => {
   it('keeps its exit code, 0 or 1, and says nothing where its reader went away', () => {
