@@ -167,7 +167,7 @@ const relayOf = (given: { name: string; host: string; child: Child; ports: Reado
   return {
     ...given,
     log: () => readLog(given.logFile),
-    ready: async () => (await fetch(`http://${host}:${httpPort}/readyz`, { signal: AbortSignal.timeout(2000) })).status === 200,
+    ready: async () => (await fetch(`http://${host}:${httpPort}/readyz`, { signal: AbortSignal.timeout(20_000) })).status === 200,
     readiness: async () => (await (await fetch(`http://${host}:${httpPort}/readyz`)).text()).trimEnd(),
     ask: async <T>(call: string, args: Record<string, unknown> = {}) => (await askAdmin(socket, call, args)) as T,
     posthouse: (...args) => runChild(process.execPath, [cli, ...args], { mayFail: true, env: { POSTHOUSE_SOCKET: socket, NO_COLOR: '1' } }),
