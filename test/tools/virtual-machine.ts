@@ -58,7 +58,7 @@ export const createVirtualMachine = async ({ folder, random, syncInterval }: { f
       const boot = ['-kernel', join(debian, 'boot', kernel()!), '-initrd', system, '-append', `quiet console=ttyS0 panic=-1 mitigations=off sync_interval=${syncInterval}`]
       const child = startChild(qemu, [...hardware, ...disk.options, ...block, ...network, ...boot], { log: join(folder, 'console.log') })
       machine = child
-      await until('JetStream in the virtual machine', () => answers(child, monitorUrl), 90_000)
+      await until('JetStream in the virtual machine', () => answers(child, monitorUrl), 240_000)
       return (performance.now() - began) / 1000
     },
     cutPower: async () => {
@@ -74,7 +74,7 @@ export const createVirtualMachine = async ({ folder, random, syncInterval }: { f
 
 const answers = async (machine: Child, monitorUrl: string): Promise<boolean> => {
   if (!machine.running()) throw new Error(`it ended:\n${machine.output().slice(-4000)}`)
-  return (await fetch(`${monitorUrl}/healthz?js-server-only=true`, { signal: AbortSignal.timeout(1000) })).ok
+  return (await fetch(`${monitorUrl}/healthz?js-server-only=true`, { signal: AbortSignal.timeout(5000) })).ok
 }
 
 /** Leaves it standing still at a moment that may hurt: something is on its disk that is not flushed. Where none comes soon, at any. */

@@ -20,7 +20,7 @@ const unsynced = 100
 export const story: Story = {
   title: `${count} mails while the machine under the queue loses its power ${cuts} times, and all that was not flushed to disk: nothing is lost`,
   needs: ['qemu'],
-  limitSeconds: 400,
+  limitSeconds: 900,
   run: async (ctx) => {
     const random = chance()
     ctx.note('seed', random.seed)
@@ -41,9 +41,9 @@ export const story: Story = {
     ctx.cleanup(() => fleet.stop())
 
     let accepted = 0
-    const sending = sendAll({ ports: fleet.ports(), clients: 10, mails: mailsTo(count, domains), onAccepted: (sum) => (accepted = sum), pauseMs: 100, patienceMs: 200_000 })
+    const sending = sendAll({ ports: fleet.ports(), clients: 10, mails: mailsTo(count, domains), onAccepted: (sum) => (accepted = sum), pauseMs: 100, patienceMs: 600_000 })
     for (let cut = 1; cut <= cuts; cut++) {
-      await until(`part ${cut} of the load`, () => accepted >= (count * cut) / (cuts + 1), 90_000, 10)
+      await until(`part ${cut} of the load`, () => accepted >= (count * cut) / (cuts + 1), 240_000, 10)
       await sleep(random.below(500))
       ctx.step(`power cut ${cut}`)
       const { unflushed, lost } = await machine.cutPower()
