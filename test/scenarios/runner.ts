@@ -90,7 +90,7 @@ const runOne = async ({ suite, shared, info }: Running, { name, story }: Listed)
   const folder = mkdtempSync(join(tmpdir(), `posthouse-${name.slice(0, 4)}-`))
   chmodSync(folder, 0o711) // Postfix's and Exim's daemons run as other users
   const started = Date.now()
-  const limit = (story.limitSeconds ?? 120) * 1000
+  const limit = (story.limitSeconds ?? 400) * 1000
   const place = story.needs.includes('own network') ? inOwnNetwork : []
   const [command, ...args] = [...place, process.execPath, join(import.meta.dirname, 'one.ts'), name, folder, suite.home]
   const child = startChild(command, args, { env: { ...shared?.env } })

@@ -5,7 +5,7 @@ import type { Need } from './needs.ts'
 export type Story = {
   readonly title: string
   readonly needs: readonly Need[]
-  /** Killed and failed past that; 120 s where not said. */
+  /** Killed and failed past that, which is for what hangs: a machine may be 10 times slower. 400 s where not said. */
   readonly limitSeconds?: number
   /** Its time goes by in waiting; it runs beside the others. */
   readonly mostlyWaits?: true

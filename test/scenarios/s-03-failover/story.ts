@@ -12,7 +12,7 @@ type Played = { readonly row: Row; readonly domain: string; readonly recipients:
 export const story: Story = {
   title: `Primary MX down: secondary, then tertiary; ${rows.length} rows of the failover table`,
   needs: [],
-  limitSeconds: 240,
+  limitSeconds: 600,
   run: async (ctx) => {
     const world = await startMxWorld(ctx, { 'client.example': { mx: [[10, 'notices.example']] }, 'down1.example': { a: ['127.0.1.201'] }, 'down2.example': { a: ['127.0.1.202'] } })
     const notices = await world.host('notices.example', '127.0.0.5')

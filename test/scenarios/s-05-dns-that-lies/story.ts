@@ -48,7 +48,7 @@ const rows: readonly Row[] = [
 export const story: Story = {
   title: `A name server that lies, hangs, fails and truncates: ${rows.length} rows of the truth table`,
   needs: [],
-  limitSeconds: 240,
+  limitSeconds: 600,
   run: async (ctx) => {
     const world = await startMxWorld(ctx, { 'client.example': { mx: [[10, 'notices.example']] } })
     const notices = await world.host('notices.example', '127.0.0.5')

@@ -16,7 +16,7 @@ const kills = 20
 export const story: Story = {
   title: '1,000 mails, 20 kills -9 of relay processes: the others deliver, nothing is lost',
   needs: [],
-  limitSeconds: 400,
+  limitSeconds: 900,
   run: async (ctx) => {
     const random = chance()
     ctx.note('seed', random.seed)

@@ -15,7 +15,7 @@ const count = 1500
 export const story: Story = {
   title: 'Rolling restart of three relays under load: no error but 421 and refused connections while one is down',
   needs: [],
-  limitSeconds: 300,
+  limitSeconds: 600,
   run: async (ctx) => {
     const sink = await startSink({ keepData: false })
     ctx.cleanup(() => sink.close())

@@ -8,7 +8,7 @@ import type { Story } from '../story.ts'
 export const story: Story = {
   title: 'Null sender, loops, double bounce: nothing breeds, everything is counted',
   needs: [],
-  limitSeconds: 400,
+  limitSeconds: 900,
   run: async (ctx) => {
     const world = await startMxWorld(ctx, {
       'client.example': { mx: [[10, 'mx.client.example']] },

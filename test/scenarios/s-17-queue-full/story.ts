@@ -12,7 +12,7 @@ const megabyte = `${'x'.repeat(70)}\r\n`.repeat(14_564)
 export const story: Story = {
   title: 'The queue full: 452 before anything is lost; freed: accepted again, everything delivered',
   needs: [],
-  limitSeconds: 300,
+  limitSeconds: 600,
   run: async (ctx) => {
     let open = false
     const sink = await startSink({ keepData: false, command: (verb) => (verb === 'MAIL' && !open ? '451 4.3.0 not yet' : undefined) })

@@ -11,7 +11,7 @@ import type { Story } from '../story.ts'
 export const story: Story = {
   title: 'Limits of a MailSender and a RelayPolicy hold within 10 % across three relay processes',
   needs: [],
-  limitSeconds: 180,
+  limitSeconds: 600,
   run: async (ctx) => {
     const sink = await startSink({ keepData: false })
     ctx.cleanup(() => sink.close())

@@ -17,7 +17,7 @@ export const story: Story = {
   title: `1,000 mails while each of two relays, then the queue's server, stands still for ${sleepSeconds} s: nothing is lost when they wake`,
   needs: [],
   mostlyWaits: true,
-  limitSeconds: 400,
+  limitSeconds: 900,
   run: async (ctx) => {
     const random = chance()
     ctx.note('seed', random.seed)

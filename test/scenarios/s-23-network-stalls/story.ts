@@ -20,7 +20,7 @@ export const story: Story = {
   title: `The network stalls for ${stallSeconds} s, round the queue's leader, round 1 of 2 relays, and for answers only, under 20 clients: nothing is lost`,
   needs: ['root', 'own network'],
   mostlyWaits: true,
-  limitSeconds: 400,
+  limitSeconds: 900,
   run: async (ctx) => {
     const world = await build(ctx)
     const { nats, relays, sink, domains, stream } = world

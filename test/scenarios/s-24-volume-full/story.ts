@@ -18,7 +18,7 @@ export const story: Story = {
   title: 'Volumes fill up under the servers, 1 of 3, then all 3, and the one of a relay alone: clients are told 451, room brings everything back by itself, and nothing is lost',
   needs: ['root', 'own network'],
   mostlyWaits: true,
-  limitSeconds: 500,
+  limitSeconds: 900,
   run: async (ctx) => {
     await ofThree(ctx)
     await alone(ctx)

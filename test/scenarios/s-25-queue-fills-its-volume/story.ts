@@ -18,7 +18,7 @@ export const story: Story = {
   title: `Deferred mail fills 3 servers with volumes of ${megabytes} MB: 452 before a volume is full, and all of it is delivered when the next host is back`,
   needs: ['root', 'own network'],
   mostlyWaits: true,
-  limitSeconds: 500,
+  limitSeconds: 900,
   run: async (ctx) => {
     const volumes: SmallVolume[] = []
     const nats = await startTestNats(3, (folder) => void volumes.push(mountSmall(folder, megabytes)))
