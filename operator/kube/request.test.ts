@@ -58,7 +58,7 @@ describe('a request', () => {
     const kube = createKube({ server: new URL('http://api.example'), prepare: () => Promise.resolve({ headers: {}, lookup: () => {} }) })
     const began = performance.now()
     await assert.rejects(kube.call({ path, timeoutMs: 100, tries: 1 }), (error: KubeError) => error.status === 0 && /in time/.test(error.message))
-    assert.ok(performance.now() - began < 2_000)
+    assert.ok(performance.now() - began < 20_000) // not 30 s, which is usual
   })
   it('is answered at its 2nd try though all 6 connections that were kept are dead without a word, as after the end of 1 API server of several', async (t) => {
     const { server } = await withFakeKube(t)
