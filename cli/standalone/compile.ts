@@ -29,9 +29,12 @@ const chosen = ({ snapshots }: Compiled, manifests: string, relay?: string): Sna
   return found
 }
 
-/** Looks every second, and once a day anew: certificates are renewed and keys rotated by that. A broken folder is complained of once, and what runs stays. */
-export const watchFolder = (manifests: string, data: string, options: FolderOptions, changed: (snapshot: Snapshot) => void): { stop(): void } => {
-  let seen = stampToday(manifests)
+/**
+ * Looks every second, and once a day anew: certificates are renewed and keys rotated by that. A broken folder is complained of once, and what runs stays.
+ * `seen`: its stamp before what runs was compiled, so that what changed while that was started is seen.
+ */
+export const watchFolder = (manifests: string, data: string, options: FolderOptions & { readonly seen: string }, changed: (snapshot: Snapshot) => void): { stop(): void } => {
+  let { seen } = options
   let busy = false
   const look = async () => {
     if (busy) return
@@ -51,7 +54,8 @@ export const watchFolder = (manifests: string, data: string, options: FolderOpti
   return { stop: () => clearInterval(timer) }
 }
 
-const stampToday = (manifests: string): string => `${Math.floor(Date.now() / 86_400_000)}|${stamp(manifests)}`
+/** Another one when a file changed, or the day. */
+export const stampToday = (manifests: string): string => `${Math.floor(Date.now() / 86_400_000)}|${stamp(manifests)}`
 
 /** Names, sizes and times of the files: differs when anything was written. */
 const stamp = (manifests: string): string => {

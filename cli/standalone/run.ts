@@ -10,7 +10,7 @@ import { makeFolder } from '../make-folder.ts'
 import { untilSignal } from '../signals.ts'
 import { complain, print, styled } from '../terminal.ts'
 import { banner } from './banner.ts'
-import { compileFolder, watchFolder } from './compile.ts'
+import { compileFolder, stampToday, watchFolder } from './compile.ts'
 import { cacheFolder, findNatsServer, type FoundNatsServer, NatsServerNotFound } from './find-nats-server.ts'
 import { keepNats, type KeptNats } from './keep-nats.ts'
 import { endLeftOver, lockFolder } from './lock.ts'
@@ -42,6 +42,7 @@ export const runStandalone = async (options: StandaloneOptions): Promise<void> =
 }
 
 const serve = async (options: StandaloneOptions, stopping: Promise<NodeJS.Signals>): Promise<void> => {
+  const seen = stampToday(options.file)
   const compiled = await compileFolder(options.file, options.data, options)
   refuseUnknown(options.listen, compiled)
   const found = await findServer(options)
@@ -52,7 +53,7 @@ const serve = async (options: StandaloneOptions, stopping: Promise<NodeJS.Signal
   try {
     const relay = await startOnQueue(options, snapshotFolder, nats)
     print(banner({ snapshot: compiled, relay, found, options, sink: sink?.port, cache: cacheFolder() }))
-    const watch = watchFolder(options.file, options.data, options, (fresh) => {
+    const watch = watchFolder(options.file, options.data, { ...options, seen }, (fresh) => {
       print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
     })
     await stopping
