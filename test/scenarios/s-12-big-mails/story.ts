@@ -11,7 +11,7 @@ import type { Story } from '../story.ts'
 
 const clients = 20
 const bytes = 50_000_000
-const tidySeconds = 10 // an hour otherwise; a chunk of the slow mail takes 3
+const tidySeconds = 20 // an hour otherwise; a chunk of the slow mail takes 3
 const block = Buffer.from(`.${'0123456789'.repeat(7)}\r\n${`${'0123456789'.repeat(7)}\r\n`.repeat(900)}`) // 64,873 bytes, a dot first
 const blockOnTheWire = Buffer.concat([Buffer.from('.'), block])
 const blocks = Math.floor(bytes / block.length)
@@ -56,7 +56,7 @@ export const story: Story = {
     assert.match(again, /^250 2\.0\.0 /)
     await until('the mail sent again', () => sink.recipients().includes('slow@d0.example'), 100_000, 250)
     ctx.step('half a body is swept: the queue is empty again')
-    await until('a queue without half a body', async () => (await storedBytes(nats)) < 100_000, 20_000 * tidySeconds, 250)
+    await until('a queue without half a body', async () => (await storedBytes(nats)) < 100_000, 10_000 * tidySeconds, 250)
     await until('the log to say so', () => fleet.relays.some((relay) => relay.log().some(({ code }) => code === 'SWEPT')))
     assert.equal(sink.recipients().filter((to) => to === 'slow@d0.example').length, 1)
     assert.deepEqual(sink.faults, [])
