@@ -62,6 +62,7 @@ export class Session extends SMTPConnection {
 
   /** Greets: at once where clients are ours, after a pause on listeners for strangers, who must wait for it (RFC 5321 3.1). */
   override init(): void {
+    this._socket.allowHalfOpen = true
     this._setListeners(() => {
       const refused = this.#host.leaving ? this.#closing() : this.#host.refuseConnection(this.state)
       if (refused) return this.#hangUp(refused)
@@ -84,6 +85,7 @@ export class Session extends SMTPConnection {
       bareOctet: (octet) => this.#bare(octet),
       dataEnd: () => this.#dataEnd(),
       early: () => this.#early(),
+      end: () => this.#clientEnded(),
       gather: () => void (this.#gathering = true),
       release: () => this.#release(),
     }, (this._server as Host).listener.limits.lineBytes)
@@ -95,6 +97,12 @@ export class Session extends SMTPConnection {
 
   #early(): void {
     if (!this._closing) this.#hangUp(reply('early-talker'))
+  }
+
+  /** It has its answers: to a mail too, so that it does not send it again. Half a message is no message. */
+  #clientEnded(): void {
+    if (this.#offered) this._socket.destroy()
+    else this.close()
   }
 
   #line(line: Buffer): Promise<void> | void {
@@ -173,7 +181,9 @@ export class Session extends SMTPConnection {
   #startTls(): void {
     this.#arm(this.state.listener.limits.greetingSeconds * 1000, () => this._socket.destroy())
     this.#release()
+    this._socket.allowHalfOpen = false // of a handshake nothing is left to answer
     this.upgrade(() => {}, () => {
+      this._socket.allowHalfOpen = true
       forgetPlaintext(this.state)
       this.state.tls = tlsOf(this._socket)
       this.#wire().open = true

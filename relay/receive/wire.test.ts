@@ -6,7 +6,7 @@ import { Wire } from './wire.ts'
 const pieces = async (message: Buffer, bare: 'Refuse' | 'Normalise' = 'Refuse'): Promise<Buffer[]> => {
   const given: Buffer[] = []
   const nothing = (): void => {}
-  const wire = new Wire({ line: nothing, lineTooLong: nothing, data: async (piece) => void given.push(piece), bareOctet: nothing, dataEnd: async () => {}, early: nothing, gather: nothing, release: nothing }, 1000)
+  const wire = new Wire({ line: nothing, lineTooLong: nothing, data: async (piece) => void given.push(piece), bareOctet: nothing, dataEnd: async () => {}, early: nothing, end: nothing, gather: nothing, release: nothing }, 1000)
   wire.open = true
   wire.startData(bare)
   for (let at = 0; at < message.length; at += 65_536) await new Promise<void>((resolve, reject) => void wire.write(message.subarray(at, at + 65_536), (error) => (error ? reject(error) : resolve())))

@@ -12,6 +12,8 @@ export type WireHooks = {
   bareOctet(octet: BareOctet): void
   dataEnd(): Promise<void>
   early(): void
+  /** The client sends no more, and all that it sent is dealt with. */
+  end(): void
   /** Replies written between the two go out in one packet (RFC 2920 3.2). */
   gather(): void
   release(): void
@@ -63,7 +65,9 @@ export class Wire extends SMTPStream {
   }
 
   /** A line that the connection's end cut short is no command. */
-  override _flushData(): void {}
+  override _flushData(): void {
+    if (!this.isClosed) this.#hooks.end()
+  }
 
   /** Nothing is waited for that is there: a command costs no promise. */
   #take(chunk: Buffer): Promise<void> | void {
