@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { envelope, greetedBy as greeted, openTo as open, sendMail, simpleMail as simple, startReceiver as start, waitUntil as until } from '../../test/tools/session.ts'
 import { testSnapshot } from '../../test/tools/receive.ts'
+import type { Line } from '../../test/tools/talk.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 
 type Limits = NonNullable<SnapshotInput['listeners'][number]['limits']>
@@ -215,6 +216,32 @@ test('limits 3 messages per connection, 3 recipients per message, and 100 comman
   for (let index = 0; index < 200 && !last.startsWith('421'); index++) last = await noops.ask(index % 2 ? 'NOOP' : 'RSET')
   assert.match((await noops.reply(30_000))?.[0] ?? last, /^421 4\.7\.0 Too many commands|^250/)
   assert.equal(await noops.reply(30_000), undefined)
+})
+
+/** How often each code was the answer to a burst of RCPT. */
+const codesOf = async (line: Line, count: number, domain: string): Promise<Record<string, number>> => {
+  line.send(Buffer.from(Array.from({ length: count }, (_, index) => `RCPT TO:<u${index}@${domain}>\r\n`).join('')))
+  const codes: Record<string, number> = {}
+  for (let index = 0; index < count; index++) {
+    const code = (await line.reply(30_000))?.[0]?.slice(0, 3) ?? 'closed'
+    codes[code] = (codes[code] ?? 0) + 1
+  }
+  return codes
+}
+
+test('150 recipients over the limit, or 150 that are gone, cost the 150 that passed nothing; 100 more end the session', async (t) => {
+  const receiver = await start(t, withLimits({ recipientsPerMessage: 150 }))
+  const line = await greeted(t, receiver)
+  await line.ask('MAIL FROM:<a@client.example>')
+  assert.deepEqual(await codesOf(line, 300, 'hosted.example'), { 250: 150, 452: 150 })
+  await line.ask('DATA')
+  assert.match(await line.ask(`${simple}\r\n.`), /^250 /)
+  assert.equal(receiver.queue.kept[0]!.message.deliveries[0]!.recipients.length, 150)
+  await line.ask('MAIL FROM:<a@client.example>')
+  assert.deepEqual(await codesOf(line, 149, 'hosted.example'), { 250: 149 })
+  assert.deepEqual(await codesOf(line, 149 + 99, 'listed.example'), { 550: 149 + 99 })
+  assert.match(await line.ask('RCPT TO:<gone@listed.example>'), /^550 /)
+  assert.match((await line.reply(30_000))?.[0] ?? '', /^421 4\.7\.0 Too many commands/)
 })
 
 test('a 2nd connection from one source is one too many where 1 is allowed, and the count goes down again', async (t) => {

@@ -165,7 +165,8 @@ export class Session extends SMTPConnection {
   /** Refusals for the client's fault, and commands that lead nowhere, are bounded; a message that passes starts the count over. */
   #count({ code }: Reply, verb: string): Reply | undefined {
     const { state } = this
-    // RCPT refused is not an error: a list may hold many users that are gone
+    // RCPT refused is not an error: a list may hold many users that are gone, or more than the limit, and the others must have their mail
+    if (verb === 'RCPT' && halfPassed(state)) return undefined
     if (code >= 500 && verb !== 'RCPT') state.errors += 1
     else if (code >= 400 || idleVerbs.has(verb)) state.idle += 1
     if (state.errors >= state.listener.limits.errors) return reply('too-many-errors')
@@ -332,6 +333,8 @@ export class Session extends SMTPConnection {
 }
 
 const idleVerbs = new Set(['NOOP', 'RSET', 'VRFY', 'HELP', 'HELO', 'EHLO', 'EXPN'])
+
+const halfPassed = ({ transaction }: State): boolean => transaction !== undefined && transaction.refused <= transaction.passed.size
 
 /** A command line as text: ASCII, or UTF-8 for SMTPUTF8; undefined where it holds what no command may. */
 const textOf = (line: Buffer): string | undefined => {
