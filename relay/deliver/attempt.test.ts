@@ -103,3 +103,13 @@ it('defers and does not return mail for a domain that does not exist, where 1 of
   const { later, notices } = await attemptOf(deliverer, testDelivery({ bytes: testMessage.length, to: ['user@gone.invalid'] }), bodyOf(testMessage))
   assert.deepEqual([later?.last.class, notices], ['Connect', []])
 })
+
+for (const [rcpt, connections] of [['450 4.3.2 Service currently unavailable', 2], ['450 4.2.0 Greylisted', 1]] as const) {
+  it(`opens ${connections} for 2 attempts at a host that says ${rcpt}`, async (t) => {
+    const sink = await startSink({ replies: { rcpt } })
+    const deliverer = testDeliverer(snapshotWith(sink))
+    t.after(() => Promise.all([deliverer.close(), sink.close()]))
+    for (const _ of '12') await attemptOf(deliverer, testDelivery({ bytes: testMessage.length }), bodyOf(testMessage))
+    assert.equal(sink.connections(), connections)
+  })
+}

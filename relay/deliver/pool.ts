@@ -37,14 +37,14 @@ export class Pool {
     const sessions = this.#idle.get(key)
     for (let session = sessions?.pop(); session !== undefined; session = sessions?.pop()) {
       if (session.wire.broken === undefined && !session.wire.hasUnread) return session
-      this.#drop(session) // it said goodbye while nobody listened
+      this.leave(session) // it said goodbye while nobody listened
     }
     return undefined
   }
 
   /** Back for the next message, unless it broke or has served enough. */
   give(session: Session, { messagesPerConnection, timeouts }: Pick<Settings, 'messagesPerConnection' | 'timeouts'>): void {
-    if (session.wire.broken !== undefined || session.messages >= messagesPerConnection) return this.#drop(session)
+    if (session.wire.broken !== undefined || session.messages >= messagesPerConnection) return this.leave(session)
     session.idleUntil = performance.now() + timeouts.idle
     const key = keyOf(session.target)
     const sessions = this.#idle.get(key)
@@ -53,7 +53,8 @@ export class Pool {
     this.#sweeper ??= setInterval(() => this.#sweep(), this.#lookMs).unref()
   }
 
-  #drop(session: Session): void {
+  /** Not for another message. */
+  leave(session: Session): void {
     this.#open.delete(session)
     closeSession(session)
   }
@@ -62,7 +63,7 @@ export class Pool {
     const now = performance.now()
     for (const [key, sessions] of this.#idle) {
       const kept = sessions.filter((session) => session.idleUntil > now && session.wire.broken === undefined)
-      for (const session of sessions) if (!kept.includes(session)) this.#drop(session)
+      for (const session of sessions) if (!kept.includes(session)) this.leave(session)
       if (kept.length > 0) this.#idle.set(key, kept)
       else this.#idle.delete(key)
     }
@@ -75,6 +76,6 @@ export class Pool {
     clearInterval(this.#sweeper)
     this.#sweeper = undefined
     this.#idle.clear()
-    for (const session of this.#open) this.#drop(session)
+    for (const session of this.#open) this.leave(session)
   }
 }
