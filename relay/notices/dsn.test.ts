@@ -87,6 +87,10 @@ describe('a delivery status notification', () => {
     assert.match(blocks[2]!, /^Original-Recipient: rfc822; b\+old@dest\.example\r\nFinal-Recipient: rfc822; b@dest\.example/)
     assert.equal(blocks.length, 3)
   })
+  it('has 1 block for the message and 2 for its 2 recipients, and no empty one behind them, which a parser would take for a 3rd', () => {
+    const { content } = read(compose([failed('a@dest.example'), failed('b@dest.example')])).parts.find(({ type }) => type === 'message/delivery-status')!
+    assert.deepEqual(content.split('\r\n\r\n').map((block) => /^[\w-]+/.exec(block)?.[0]), ['Reporting-MTA', 'Final-Recipient', 'Final-Recipient'])
+  })
   it('names no last attempt where there were 0', () => {
     const { lastAttemptAt: _, ...neverTried } = failed('a@dest.example', { kind: 'delayed', willRetryUntil: 1_700_000_200_000 })
     const { parts } = read(compose([neverTried]))

@@ -112,7 +112,7 @@ const statusPart = (hostname: string, { delivery }: Given, notices: readonly Not
     `Arrival-Date: ${dateInHeader(delivery.arrivedAt)}`,
     `X-Posthouse-Message-ID: ${delivery.message}`,
   ]
-  return [perMessage, ...notices.map((notice) => recipientBlock(notice, utf8))].map((lines) => `${lines.join('\r\n')}\r\n`).join('\r\n')
+  return [perMessage, ...notices.map((notice) => recipientBlock(notice, utf8))].map((lines) => lines.join('\r\n')).join('\r\n\r\n')
 }
 
 const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
