@@ -122,15 +122,25 @@ export const namespaces = (description: string) =>
 export const tlsModes = ['None', 'Opportunistic', 'Require', 'Verify', 'DANE', 'MTASTS'] as const
 
 export const tlsPolicy = (description: string) =>
-  z
-    .strictObject({
+  proven(
+    z.strictObject({
       mode: z
         .enum(tlsModes)
         .default('Opportunistic')
         .describe('None: no TLS. Opportunistic: TLS where offered, and without it where the handshake fails. Require: TLS, whoever the certificate names. Verify: TLS with a valid certificate for the host. DANE (RFC 7672) and MTASTS (RFC 8461): not implemented yet.'),
       clientCertificateSecretRef: secretRef('Certificate we show, as tls.crt and tls.key.').optional(),
-    })
-    .describe(description)
+      caSecretRef: secretRef('CA certificates as ca.crt: with mode Verify the host must have a certificate of one of these, and the public CAs do not count.').optional(),
+    }),
+    description,
+    [
+      {
+        cel: "!has(self.caSecretRef) || (has(self.mode) && self.mode == 'Verify')",
+        message: 'a CA counts only where certificates are verified: set mode to Verify',
+        holds: ({ mode, caSecretRef }) => caSecretRef === undefined || mode === 'Verify',
+        at: ['mode'],
+      },
+    ],
+  )
 
 export type Namespaces = z.infer<ReturnType<typeof namespaces>>
 export type TlsPolicyField = z.infer<ReturnType<typeof tlsPolicy>>

@@ -34,7 +34,7 @@ export const fit = (snapshot: SnapshotInput, view: RelayView, room: Room = roomO
   return { snapshot: { ...rest, domains: stays(domains), senders: stays(senders), policies: stays(policies), routes: stays(routes), certificates: certificates.filter(({ name }) => kept.has(name)) }, tooBig }
 }
 
-/** What an object needs of the room: itself and the certificates that it shows, which others of its namespace may show too. */
+/** What an object needs of the room: itself and the certificates that it names, which others of its namespace may name too. */
 type Need = { readonly object: AnyManifest; readonly bytes: number; readonly certificates: readonly string[] }
 
 /** By age; the policies of the relay's own namespace before all, for they say what it may not do. */
@@ -88,10 +88,10 @@ const share = (wanted: readonly Need[], certificates: ReadonlySet<string>, sizes
 type Taken = { readonly shown: readonly string[]; readonly bytes: number }
 type OfNamespace = { used: number; readonly taken: (Taken & { readonly need: Need })[] }
 
-/** By object: the certificates that it shows to hosts. Who names one first has to find the room for it. */
+/** By object: the certificates that it shows to hosts, and those it believes. Who names one first has to find the room for it. */
 const certificatesNamed = ({ domains = [], routes = [] }: SnapshotInput): ReadonlyMap<string, readonly string[]> => {
   const hops = [...domains.map(({ manifest, inbound }) => [manifest, inbound?.hosts ?? []] as const), ...routes.map(({ manifest, nextHops }) => [manifest, nextHops] as const)]
-  return new Map(hops.map(([manifest, hosts]) => [manifest, hosts.flatMap(({ tls }) => tls?.clientCertificate ?? [])]))
+  return new Map(hops.map(([manifest, hosts]) => [manifest, hosts.flatMap(({ tls }) => [tls?.clientCertificate ?? [], tls?.authority ?? []].flat())]))
 }
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value)) + 1

@@ -352,6 +352,19 @@ test('a client certificate of 600 KB is refused where a tenant names it, and the
   assert.match(told!.message, /more than 64 KiB/)
 })
 
+test('a CA is in the snapshot once, where 2 next hops believe it, beside the certificate of the same Secret, and counts for the object that names it', () => {
+  const authority = newAuthority(new Date())
+  const { certificate, key } = certificateFor(['client.example'], authority, new Date())
+  const tls = { mode: 'Verify', caSecretRef: { name: 'c' }, clientCertificateSecretRef: { name: 'c' } }
+  const nextHops = ['a', 'b'].map((name) => ({ smarthost: { host: `${name}.example` }, tls }))
+  const { snapshots } = planned([main, ['DeliveryRoute', 'r', { nextHops }], ['Secret', 'c', { 'ca.crt': authority.certificate, 'tls.crt': certificate, 'tls.key': key }]])
+  const { snapshot, view } = snapshots[0]!
+  assert.deepEqual(snapshot.routes![0]!.nextHops.map((hop) => hop.tls), Array.from({ length: 2 }, () => ({ mode: 'Verify', clientCertificate: 'secret:mail/c', authority: 'ca:mail/c' })))
+  assert.deepEqual(snapshot.certificates!.filter(({ name }) => name !== 'self-signed'), [{ name: 'secret:mail/c', certificate, key }, { name: 'ca:mail/c', certificate: authority.certificate, key: '' }])
+  const bytes = Buffer.byteLength(JSON.stringify(snapshot))
+  assert.deepEqual([fit(snapshot, view, { whole: bytes - 100, part: 100_000 })].map(({ tooBig, snapshot: fitted }) => [tooBig.map(({ object }) => object.metadata.name), fitted.certificates!.map(({ name }) => name).filter((name) => name !== 'self-signed')]), [[['r'], []]])
+})
+
 test('client certificates count for the object that names them: 1 tenant with 8 of 50 KB goes before anybody else does', () => {
   const { snapshots } = planned([wide, [...ours.slice(0, 3), { created: '2026-03-01T00:00:00Z' }] as unknown as Given[number], ...tenant('first', 2, 50_000, '2026-01-01T00:00:00Z'), ...tenant('greedy', 8, 50_000)])
   const { snapshot, view } = snapshots[0]!

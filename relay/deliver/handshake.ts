@@ -32,20 +32,21 @@ export const handshake = (socket: Socket, target: Target, settings: Settings): P
     tls.once('secureConnect', () => end(tls))
   })
 
-/** Making a context reads a hundred root certificates: once for each set of them, and for each client certificate. */
-const contexts = new WeakMap<object, SecureContext>()
+/** Making a context reads a hundred root certificates: once for each set of them and each client certificate. */
+const contexts = new WeakMap<object, WeakMap<object, SecureContext>>()
+const usual = {}
 
-const contextFor = ({ clientCertificate: own }: Target, { extraCa }: Settings): SecureContext | undefined => {
-  const key = own ?? (extraCa.length > 0 ? extraCa : undefined)
-  if (key === undefined) return undefined // Node's own, made once
-  const known = contexts.get(key)
-  if (known !== undefined) return known
-  const made = createSecureContext({
+const contextFor = ({ clientCertificate: own, authority }: Target, { extraCa }: Settings): SecureContext | undefined => {
+  const believed = authority ?? (extraCa.length > 0 ? extraCa : usual)
+  if (own === undefined && believed === usual) return undefined // Node's own, made once
+  const ofBelieved = contexts.get(believed) ?? new WeakMap<object, SecureContext>()
+  contexts.set(believed, ofBelieved)
+  const made = ofBelieved.get(own ?? usual) ?? createSecureContext({
     minVersion: 'TLSv1.2',
-    ...(extraCa.length > 0 && { ca: [...getCACertificates('default'), ...extraCa] }),
+    ...(authority ? { ca: authority.certificate } : extraCa.length > 0 && { ca: [...getCACertificates('default'), ...extraCa] }),
     ...(own && { cert: own.certificate, key: own.key }),
   })
-  contexts.set(key, made)
+  ofBelieved.set(own ?? usual, made)
   return made
 }
 

@@ -45,7 +45,7 @@ const findMx = async ({ tls }: Extract<Hop, { kind: 'mx' }>, domain: string, fin
   const plan = await planMx(domain, rulesOf(finding), finding)
   if (plan.kind !== 'hosts') return plan
   const targets = plan.hosts.flatMap(({ name, addresses }) =>
-    addresses.map((address) => ({ host: name, address, port: finding.settings.mxPort, tls: tls.mode, implicitTls: false, ...certificateOf(tls, finding.snapshot) })))
+    addresses.map((address) => ({ host: name, address, port: finding.settings.mxPort, tls: tls.mode, implicitTls: false, ...certificatesOf(tls, finding.snapshot) })))
   return { kind: 'targets', targets, notes: plan.notes }
 }
 
@@ -104,7 +104,7 @@ const literalAnswers = (address: string): Addresses => {
 }
 
 const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: 'host' }>, finding: Finding): Promise<Found> => {
-  const target = { host: named.host, port: named.port, tls: named.tls.mode, implicitTls: 'implicitTls' in named && named.implicitTls, ...certificateOf(named.tls, finding.snapshot), ...('credentials' in named && named.credentials && { credentials: named.credentials }) }
+  const target = { host: named.host, port: named.port, tls: named.tls.mode, implicitTls: 'implicitTls' in named && named.implicitTls, ...certificatesOf(named.tls, finding.snapshot), ...('credentials' in named && named.credentials && { credentials: named.credentials }) }
   const { addresses, alias, failure } = await (namespaceBound === undefined ? namedAddresses : boundAddresses)(named.host, finding)
   const notes: string[] = []
   const usable = addresses.filter((address) => {
@@ -147,7 +147,8 @@ const askedOf = async (resolver: Resolver, host: string): Promise<Named> => {
   return { addresses, alias, failure: failed?.kind === 'failed' ? failed.why : undefined }
 }
 
-const certificateOf = ({ clientCertificate }: TlsPolicy, snapshot: Snapshot) => {
-  const found = snapshot.certificates.find(({ name }) => name === clientCertificate)
-  return found === undefined ? {} : { clientCertificate: found }
+const certificatesOf = (tls: TlsPolicy, { certificates }: Snapshot): Pick<Target, 'clientCertificate' | 'authority'> => {
+  const clientCertificate = tls.clientCertificate === undefined ? undefined : certificates.find(({ name }) => name === tls.clientCertificate)
+  const authority = tls.authority === undefined ? undefined : certificates.find(({ name }) => name === tls.authority)
+  return { ...(clientCertificate && { clientCertificate }), ...(authority && { authority }) }
 }

@@ -2,8 +2,8 @@
 import type { Settings } from './settings.ts'
 import { closeSession, openSession, type Opened, type Opening, type Session, type Target } from './session.ts'
 
-const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, credentials }: Target): string =>
-  `${address}:${port} ${host} ${tls} ${implicitTls} ${clientCertificate?.name ?? ''} ${credentials?.username ?? ''}`
+const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, authority, credentials }: Target): string =>
+  `${address}:${port} ${host} ${tls} ${implicitTls} ${clientCertificate?.name ?? ''} ${authority?.name ?? ''} ${credentials?.username ?? ''}`
 
 export class Pool {
   readonly #idle = new Map<string, Session[]>()

@@ -9,6 +9,8 @@ export type Target = {
   readonly tls: TlsPolicy['mode']
   readonly implicitTls: boolean
   readonly clientCertificate?: { readonly name: string; readonly certificate: string; readonly key: string }
+  /** Whose certificates count, instead of the system's authorities. */
+  readonly authority?: { readonly name: string; readonly certificate: string }
   readonly credentials?: { readonly username: string; readonly password: string }
 }
 

@@ -14,6 +14,7 @@ const manifest = z.string().min(1)
 export const tlsPolicySchema = z.object({
   mode: z.enum(['None', 'Opportunistic', 'Require', 'Verify']).default('Opportunistic'),
   clientCertificate: name.optional(), // a name in `certificates`
+  authority: name.optional(), // another: whose certificates count, and no others do
 })
 
 export const listenerLimitsSchema = z.object({
@@ -216,7 +217,7 @@ export const scheduleSchema = z.object({
 /** What tokens of ServiceAccounts are checked with: the cluster's issuer and public keys (JWK, RFC 7517), and the audience that means this relay. */
 export const tokensSchema = z.object({ issuer: z.string().min(1), audience: z.string().min(1), keys: z.array(z.record(z.string(), z.unknown())).min(1) })
 
-export const certificateSchema = z.object({ name, certificate: z.string(), key: z.string() }) // PEM; chain first
+export const certificateSchema = z.object({ name, certificate: z.string(), key: z.string() }) // PEM; chain first. Of an authority, the key is empty
 
 export const snapshotSchema = z.object({
   version: z.literal(1),

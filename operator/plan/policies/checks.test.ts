@@ -137,6 +137,19 @@ test('a client certificate for a next hop needs both halves of 1 pair', () => {
   assert.deepEqual(reason({ 'tls.crt': one!.certificate, 'tls.key': other!.key }), ['CertificateInvalid'])
 })
 
+test('the CA of a next hop is a Secret with 1 certificate or more in ca.crt, of a route and of a deliverTo host alike', () => {
+  const { certificate } = certificateFor(['a.b'], newAuthority(new Date()), new Date())
+  const tls = { mode: 'Verify', caSecretRef: { name: 'c' } }
+  const route: Given[number] = ['DeliveryRoute', 'r', { nextHops: [{ mx: {}, tls }] }]
+  const domain: Given[number] = ['MailDomain', 'd', { domain: 'd.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'store.example', tls }] } } }]
+  const refused = (...secret: Given) => refusals(planned([main, route, domain, ...secret]).conditions).map(({ object, reason, path }) => `${object.kind} ${reason} ${path?.join('.')}`)
+  const both = (reason: string) => [`DeliveryRoute ${reason} spec.nextHops.0.tls.caSecretRef.name`, `MailDomain ${reason} spec.inbound.deliverTo.hosts.0.tls.caSecretRef.name`]
+  assert.deepEqual([refused(['Secret', 'c', { 'ca.crt': certificate }]), refused(['Secret', 'c', { 'ca.crt': `of 2\n${certificate}${certificate}` }])], [[], []])
+  assert.deepEqual([refused().sort(), refused(['Secret', 'c', { 'tls.crt': certificate }]).sort()], [both('CertificateNotFound'), both('CertificateNotFound')])
+  const broken = certificate.replace(/\n[^\n]{20}/, '\n00000000000000000000')
+  for (const bundle of ['', 'none', broken, `${certificate}${'#'.repeat(70_000)}`]) assert.deepEqual(refused(['Secret', 'c', { 'ca.crt': bundle }]).sort(), both('CertificateInvalid'), bundle.slice(0, 80))
+})
+
 test('a route with user name and password, and a RetrySchedule that is there, is refused by 0 checks; one from or to what is no name is', () => {
   const route = (spec: object): Given => [main, ['RetrySchedule', 'quick', { attempts: ['1m'] }], ['DeliveryRoute', 'r', spec], ['Secret', 'login', { username: 'u', password: 'p' }]]
   const reasons = (spec: object) => refusals(planned(route(spec)).conditions).map((refusal) => refusal.reason)

@@ -7,7 +7,7 @@ import { brokenNames, normalPattern, normalPatterns } from '../names.ts'
 import type { World } from '../world.ts'
 import { hostFault } from './hosts.ts'
 import { dkimKeyOf } from './key-pair.ts'
-import { clientCertificateIsMissing } from './references.ts'
+import { certificateOfHopIsMissing } from './references.ts'
 
 type SeenDomain = { readonly domain: MailDomain; readonly world: World }
 
@@ -46,7 +46,7 @@ const dkimKeyIsMissing: Check<SeenDomain> = ({ domain, world }) => {
 
 const certificateForHostIsMissing: Check<SeenDomain> = ({ domain, world }) => {
   for (const [index, host] of (domain.spec.inbound?.deliverTo.hosts ?? []).entries()) {
-    const fault = clientCertificateIsMissing(host.tls, domain.metadata.namespace, world, ['spec', 'inbound', 'deliverTo', 'hosts', index])
+    const fault = certificateOfHopIsMissing(host.tls, domain.metadata.namespace, world, ['spec', 'inbound', 'deliverTo', 'hosts', index])
     if (fault) return fault
   }
   return undefined

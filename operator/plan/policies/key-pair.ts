@@ -13,6 +13,18 @@ export const pairFault = (certificate: string, key: string): string | undefined 
   }
 }
 
+/** Undefined where every certificate of the bundle can be read. */
+export const authorityFault = (bundle: string): string | undefined => {
+  if (bundle.length > mostOfPair) return `ca.crt has more than ${mostOfPair / 1024} KiB`
+  const texts = bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  try {
+    const certificates = texts.map((text) => new X509Certificate(text))
+    return certificates.length > 0 ? undefined : 'ca.crt has no certificate in PEM'
+  } catch (error) {
+    return `ca.crt cannot be read (${(error as Error).message})`
+  }
+}
+
 export const isForName = (certificate: string, name: string): boolean => {
   try {
     return new X509Certificate(certificate).checkHost(name, { subject: 'never' }) !== undefined

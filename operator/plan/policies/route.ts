@@ -5,7 +5,7 @@ import { titleOf } from '../input.ts'
 import type { World } from '../world.ts'
 import { patternIsNoName } from './domain.ts'
 import { senderKeys } from './policy.ts'
-import { clientCertificateIsMissing, scheduleIsMissing } from './references.ts'
+import { certificateOfHopIsMissing, scheduleIsMissing } from './references.ts'
 
 type SeenRoute = { readonly route: DeliveryRoute; readonly world: World }
 
@@ -30,7 +30,7 @@ const credentialsAreMissing: Check<SeenRoute> = ({ route, world }) => {
 
 const certificateForNextHopIsMissing: Check<SeenRoute> = ({ route, world }) => {
   for (const [index, { tls }] of route.spec.nextHops.entries()) {
-    const fault = clientCertificateIsMissing(tls, route.metadata.namespace, world, ['spec', 'nextHops', index])
+    const fault = certificateOfHopIsMissing(tls, route.metadata.namespace, world, ['spec', 'nextHops', index])
     if (fault) return fault
   }
   return undefined

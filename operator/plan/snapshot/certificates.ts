@@ -9,15 +9,19 @@ export const selfSigned = 'self-signed'
 
 export const secretCertificate = (namespace: string, name: string): string => `secret:${namespace}/${name}`
 
+export const authorityName = (namespace: string, name: string): string => `ca:${namespace}/${name}`
+
 export const certificateNameOf = ({ relay }: RelayView, { tls }: ListenerSpec): string =>
   tls?.secretRef === undefined ? selfSigned : secretCertificate(relay.metadata.namespace, tls.secretRef.name)
 
 export const certificatesOf = (view: RelayView, world: World): NonNullable<SnapshotInput['certificates']> => {
-  const refs = [...listenerSecrets(view), ...clientSecrets(view)]
+  const refs = [...listenerSecrets(view), ...secretsOfHops(view, ({ clientCertificateSecretRef }) => clientCertificateSecretRef)]
   const named = new Map(refs.map(([namespace, name]) => [secretCertificate(namespace, name), world.secret(namespace, name)?.data]))
   const ofSecrets = [...named].map(([name, data]) => ({ name, certificate: data?.['tls.crt'] ?? '', key: data?.['tls.key'] ?? '' }))
+  const authorities = new Map(secretsOfHops(view, ({ caSecretRef }) => caSecretRef).map(([namespace, name]) => [authorityName(namespace, name), world.secret(namespace, name)?.data['ca.crt'] ?? '']))
+  const ofOthers = [...authorities].map(([name, certificate]) => ({ name, certificate, key: '' }))
   const own = world.input.made.certificates[keyOf(view.relay)]
-  return own !== undefined && needsOwnCertificate(view) ? [{ name: selfSigned, ...own }, ...ofSecrets] : ofSecrets
+  return own !== undefined && needsOwnCertificate(view) ? [{ name: selfSigned, ...own }, ...ofSecrets, ...ofOthers] : [...ofSecrets, ...ofOthers]
 }
 
 export const needsOwnCertificate = ({ listeners }: RelayView): boolean => listeners.some(({ tls }) => tls?.secretRef === undefined)
@@ -27,9 +31,10 @@ type SecretName = readonly [namespace: string, name: string]
 const listenerSecrets = ({ relay, listeners }: RelayView): SecretName[] =>
   listeners.flatMap(({ tls }) => (tls?.secretRef === undefined ? [] : [[relay.metadata.namespace, tls.secretRef.name] as const]))
 
-const clientSecrets = ({ domains, routes }: RelayView): SecretName[] => [
-  ...domains.flatMap(({ domain }) => (domain.spec.inbound?.deliverTo.hosts ?? []).flatMap(({ tls }) => clientSecret(tls, domain.metadata.namespace))),
-  ...routes.flatMap((route) => route.spec.nextHops.flatMap(({ tls }) => clientSecret(tls, route.metadata.namespace))),
-]
-
-const clientSecret = ({ clientCertificateSecretRef: ref }: TlsPolicyField, namespace: string): SecretName[] => (ref === undefined ? [] : [[namespace, ref.name]])
+const secretsOfHops = ({ domains, routes }: RelayView, pick: (tls: TlsPolicyField) => { readonly name: string } | undefined): SecretName[] => {
+  const hops = [
+    ...domains.flatMap(({ domain }) => (domain.spec.inbound?.deliverTo.hosts ?? []).map(({ tls }) => [domain.metadata.namespace, pick(tls)] as const)),
+    ...routes.flatMap((route) => route.spec.nextHops.map(({ tls }) => [route.metadata.namespace, pick(tls)] as const)),
+  ]
+  return hops.flatMap(([namespace, ref]): SecretName[] => (ref === undefined ? [] : [[namespace, ref.name]]))
+}

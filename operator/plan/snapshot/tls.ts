@@ -1,14 +1,14 @@
 // TLS towards a next hop as the snapshot says it. Pure.
 import type { TlsPolicyField } from '../../../crds/index.ts'
 import type { Route } from '../../../relay/snapshot/index.ts'
-import { secretCertificate } from './certificates.ts'
+import { authorityName, secretCertificate } from './certificates.ts'
 
-type SnapshotTls = { readonly mode: Route['nextHops'][number]['tls']['mode']; readonly clientCertificate?: string }
+type SnapshotTls = { readonly mode: Route['nextHops'][number]['tls']['mode']; readonly clientCertificate?: string; readonly authority?: string }
 
 /** DANE and MTASTS never come this far: their objects were refused. */
-export const tlsOf = ({ mode, clientCertificateSecretRef: ref }: TlsPolicyField, namespace: string): SnapshotTls => {
+export const tlsOf = ({ mode, clientCertificateSecretRef: shown, caSecretRef: ca }: TlsPolicyField, namespace: string): SnapshotTls => {
   if (mode === 'DANE' || mode === 'MTASTS') throw new Error(`tls.mode ${mode} must not reach a snapshot`)
-  return { mode, ...(ref && { clientCertificate: secretCertificate(namespace, ref.name) }) }
+  return { mode, ...(shown && { clientCertificate: secretCertificate(namespace, shown.name) }), ...(ca && { authority: authorityName(namespace, ca.name) }) }
 }
 
 /** The relay asks for absolute names: what leans on a search domain is completed here. */
