@@ -69,7 +69,7 @@ const listener = proven(
       })
       .describe('Whose MailDomains this listener takes mail for.')
       .prefault({}),
-    bareNewlines: z.enum(['Refuse', 'Normalise']).default('Refuse').describe('What becomes of a message that holds a bare CR or LF: refused with 554 5.6.0, or each made a CRLF. Passed on it never is.'),
+    bareNewlines: z.enum(['Refuse', 'Normalise']).default('Refuse').describe('What becomes of a message that holds a bare CR or LF: refused with 554 5.6.0, or each made a CRLF. Passed on it never is, and only CR LF . CR LF ends a message.'),
     limits: listenerLimits.optional(),
   }),
   'One port that takes mail.',
