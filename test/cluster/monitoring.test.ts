@@ -47,11 +47,12 @@ describe('the rules, by promtool', { skip }, () => {
     await assert.rejects(renderObjects({ alerts: { enabled: true, disabled: ['PosthouseNone'] } }), /there is no alert PosthouseNone/)
   })
 
-  it('fire where they should and not where they should not: 2 worlds for each alert', async () => {
+  it('fire where they should and not where they should not: 2 worlds or more for each alert', async () => {
     const tests = alertRules().flatMap(({ alert, labels: { severity } }) => {
-      const { fires, quiet, labels } = alertCases[alert]!
+      const { fires, alsoFires, quiet, labels } = alertCases[alert]!
       const firing = `ALERTS{alertname="${alert}",alertstate="firing",severity="${severity}"${labels === '' ? '' : `,${labels}`}}`
-      return [worldTest(alert, 'fires', fires, [{ labels: firing, value: 1 }]), worldTest(alert, 'is quiet', quiet, [])]
+      const told = [{ labels: firing, value: 1 }]
+      return [worldTest(alert, 'fires', fires, told), ...(alsoFires ? [worldTest(alert, 'also fires', alsoFires, told)] : []), worldTest(alert, 'is quiet', quiet, [])]
     })
     // all rules are evaluated at each step: where hours go by, steps of 5 minutes are enough
     for (const [step, some] of Map.groupBy(tests, ({ at }) => (at.endsWith('h') ? '5m' : '1m'))) {
