@@ -1,6 +1,7 @@
 // From a folder of manifests to snapshots: read, plan, make what is needed, plan again. Writes only the folder of made things, and none where none is given.
 import { inOrder, needsIn, nothingMade, plan, printPath, readManifests, titleOf, titleOfRef, type Condition, type Gathered, type Problem } from '../operator/index.ts'
 import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
+import { absentSecrets, noteAbsent, standIns } from './absent-secrets.ts'
 import { Failure } from './failure.ts'
 import { reachedAt, type Opening } from './listen-option.ts'
 import { make } from './standalone/made.ts'
@@ -14,20 +15,22 @@ export type Compiled = {
   readonly gathered: Gathered
 }
 
-/** `made` absent: nothing is made, and the snapshots lack certificates, credentials and keys (good for looking, not for running). */
+/** `made` absent: nothing is made, the snapshots lack certificates, credentials and keys, and Secrets that are not here are taken for there (good for looking, not for running). */
 export type CompileOptions = { readonly manifests: string; readonly made?: string; readonly now: Date } & Opening
 
 export const compile = async ({ manifests, made: folder, now, ...opening }: CompileOptions): Promise<Compiled> => {
   if (manifests === '') throw new Failure('-f is empty: it takes the name of a folder or a file')
   const gathered = readManifests(manifests)
-  const given = { declared: gathered.declared, clusterDomain: 'cluster.local' }
+  const absent = folder === undefined ? absentSecrets(gathered) : []
+  const declared = { ...gathered.declared, secrets: [...gathered.declared.secrets, ...(await standIns(absent, now))] }
+  const given = { declared, clusterDomain: 'cluster.local' }
   const made = folder === undefined ? nothingMade : await make(needsIn(given), { folder, now, ...reachedAt(opening) })
   const { snapshots, conditions, faults } = plan({ ...given, made })
   for (const { error } of faults) throw error // a bug: here nothing runs that would have to go on
   return {
     snapshots: new Map(snapshots.map(({ relay, snapshot }) => [relay, parseSnapshot({ ...snapshot, relay: { ...snapshot.relay, queueReplicas: 1 } })])), // one server, whatever a cluster would have
     conditions,
-    problems: inOrder([...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...ownQueue(gathered), ...(folder === undefined ? [] : conditions.flatMap((condition) => withoutCluster(condition, gathered)))]),
+    problems: inOrder([...gathered.problems, ...conditions.flatMap((condition) => problemOf(condition, gathered)), ...absent.map((reference) => noteAbsent(reference, gathered)), ...(folder === undefined ? [] : [...ownQueue(gathered), ...conditions.flatMap((condition) => withoutCluster(condition, gathered))])]),
     gathered,
   }
 }
@@ -65,6 +68,7 @@ const withoutCluster = ({ object, reason, message }: Condition, gathered: Gather
   return [{ level: 'warning', code: 'NOTED', ...(gathered.place(title, ['spec', 'identity', 'serviceAccountName']) ?? { file: '' }), object: title, path: 'spec.identity.serviceAccountName', reason, message: `${message}: the sender cannot identify itself; use identity: {generated: {}} without a cluster` }]
 }
 
+/** So it is where the folder is run; a cluster uses them. */
 const ownQueue = ({ declared, place }: Gathered): Problem[] =>
   declared.relays
     .filter(({ spec }) => spec.queue.external !== undefined)

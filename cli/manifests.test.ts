@@ -44,6 +44,42 @@ test('a sender with a ServiceAccount is 0 mistakes for check, 1 warning where th
   assert.deepEqual([relay.tokens, senders[0]!.auth, listeners[1]!.auth], [undefined, undefined, ['PLAIN', 'LOGIN']])
 })
 
+const manifest = (kind: string, name: string, spec: string): string => `apiVersion: posthouse.dev/v1alpha1\nkind: ${kind}\nmetadata: {name: ${name}, namespace: mail}\nspec: ${spec}\n`
+const namesSecrets = [
+  manifest('MailRelay', 'main', '{hostname: mx.example, listeners: [{name: mx, protocol: SMTP, port: 25, tls: {secretRef: {name: mx-tls}}}], queue: {external: {servers: ["tls://nats.example:4222"], credentialsSecretRef: {name: nats-login}, tlsSecretRef: {name: nats-tls}}}}'),
+  manifest('MailDomain', 'ours', '{domain: ours.example, outbound: {dkim: {keySecretRef: {name: ours-keys}}}}'),
+  manifest('DeliveryRoute', 'out', '{nextHops: [{smarthost: {host: smtp.example, credentialsSecretRef: {name: login}}, tls: {mode: Verify, clientCertificateSecretRef: {name: mx-tls}}}]}'),
+].join('---\n')
+
+test('5 Secrets that come from elsewhere, as a vault or cert-manager make them, are 5 warnings for check and can-send, and mistakes where the folder is run', async (t) => {
+  const path = folder(t, { 'all.yaml': namesSecrets })
+  const { problems, snapshots } = await compile({ manifests: path, now: new Date() })
+  assert.deepEqual(problems.map(({ level, code, path: at, message }) => [level, code, at, message.split(':')[0]]), [
+    ['spec.listeners[0].tls.secretRef.name', 'mx-tls'],
+    ['spec.queue.external.credentialsSecretRef.name', 'nats-login'],
+    ['spec.queue.external.tlsSecretRef.name', 'nats-tls'],
+    ['spec.outbound.dkim.keySecretRef.name', 'ours-keys'],
+    ['spec.nextHops[0].smarthost.credentialsSecretRef.name', 'login'],
+  ].map(([at, name]) => ['warning', 'NOTED', at, `Secret mail/${name} is not among the manifests`]))
+  const { listeners, domains, routes } = snapshots.get('mail/main')!
+  assert.deepEqual([listeners.length, domains.length, routes.length], [1, 1, 1])
+  assert.equal((await posthouse('check', '-f', path)).code, 0)
+  assert.equal((await posthouse('can-send', '-f', path, '--as', 'stranger', '--from', 'joe@far.example', '--to', 'fred@other.example')).code, 1)
+  const run = await compile({ manifests: path, made: join(folder(t), 'made'), now: new Date() })
+  assert.ok(run.problems.filter(({ level }) => level === 'error').length >= 3)
+})
+
+test('a slip in the name of a Secret that is there stays 1 mistake, and so does a Secret that lacks a key', async (t) => {
+  const secret = (name: string, data: string): string => `---\napiVersion: v1\nkind: Secret\nmetadata: {name: ${name}, namespace: mail}\nstringData: ${data}\n`
+  const relay = manifest('MailRelay', 'main', '{hostname: mx.example}')
+  const route = (name: string): string => `---\n${manifest('DeliveryRoute', name, `{nextHops: [{smarthost: {host: smtp.example, credentialsSecretRef: {name: ${name}}}, tls: {mode: Verify}}]}`)}`
+  const told = async (text: string) => (await compile({ manifests: folder(t, { 'all.yaml': relay + text }), now: new Date() })).problems.map(({ level, message }) => [level, message])
+  assert.deepEqual(await told(route('logn') + secret('login', '{username: a, password: b}')), [['error', 'Secret mail/logn does not exist; did you mean login?']])
+  assert.deepEqual(await told(route('login') + secret('login', '{user: a, password: b}')), [['error', 'Secret mail/login lacks username']])
+  // the other is named by a manifest of its own
+  assert.deepEqual((await told(route('login-1') + route('login-2') + secret('login-2', '{username: a, password: b}'))).map(([level]) => level), ['warning'])
+})
+
 test('check makes nothing: no file appears anywhere beside the manifests', async (t) => {
   const path = folder(t, { 'relay.yaml': 'apiVersion: posthouse.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: main, namespace: mail}\nspec: {hostname: mx.example}\n' })
   const before = existsSync(join(root, '.posthouse'))
@@ -83,10 +119,9 @@ test('check --json says the same for machines, with the reason of what does not 
   const { code, out } = await posthouse('check', '-f', path, '--json')
   const { ok, problems, relays } = JSON.parse(out) as { ok: boolean; problems: { level: string; code: string; reason?: string; line: number; path: string }[]; relays: unknown[] }
   assert.deepEqual([code, ok, relays], [1, false, []])
-  assert.deepEqual(problems.map(({ level, code, reason, line, path }) => [level, code, reason, line, path]), [
-    ['error', 'REFUSED', 'RetryScheduleNotFound', 6, 'spec.retryScheduleName'],
-    ['warning', 'NOTED', undefined, 7, 'spec.queue.external'],
-  ])
+  assert.deepEqual(problems.map(({ level, code, reason, line, path }) => [level, code, reason, line, path]), [['error', 'REFUSED', 'RetryScheduleNotFound', 6, 'spec.retryScheduleName']])
+  const { problems: ofARun } = await compile({ manifests: path, made: join(folder(t), 'made'), now: new Date() })
+  assert.deepEqual(ofARun.map(({ level, code, path: at }) => [level, code, at]), [['error', 'REFUSED', 'spec.retryScheduleName'], ['warning', 'NOTED', 'spec.queue.external']]) // only there a nats-server of its own is run
 })
 
 test('check ends with 2 where there is nothing to read', async (t) => {
