@@ -26,6 +26,8 @@ const faults: readonly Fault[] = [
   { title: 'the second of two that claim one domain', given: [main, ours, ['MailDomain', 'zwei', { domain: 'OURS.example', inbound: sink }]], on: 'zwei', reason: 'DomainConflict', words: /MailDomain mail\/ours holds/, path: 'spec.domain' },
   { title: 'a tenant that delivers to a private address', given: [['MailRelay', 'main', { hostname: 'a.b', listeners: [open(['*'])] }], ['MailDomain', 'shop/ours', { domain: 'ours.example', relayRefs: [{ name: 'main', namespace: 'mail' }], inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '10.0.0.5' }] } } }]], on: 'ours', reason: 'HostNotAllowed', words: /10.0.0.5/, path: 'spec.inbound.deliverTo.hosts.0.host' },
   { title: 'anybody who delivers to the metadata service', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '169.254.169.254' }] } } }]], on: 'ours', reason: 'HostNotAllowed', words: /169.254.169.254/ },
+  { title: 'a list of recipients with a pattern in it, which would be 1 address that nobody has', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', inbound: { ...sink, recipients: { mode: 'List', list: ['joe', '*@ours.example'] } } }]], on: 'ours', reason: 'InvalidName', words: /^\*@ours\.example is no pattern here but one address; for every address of ours\.example set mode: Any$/, path: 'spec.inbound.recipients.list.1' },
+  { title: 'DKIM keys of 1 algorithm where 2 are the default', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', outbound: { dkim: { keySecretRef: { name: 'keys' } } } }], ['Secret', 'keys', { 'rsa.key': 'x', 'rsa.selector': 's' }]], on: 'ours', reason: 'KeyNotFound', words: /^Secret mail\/keys lacks ed25519\.key, ed25519\.selector; to sign without ed25519 set algorithms: \[rsa\]$/, path: 'spec.outbound.dkim.keySecretRef.name' },
   { title: 'DKIM keys that are not there', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', outbound: { dkim: { algorithms: ['rsa'], keySecretRef: { name: 'keys' } } } }], ['Secret', 'keys', { 'rsa.key': 'x' }]], on: 'ours', reason: 'KeyNotFound', words: /Secret mail\/keys lacks rsa.selector/, path: 'spec.outbound.dkim.keySecretRef.name' },
   { title: 'a DKIM key that is none', given: [main, ['MailDomain', 'ours', { domain: 'ours.example', outbound: { dkim: { algorithms: ['rsa'], keySecretRef: { name: 'keys' } } } }], ['Secret', 'keys', { 'rsa.key': 'x', 'rsa.selector': 's1' }]], on: 'ours', reason: 'KeyInvalid', words: /rsa.key is no rsa private key/ },
   { title: 'a MailSender of a namespace that no listener admits', given: [main, ours, ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }]], on: 'app', reason: 'NotAdmitted', words: /namespace shop/, path: 'spec.relayRef' },
@@ -201,7 +203,7 @@ test('checks are asked in this order: what makes others meaningless first', () =
   assert.deepEqual(names, [
     ['scheduleOfRelayIsMissing', 'listenersShareAPort', 'queueSecretIsMissing'],
     ['certificateIsMissing', 'certificateIsUnusable', 'anyPeerMayClaimAnAddress'],
-    ['domainIsNoName', 'allowedAddressIsOfAnotherDomain', 'listedRecipientIsOfAnotherDomain', 'dkimKeyIsMissing', 'certificateForHostIsMissing'],
+    ['domainIsNoName', 'allowedAddressIsOfAnotherDomain', 'listedRecipientIsOfAnotherDomain', 'listedRecipientIsAPattern', 'dkimKeyIsMissing', 'certificateForHostIsMissing'],
     ['hostIsOutOfReach', 'noListenerAdmitsIt'],
     ['addressIsNoPattern', 'noListenerTakesIt', 'noListenerTakesItsCredential', 'accountIsOfAnother', 'addressIsNotAllowed', 'thereIsNoAddress'],
     ['patternOfRuleIsNoName', 'sourceIsTooWide', 'connectionsAreOfNoRelay'],
@@ -261,10 +263,12 @@ test('consent from both sides: a labelled namespace sends as the domain that adm
   assert.deepEqual(only(given({ mail: 'no' })).senders, [])
 })
 
-test('who is not admitted hears that no Namespace manifest says which labels it has, and only then', () => {
-  const given: Given = [main, ours, ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }]]
+test('who is not admitted hears that no Namespace manifest says which labels it has, where 1 selector asks for them, and only then', () => {
+  const asks: Given[number] = ['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'Selector', selector: { matchLabels: { mail: 'allowed' } } } } })] }]
+  const given: Given = [asks, ours, ['MailSender', 'shop/app', { relayRef: { name: 'main', namespace: 'mail' }, from: ['a@ours.example'] }]]
   const told = (more: Given) => refusals(planned([...given, ...more]).conditions).map(({ message }) => message.includes('Namespace shop is not declared'))
   assert.deepEqual([told([]), told([['Namespace', 'shop', {}]])], [[true], [false]])
+  assert.deepEqual(refusals(planned([main, ...given.slice(1)]).conditions).map(({ message }) => message.includes('is not declared')), [false])
 })
 
 test('a foreign domain counts on the listener that lists it, and on no other', () => {

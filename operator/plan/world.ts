@@ -17,8 +17,8 @@ export type World = {
   readonly admits: (whom: Namespaces, own: string, other: string) => boolean
   /** "MailRelay mail/mian does not exist; did you mean main?", of the names in that namespace. */
   readonly missing: (kind: Named, key: string) => string
-  /** What a person should know who wonders why a selector does not pick this namespace; else nothing. */
-  readonly aboutLabels: (namespace: string) => string
+  /** What a person should know who wonders why none of these, where one is a selector, picks this namespace; else nothing. */
+  readonly aboutLabels: (namespace: string, asked: readonly Namespaces[]) => string
 }
 
 export const worldOf = (input: Input): World => {
@@ -40,7 +40,7 @@ export const worldOf = (input: Input): World => {
     relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
     missing: (kind, key) => missing(kind, key, { MailRelay: relays, MailDomain: domains, MailSender: senders, RetrySchedule: schedules, Secret: secrets, ServiceAccount: accounts }[kind].keys()),
     admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),
-    aboutLabels: (namespace) => (labels.has(namespace) ? '' : `; Namespace ${namespace} is not declared, so no selector sees its labels`),
+    aboutLabels: (namespace, asked) => (labels.has(namespace) || asked.every(({ from }) => from !== 'Selector') ? '' : `; Namespace ${namespace} is not declared, so no selector sees its labels`),
   }
 }
 

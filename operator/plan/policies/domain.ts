@@ -30,6 +30,12 @@ const listedRecipientIsOfAnotherDomain: Check<SeenDomain> = ({ domain: { spec } 
   return index < 0 ? undefined : { reason: 'InvalidName', message: `${list[index]} is no address of ${own}`, path: ['spec', 'inbound', 'recipients', 'list', index] }
 }
 
+const listedRecipientIsAPattern: Check<SeenDomain> = ({ domain: { spec } }) => {
+  const list = spec.inbound?.recipients.list ?? []
+  const index = list.findIndex((entry) => entry === '*' || entry.startsWith('*@'))
+  return index < 0 ? undefined : { reason: 'InvalidName', message: `${list[index]} is no pattern here but one address; for every address of ${spec.domain} set mode: Any`, path: ['spec', 'inbound', 'recipients', 'list', index] }
+}
+
 const dkimKeyIsMissing: Check<SeenDomain> = ({ domain, world }) => {
   const dkim = domain.spec.outbound?.dkim
   if (dkim?.keySecretRef === undefined) return undefined
@@ -39,9 +45,15 @@ const dkimKeyIsMissing: Check<SeenDomain> = ({ domain, world }) => {
   const data = world.secret(namespace, dkim.keySecretRef.name)?.data
   if (data === undefined) return { reason: 'KeyNotFound', message: world.missing('Secret', `${namespace}/${dkim.keySecretRef.name}`), path }
   const lacking = dkim.algorithms.flatMap((algorithm) => [`${algorithm}.key`, `${algorithm}.selector`]).filter((key) => data[key] === undefined)
-  if (lacking.length > 0) return { reason: 'KeyNotFound', message: `${title} lacks ${lacking.join(', ')}`, path }
+  if (lacking.length > 0) return { reason: 'KeyNotFound', message: `${title} lacks ${lacking.join(', ')}${withoutThem(dkim.algorithms, lacking)}`, path }
   const broken = dkim.algorithms.find((algorithm) => dkimKeyOf(data[`${algorithm}.key`]!, algorithm) === undefined || normalDomain(data[`${algorithm}.selector`]!.trim()) === undefined)
   return broken === undefined ? undefined : { reason: 'KeyInvalid', message: `${title}: ${broken}.key is no ${broken} private key in PEM, or ${broken}.selector no name`, path }
+}
+
+/** Two algorithms are the default: who has keys of one must say so. */
+const withoutThem = (algorithms: readonly string[], lacking: readonly string[]): string => {
+  const [whole, absent] = [algorithms.filter((one) => !lacking.some((key) => key.startsWith(`${one}.`))), algorithms.filter((one) => lacking.includes(`${one}.key`) && lacking.includes(`${one}.selector`))]
+  return whole.length === 1 && absent.length === 1 ? `; to sign without ${absent[0]} set algorithms: [${whole[0]}]` : ''
 }
 
 const certificateForHostIsMissing: Check<SeenDomain> = ({ domain, world }) => {
@@ -56,6 +68,7 @@ export const refuseDomain: readonly Check<SeenDomain>[] = [
   domainIsNoName, // nothing could be compared with it
   allowedAddressIsOfAnotherDomain, // one domain cannot lend out another
   listedRecipientIsOfAnotherDomain, // it would never be asked for
+  listedRecipientIsAPattern, // who wanted every address would have none
   dkimKeyIsMissing, // mail would leave unsigned though a signature was asked for
   certificateForHostIsMissing, // the host would turn us away
 ]
@@ -73,7 +86,7 @@ const hostIsOutOfReach: Check<SeenAttachment> = ({ domain, relay }) => {
 const noListenerAdmitsIt: Check<SeenAttachment> = (seen) => {
   const { domain, relay, world } = seen
   if (listenersForDomain(seen).length > 0) return undefined
-  const outside = domain.metadata.namespace === relay.metadata.namespace ? '' : `; for other namespaces allowedDomains needs both namespaces and names${world.aboutLabels(domain.metadata.namespace)}`
+  const outside = domain.metadata.namespace === relay.metadata.namespace ? '' : `; for other namespaces allowedDomains needs both namespaces and names${world.aboutLabels(domain.metadata.namespace, relay.spec.listeners.map(({ allowedDomains }) => allowedDomains.namespaces))}`
   return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} admits domain ${domain.spec.domain} of namespace ${domain.metadata.namespace}${outside}`, by: refOf(relay) }
 }
 

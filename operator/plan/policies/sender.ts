@@ -1,5 +1,5 @@
 // What keeps a MailSender from a MailRelay, and which addresses and listeners it gets.
-import { coversAddress, coversDomain, partsOf, type ListenerSpec, type MailDomain, type MailRelay, type MailSender } from '../../../crds/index.ts'
+import { coversAddress, coversDomain, partsOf, type ListenerSpec, type MailDomain, type MailRelay, type MailSender, type Namespaces } from '../../../crds/index.ts'
 import type { Check, Violation } from '../condition.ts'
 import { keyOf, refOf, titleOf } from '../input.ts'
 import { didYouMean } from '../../near-miss.ts'
@@ -20,9 +20,9 @@ export const lendersOf = (domains: readonly MailDomain[]): ReadonlyMap<string, L
 const addressIsNoPattern: Check<SeenSender> = ({ sender }) => patternIsNoName(sender.spec.from, ['spec', 'from'])
 
 const noListenerTakesIt: Check<SeenSender> = (seen) => {
-  const { sender, relay, world } = seen
+  const { sender, relay, listeners, world } = seen
   if (admittingListeners(seen).length > 0) return undefined
-  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, relay.metadata.namespace, world)}`, path: ['spec', 'relayRef'], by: refOf(relay) }
+  return { reason: 'NotAdmitted', message: `no listener of ${titleOf(relay)} with AUTH admits senders of namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, relay.metadata.namespace, listeners.map(({ allowedSenders }) => allowedSenders.namespaces), world)}`, path: ['spec', 'relayRef'], by: refOf(relay) }
 }
 
 const noListenerTakesItsCredential: Check<SeenSender> = (seen) => {
@@ -109,8 +109,8 @@ const whyNot = (pattern: string, seen: SeenSender): string => {
     return `no MailDomain for ${wanted.domain}${hint === undefined ? '' : ` (${hint})`} is accepted, and no foreignDomains names it`
   }
   const { domain, lent } = lender
-  if (!admitsSender(domain, sender, world)) return `MailDomain ${keyOf(domain)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, domain.metadata.namespace, world)}`
+  if (!admitsSender(domain, sender, world)) return `MailDomain ${keyOf(domain)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, domain.metadata.namespace, [domain.spec.allowedSenders.namespaces], world)}`
   return `MailDomain ${keyOf(domain)} lends only ${lent.join(', ')}`
 }
 
-const outside = (sender: MailSender, own: string, world: World): string => (sender.metadata.namespace === own ? '' : world.aboutLabels(sender.metadata.namespace))
+const outside = (sender: MailSender, own: string, asked: readonly Namespaces[], world: World): string => (sender.metadata.namespace === own ? '' : world.aboutLabels(sender.metadata.namespace, asked))
