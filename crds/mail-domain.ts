@@ -13,7 +13,7 @@ const recipients = proven(
       .enum(['Callout', 'List', 'Any'])
       .describe('Callout: ask deliverTo during RCPT and remember the answer for ten minutes. List: only list. Any: every address. Absent: Callout with hosts, Any with mx.')
       .optional(),
-    list: ordered(z.string().min(1).max(320).regex(/^[^\s<>]+$/, 'a local part, or local@domain'), 10_000, 'Addresses that exist: local parts, or whole addresses of this domain.').optional(),
+    list: ordered(z.string().min(1).max(320).regex(/^[^\s<>]+$/, 'a local part, or local@domain'), 10_000, 'Addresses that exist: local parts, or whole addresses of this domain; no patterns.').optional(),
     subaddressing: z.boolean().default(false).describe('True: user+detail@ is taken where user@ is (RFC 5233).'),
   }),
   'Which addresses of the domain exist, so that mail for others is refused at the door and not bounced later.',
