@@ -38,6 +38,18 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     })
   }
 
+  it('installed by the first command of docs/install.md tries the 1 relay of examples/cluster, so that the 4 commands work one after the other', async () => {
+    const manual = readFileSync(join(root, 'docs/install.md'), 'utf8')
+    const [block] = /```sh\nhelm install [^`]*helm test [^`]*```/.exec(manual)!
+    const sets = [...block.matchAll(/--set (\S+)/g)].flatMap(([, text]) => text!.split(','))
+    const values: Record<string, Record<string, string>> = {}
+    for (const [path, value] of sets.map((set) => set.split(/=(.*)/) as [string, string])) (values[path.split('.')[0]!] ??= {})[path.split('.')[1]!] = value
+    const relay = objectsIn(readFileSync(join(root, 'examples/cluster/1-platform.yaml'), 'utf8')).find(({ kind }) => kind === 'MailRelay')!.metadata
+    const tests = (await renderObjects(values)).filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'test')
+    assert.equal(tests.length, 1)
+    assert.match(JSON.stringify(tests[0]!.spec), new RegExp(`"${relay.name}\\.${relay.namespace}\\.svc[a-z.]*:25"`))
+  })
+
   for (const version of kubernetesVersions) {
     const conform = async (...files: string[]): Promise<{ code: number; output: string }> => {
       const locations = (await schemaLocations(version, folder)).flatMap((location) => ['-schema-location', location])
