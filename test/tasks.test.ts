@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { parseAllDocuments } from 'yaml'
+import { canSend } from '../cli/can-send.ts'
 import { compile } from '../cli/compile-manifests.ts'
 import { certificateFor, newAuthority } from '../operator/index.ts'
-import { tokenFaults } from '../relay/decide/index.ts'
+import { tokenFaults, type Client } from '../relay/decide/index.ts'
+import { splitMailbox } from '../relay/snapshot/index.ts'
 import { runChild } from './tools/child.ts'
 import { startTestReceiver, testSnapshot } from './tools/receive.ts'
 import { newIssuer } from './tools/tokens.ts'
@@ -66,6 +68,26 @@ test('the page of smarthosts fits the cluster of the examples: 2 routes, the one
 test('the page for who had another relay has manifests without a mistake: 2 listeners, 3 domains', async (t) => {
   const { listeners, domains } = await checked(t, { 'page.yaml': manifestsOf('come-from-another-relay.md') })
   assert.deepEqual([listeners.map(({ name }) => name), domains.map(({ domain }) => domain).sort()], [['mx', 'submission'], ['browncow.example', 'news.browncow.example', 'other.example']])
+})
+
+test('the page of typical needs has manifests without a mistake, and they do what it says: 6 needs', async (t) => {
+  const snapshot = await checked(t, { 'page.yaml': manifestsOf('typical-needs.md') })
+  const verdict = (listener: string, client: Partial<Client>, from: string, to: string): string =>
+    canSend(snapshot, { listener: snapshot.listeners.find(({ name }) => name === listener)!, client: { address: '192.0.2.1', helo: 'client.example', tls: false, ...client }, mailFrom: splitMailbox(from)!, rcptTo: [splitMailbox(to)!] })[0]!.verdict
+  const team = { sender: 'team/app', tls: true }
+  const asked: readonly (readonly [string, Partial<Client>, string, string])[] = [
+    ['mx', {}, 'joe@far.example', 'whoever@browncow.example'],
+    ['submission', team, 'anything@team.example', 'ann@far.example'],
+    ['submission', team, 'boss@browncow.example', 'ann@far.example'],
+    ['mx', { address: '10.20.30.7' }, 'scan@browncow.example', 'ann@far.example'],
+    ['mx', { address: '10.20.30.7' }, 'scan@far.example', 'ann@far.example'],
+    ['mx', { address: '10.20.31.7' }, 'scan@browncow.example', 'ann@far.example'],
+  ]
+  assert.deepEqual(asked.map((one) => verdict(...one)), ['yes', 'yes', 'no', 'yes', 'no', 'no'])
+  const routes = Object.fromEntries(snapshot.routes.map(({ manifest, nextHops, limits }) => [manifest, [nextHops.map(({ kind, tls }) => `${kind} ${tls.mode}`), limits.ratePerMinute]]))
+  assert.deepEqual(routes, { 'DeliveryRoute mail/partner': [['mx Verify'], undefined], 'DeliveryRoute mail/newsletter': [['mx Opportunistic'], 60] })
+  assert.deepEqual(snapshot.senders.map(({ name, priority }) => [name, priority]).sort(), [['app', 'Transactional'], ['newsletter', 'Bulk']])
+  assert.deepEqual(snapshot.domains.find(({ domain }) => domain === 'other.example')!.dkim.map(({ algorithm }) => algorithm), ['rsa'])
 })
 
 test('the page says what to do for each of the 9 faults a token can have', () => {
