@@ -26,10 +26,16 @@ export const cleanSlate = async (cluster: Joined): Promise<boolean> => {
   await kubectl.may('delete', 'retryschedules', '--all', '--wait=false')
   if (namespaces.length === 0) return false
   await kubectl.may('delete', 'namespaces', ...namespaces, '--wait=false')
-  await until('the namespaces of the story before to be gone', async () => (await kubectl.may('get', 'namespaces', ...namespaces, '--ignore-not-found', '--output', 'name')).stdout.trim() === '', 120_000, 300)
+  await until('the namespaces of the story before to be gone', () => areGone(kubectl, namespaces), 120_000, 300)
   await kubectl.may('delete', 'persistentvolumes', '--all', '--wait=false')
   rmSync(join(own.folder, 'volumes'), { recursive: true, force: true, maxRetries: 10 })
   return true
+}
+
+/** An API server that does not answer says nothing of them. */
+export const areGone = async (kubectl: Kubectl, namespaces: readonly string[]): Promise<boolean> => {
+  const { code, stdout } = await kubectl.may('get', 'namespaces', ...namespaces, '--ignore-not-found', '--output', 'name')
+  return code === 0 && stdout.trim() === ''
 }
 
 /** Our own objects go without whoever would have let them go. */

@@ -6,7 +6,7 @@ import { until } from '../../tools/until.ts'
 import { giveVolumes, mail, talkFrom } from './posthouse.ts'
 import type { Joined } from './shared.ts'
 
-export type Told = { readonly type: string; readonly status: string; readonly reason: string; readonly message: string }
+export type Told = { readonly type: string; readonly status: string; readonly reason: string; readonly message: string; readonly observedGeneration?: number }
 type Listener = { readonly name: string; readonly closedFor?: string; readonly hiddenFor?: string; readonly conditions: readonly Told[] }
 type Status = { readonly revision?: string; readonly conditions?: readonly Told[]; readonly listeners?: readonly Listener[] }
 
@@ -47,15 +47,20 @@ export class SmallRelay {
     return this.apply('RelayPolicy', 'old-hosts', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'old-hosts', match: { sources }, action: 'Allow' }] })
   }
 
-  async status(kind = 'mailrelay', name = 'main'): Promise<Status> {
-    return (await this.cluster.kubectl.json<{ status?: Status }>('get', kind, name, '-n', this.namespace)).status ?? {}
+  async status(): Promise<Status> {
+    return (await this.look('mailrelay', 'main')).status ?? {}
   }
 
-  /** Waits for a condition to have this reason, of the object or of listener mx. */
+  private look(kind: string, name: string): Promise<{ readonly metadata: { readonly generation: number }; readonly status?: Status }> {
+    return this.cluster.kubectl.json('get', kind, name, '-n', this.namespace)
+  }
+
+  /** Waits for a condition of the newest generation to have this reason, of the object or of listener mx. */
   becomes(type: string, reason: string, { kind = 'mailrelay', name = 'main', ms = 180_000 } = {}): Promise<Told> {
     return until(`${kind} ${name}: ${type} for ${reason}`, async () => {
-      const { conditions = [], listeners = [] } = await this.status(kind, name)
-      return [...conditions, ...(listeners.find((one) => one.name === 'mx')?.conditions ?? [])].find((told) => told.type === type && told.reason === reason)
+      const { metadata, status: { conditions = [], listeners = [] } = {} } = await this.look(kind, name)
+      const told = [...conditions, ...(listeners.find((one) => one.name === 'mx')?.conditions ?? [])]
+      return told.find((one) => one.type === type && one.reason === reason && one.observedGeneration === metadata.generation)
     }, ms, 200)
   }
 
