@@ -1,8 +1,9 @@
 // The manual against the code: every file, log code and metric it names exists, and every one that exists is named.
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { describe, it } from 'node:test'
+import { testFiles } from './cluster/tools/test-files.ts'
 import { disagreements } from './tools/rfc.ts'
 import { createOperatorMetrics } from '../operator/metrics.ts'
 import { createMetrics, logCodes } from '../relay/report/index.ts'
@@ -38,4 +39,13 @@ describe('the manual', () => {
     const ours = all.flat().map(({ name }) => name).filter((name) => name.startsWith('posthouse_'))
     assert.deepEqual(firstCells(page('metrics.md')).sort(), ours.sort())
   })
+})
+
+it('0 test files are left out by both npm test and npm run test:cluster', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { unit: string } }
+  const globs = [...scripts.unit.matchAll(/"([^"]*\.test\.ts)"/g)].map(([, glob]) => glob!)
+  const run = new Set([...globSync(globs, { cwd: root }), ...testFiles().map((file) => relative(root, file))])
+  const all = globSync('{bin,charts,cli,crds,operator,relay,test,examples,docs}/**/*.test.ts', { cwd: root })
+  assert.ok(all.length > 150, String(all.length))
+  assert.deepEqual(all.filter((file) => !run.has(file)), [])
 })

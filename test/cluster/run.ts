@@ -1,12 +1,11 @@
 // `npm run test:cluster`: one real Kubernetes for all numbered cluster stories c-NN, from nothing, ended at the end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runSuite, type Shared } from '../scenarios/runner.ts'
 import { clusterLacks, openCluster } from './tools/cluster.ts'
 import { build, forCluster } from './tools/build.ts'
+import { testFiles } from './tools/test-files.ts'
 import { explain, offer } from './tools/shared.ts'
 
 const usage = `npm run test:cluster             runs all cluster stories on a Kubernetes of their own (Linux, as root)
@@ -48,8 +47,7 @@ if (flags.up !== true) {
 /** First what needs an API server at most: it is quick, and says more precisely what is wrong. */
 const onApiServer = (): Promise<number> =>
   new Promise((resolve, reject) => {
-    const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.ts')).map((name) => join(import.meta.dirname, name))
-    spawn(process.execPath, ['--test', '--test-timeout=240000', ...files], { stdio: 'inherit' }).once('error', reject).once('exit', (code) => resolve(code ?? 1))
+    spawn(process.execPath, ['--test', '--test-timeout=240000', ...testFiles()], { stdio: 'inherit' }).once('error', reject).once('exit', (code) => resolve(code ?? 1))
   })
 
 const everything = positionals.length === 0 && flags.list !== true && flags.up !== true && flags.help !== true && flags.json !== true
