@@ -1,4 +1,5 @@
 export * from './gather/index.ts'
 export * from './make/index.ts'
+export { logEvents } from './log-events.ts'
 export * from './plan/index.ts'
 export { attemptAll, strangerForms } from './probe/index.ts'

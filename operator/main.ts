@@ -9,6 +9,7 @@ import { Memory } from './memory.ts'
 import { Pokes } from './pokes.ts'
 import { Faults } from './faults.ts'
 import { KeyMaker } from './key-maker.ts'
+import type { LogLine } from './log-events.ts'
 import { Prober } from './probe/index.ts'
 import { RecordWatch, type RecordWatchOptions } from './record-watch.ts'
 import { SecretStore } from './secret-store.ts'
@@ -36,7 +37,7 @@ export type OperatorOptions = {
   readonly http?: { readonly host: string; readonly port: number }
   /** For tests: how often DNS is looked at. */
   readonly recordTimes?: RecordWatchOptions['times']
-  readonly say: (line: { readonly event: string; readonly [field: string]: unknown }) => void
+  readonly say: (line: LogLine) => void
 }
 
 export type RunningOperator = {

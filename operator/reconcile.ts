@@ -13,6 +13,7 @@ import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged,
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
+import type { LogLine } from './log-events.ts'
 import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
@@ -37,7 +38,7 @@ export type ReconcileParts = {
   readonly proven: Map<string, Proven>
   readonly settings: ObjectSettings
   readonly now: () => Date
-  readonly say: (line: { readonly event: string; readonly [field: string]: unknown }) => void
+  readonly say: (line: LogLine) => void
   /** What a run saw and will say, before it says it. */
   readonly onSeen?: (seen: SeenByRun) => void
 } & StrangerParts

@@ -3,8 +3,11 @@ import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, it } from 'node:test'
+import { Command } from 'commander'
+import { standaloneCommand } from '../cli/standalone.ts'
 import { testFiles } from './cluster/tools/test-files.ts'
 import { disagreements } from './tools/rfc.ts'
+import { logEvents } from '../operator/index.ts'
 import { createOperatorMetrics } from '../operator/metrics.ts'
 import { createMetrics, logCodes } from '../relay/report/index.ts'
 
@@ -31,7 +34,24 @@ describe('the manual', () => {
   })
 
   it('has 1 row for each log code, and no other', () => {
-    assert.deepEqual(firstCells(page('logs.md')).sort(), Object.keys(logCodes).sort())
+    const [ofRelays = '', ofTheOperator = ''] = page('logs.md').split('## Of the operator')
+    assert.deepEqual(firstCells(ofRelays).sort(), Object.keys(logCodes).sort())
+    const rows = [...ofTheOperator.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, code, means]) => [code, means])
+    assert.deepEqual(rows, Object.entries(logEvents))
+  })
+
+  it('has each code that a command of the runbooks looks for, at least 10', () => {
+    const codes = [...Object.keys(logCodes), ...Object.keys(logEvents)]
+    const sought = globSync('runbooks/*.md', { cwd: join(root, 'docs') }).flatMap((name) => [...page(name).matchAll(/\| grep (?:-E )?'?([A-Z_|]+)'?/g)].flatMap(([, codesOf]) => codesOf!.split('|').map((code) => ({ name, code }))))
+    assert.ok(sought.length >= 10)
+    assert.deepEqual(sought.filter(({ code }) => !codes.some((known) => (code.endsWith('_') ? known.startsWith(code) : known === code))), [])
+  })
+
+  it('has 1 row for each option of posthouse standalone but that for tests', () => {
+    const program = new Command()
+    standaloneCommand(program)
+    const options = program.commands[0]!.options.map(({ long, short }) => (long === '--file' ? short! : long!)).filter((name) => name !== '--test-mx-port')
+    assert.deepEqual(firstCells(page('standalone.md')).map((cell) => cell.split(' ')[0]!).sort(), options.sort())
   })
 
   it('has 1 row for each metric, and no other', async () => {
