@@ -31,7 +31,7 @@ const isWorthTelling = (place: string, { type, status, reason }: Statement): boo
 }
 
 /** Of a queue that is only away, or still being made, the condition is enough: that comes and goes. */
-const worthTelling: ReadonlySet<string> = new Set(['NotApplied', 'NameTaken', 'SecretRefused', 'SingleNode', 'SyncNotAlways', 'StreamMismatch', 'QueueFull', 'NodeAddressSeen'])
+export const worthTelling: ReadonlySet<string> = new Set(['NotApplied', 'NameTaken', 'SecretRefused', 'SingleNode', 'SyncNotAlways', 'StreamMismatch', 'QueueFull', 'NodeAddressSeen'])
 
 const changedFrom = (before: readonly Placed[]) => (place: string, { type, status, reason, message }: Statement): boolean =>
   !before.some((one) => one.place === place && one.said.type === type && one.said.status === status && one.said.reason === reason && one.said.message === message)
