@@ -34,7 +34,7 @@ export const needs: Readonly<Record<Need, { readonly isHere: () => boolean; read
   'own cluster': {
     isHere: () => !process.env.POSTHOUSE_KUBECONFIG && clusterLacks().length === 0,
     get install() {
-      return process.env.POSTHOUSE_KUBECONFIG ? 'run it without POSTHOUSE_KUBECONFIG: it does harm to the cluster' : clusterLacks().join('; ') || 'it is here'
+      return process.env.POSTHOUSE_KUBECONFIG ? 'run it without POSTHOUSE_KUBECONFIG: it does harm to the cluster, or is its DNS' : clusterLacks().join('; ') || 'it is here'
     },
   },
   cluster: {

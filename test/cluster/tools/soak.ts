@@ -30,6 +30,9 @@ export type SoakResult = {
   readonly slowestRestSeconds: number
 }
 
+/** Of an API server that took nothing, or of caches that heard nothing, nothing can be missed. */
+export const isProof = ({ missed, writes, told }: SoakResult): boolean => missed === 0 && writes > 0 && told > writes
+
 const configMaps: Resource = { group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespaced: true }
 const namespace = 'default'
 const labelled = { soak: 'yes' }
