@@ -6,7 +6,7 @@ import { resources } from '../../operator/plan/index.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks } from './tools/api-server.ts'
 import { isBuilt } from './tools/build.ts'
-import { kubectlOf, type Kubectl } from './tools/kubectl.ts'
+import { enforced, kubectlOf, type Kubectl } from './tools/kubectl.ts'
 import { resourceOf, startOperatorWorld, type OperatorWorld } from './tools/operator.ts'
 
 /** Every field with members, as `mailrelay.spec.listeners`. */
@@ -80,6 +80,8 @@ describe('kubectl with the 6 kinds', { skip: lacks.length > 0 && lacks.join('; '
     await kubectl('wait', '-n', 'mail', '--for=condition=CredentialsReady', 'mailsender/app', '--timeout=20s')
     await kubectl('wait', '--for=condition=Ready', 'retryschedule/patient', '--timeout=20s')
     await kubectl('wait', '-n', 'mail', '--for=condition=Reachable=Unknown', 'deliveryroute/partner', '--timeout=20s')
+    await kubectl('wait', '-n', 'mail', `${enforced}=False`, 'relaypolicy/house', '--timeout=20s')
+    assert.notEqual((await kubectl.may('wait', '-n', 'mail', `${enforced}=True`, 'relaypolicy/house', '--timeout=1s')).code, 0)
     const { status } = (await world.get(resourceOf('RelayPolicy'), 'house'))! as unknown as { status: { targets: { conditions: { type: string; status: string; reason: string }[] }[] } }
     assert.deepEqual(status.targets[0]!.conditions.map(({ type, status: is, reason }) => `${type} ${is} ${reason}`), ['Accepted True Accepted', 'Enforced False Pending'])
   })

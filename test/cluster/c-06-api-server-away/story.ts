@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { Story } from '../../scenarios/story.ts'
 import { sleep, until } from '../../tools/until.ts'
 import { namespace, standFleet } from '../tools/fleet.ts'
+import { enforced } from '../tools/kubectl.ts'
 import { gaugeOf, processesOf, signalPod, type Pod } from '../tools/pods.ts'
 import { joinCluster } from '../tools/shared.ts'
 import { settle, startTraffic, troubleOf } from '../tools/traffic.ts'
@@ -50,7 +51,7 @@ export const story: Story = {
     const name = `after-${back}`
     await kubectl.apply({ apiVersion: 'posthouse.dev/v1alpha1', kind: 'RelayPolicy', metadata: { name, namespace }, spec: { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: { mailFrom: ['*@refused.example'] }, action: 'Deny' }] } })
     await kubectl('wait', '--namespace', namespace, '--for=condition=Ready', `relaypolicy/${name}`, '--timeout=300s')
-    await kubectl('wait', '--namespace', namespace, '--for=condition=Programmed', 'mailrelay/main', '--timeout=300s')
+    await kubectl('wait', '--namespace', namespace, `${enforced}=True`, `relaypolicy/${name}`, '--timeout=300s')
     // mostly the kubelet's: its watches of Secrets are refused at first by an API server that has just started, and wait up to a minute before they try again
     ctx.note('seconds until a change was in force', ((Date.now() - back) / 1000).toFixed(0))
     await kubectl('delete', 'relaypolicy', name, '--namespace', namespace)

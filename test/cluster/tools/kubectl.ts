@@ -31,6 +31,9 @@ export const kubectlOf = (kubeconfig: string): Kubectl => {
   })
 }
 
+/** For `kubectl wait`, with =True: every pod runs a snapshot with the policy. Programmed of its MailRelay may still be that of the snapshot before. */
+export const enforced = '--for=jsonpath={.status.targets[0].conditions[?(@.type=="Enforced")].status}'
+
 /** Where kubectl is, or the bare name of the one on PATH. */
 export const program = (): string => {
   try {
