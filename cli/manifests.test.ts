@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -122,6 +122,16 @@ test('check --json says the same for machines, with the reason of what does not 
   assert.deepEqual(problems.map(({ level, code, reason, line, path }) => [level, code, reason, line, path]), [['error', 'REFUSED', 'RetryScheduleNotFound', 6, 'spec.retryScheduleName']])
   const { problems: ofARun } = await compile({ manifests: path, made: join(folder(t), 'made'), now: new Date() })
   assert.deepEqual(ofARun.map(({ level, code, path: at }) => [level, code, at]), [['error', 'REFUSED', 'spec.retryScheduleName'], ['warning', 'NOTED', 'spec.queue.external']]) // only there a nats-server of its own is run
+})
+
+test('check warns of 1 folder with manifests inside the folder, which it does not read, and not of 1 without', async (t) => {
+  const path = folder(t, { 'relay.yaml': manifest('MailRelay', 'main', '{hostname: mx.example}') })
+  for (const [inside, file] of [['apps', 'wrong.yaml'], ['notes', 'readme.txt']] as const) {
+    mkdirSync(join(path, inside))
+    writeFileSync(join(path, inside, file), 'nonsense: [')
+  }
+  const { code, out } = await posthouse('check', '-f', path)
+  assert.deepEqual([code, out], [0, `${path}/apps: warning: not read: only the files of a folder itself are; check -f ${path}/apps reads it\nMailRelay mail/main: 2 listeners, 0 domains, 0 senders, 0 policies, 0 routes\nno mistakes, 1 warning\n`])
 })
 
 test('check ends with 2 where there is nothing to read', async (t) => {

@@ -20,10 +20,10 @@ export type Gathered = {
 /** `path` may also be one file, or `-` for standard input. */
 export const readManifests = (path: string): Gathered => {
   const listed = path === '-' ? textsOf(readFileSync(0, 'utf8')) : filesOf(path)
-  if ('problem' in listed) return { ...gather([]), problems: [listed.problem] }
+  if ('problem' in listed) return { ...gather([]), problems: [listed.problem, ...(listed.unread ?? [])] }
   const read = listed.files.map(({ file, text }) => documentsOf(file, text))
   const gathered = gather(read.flatMap(({ documents }) => documents))
-  return { ...gathered, problems: inOrder([...read.flatMap(({ problems }) => problems), ...gathered.problems]) }
+  return { ...gathered, problems: inOrder([...(listed.unread ?? []), ...read.flatMap(({ problems }) => problems), ...gathered.problems]) }
 }
 
 const textsOf = (stream: string): Listed => {
@@ -31,7 +31,8 @@ const textsOf = (stream: string): Listed => {
   return { problem: { level: 'error', code: 'NO_MANIFESTS', file: 'standard input', message: 'nothing came in' } }
 }
 
-type Listed = { readonly files: readonly File[] } | { readonly problem: Problem }
+/** `unread`: what somebody may think was read. */
+type Listed = ({ readonly files: readonly File[] } | { readonly problem: Problem }) & { readonly unread?: readonly Problem[] }
 type File = { readonly file: string; readonly text: string }
 
 /** What `helm template` prints names the file that each part is from: `# Source: chart/templates/relay.yaml`. Lines count from there. */
@@ -48,13 +49,27 @@ const filesOf = (path: string): Listed => {
   const read = (file: string): File => ({ file, text: readFileSync(file, 'utf8') })
   try {
     if (statSync(path).isFile()) return { files: [read(path)] }
-    const files = readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) => read(join(path, name)))
-    if (files.length > 0) return { files }
-    return { problem: { level: 'error', code: 'NO_MANIFESTS', file: path, message: 'no *.yaml or *.yml file in this folder' } }
+    const entries = readdirSync(path, { withFileTypes: true })
+    const files = entries.filter((entry) => isYaml(entry.name) && !entry.isDirectory()).map(({ name }) => name).sort().map((name) => read(join(path, name)))
+    const unread = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => join(path, name)).filter(holdsManifests).map(notRead)
+    if (files.length > 0) return { files, unread }
+    return { problem: { level: 'error', code: 'NO_MANIFESTS', file: path, message: 'no *.yaml or *.yml file in this folder' }, unread }
   } catch (error) {
     return { problem: { level: 'error', code: 'FOLDER_UNREADABLE', file: path, message: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file or folder' : (error as Error).message } }
   }
 }
+
+const isYaml = (name: string): boolean => /\.ya?ml$/.test(name)
+
+const holdsManifests = (folder: string): boolean => {
+  try {
+    return readdirSync(folder).some(isYaml)
+  } catch {
+    return false // nobody's business here
+  }
+}
+
+const notRead = (folder: string): Problem => ({ level: 'warning', code: 'NOTED', file: folder, message: `not read: only the files of a folder itself are; check -f ${folder} reads it` })
 
 /** By file, then line. */
 export const inOrder = (problems: readonly Problem[]): Problem[] =>
