@@ -43,7 +43,7 @@ const contextFor = ({ clientCertificate: own, authority }: Target, { extraCa }: 
   contexts.set(believed, ofBelieved)
   const made = ofBelieved.get(own ?? usual) ?? createSecureContext({
     minVersion: 'TLSv1.2',
-    ...(authority ? { ca: authority.certificate } : extraCa.length > 0 && { ca: [...getCACertificates('default'), ...extraCa] }),
+    ...(authority ? { ca: authority.certificate === '' ? [] : authority.certificate } : extraCa.length > 0 && { ca: [...getCACertificates('default'), ...extraCa] }),
     ...(own && { cert: own.certificate, key: own.key }),
   })
   ofBelieved.set(own ?? usual, made)

@@ -56,6 +56,14 @@ describe('a host of deliverTo', () => {
   })
 })
 
+it('the CA of a next hop that the snapshot lacks is an empty one: 0 certificates count there, not those of the public CAs', async () => {
+  const nextHops = [{ kind: 'smarthost' as const, host: '192.0.2.1', port: 25, preference: 0, weight: 1, implicitTls: false, tls: { mode: 'Verify' as const, authority: 'ca:mail/gone' } }]
+  const snapshot = testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: { recipientDomains: ['*'] }, nextHops }] })
+  const [hop] = hopsOf(wayOf(snapshot, { domain: 'far.example', mailFrom: null }), () => 0)
+  const found = await findTargets(hop!, 'far.example', { snapshot, resolver: resolverOf({}), machine: resolverOf({}), settings: settingsFrom({}), random: () => 0 })
+  assert.deepEqual(found.kind === 'targets' && found.targets.map(({ authority }) => authority), [{ name: 'ca:mail/gone', certificate: '' }])
+})
+
 const machineFinds = (t: TestContext, address: string): void => {
   t.mock.method(dns, 'lookup', async () => [{ address, family: 4 }])
   syncBuiltinESMExports()

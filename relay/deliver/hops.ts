@@ -149,6 +149,6 @@ const askedOf = async (resolver: Resolver, host: string): Promise<Named> => {
 
 const certificatesOf = (tls: TlsPolicy, { certificates }: Snapshot): Pick<Target, 'clientCertificate' | 'authority'> => {
   const clientCertificate = tls.clientCertificate === undefined ? undefined : certificates.find(({ name }) => name === tls.clientCertificate)
-  const authority = tls.authority === undefined ? undefined : certificates.find(({ name }) => name === tls.authority)
+  const authority = tls.authority === undefined ? undefined : (certificates.find(({ name }) => name === tls.authority) ?? { name: tls.authority, certificate: '' })
   return { ...(clientCertificate && { clientCertificate }), ...(authority && { authority }) }
 }

@@ -61,12 +61,13 @@ describe('opening a session', () => {
       assert.equal(state(await open(sink, { tls }, {}, trust === 'trusted' ? trusted() : {})), expected)
     })
   }
-  it('Verify with an authority of its own takes what that one signed, under a client certificate too, and what the 1 other authority signed it does not', async () => {
+  it('Verify with an authority of its own takes what that one signed, under a client certificate too, and what the 1 other authority signed, or where its own is not there, it does not', async () => {
     const [own, other] = [certificate, makeCertificate('mx.dest.example')].map((one) => ({ name: 'ca', certificate: one.certificate }))
     const clientCertificate = { name: 'client', ...certificate }
-    const tried: readonly (readonly [Partial<Target>, SettingsInput])[] = [[{ authority: own! }, {}], [{ authority: own!, clientCertificate }, {}], [{ authority: other! }, trusted()], [{ authority: other!, clientCertificate }, {}], [{ clientCertificate }, trusted()], [{ clientCertificate }, {}]]
+    const absent = { name: 'ca', certificate: '' }
+    const tried: readonly (readonly [Partial<Target>, SettingsInput])[] = [[{ authority: own! }, {}], [{ authority: own!, clientCertificate }, {}], [{ authority: other! }, trusted()], [{ authority: other!, clientCertificate }, {}], [{ clientCertificate }, trusted()], [{ clientCertificate }, {}], [{ authority: absent }, trusted()]]
     const states = await Promise.all(tried.map(async ([target, settings]) => state(await open(await withTls(), { tls: 'Verify', ...target }, {}, settings))))
-    assert.deepEqual(states, ['open verified', 'open verified', 'tls unverified', 'tls unverified', 'open verified', 'tls unverified'])
+    assert.deepEqual(states, ['open verified', 'open verified', 'tls unverified', 'tls unverified', 'open verified', 'tls unverified', 'tls unverified'])
   })
   it('Verify wants the name: a valid certificate for another host is none', async () => {
     assert.equal(state(await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())), 'tls unverified')

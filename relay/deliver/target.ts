@@ -9,7 +9,7 @@ export type Target = {
   readonly tls: TlsPolicy['mode']
   readonly implicitTls: boolean
   readonly clientCertificate?: { readonly name: string; readonly certificate: string; readonly key: string }
-  /** Whose certificates count, instead of the system's authorities. */
+  /** Whose certificates count, instead of the system's authorities; without one nobody's does. */
   readonly authority?: { readonly name: string; readonly certificate: string }
   readonly credentials?: { readonly username: string; readonly password: string }
 }
