@@ -32,8 +32,8 @@ export const story: Story = {
     ctx.step('the volume is full')
     await volume.fill()
     const full = Date.now()
-    const told = await send()
-    ctx.note('what the first client is told', told)
+    const { stored, told } = await untilRefused(send)
+    ctx.note('what the first client is told whose mail is not stored', `${told} (after ${stored} that fitted)`)
     assert.match(told, /^451 4\.3\.0 Not stored/)
     await relay.becomes('DurableAccept', 'Unreachable', { ms: 300_000 })
     ctx.note('seconds until DurableAccept said so', seconds(full))
@@ -48,8 +48,17 @@ export const story: Story = {
     assert.ok(restarts > 0, 'the kubelet did it')
     await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
     await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=DurableAccept', 'mailrelay/main', '--timeout=300s')
-    assert.equal(await waiting(cluster), 11)
+    assert.equal(await waiting(cluster), 10 + stored + 1)
   },
+}
+
+/** A record may still fit behind the last one in its page of the disk: it is stored then. */
+const untilRefused = async (send: () => Promise<string>): Promise<{ stored: number; told: string }> => {
+  for (let stored = 0; stored < 100; stored++) {
+    const told = await send()
+    if (!told.startsWith('250 ')) return { stored, told }
+  }
+  throw new Error('none of 100 mails was refused')
 }
 
 const seconds = (since: number): string => ((Date.now() - since) / 1000).toFixed(0)
