@@ -244,6 +244,21 @@ test('150 recipients over the limit, or 150 that are gone, cost the 150 that pas
   assert.match((await line.reply(30_000))?.[0] ?? '', /^421 4\.7\.0 Too many commands/)
 })
 
+test('beside 150 recipients that passed 151 refusals are spared until a message passes, not 150 more with every RSET: users are not guessed by the thousand', async (t) => {
+  const receiver = await start(t, withLimits({ recipientsPerMessage: 151 }))
+  const line = await greeted(t, receiver)
+  const guess = async (count: number): Promise<Record<string, number>> => {
+    await line.ask('MAIL FROM:<a@client.example>')
+    assert.deepEqual(await codesOf(line, 150, 'hosted.example'), { 250: 150 })
+    return codesOf(line, count, 'listed.example')
+  }
+  assert.deepEqual(await guess(150), { 550: 150 })
+  assert.match(await line.ask('RSET'), /^250 /)
+  assert.deepEqual(await guess(1 + 97), { 550: 98 }) // 99 commands without a message, with EHLO and RSET
+  assert.match(await line.ask('RCPT TO:<gone@listed.example>'), /^550 /)
+  assert.match((await line.reply(30_000))?.[0] ?? '', /^421 4\.7\.0 Too many commands/)
+})
+
 test('a 2nd connection from one source is one too many where 1 is allowed, and the count goes down again', async (t) => {
   const receiver = await start(t, withLimits({ connectionsPerSource: 1 }))
   const first = await greeted(t, receiver)

@@ -56,7 +56,7 @@ export class Session extends SMTPConnection {
     this.#leaving = host.door.leaving
     this.state = {
       world: this.#world, id: this.id, address: this.remoteAddress, source: sourceOf(this.remoteAddress), listener: host.listener,
-      tls: tlsOf(socket), hello: undefined, sender: undefined, transaction: undefined, errors: 0, idle: 0, messages: 0,
+      tls: tlsOf(socket), hello: undefined, sender: undefined, transaction: undefined, errors: 0, idle: 0, spared: 0, messages: 0,
     }
   }
 
@@ -166,8 +166,8 @@ export class Session extends SMTPConnection {
   #count({ code }: Reply, verb: string): Reply | undefined {
     const { state } = this
     // RCPT refused is not an error: a list may hold many users that are gone, or more than the limit, and the others must have their mail
-    if (verb === 'RCPT' && halfPassed(state)) return undefined
-    if (code >= 500 && verb !== 'RCPT') state.errors += 1
+    if (verb === 'RCPT' && code >= 400 && halfPassed(state) && state.spared < state.listener.limits.recipientsPerMessage) state.spared += 1
+    else if (code >= 500 && verb !== 'RCPT') state.errors += 1
     else if (code >= 400 || idleVerbs.has(verb)) state.idle += 1
     if (state.errors >= state.listener.limits.errors) return reply('too-many-errors')
     return state.idle >= state.listener.limits.errors * 10 ? reply('too-many-commands') : undefined
@@ -228,7 +228,7 @@ export class Session extends SMTPConnection {
     this.state.transaction = undefined
     if (answer.code < 300) {
       this.state.messages += 1
-      this.state.errors = this.state.idle = 0
+      this.state.errors = this.state.idle = this.state.spared = 0
     }
     await this.#act(say(answer), 'DATA')
   }

@@ -51,6 +51,7 @@ export type State = {
   transaction: Transaction | undefined
   errors: number // refused for the client's fault
   idle: number // commands that brought no message nearer
+  spared: number // recipients refused beside as many that passed, which are none of either
   messages: number
 }
 
