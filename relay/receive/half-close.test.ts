@@ -38,6 +38,13 @@ test('of a client that stops sending in the middle of its message 0 are kept, an
   assert.deepEqual([receiver.queue.kept.length, receiver.queue.bodies.abandoned], [0, 1])
 })
 
+test('a client that ends its lines with LF alone and stops sending hears why 0 mails are kept', async (t) => {
+  const receiver = await start(t)
+  const heard = await heardAfterTheEnd(connect({ port: receiver.port('mx'), host: '127.0.0.1', allowHalfOpen: true }), [...oneMail.slice(0, 2), oneMail[2]!.replaceAll('\r\n', '\n')])
+  assert.match(heard, /\r\n354 .*\r\n554 5\.6\.0 .*\r\n$/)
+  assert.equal(receiver.queue.kept.length, 0)
+})
+
 for (const [when, said, listener] of [['before it has said anything', ''], ['after EHLO', 'EHLO client.example\r\n'], ['in the middle of a command', 'EHLO cl'], ['in its handshake after STARTTLS', 'EHLO client.example\r\nSTARTTLS\r\n'], ['in its handshake without STARTTLS', '\x16', 'submissions']] as const) {
   test(`a client that stops sending ${when} is let go within 20 s, not after the 30 s of a handshake`, async (t) => {
     const receiver = await start(t)

@@ -99,9 +99,11 @@ export class Session extends SMTPConnection {
     if (!this._closing) this.#hangUp(reply('early-talker'))
   }
 
-  /** It has its answers: to a mail too, so that it does not send it again. Half a message is no message. */
+  /** It has its answers: to a mail too, so that it does not send it again. Half a message is no message, and has an answer where it was refused. */
   #clientEnded(): void {
-    if (this.#offered) this._socket.destroy()
+    const fault = this.#offered?.incoming.fault
+    if (fault) this.#hangUp(fault)
+    else if (this.#offered) this._socket.destroy()
     else this.close()
   }
 
