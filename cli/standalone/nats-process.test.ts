@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -39,6 +40,12 @@ await new Promise((resolve) => process.stdin.resume().once('end', resolve))`
   const ports = await Promise.all(both.map(async ({ running }) => (await running).stdout.split(' ')))
   assert.deepEqual(ports.map(({ length }) => length), [1000, 1000])
   assert.equal(new Set(ports.flat()).size, 2000)
+})
+
+test('who connects to the name by which a free port is kept is let go: 0 connections of strangers stay', { skip: process.platform !== 'linux' && 'only Linux has such names' }, async (t) => {
+  const stranger = connect({ path: `\0posthouse-port-${await freePort()}`, allowHalfOpen: true })
+  t.after(() => stranger.destroy())
+  await once(stranger.resume(), 'end', { signal: AbortSignal.timeout(20_000) })
 })
 
 test('a server that cannot start says why in 1 message, in the last words of its log', async (t) => {

@@ -114,7 +114,7 @@ export const freePort = async (): Promise<number> => {
 const faultOfKeeping = (port: number): Promise<Error | undefined> =>
   new Promise((resolve) => {
     if (process.platform !== 'linux') return resolve(undefined)
-    const server = createServer().unref()
+    const server = createServer((stranger) => stranger.destroy()).unref()
     server.once('error', resolve)
     server.listen(`\0posthouse-port-${port}`, () => resolve(undefined))
   })
