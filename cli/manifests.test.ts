@@ -69,6 +69,16 @@ test('5 Secrets that come from elsewhere, as a vault or cert-manager make them, 
   assert.ok(run.problems.filter(({ level }) => level === 'error').length >= 3)
 })
 
+test('1 Secret from elsewhere that 2 manifests name, for a CA and for DKIM keys, is 1 warning and 0 mistakes, whichever comes first', async (t) => {
+  const relay = manifest('MailRelay', 'main', '{hostname: mx.example}')
+  const named = ['{hosts: [{host: store.example, tls: {mode: Verify, caSecretRef: {name: both}}}]}', '{hosts: [{host: store.example}]}'].map((deliverTo, index) =>
+    manifest('MailDomain', `d${index}`, `{domain: d${index}.example, inbound: {recipients: {mode: Any}, deliverTo: ${deliverTo}}${index === 1 ? ', outbound: {dkim: {keySecretRef: {name: both}}}' : ''}}`))
+  for (const inOneOrder of [named, named.toReversed()]) {
+    const { problems } = await compile({ manifests: folder(t, { 'all.yaml': [relay, ...inOneOrder].join('---\n') }), now: new Date() })
+    assert.deepEqual(problems.map(({ level, message }) => [level, message.split(':')[0]]), [['warning', 'Secret mail/both is not among the manifests']])
+  }
+})
+
 test('a slip in the name of a Secret that is there stays 1 mistake, and so does a Secret that lacks a key', async (t) => {
   const secret = (name: string, data: string): string => `---\napiVersion: v1\nkind: Secret\nmetadata: {name: ${name}, namespace: mail}\nstringData: ${data}\n`
   const relay = manifest('MailRelay', 'main', '{hostname: mx.example}')
