@@ -233,6 +233,17 @@ describe('names that are followed one by one', () => {
     assert.equal(cache.foundByList, 0)
   })
 
+  it('of which 1 is named 2 times, as by --watch-namespaces a,b,a, count as seen all the same', async (t) => {
+    const { server, kube } = await withFakeKube(t)
+    for (const name of ['a', 'b']) put(server, name, 'no')
+    const cache = new Cache()
+    const end = new AbortController()
+    const ended = nameWatch({ kube, resource: spaces, names: ['a', 'b', 'a'], feed: cache, everyMs: 20 }, end.signal)
+    t.after(async () => (end.abort(), ended))
+    await until('a first look', () => cache.synced, 5_000)
+    assert.deepEqual(cache.all().map(({ metadata: { name } }) => name), ['a', 'b'])
+  })
+
   it('of which 1 may no longer be read, as with the Role of a namespace that is gone, tell the change of the other; the 1 stays as it was', async (t) => {
     const { server, kube } = await withFakeKube(t)
     for (const name of ['a', 'b']) put(server, name, 'no')

@@ -20,7 +20,8 @@ export type NameWatchOptions = {
 
 /** Ends only by the signal. One that cannot be read stays as it was, and holds up no other, but for the first look: before it, what is not here may be there all the same. */
 export const nameWatch = async (options: NameWatchOptions, signal: AbortSignal): Promise<void> => {
-  const { names, feed, onTrouble, everyMs = 30_000, random = Math.random } = options
+  const { feed, onTrouble, everyMs = 30_000, random = Math.random } = options
+  const names = [...new Set(options.names)]
   const known = new Map<string, KubeObject | undefined>()
   let isTold = false
   for (let failures = 0; !signal.aborted; ) {
