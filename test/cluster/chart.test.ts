@@ -127,6 +127,10 @@ describe('the chart', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
     ])
   })
 
+  it('takes null for the 1 value of the test that may be empty: the sender of notices', async () => {
+    assert.equal((await argsOfTest({ test: { from: null } }))[1], '--from=')
+  })
+
   it('sends the test to a MailRelay that the operator looks after, of 3 choices of namespaces', async () => {
     const servers = await Promise.all([[], ['mail', 'shop'], ['mail', 'posthouse']].map(async (watchNamespaces) => (await argsOfTest({ watchNamespaces })).at(-1)))
     assert.deepEqual(servers, ['main.posthouse.svc.cluster.local:25', 'main.mail.svc.cluster.local:25', 'main.posthouse.svc.cluster.local:25'])
