@@ -16,7 +16,7 @@ export const pairFault = (certificate: string, key: string): string | undefined 
 /** Undefined where every certificate of the bundle can be read. */
 export const authorityFault = (bundle: string): string | undefined => {
   if (bundle.length > mostOfPair) return `ca.crt has more than ${mostOfPair / 1024} KiB`
-  const texts = bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const texts = bundle.split(/(?=-----BEGIN CERTIFICATE-----)/).filter((text) => text.startsWith('-----BEGIN CERTIFICATE-----'))
   try {
     const certificates = texts.map((text) => new X509Certificate(text))
     return certificates.length > 0 ? undefined : 'ca.crt has no certificate in PEM'
