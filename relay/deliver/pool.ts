@@ -3,7 +3,7 @@ import type { Settings } from './settings.ts'
 import { closeSession, openSession, type Opened, type Opening, type Session, type Target } from './session.ts'
 
 const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, authority, credentials }: Target): string =>
-  `${address}:${port} ${host} ${tls} ${implicitTls} ${clientCertificate?.name ?? ''} ${authority?.name ?? ''} ${credentials?.username ?? ''}`
+  `${address}:${port} ${host} ${tls} ${implicitTls} ${clientCertificate?.name ?? ''} ${authority?.name ?? ''} ${authority?.certificate ?? ''} ${credentials?.username ?? ''}`
 
 export class Pool {
   readonly #idle = new Map<string, Session[]>()

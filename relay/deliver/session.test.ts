@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { makeCertificate, type TestCertificate } from '../../test/tools/certificate.ts'
 import { freePort } from '../../cli/standalone/nats-process.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
+import { Pool } from './pool.ts'
 import { closeSession, openSession, readExtensions, type Opened, type Opening, type Target } from './session.ts'
 import { settingsFrom, type SettingsInput } from './settings.ts'
 import { Watch } from './wire.ts'
@@ -68,6 +69,21 @@ describe('opening a session', () => {
     const tried: readonly (readonly [Partial<Target>, SettingsInput])[] = [[{ authority: own! }, {}], [{ authority: own!, clientCertificate }, {}], [{ authority: other! }, trusted()], [{ authority: other!, clientCertificate }, {}], [{ clientCertificate }, trusted()], [{ clientCertificate }, {}], [{ authority: absent }, trusted()]]
     const states = await Promise.all(tried.map(async ([target, settings]) => state(await open(await withTls(), { tls: 'Verify', ...target }, {}, settings))))
     assert.deepEqual(states, ['open verified', 'open verified', 'tls unverified', 'tls unverified', 'open verified', 'tls unverified', 'tls unverified'])
+  })
+  it('a kept connection to a host that an authority vouched for is used again where the snapshot was only read again, and not where it has another authority under that name: 1 of 2', async (t) => {
+    const sink = await withTls()
+    const pool = new Pool(1000)
+    t.after(() => pool.close())
+    const settings = settingsFrom({})
+    const take = (authority: Target['authority']): Promise<Opened> =>
+      pool.take({ host: 'mx.dest.example', address: '127.0.0.1', port: sink.port, tls: 'Verify', implicitTls: false, authority: authority! }, { hostname: 'mx1.relay.example', settings, watch: new Watch(10) }, false)
+    const states: string[] = []
+    for (const one of [certificate, certificate, makeCertificate('mx.dest.example')]) {
+      const opened = await take({ name: 'ca:mail/own', certificate: one.certificate })
+      states.push(state(opened))
+      if (opened.kind === 'open') pool.give(opened.session, settings)
+    }
+    assert.deepEqual([states, sink.connections()], [['open verified', 'open verified', 'tls unverified'], 2])
   })
   it('Verify wants the name: a valid certificate for another host is none', async () => {
     assert.equal(state(await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())), 'tls unverified')
