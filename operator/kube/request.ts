@@ -14,7 +14,7 @@ export type Call = {
   /** Until the head of the answer is there, and again until its end; if absent 30 s, and 40 s for a write, which the server ends by itself after 34. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
-  /** How often to ask at most; 5 if absent. A write that fails slowly is not repeated. */
+  /** How often to ask at most; 5 if absent. A write that is refused slowly is not repeated; one without an answer is. */
   readonly tries?: number
 }
 
