@@ -11,27 +11,17 @@ export const scheduleIsMissing = (name: string | undefined, world: World): Viola
 }
 
 /** The certificate that we show to a next hop, and the CA that we believe there. */
-export const certificateOfHopIsMissing = (tls: TlsPolicyField, namespace: string, world: World, path: readonly PropertyKey[]): Violation | undefined =>
-  clientCertificateIsMissing(tls, namespace, world, path) ?? authorityIsMissing(tls, namespace, world, path)
-
-const authorityIsMissing = (tls: TlsPolicyField, namespace: string, world: World, path: readonly PropertyKey[]): Violation | undefined => {
-  const name = tls.caSecretRef?.name
-  if (name === undefined) return undefined
-  const at = [...path, 'tls', 'caSecretRef', 'name']
-  const data = world.secret(namespace, name)?.data
-  if (data === undefined) return { reason: 'CertificateNotFound', message: world.missing('Secret', `${namespace}/${name}`), path: at }
-  if (data['ca.crt'] === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${name} lacks ca.crt`, path: at }
-  const fault = authorityFault(data['ca.crt'])
-  return fault === undefined ? undefined : { reason: 'CertificateInvalid', message: `Secret ${namespace}/${name}: ${fault}`, path: at }
-}
-
-const clientCertificateIsMissing = (tls: TlsPolicyField, namespace: string, world: World, path: readonly PropertyKey[]): Violation | undefined => {
-  const name = tls.clientCertificateSecretRef?.name
-  if (name === undefined) return undefined
-  const at = [...path, 'tls', 'clientCertificateSecretRef', 'name']
-  const data = world.secret(namespace, name)?.data
-  if (data === undefined) return { reason: 'CertificateNotFound', message: world.missing('Secret', `${namespace}/${name}`), path: at }
-  if (data['tls.crt'] === undefined || data['tls.key'] === undefined) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${name} lacks tls.crt or tls.key`, path: at }
-  const fault = pairFault(data['tls.crt'], data['tls.key'])
-  return fault === undefined ? undefined : { reason: 'CertificateInvalid', message: `Secret ${namespace}/${name}: ${fault}`, path: at }
+export const certificateOfHopIsMissing = (tls: TlsPolicyField, namespace: string, world: World, path: readonly PropertyKey[]): Violation | undefined => {
+  const fault = (field: 'clientCertificateSecretRef' | 'caSecretRef', keys: readonly string[], faultOf: (...values: string[]) => string | undefined): Violation | undefined => {
+    const name = tls[field]?.name
+    if (name === undefined) return undefined
+    const at = [...path, 'tls', field, 'name']
+    const data = world.secret(namespace, name)?.data
+    if (data === undefined) return { reason: 'CertificateNotFound', message: world.missing('Secret', `${namespace}/${name}`), path: at }
+    const values = keys.flatMap((key) => data[key] ?? [])
+    if (values.length < keys.length) return { reason: 'CertificateNotFound', message: `Secret ${namespace}/${name} lacks ${keys.join(' or ')}`, path: at }
+    const why = faultOf(...values)
+    return why === undefined ? undefined : { reason: 'CertificateInvalid', message: `Secret ${namespace}/${name}: ${why}`, path: at }
+  }
+  return fault('clientCertificateSecretRef', ['tls.crt', 'tls.key'], pairFault) ?? fault('caSecretRef', ['ca.crt'], authorityFault)
 }
