@@ -1,5 +1,5 @@
 // Secrets that manifests name and that come from elsewhere: a vault, cert-manager. Who only looks at manifests takes them for there, with contents that fit and that nobody uses.
-import { certificateFor, newAuthority, newDkimKey, printPath, titleOf, type Data, type Declared, type Gathered, type Problem, type Secret } from '../operator/index.ts'
+import { certificateFor, newAuthority, newDkimKey, printPath, secretRefsIn, titleOf, type Data, type Declared, type Gathered, type Problem, type Secret } from '../operator/index.ts'
 import { nearMiss } from '../operator/gather/internal.ts'
 
 type Reference = { readonly namespace: string; readonly name: string; readonly title: string; readonly path: readonly (string | number)[] }
@@ -9,7 +9,7 @@ type Manifest = Declared['relays' | 'domains' | 'routes'][number]
 /** The first reference to each Secret that is not among the manifests. A slip of the keyboard for one that is there, and that nobody names, is no such thing. */
 export const absentSecrets = ({ declared, mistaken }: Pick<Gathered, 'declared' | 'mistaken'>): Absent[] => {
   const { relays, domains, routes, secrets } = declared
-  const references = [...relays, ...domains, ...routes].flatMap((object) => referencesIn(object.spec, object, ['spec']))
+  const references = [...relays, ...domains, ...routes].flatMap(referencesIn)
   const named = Map.groupBy(references, keyOf)
   const unnamed = secrets.filter((secret) => !named.has(keyOf(secret)))
   const isThere = (key: string): boolean => mistaken.has(`Secret ${key}`) || secrets.some((secret) => keyOf(secret) === key)
@@ -17,18 +17,10 @@ export const absentSecrets = ({ declared, mistaken }: Pick<Gathered, 'declared' 
   return [...named.values()].map((all) => ({ ...all[0]!, isForDkim: all.some(({ path }) => path.includes('keySecretRef')) })).filter((reference) => !isThere(keyOf(reference)) && !isSlip(reference))
 }
 
-const keyOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string => `${namespace}/${name}`
+const referencesIn = (object: Manifest): Reference[] =>
+  secretRefsIn(object.spec).map(({ name, path }) => ({ namespace: object.metadata.namespace, name, title: titleOf(object), path: ['spec', ...path] }))
 
-/** Whatever stands under a field called …SecretRef, wherever it is. */
-const referencesIn = (value: unknown, object: Manifest, path: readonly (string | number)[]): Reference[] => {
-  if (Array.isArray(value)) return value.flatMap((item, index) => referencesIn(item, object, [...path, index]))
-  if (value === null || typeof value !== 'object') return []
-  return Object.entries(value).flatMap(([field, inner]) => {
-    const at = [...path, field]
-    if (!/(^s|S)ecretRef$/.test(field)) return referencesIn(inner, object, at)
-    return [{ namespace: object.metadata.namespace, name: (inner as { name: string }).name, title: titleOf(object), path: [...at, 'name'] }]
-  })
-}
+const keyOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string => `${namespace}/${name}`
 
 /** With everything that any of them is asked for; keys for DKIM, which take a while, only where they are. */
 export const standIns = async (absent: readonly Absent[], now: Date): Promise<Secret[]> => {

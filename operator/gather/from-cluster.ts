@@ -4,6 +4,7 @@ import type { Declared, Secret, Unread } from '../plan/index.ts'
 import type { KubeObject } from '../kube/index.ts'
 import { declaredBy } from './from-files.ts'
 import { readObject, type ReadObject } from './read-object.ts'
+import { secretRefsIn } from './secret-refs.ts'
 
 export type FromCluster = {
   readonly declared: Declared
@@ -46,9 +47,4 @@ const readOnce = (object: KubeObject, apiVersion: string, kind: string): ReadObj
 const readBefore = new WeakMap<KubeObject, ReadObject>()
 
 /** Every Secret that a manifest names, as namespace/name: a `…SecretRef` anywhere in a spec, of the object's own namespace. */
-export const secretsNamed = (manifests: readonly AnyManifest[]): Set<string> => new Set(manifests.flatMap(({ metadata, spec }) => refsIn(spec).map((name) => `${metadata.namespace}/${name}`)))
-
-const refsIn = (value: unknown): string[] => {
-  if (value === null || typeof value !== 'object') return []
-  return Object.entries(value).flatMap(([field, inner]) => (/secretRef$/i.test(field) && typeof (inner as { name?: unknown }).name === 'string' ? [(inner as { name: string }).name] : refsIn(inner)))
-}
+export const secretsNamed = (manifests: readonly AnyManifest[]): Set<string> => new Set(manifests.flatMap(({ metadata, spec }) => secretRefsIn(spec).map(({ name }) => `${metadata.namespace}/${name}`)))
