@@ -37,8 +37,10 @@ export const isCidr = (text: string): boolean => {
   return Number(length) <= (family === 4 ? 32 : 128)
 }
 
+const isRange = { cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48; one address is 192.0.2.7/32' }
+
 export const cidr = (description: string): z.ZodString =>
-  proven(z.string().max(50), description, [{ cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48; one address is 192.0.2.7/32', holds: isCidr }])
+  proven(z.string().max(50), description, [{ ...isRange, holds: isCidr }])
 
 // as privateRanges of the relay
 const privateIp4 = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16']
@@ -55,7 +57,7 @@ const widest = 'at most a /8 of private IPv4 addresses, a /24 of public ones, a 
 /** Ranges that are trusted; the plan says of each which is too wide. */
 export const boundedCidr = (description: string): z.ZodString =>
   proven(cidr(description), description, [
-    { cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48; one address is 192.0.2.7/32' },
+    isRange,
     { cel: isBounded('self'), message: widest },
   ])
 

@@ -15,6 +15,9 @@ const condition = z
 
 export const conditions = keyed(condition, 'type', 32, 'What is known about the object now; Ready is the summary.')
 
+/** No more are taken by the API server. */
+export const mostInStatus = { relays: 64, records: 64 } as const
+
 /** status.relays[]: one entry per MailRelay that this object attaches to. */
 export const relayStatuses = z
   .array(
@@ -25,8 +28,8 @@ export const relayStatuses = z
       conditions,
     }).describe('What one MailRelay makes of the object.'),
   )
-  .max(64)
-  .meta({ description: 'What each MailRelay makes of the object; of more than 64, those where it is in force come first.', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['namespace', 'name'] })
+  .max(mostInStatus.relays)
+  .meta({ description: `What each MailRelay makes of the object; of more than ${mostInStatus.relays}, those where it is in force come first.`, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['namespace', 'name'] })
 
 export const observedGeneration = z.int().min(0).describe('The generation of the object that was last judged.')
 
@@ -40,6 +43,6 @@ export const dnsRecords = ordered(
       state: z.enum(['Unknown', 'Missing', 'Different', 'Published']).describe('Published: DNS does what is needed, in these words or others. Different: there is a record, and it does not. Missing: there is none. Unknown: DNS did not answer, or has not been asked yet.'),
     })
     .describe('One DNS record.'),
-  64,
-  'DNS records that this domain needs: MX, SPF, DKIM, DMARC; the first 64.',
+  mostInStatus.records,
+  `DNS records that this domain needs: MX, SPF, DKIM, DMARC; the first ${mostInStatus.records}.`,
 )

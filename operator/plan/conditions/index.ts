@@ -1,5 +1,5 @@
 // From what the plan says of each object, and what was observed, to the status each object should have. Pure.
-import type { AnyManifest, KindName, MailRelay, RelayPolicy } from '../../../crds/index.ts'
+import { mostInStatus, type AnyManifest, type KindName, type MailRelay, type RelayPolicy } from '../../../crds/index.ts'
 import type { Condition } from '../condition.ts'
 import { guarded, wasAccepted, type Fault } from '../fault.ts'
 import { keyOf, nothingSeen, titleOf, titleOfRef, type ObjectRef, type Seen, type Unread } from '../input.ts'
@@ -184,15 +184,13 @@ const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readon
   }
 }
 
-const mostRelays = 64 // no more are taken by the API server
-
 /** Where there are more, those where it is in force come first: that must be remembered; why it is not elsewhere, its own conditions say. */
 const relayStatuses = (manifest: AnyManifest, about: readonly Condition[], controllerName: string): object[] => {
   const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   const all = relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] }))
-  if (all.length <= mostRelays) return all
+  if (all.length <= mostInStatus.relays) return all
   const [inForceThere, refused] = [all.filter((one) => wasAccepted(one)), all.filter((one) => !wasAccepted(one))]
-  return [...inForceThere, ...refused].slice(0, mostRelays)
+  return [...inForceThere, ...refused].slice(0, mostInStatus.relays)
 }
 
 const targetStatus = (policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], about: readonly Condition[], views: StatusInput['views']): object => {

@@ -1,5 +1,5 @@
 // What a MailDomain's status says of its DNS records. Pure. Whether it is Ready does not hang on them: DNS is often somebody else's, and mail goes without.
-import type { MailDomain } from '../../../crds/index.ts'
+import { mostInStatus, type MailDomain } from '../../../crds/index.ts'
 import { zoneLine, type JudgedRecord } from '../records/index.ts'
 import type { ObservedReason } from './reasons.ts'
 
@@ -11,13 +11,11 @@ export type RecordsStatus = { readonly published: Statement; readonly requiredRe
 /** Its DNS records, as they were seen, and the algorithms whose DKIM key has none yet, for it is being made. */
 export type RecordsSeen = { readonly judged: readonly JudgedRecord[]; readonly comingKeys: readonly string[] }
 
-const mostRecords = 64 // no more are taken by the API server
-
 /** `seen` undefined: the domain is in force nowhere. */
 export const recordsStatus = (domain: MailDomain, seen: RecordsSeen | undefined): RecordsStatus => {
   if (seen === undefined) return { published: { type: 'RecordsPublished', status: 'Unknown', reason: 'NotInForce', message: 'the domain is in force on no MailRelay, so nothing is asked of DNS' }, requiredRecords: [] }
   const records = seen.judged.map((record) => shown(record, domain))
-  return { published: { type: 'RecordsPublished', ...inWords(records, seen.comingKeys) }, requiredRecords: records.slice(0, mostRecords).map(({ type, name, value, observed, state }) => ({ type, name, value, ...(observed !== undefined && { observed }), state })) }
+  return { published: { type: 'RecordsPublished', ...inWords(records, seen.comingKeys) }, requiredRecords: records.slice(0, mostInStatus.records).map(({ type, name, value, observed, state }) => ({ type, name, value, ...(observed !== undefined && { observed }), state })) }
 }
 
 /** Of what has not been looked at since the operator began, the status holds what was seen before. */
