@@ -5,7 +5,7 @@ import { apiVersion, type KindName } from '../crds/index.ts'
 import { parseSnapshot, revisionOf, type Snapshot, type SnapshotInput } from '../relay/snapshot/index.ts'
 import type { Applier } from './apply/index.ts'
 import { gatherCluster, secretsNamed, type FromCluster } from './gather/index.ts'
-import { apiVersionOf, keyOfObject, pathOf, type Kube, type KubeObject, type Note, type Notes } from './kube/index.ts'
+import { apiVersionOf, keyOfObject, pathOf, slowMs, type Kube, type KubeObject, type Note, type Notes } from './kube/index.ts'
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
@@ -194,8 +194,6 @@ const makingFor = ({ store, applier, watched, now, records, keys, notes }: Recon
 const ownedBy = (kind: string, { metadata: { name, uid } }: KubeObject) => ({ apiVersion, kind, name, uid: uid!, controller: true, blockOwnerDeletion: false })
 
 const relayResource = ourKinds.find(({ kind }) => kind === 'MailRelay')!
-
-const slowMs = 5_000
 
 /** Of a relay for which something could not be made nothing is written: what runs would lose it. One object that is refused does not hold up the others; one that is refused slowly does until the next look, for each may take as long. */
 const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, making: MakeOptions): Promise<void> => {

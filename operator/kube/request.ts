@@ -99,7 +99,8 @@ const mayTryAgain = ({ method = 'GET' }: Call, error: unknown, tookMs: number): 
   if (!mayPass(error) || (method === 'POST' && status !== 429)) return false
   return method === 'GET' || status < 500 || tookMs < slowMs
 }
-const slowMs = 5_000
+/** What is refused after this was refused by something that hangs. */
+export const slowMs = 5_000
 
 const send = (server: URL, prepared: Prepared, call: Call): Promise<IncomingMessage> => {
   const { method = 'GET', path, query, body, contentType = 'application/json', accept = 'application/json', signal } = call

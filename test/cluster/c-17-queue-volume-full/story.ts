@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { mkdirSync } from 'node:fs'
 import type { Ctx, Story } from '../../scenarios/story.ts'
+import { firstRefusal } from '../../tools/first-refusal.ts'
 import { until } from '../../tools/until.ts'
 import { inMachine } from '../tools/cluster.ts'
 import { inRelay, install } from '../tools/posthouse.ts'
@@ -32,7 +33,7 @@ export const story: Story = {
     ctx.step('the volume is full')
     await volume.fill()
     const full = Date.now()
-    const { stored, told } = await untilRefused(send)
+    const { stored, told } = await firstRefusal(send)
     ctx.note('what the first client is told whose mail is not stored', `${told} (after ${stored} that fitted)`)
     assert.match(told, /^451 4\.3\.0 Not stored/)
     await relay.becomes('DurableAccept', 'Unreachable', { ms: 300_000 })
@@ -50,15 +51,6 @@ export const story: Story = {
     await cluster.kubectl('wait', '--namespace', namespace, '--for=condition=DurableAccept', 'mailrelay/main', '--timeout=300s')
     assert.equal(await waiting(cluster), 10 + stored + 1)
   },
-}
-
-/** A record may still fit behind the last one in its page of the disk: it is stored then. */
-const untilRefused = async (send: () => Promise<string>): Promise<{ stored: number; told: string }> => {
-  for (let stored = 0; stored < 100; stored++) {
-    const told = await send()
-    if (!told.startsWith('250 ')) return { stored, told }
-  }
-  throw new Error('none of 100 mails was refused')
 }
 
 const seconds = (since: number): string => ((Date.now() - since) / 1000).toFixed(0)

@@ -1,6 +1,7 @@
 // A volume is full though the queue is not: something else took the room. The servers cannot write any more, and would not begin again by themselves when there is room.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { firstRefusal } from '../../tools/first-refusal.ts'
 import { sendAll } from '../../tools/load-client.ts'
 import { mailsUntil, mailTo } from '../../tools/mails.ts'
 import { startTestNats, type TestNats } from '../../tools/nats.ts'
@@ -114,7 +115,7 @@ const alone = async (ctx: Ctx): Promise<void> => {
   for (let n = 0; n < 10; n++) assert.match(await send(`r${n}`, 5_000), /^250 /)
   volume.fill()
   const full = Date.now()
-  const told = await Promise.all([firstRefusal((n) => send(`small${n}`, 500)), send('big', 200_000)])
+  const told = await Promise.all([firstRefusal((n) => send(`small${n}`, 500)).then(({ told: small }) => small), send('big', 200_000)])
   ctx.note('a relay alone and full: what clients are told', told.join(' | '))
   for (const text of told) assert.match(text, /^451 4\.3\.0 Not stored \(.+\); keep the message/)
   await until('the relay to say that nothing is stored', async () => /store nothing/.test(await relay.readiness()), 120_000, 100)
@@ -128,13 +129,4 @@ const alone = async (ctx: Ctx): Promise<void> => {
   isOpen = true
   await until('everything accepted at the next host', () => accepted.every((to) => sink.recipients().includes(to)), 120_000, 250)
   assert.equal(relay.child.running(), true)
-}
-
-/** A record may still fit behind the last one in its page of the disk: it is stored then, and has to arrive. */
-const firstRefusal = async (send: (n: number) => Promise<string>): Promise<string> => {
-  for (let n = 0; n < 100; n++) {
-    const said = await send(n)
-    if (!said.startsWith('250 ')) return said
-  }
-  return 'none of 100 small mails was refused'
 }
