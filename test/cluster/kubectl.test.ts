@@ -1,5 +1,7 @@
 // What a person with kubectl sees of the kinds: explain, get, field selectors, scale. The operator on a real API server.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { jsonSchemaOf, kinds, type JsonSchema } from '../../crds/index.ts'
 import { resources } from '../../operator/plan/index.ts'
@@ -68,6 +70,15 @@ describe('kubectl with the 6 kinds', { skip: lacks.length > 0 && lacks.join('; '
     const { status } = await until('4 pods', async () => (await scale().then((found) => found.status.replicas === 4 && found)) || undefined, 60_000)
     const pods = await kubectl('get', 'pods', '-n', 'mail', '-l', status.selector, '-o', 'name')
     assert.equal(pods.trim().split('\n').length, 4)
+  })
+
+  it('lets the HorizontalPodAutoscaler of the manual raise a MailRelay from 1 pod to the 2 that are its least', async () => {
+    const manual = readFileSync(join(import.meta.dirname, '../../docs/monitoring.md'), 'utf8')
+    const scaler = [...manual.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text!).find((text) => text.includes('kind: HorizontalPodAutoscaler'))
+    await kubectl('scale', 'mailrelay/main', '-n', 'mail', '--replicas=1')
+    await kubectl.applyText(scaler!)
+    await until('2 pods asked for', async () => ((await world.get(resourceOf('MailRelay'), 'main'))!.spec as { replicas: number }).replicas === 2, 180_000, 500)
+    await kubectl('delete', 'hpa', 'main', '-n', 'mail')
   })
 
   it('sees the addresses of the Service in a MailRelay, and of no other', async () => {
