@@ -22,7 +22,11 @@ export type Composing = {
 }
 export type ComposedBatch = { readonly records: NewRecord[]; readonly notes: readonly { readonly lane: number; readonly subject: string }[]; readonly notices: readonly { readonly message: string; readonly kind: Notice['kind']; readonly as: string; readonly to: readonly string[] }[] }
 
-/** The first record is the note that makes asking again harmless; each lane's fence stands on one record. */
+/**
+ * The first record is the note that makes asking again harmless; each lane's fence stands on one record.
+ * One lane with nothing but its note, as where everything was delivered, is one record with id and fence: it needs no batch, which costs the servers a folder and seven syncs.
+ * Asked again when its id is forgotten it is stored twice, and says the same.
+ */
 export const composeSettle = (composing: Composing, settled: readonly Settled[]): ComposedBatch => {
   const notices = composeNotices(composing, settled)
   const work = [...settled.flatMap((one) => branches(composing, one)), ...notices.records]
@@ -31,6 +35,8 @@ export const composeSettle = (composing: Composing, settled: readonly Settled[])
   const fences = lanes.map(([lane, epoch]) => ({ last: epoch, of: composing.subjects.epoch(lane) }))
   const [first, ...others] = notes
   const id = `${composing.incarnation}.${composing.number}`
+  const told = { notes: notes.map(({ subject }, index) => ({ lane: lanes[index]![0], subject })), notices: notices.sent }
+  if (lanes.length === 1 && work.length === 0) return { records: [{ ...first!, id, expect: fences[0]! }], ...told }
   // nothing else to carry the first lane's fence: an empty note does
   const carrier = work[0] ?? { subject: `${composing.subjects.note(lanes[0]![0], composing.incarnation, composing.number)}f`, payload: encodeNote({ finished: [] }) }
   const records = [
@@ -39,7 +45,7 @@ export const composeSettle = (composing: Composing, settled: readonly Settled[])
     { ...carrier, expect: fences[0]! },
     ...work.slice(1),
   ]
-  return { records, notes: notes.map(({ subject }, index) => ({ lane: lanes[index]![0], subject })), notices: notices.sent }
+  return { records, ...told }
 }
 
 /** The subject without the relay's token. */

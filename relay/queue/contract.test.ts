@@ -50,6 +50,21 @@ const contract = (name: string, open: () => Promise<Stream>, close: () => Promis
       assert.equal(Number(/(\d+)$/.exec(second.text)![1]), first.kind === 'ack' ? first.seq : -1)
     })
 
+    test('1 record with an id and a fence: the same again is a duplicate; behind a newer fence it is that or refused with 10071, and another is refused', async () => {
+      const newFence = async () => ({ of: 'c.epoch.4', last: ((await stream.publish({ subject: 'c.epoch.4', payload: bytes('e') })) as { seq: number }).seq })
+      const note = { subject: 'c.done.4.i.1', payload: bytes('n'), id: 'i.1', expect: await newFence() }
+      assert.equal((await stream.publish(note)).kind, 'ack')
+      const again = await stream.publish(note)
+      assert.ok(again.kind === 'ack' && again.duplicate, JSON.stringify(again))
+      await newFence()
+      const late = await stream.publish(note)
+      assert.ok(late.kind === 'ack' ? late.duplicate : late.kind === 'error' && late.code === 10071, JSON.stringify(late)) // one server looks at the fence first, three at the id
+      const refused = await stream.publish({ ...note, subject: 'c.done.4.i.2', id: 'i.2' })
+      assert.ok(refused.kind === 'error' && refused.code === 10071, JSON.stringify(refused))
+      assert.deepEqual([...(await stream.subjects('c.done.4.>'))!.keys()], ['c.done.4.i.1'])
+      await stream.purge('c.done.4.>', 1e9)
+    })
+
     test('one failed fence of two refuses the whole batch and stores nothing of it', async () => {
       const epoch = async (lane: number) => ((await stream.publish({ subject: `c.epoch.${lane}`, payload: bytes('e') })) as { seq: number }).seq
       const [one, two] = [await epoch(1), await epoch(2)]

@@ -23,15 +23,16 @@ const entry = (name: string, lane = 3): Entry => ({
 const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found), composeNotice: ComposeNotice = noNotices, log: Log = silentLog): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
   const clock = new SimulatedClock()
   const asked = { times: 0 }
-  const stream = { batch: () => (asked.times++, Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!)), last: (subject: string) => Promise.resolve(typeof last === 'function' ? last(subject) : last) } as unknown as Stream
+  const answer = () => (asked.times++, Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!))
+  const stream = { batch: answer, publish: answer, last: (subject: string) => Promise.resolve(typeof last === 'function' ? last(subject) : last) } as unknown as Stream
   const context: Context = { stream, subjects, clock, log, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
   const removal = { noted: () => {}, finish: () => {}, single: () => {} } as unknown as Removal
   return { clock, asked, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
 }
 
-test('a batch whose answer was lost, and whose note the next owner has tidied away by the 2nd asking, does not hold up what comes after it', async () => {
+test('a note whose answer was lost, and which the next owner has tidied away by the 2nd asking, does not hold up what comes after it', async () => {
   const lost: RawAnswer = { kind: 'silence', text: 'timeout' }
-  const repeated: RawAnswer = { kind: 'error', code: 10201, text: 'batch contains duplicate message id' }
+  const repeated: RawAnswer = { kind: 'ack', seq: 0, duplicate: true }
   const { settle, clock } = settling([lost, repeated, { kind: 'ack', seq: 50, duplicate: false }], { kind: 'missing' })
   const ends: string[] = []
   void settle.add({ entry: entry('a'), settlement: delivered }).then((as) => ends.push(`a ${as}`))

@@ -116,7 +116,7 @@ export class Settle {
   async #ask({ records, notes }: ComposedBatch): Promise<Meaning> {
     const { stream, clock, log } = this.#context
     for (let [asked, wait] = [1, 50]; !this.#stopped; asked++, wait = Math.min(wait * 2, 1_000)) {
-      const meaning = readAnswer(await stream.batch(records), { ownAbsent: true, fence: true })
+      const meaning = readAnswer(records.length === 1 ? await stream.publish(records[0]!) : await stream.batch(records), { ownAbsent: true, fence: true })
       if (meaning.kind === 'stored-or-fenced') {
         const found = await Promise.all(notes.map(({ subject }) => stream.last(subject, 'leader'))) // a next owner removes those of his lane only
         if (found.some(({ kind }) => kind === 'found')) return { kind: 'stored' }

@@ -101,13 +101,18 @@ export class SimulatedStream {
   #write(records: readonly NewRecord[]): RawAnswer {
     this.#expire()
     const now = this.#clock.now()
-    for (const { id } of records) if (id !== undefined && now - (this.#ids.get(id) ?? -Infinity) < duplicateWindowMs) return records.length === 1 ? { kind: 'ack', seq: 0, duplicate: true } : { kind: 'error', code: 10201, text: 'duplicate' }
-    for (const { expect, subject } of records) {
-      const last = expect ? (this.#newest(expect.of ?? subject)?.seq ?? 0) : 0
-      if (expect && last !== expect.last) return { kind: 'error', code: 10071, text: `wrong last sequence: ${last}` }
-    }
+    const isAgain = records.some(({ id }) => id !== undefined && now - (this.#ids.get(id) ?? -Infinity) < duplicateWindowMs)
+    const conflict = records.map((record) => this.#conflict(record)).find((found) => found !== undefined)
+    if (records.length === 1 && records[0]!.expect?.of !== undefined && conflict) return conflict // a single server looks at the fence first
+    if (isAgain) return records.length === 1 ? { kind: 'ack', seq: 0, duplicate: true } : { kind: 'error', code: 10201, text: 'duplicate' }
+    if (conflict) return conflict
     for (const record of records) this.#append(record, now)
     return { kind: 'ack', seq: this.#seq, duplicate: false }
+  }
+
+  #conflict({ expect, subject }: NewRecord): RawAnswer | undefined {
+    const last = expect ? (this.#newest(expect.of ?? subject)?.seq ?? 0) : 0
+    return expect && last !== expect.last ? { kind: 'error', code: 10071, text: `wrong last sequence: ${last}` } : undefined
   }
 
   #append({ subject, payload, id, ttlSeconds, schedule }: NewRecord, now: number): void {
