@@ -91,6 +91,10 @@ describe('a delivery status notification', () => {
     const { content } = read(compose([failed('a@dest.example'), failed('b@dest.example')])).parts.find(({ type }) => type === 'message/delivery-status')!
     assert.deepEqual(content.split('\r\n\r\n').map((block) => /^[\w-]+/.exec(block)?.[0]), ['Reporting-MTA', 'Final-Recipient', 'Final-Recipient'])
   })
+  for (const [remote, field] of [['192.0.2.7', '[192.0.2.7]'], ['2001:db8::7', '[IPv6:2001:db8::7]'], ['mx.dest.example', 'mx.dest.example']] as const)
+    it(`names the host ${remote} as ${field}: of the type dns is a name, or an address literal (RFC 3464 2.3.5)`, () => {
+      assert.ok(read(compose([failed('a@dest.example', { remote })])).parts[1]!.content.split('\r\n').includes(`Remote-MTA: dns; ${field}`))
+    })
   it('names no last attempt where there were 0', () => {
     const { lastAttemptAt: _, ...neverTried } = failed('a@dest.example', { kind: 'delayed', willRetryUntil: 1_700_000_200_000 })
     const { parts } = read(compose([neverTried]))

@@ -1,7 +1,8 @@
 // What the sender is told, as a delivery status notification (RFC 3461, 3462, 3464, 6522, 6533). Pure: time and id are passed in.
 // One message per set of notices, naming every recipient; the first line is for a person.
+import { isIP } from 'node:net'
 import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
-import { inSevenBits, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
+import { addressLiteral, inSevenBits, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
 import { dateInHeader, humanText, subjectOf } from './dsn-words.ts'
 
 export type NoticeSettings = {
@@ -122,7 +123,7 @@ const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
     `Final-Recipient: ${finalRecipient(recipient, utf8)}`,
     `Action: ${kind}`,
     `Status: ${status}`,
-    ...(remote === undefined ? [] : [`Remote-MTA: dns; ${inField(remote, utf8)}`]),
+    ...(remote === undefined ? [] : [`Remote-MTA: dns; ${isIP(remote) === 0 ? inField(remote, utf8) : addressLiteral(remote)}`]),
     ...(diagnostic === undefined ? [] : [folded(`Diagnostic-Code: ${inField(diagnostic, utf8)}`)]),
     ...(lastAttemptAt === undefined ? [] : [`Last-Attempt-Date: ${dateInHeader(lastAttemptAt)}`]),
     ...(willRetryUntil === undefined ? [] : [`Will-Retry-Until: ${dateInHeader(willRetryUntil)}`]),

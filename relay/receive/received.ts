@@ -1,5 +1,5 @@
 // The header fields we put in front of a message: one Received (RFC 5321 4.4, RFC 3848, RFC 6531 4.3), and on submission what is missing (RFC 6409 8). Pure.
-import { printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
+import { addressLiteral, printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
 import { domainOf } from './address.ts'
 
 export type Trace = {
@@ -27,8 +27,6 @@ const clientName = ({ helo, address }: Trace): string => {
   const name = /^\[[0-9A-Fa-f.:IPv]+\]$/.test(helo) ? helo : domainOf(helo)
   return name === undefined ? `${literal} (${literal})` : `${name} (${literal})`
 }
-
-export const addressLiteral = (address: string): string => (address.includes(':') ? `[IPv6:${address}]` : `[${address}]`)
 
 export const transmissionType = ({ esmtp, smtputf8, tls, authenticated }: Pick<Trace, 'esmtp' | 'smtputf8' | 'tls' | 'authenticated'>): string => {
   const base = smtputf8 ? 'UTF8SMTP' : esmtp ? 'ESMTP' : 'SMTP'
