@@ -177,6 +177,14 @@ describe('a delivery status notification', () => {
     assert.equal(compose([failed('a@dest.example')], { from: 'jörg@shop.example', envelope: { smtputf8: true } })!.envelope.smtputf8, true)
     assert.equal(compose([failed('a@dest.example')], { original: Buffer.from('Subject: ü\r\n\r\n') })!.envelope.smtputf8, false, 'whose client did not say SMTPUTF8')
   })
+  for (const [orcpt, field] of [
+    ['utf-8;j\\x{FC}rgen\\x{2B}a@alias.example', 'utf-8; jürgen+a@alias.example'], ['utf-8;\\x{1F600}\\x{10FFFD}@alias.example', 'utf-8; \u{1f600}\u{10fffd}@alias.example'],
+    ['utf-8;jürgen@alias.example', 'utf-8; jürgen@alias.example'], ['utf-8;a\\x{0D}\\x{0A}Status:@alias.example', 'utf-8; a Status:@alias.example'], ['rfc822;a\\x{FC}@alias.example', 'rfc822; a\\x{FC}@alias.example'],
+  ] as const)
+    it(`says ${JSON.stringify(field)} of the original recipient ${JSON.stringify(orcpt)} where it is a global one (RFC 6533 3)`, () => {
+      const message = compose([failed('müller@dest.example', {}, { orcpt })], { envelope: { smtputf8: true } })
+      assert.ok(read(message).parts[1]!.content.split('\r\n').includes(`Original-Recipient: ${field}`), read(message).parts[1]!.content)
+    })
   it('stays one well-formed message whatever the remote, the client or the original said (property)', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 })
     fc.assert(fc.property(text, text, text, fc.uint8Array({ maxLength: 200 }), (said, remote, orcpt, bytes) => {

@@ -2,7 +2,7 @@
 // One message per set of notices, naming every recipient; the first line is for a person.
 import { isIP } from 'node:net'
 import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
-import { addressLiteral, inSevenBits, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
+import { addressLiteral, fromSevenBits, inSevenBits, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
 import { dateInHeader, humanText, subjectOf } from './dsn-words.ts'
 
 export type NoticeSettings = {
@@ -130,11 +130,12 @@ const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
   ]
 }
 
-/** ORCPT is "type;xtext" (RFC 3461 4.2); the field has the address itself (RFC 3464 2.3.1). */
+/** ORCPT is "type;xtext" (RFC 3461 4.2); the field has the address itself (RFC 3464 2.3.1). What type utf-8 escapes besides, a global report has as it is (RFC 6533 3). */
 const originalRecipient = (orcpt: string, utf8: boolean): string => {
   const [type = 'rfc822', ...rest] = orcpt.split(';')
   const address = safe(fromXtext(rest.join(';')))
-  return `${safe(type)}; ${type.toLowerCase() === 'utf-8' ? addressOf(address, utf8) : inField(address, utf8)}`
+  if (type.toLowerCase() !== 'utf-8') return `${safe(type)}; ${inField(address, utf8)}`
+  return `${type}; ${utf8 ? safe(fromSevenBits(address)) : inSevenBits(address)}`
 }
 
 const finalRecipient = ({ mailbox }: Recipient, utf8: boolean): string => {

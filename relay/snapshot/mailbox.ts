@@ -26,6 +26,9 @@ export const addressLiteral = (address: string): string => (address.includes(':'
 /** An address where only ASCII may stand, as RFC 6533 3 writes it: ü is \\x{FC}. */
 export const inSevenBits = (text: string): string => text.replace(/[^\x00-\x7f]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
 
+/** The address that such a text stands for. */
+export const fromSevenBits = (text: string): string => text.replace(/\\x\{(10[0-9A-F]{4}|[0-9A-F]{2,5})\}/g, (_, hex: string) => String.fromCodePoint(Number.parseInt(hex, 16)))
+
 /** Splits `local@domain` that our own code printed, or a manifest holds; undefined where it is none. */
 export const splitMailbox = (text: string): Mailbox | undefined => {
   const at = text.lastIndexOf('@')
