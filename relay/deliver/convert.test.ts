@@ -62,6 +62,14 @@ describe('8-bit mail for a 7-bit host', () => {
     const result = await convert(multipart('8bit', inner))
     assert.match(result, /Content-Type: message\/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: inner\r\nContent-Type: text\/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--/)
   })
+  it('encodes the text within each of 2 messages of a digest, whose parts are messages where they name no type (RFC 2046 5.1.5), and the text behind it', async () => {
+    const inner = (text: string): string => lines('', 'Subject: one', 'Content-Transfer-Encoding: 8bit', '', text, '')
+    const digest = lines('Content-Type: multipart/digest; boundary=d', '', '--d', `${inner('ü')}--d`, `${inner('seven')}--d--`)
+    const text = await convert(multipart('8bit', digest, lines('', 'ä', '')))
+    assert.ok(text.includes(lines('--d', '', 'Subject: one', 'Content-Transfer-Encoding: quoted-printable', '', '=C3=BC', '--d')), text)
+    assert.ok(text.includes(lines('', 'Subject: one', 'Content-Transfer-Encoding: 8bit', '', 'seven', '--d--')), text)
+    assert.ok(text.includes(lines('Content-Transfer-Encoding: quoted-printable', '', '=C3=A4', '')), text)
+  })
   it('leaves a message of 7 bits as it is', async () => {
     const text = multipart('7bit', lines('', 'hello'))
     assert.equal(await convert(text), text)

@@ -20,6 +20,7 @@ export type WalkFault = { readonly kind: 'fault'; readonly why: string }
 const longestHeader = 256 * 1024
 const longestPiece = 16 * 1024
 const deepest = 50
+const plainText = 'text/plain'
 
 export class MimeWalker {
   #rest = Buffer.alloc(0)
@@ -27,9 +28,10 @@ export class MimeWalker {
   #headerBytes = 0
   #part: Part | undefined // the leaf whose body is being read
   #isSealed = false
+  #usual = plainText // type of a part that names none
   #count = 0
   #atLineStart = true
-  readonly #stack: { readonly delimiter: Buffer; readonly sealedBefore: boolean; readonly sealed: boolean }[] = []
+  readonly #stack: { readonly delimiter: Buffer; readonly sealedBefore: boolean; readonly sealed: boolean; readonly usual: string }[] = []
 
   feed(chunk: Buffer): (Stretch | WalkFault)[] {
     this.#rest = Buffer.concat([this.#rest, chunk])
@@ -75,10 +77,11 @@ export class MimeWalker {
     const depth = this.#stack.findLastIndex(({ delimiter }) => isDelimiter(line, delimiter))
     if (depth < 0) return false
     if (this.#header !== undefined) this.#endHeader(out)
-    const { delimiter, sealedBefore, sealed } = this.#stack[depth]!
+    const { delimiter, sealedBefore, sealed, usual } = this.#stack[depth]!
     const isClose = line.subarray(delimiter.length, delimiter.length + 2).toString('latin1') === '--'
     this.#stack.length = isClose ? depth : depth + 1
     this.#isSealed = isClose ? sealedBefore : sealed
+    this.#usual = usual
     this.#part = undefined
     this.#header = isClose ? undefined : []
     this.#headerBytes = 0
@@ -88,8 +91,9 @@ export class MimeWalker {
 
   #endHeader(out: (Stretch | WalkFault)[]): void {
     const header = Buffer.concat(this.#header!)
-    const part = describe(header, this.#count++, this.#isSealed)
+    const part = describe(header, this.#count++, this.#isSealed, this.#usual)
     this.#header = undefined
+    this.#usual = plainText
     out.push({ kind: 'header', part })
     if (part.type.startsWith('multipart/')) this.#enter(part, out)
     else if (part.type === 'message/rfc822' || part.type === 'message/global') this.#enterMessage(part)
@@ -100,7 +104,7 @@ export class MimeWalker {
     if (part.boundary === undefined) return void out.push({ kind: 'fault', why: 'a multipart without a boundary' })
     if (this.#stack.length >= deepest) return void out.push({ kind: 'fault', why: `parts nested more than ${deepest} deep` })
     const sealed = this.#isSealed || part.type === 'multipart/signed' || part.type === 'multipart/encrypted'
-    this.#stack.push({ delimiter: Buffer.from(`--${part.boundary}`, 'latin1'), sealedBefore: this.#isSealed, sealed })
+    this.#stack.push({ delimiter: Buffer.from(`--${part.boundary}`, 'latin1'), sealedBefore: this.#isSealed, sealed, usual: part.type === 'multipart/digest' ? 'message/rfc822' : plainText })
     this.#isSealed = sealed
     this.#part = undefined
   }
@@ -120,10 +124,11 @@ export class MimeWalker {
 const isDelimiter = (line: Buffer, delimiter: Buffer): boolean =>
   line.length >= delimiter.length && line.subarray(0, delimiter.length).equals(delimiter) && /^(--)?[ \t]*\r?\n?$/.test(line.subarray(delimiter.length).toString('latin1'))
 
-const describe = (header: Buffer, index: number, isSealed: boolean): Part => {
+/** `usual`: RFC 2046 5.1.5. */
+const describe = (header: Buffer, index: number, isSealed: boolean, usual: string): Part => {
   const text = header.toString('latin1').replace(/\r?\n[ \t]+/g, ' ')
-  const contentType = field(text, 'content-type') ?? 'text/plain'
-  const type = /^\s*([!#$&^_.+a-z0-9-]+\/[!#$&^_.+a-z0-9-]+)/i.exec(contentType)?.[1]?.toLowerCase() ?? 'text/plain'
+  const contentType = field(text, 'content-type') ?? usual
+  const type = /^\s*([!#$&^_.+a-z0-9-]+\/[!#$&^_.+a-z0-9-]+)/i.exec(contentType)?.[1]?.toLowerCase() ?? plainText
   const named = /;\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(contentType)
   const boundary = named?.[1]?.replace(/\\(.)/g, '$1') ?? named?.[2]
   return {
