@@ -29,7 +29,7 @@ export const replies = {
   'early-talker': { code: 554, enhanced: '5.5.1', text: 'You spoke before the greeting' },
 
   'unknown-command': { code: 500, enhanced: '5.5.2', text: 'Command not recognised; HELP lists them' },
-  'line-too-long': { code: 500, enhanced: '5.5.6', text: 'Command line longer than {limit} octets' },
+  'line-too-long': { code: 500, enhanced: '5.5.2', text: 'Command line longer than {limit} octets' },
   'bad-octets': { code: 501, enhanced: '5.5.2', text: 'A command holds a control character' },
   'http': { code: 421, enhanced: '4.7.0', text: 'This is a mail server, not a web server' },
   'bad-arguments': { code: 501, enhanced: '5.5.4', text: 'Syntax: {syntax}' },
@@ -47,6 +47,7 @@ export const replies = {
   'auth-in-transaction': { code: 503, enhanced: '5.5.1', text: 'AUTH is not allowed while a message is begun' },
   'auth-mechanism': { code: 504, enhanced: '5.5.4', text: 'Mechanism not offered; offered are {offered}' },
   'auth-base64': { code: 501, enhanced: '5.5.2', text: 'That is not what this mechanism sends in base64' },
+  'auth-line-too-long': { code: 500, enhanced: '5.5.6', text: 'Authentication line longer than {limit} octets' },
   'auth-cancelled': { code: 501, enhanced: '5.7.0', text: 'Authentication cancelled' },
   'auth-failed': { code: 535, enhanced: '5.7.8', text: 'User name or password is wrong' },
   'token-refused': { code: 535, enhanced: '5.7.8', text: 'Token refused: {why}' },

@@ -103,7 +103,7 @@ test('an AUTH line of 12,288 octets is read, one of 12,289 is too long (RFC 4954
     }
   }
   assert.equal(await (await open(t, receiver)).ask(await lineOf(12_288)), welcome)
-  assert.equal(await (await open(t, receiver)).ask(await lineOf(12_289)), '500 5.5.6 Command line longer than 12288 octets')
+  assert.equal(await (await open(t, receiver)).ask(await lineOf(12_289)), '500 5.5.6 Authentication line longer than 12288 octets')
 })
 
 test('an answer of 12,289 octets ends the AUTH it was for: the next line is a command', async (t) => {

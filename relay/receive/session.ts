@@ -80,7 +80,7 @@ export class Session extends SMTPConnection {
   override _createParser(): Wire {
     return new Wire({
       line: (line) => this.#line(line),
-      lineTooLong: () => this.#tooLong(),
+      lineTooLong: (start) => this.#tooLong(start),
       data: (piece) => this.#data(piece),
       bareOctet: (octet) => this.#bare(octet),
       dataEnd: () => this.#dataEnd(),
@@ -121,9 +121,10 @@ export class Session extends SMTPConnection {
   }
 
   /** Where it was to answer a question, that is over (RFC 4954 4). */
-  #tooLong(): Promise<void> | void {
+  #tooLong(start: Buffer): Promise<void> | void {
+    const isAuth = this.#ask !== undefined || /^auth /i.test(start.toString('latin1', 0, 5))
     this.#ask = undefined
-    return this.#act(say(reply('line-too-long', { limit: this.state.listener.limits.lineBytes })), '')
+    return this.#act(say(reply(isAuth ? 'auth-line-too-long' : 'line-too-long', { limit: this.state.listener.limits.lineBytes })), '')
   }
 
   #answer(answer: Answer | Promise<Answer>, verb: string): Promise<void> | void {

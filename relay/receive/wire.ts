@@ -7,7 +7,7 @@ import { DataScanner, type BareOctet } from './data-scanner.ts'
 /** What the session does with what arrives; a promise holds the client back until it resolves. */
 export type WireHooks = {
   line(line: Buffer): Promise<void> | void
-  lineTooLong(): Promise<void> | void
+  lineTooLong(start: Buffer): Promise<void> | void
   data(piece: Buffer): Promise<void> | void
   bareOctet(octet: BareOctet): void
   dataEnd(): Promise<void>
@@ -115,7 +115,7 @@ export class Wire extends SMTPStream {
     const skipped = this.#skipping
     this.#forget()
     if (skipped) return
-    return line.length > this.#longest ? this.#hooks.lineTooLong() : this.#hooks.line(line)
+    return line.length > this.#longest ? this.#hooks.lineTooLong(line) : this.#hooks.line(line)
   }
 
   /** An endless line costs its sender a reply and us nothing: past the limit it is read over. */
@@ -125,9 +125,10 @@ export class Wire extends SMTPStream {
     this.#partialBytes += chunk.length
     if (this.#partial.length > 64) this.#partial = [Buffer.concat(this.#partial)] // byte by byte must not cost a buffer each
     if (this.#partialBytes <= this.#longest + 1) return // its CR is not counted
+    const start = Buffer.concat(this.#partial)
     this.#forget()
     this.#skipping = true
-    return this.#hooks.lineTooLong()
+    return this.#hooks.lineTooLong(start)
   }
 
   #forget(): void {
