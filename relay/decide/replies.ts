@@ -8,7 +8,7 @@ export const replies = {
   'help': { code: 214, enhanced: '2.0.0', text: 'Commands: {verbs}; see RFC 5321' },
   'ok': { code: 250, enhanced: '2.0.0', text: 'OK' },
   'bye': { code: 221, enhanced: '2.0.0', text: '{hostname} closes the connection' },
-  'not-verified': { code: 252, enhanced: '2.1.5', text: 'Cannot say; send mail and see' },
+  'not-verified': { code: 252, enhanced: '2.0.0', text: 'Cannot say; send mail and see' },
   'no-expand': { code: 502, enhanced: '5.5.1', text: 'Lists are not shown' },
   'sender-ok': { code: 250, enhanced: '2.1.0', text: 'Sender OK' },
   'recipient-ok': { code: 250, enhanced: '2.1.5', text: 'Recipient OK' },
