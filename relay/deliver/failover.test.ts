@@ -77,16 +77,16 @@ describe('the failover table', () => {
 describe('the reason of a deferral', () => {
   it('is Connect with 4.x.x for a host that turns everybody away with 554', () => {
     const why = reasonOf({ kind: 'said', said: reply('GREETING', '554 5.3.2 no service') })
-    assert.deepEqual([why.class, why.status], ['Connect', '4.4.1'])
+    assert.deepEqual([why.class, why.status], ['Connect', '4.3.2'])
   })
   it('is TLS where the policy could not be met', () => assert.equal(reasonOf(tls('unverified', 'Verify')).class, 'TLS'))
   it('is Connect where nothing was heard', () => assert.deepEqual([reasonOf(silent({ at: 'CONNECT', how: 'timeout' })).class, reasonOf(silent({ at: 'CONNECT' })).status], ['Connect', '4.4.1']))
   const rows: readonly [string, ReturnType<typeof reasonOf>, string][] = [
     ['4xx at the greeting', reasonOf({ kind: 'said', said: reply('GREETING', '421 4.3.2 closing') }), 'Connect 4.3.2'],
     ['4xx to EHLO', reasonOf({ kind: 'said', said: reply('EHLO', '451 4.3.0 trouble') }), 'Connect 4.3.0'],
-    ['5xx to HELO', reasonOf({ kind: 'said', said: reply('HELO', '502 5.5.1 what') }), 'Connect 4.4.1'],
-    ['5xx to STARTTLS', reasonOf({ kind: 'said', said: reply('STARTTLS', '501 no') }), 'TLS 4.4.1'],
-    ['5xx to AUTH, which is no trouble of the connection', reasonOf({ kind: 'said', said: reply('AUTH', '535 5.7.8 wrong') }), 'Other 4.4.1'],
+    ['5xx to HELO', reasonOf({ kind: 'said', said: reply('HELO', '502 5.5.1 what') }), 'Connect 4.5.1'],
+    ['5xx to STARTTLS', reasonOf({ kind: 'said', said: reply('STARTTLS', '501 no') }), 'TLS 4.7.5'],
+    ['5xx to AUTH, which is no trouble of the connection', reasonOf({ kind: 'said', said: reply('AUTH', '535 5.7.8 wrong') }), 'Other 4.7.8'],
     ['4xx to RCPT', reasonOf({ kind: 'said', said: reply('RCPT', '450 4.2.1 mailbox busy') }), 'Other 4.2.1'],
     ['5xx to RCPT, which keeps its digit', reasonOf({ kind: 'said', said: reply('RCPT', '550 5.1.1 no such user') }), 'Other 5.1.1'],
     ['a connection lost at MAIL', reasonOf(silent({})), 'Connect 4.4.2'],

@@ -83,9 +83,9 @@ export const reasonOf = (event: HostEvent): DeferReason => {
 
 const replyReason = (said: RemoteReply): DeferReason => {
   const found = classify(said)
-  // a host that turns everybody away is away: its words are kept, its 5xx means nothing for the mail
+  // a host that turns everybody away is away: its words and what they are about are kept, its 5 means nothing for the mail (4.4.1 would say that it did not answer)
   const isHost = !isAboutMail(said.command)
-  const status = isHost && !found.status.startsWith('4.') ? '4.4.1' : found.status
+  const status = isHost ? found.status.replace(/^5/, '4') : found.status
   const kind = isHost && found.class === 'Other' && said.command !== 'AUTH' ? 'Connect' : found.class
   return { class: kind, status, text: `${said.host} said to ${said.command}: ${said.lines.join(' / ')}`, host: said.host }
 }
