@@ -26,6 +26,7 @@ const good: readonly (readonly [string, string])[] = [
   ['<victim.example!user@b.example>', 'victim.example!user|b.example'],
   ['<a@b.example.>', 'a|b.example'],
   ['<a@[192.0.2.1]>', 'a|[192.0.2.1]'],
+  ['<a@192.0.2.1>', 'a|192.0.2.1'], // a name that does not exist
   ['<a@[IPv6:2001:DB8::1]>', 'a|[IPv6:2001:db8::1]'],
   ['<üser@exämple.de>', 'üser|xn--exmple-cua.de'],
   ['<a@ｈosted.example>', 'a|hosted.example'], // wide letters are the same name (UTS 46)
@@ -39,6 +40,7 @@ const bad = [
   '', '<', '<a', '<a@', '<a@>', 'a', '<a>', '<@b.example>', '<a@b.example', '<a b@c.example>', '<a@b.example>x', '<a@b.example>>', '<<a@b.example>>', '<.a@b.example>', '<a.@b.example>', '<a..b@c.example>',
   '<a@b@c.example>', '<a@b.example:25>', '<a@b..example>', '<a@-b.example>', '<a@b.example-.x>', '<a@[1.2.3]>', '<a@[1.2.3.4]:25>', '<a@[IPv6:zz]>', '<a@[256.1.1.1]>', '<"a@b.example>', '<""@b.example>',
   '<"a\u0007b"@c.example>', '<a\u200bb@c.example>', '<@x.example:>', '<@x.example', '<a@b.example,c@d.example>', `<${'a'.repeat(250)}@b.example>`, '<a@b。example>', '<a,b@c.example>', '<a;b@c.example>', '<|touch x@c.example>x', '<a@b/c>', '<a@b\\c>',
+  '<a@1234>', '<a@127.1>', '<a@0x7f.0.0.1>', '<a@192.0.2.010>', '<a@１９２.0.2.1>', // what URLs read as an IP address of another spelling
 ]
 for (const text of ['', ' ', '<']) test(`says that there is none in ${JSON.stringify(text)}`, () => assert.equal(mailboxOf(text), 'fault: there is none'))
 for (const text of bad) test(`refuses ${JSON.stringify(text.slice(0, 60))}`, () => assert.match(mailboxOf(text), /^fault: /))

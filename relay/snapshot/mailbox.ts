@@ -1,4 +1,5 @@
 // A mailbox as the rest of the relay sees it, and the normal form of a domain. Pure.
+import { isIPv4 } from 'node:net'
 import { domainToASCII } from 'node:url'
 
 /** Local part exactly as given (unquoted where quoting was not needed); domain in lower-case A-labels, or `[1.2.3.4]`. */
@@ -9,6 +10,7 @@ export const normalDomain = (text: string): string | undefined => {
   const bare = text.endsWith('.') ? text.slice(0, -1) : text
   if (bare === '' || /[^\p{L}\p{N}\p{M}._-]/u.test(bare)) return undefined
   const ascii = domainToASCII(bare).toLowerCase()
+  if (isIPv4(ascii) && ascii !== bare) return undefined // 1234 and 127.1 are addresses in URLs, and another name here
   const labels = ascii.split('.')
   const sound = ascii.length <= 253 && labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))
   return sound ? ascii : undefined
