@@ -54,6 +54,7 @@ describe('opening a session', () => {
     ['Verify', 'tls', 'trusted', 'open verified'],
     ['Opportunistic', { replies: { starttls: '454 4.7.0 not now' } }, 'unknown', 'open plain'],
     ['Require', { replies: { starttls: '454 4.7.0 not now' } }, 'unknown', 'said STARTTLS 454'],
+    ['Opportunistic', { replies: { starttls: '421 4.3.2 closing' } }, 'unknown', 'said STARTTLS 421'],
   ]
   for (const [tls, options, trust, expected] of policies) {
     const what = options === 'tls' ? `a host with a ${trust === 'trusted' ? 'certificate that is valid' : 'self-signed certificate'}` : options.replies ? 'a host that refuses STARTTLS' : 'a host without TLS'

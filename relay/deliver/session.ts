@@ -136,7 +136,7 @@ const secure = async (session: Session, opening: Opening): Promise<HostEvent | u
   if (!session.extensions.starttls) return required ? tlsFault(session, 'not-offered', 'the host offers no STARTTLS, and the policy wants TLS') : undefined
   const heard = await exchange(session, 'STARTTLS', opening.settings.timeouts.tls)
   if (heard.kind === 'broken') return silent(session, 'STARTTLS', heard)
-  if (heard.reply.code !== 220) return required ? refused(session, 'STARTTLS', heard.reply) : undefined
+  if (heard.reply.code !== 220) return required || heard.reply.code === 421 ? refused(session, 'STARTTLS', heard.reply) : undefined // 421: it closes
   // RFC 3207 6: what came before the handshake was not protected by it (CVE-2021-38371 and kin)
   if (session.wire.hasUnread) return tlsFault(session, 'injected', 'the host sent more before the TLS handshake than its answer to STARTTLS')
   return (await upgrade(session, opening)) ?? unverified(session) ?? (await hello(session, opening)) // RFC 3207 4.2: what EHLO said before counts no more
