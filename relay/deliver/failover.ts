@@ -6,7 +6,7 @@ import { classify } from './classify.ts'
 export type Place = RemoteReply['command']
 
 /** A reply of 400 or above, and where in the session it came. */
-export type Said = { readonly kind: 'said'; readonly said: RemoteReply; readonly someTaken?: boolean }
+export type Said = { readonly kind: 'said'; readonly said: RemoteReply; readonly someTaken?: boolean; readonly reused?: boolean }
 /** No reply: the socket, the clock or the bytes failed. */
 export type Silent = {
   readonly kind: 'silent'
@@ -34,7 +34,7 @@ export type Next =
   | 'next-host'
   | 'helo' // HELO on the same connection
   | 'same-host-without-tls'
-  | 'same-host-fresh' // a kept connection had died while idle
+  | 'same-host-fresh' // a kept connection had died while idle, or had served enough
   | 'later' // and no other host
   | 'further-transaction'
   | 'fail'
@@ -47,13 +47,14 @@ export const afterSilence = (event: Silent | TlsFault): Exclude<Next, 'fail' | '
   return 'next-host' // RFC 5321 5.1
 }
 
-export const afterReply = ({ said, someTaken = false }: Said): Next => {
+export const afterReply = ({ said, someTaken = false, reused = false }: Said): Next => {
   const { command, code, enhanced = '' } = said
   if (enhanced.startsWith('4.7.') && command !== 'STARTTLS' && command !== 'AUTH') return 'later' // rate limits are not walked around
   if (command === 'EHLO' && code >= 500) return 'helo'
   // a 5xx greeting is the host's, never the mail's; AUTH and STARTTLS are between the hosts too
   if (!isAboutMail(command)) return 'next-host'
   if (command === 'RCPT' && someTaken && (code === 452 || code === 552)) return 'further-transaction' // RFC 5321 4.5.3.1.10
+  if (code === 421 && command === 'MAIL' && reused) return 'same-host-fresh' // it is that connection which ends
   if (code === 421) return command === 'DOT' ? 'later' : 'next-host'
   if (code >= 500) return 'fail'
   return afterTemporary(command, said)

@@ -54,6 +54,18 @@ describe('what an attempt by MX sends', () => {
     await attempt(deliverer(a!.port, { timeouts: { idle: 60 } }))
     await until('QUIT', () => a!.commands.includes('1 QUIT') && a!.open() === 0, 10_000, 10)
   })
+  for (const reply of ['421 4.3.2 two are enough', '421 two are enough'])
+    it(`takes a fresh connection to the same host when the kept one ends after 2 messages with ${reply}`, async () => {
+      const [a] = await mxHosts({ replies: { mail: (_line, { messages }) => (messages < 2 ? undefined : reply) } })
+      const made = deliverer(a!.port)
+      const settled = [await attempt(made), await attempt(made), await attempt(made)]
+      assert.deepEqual([a!.count(), a!.connections(), settled.map(({ later }) => later?.last.why)], [3, 2, [undefined, undefined, undefined]])
+    })
+  it('takes no second fresh connection to a host that answers every MAIL with 421', async () => {
+    const [a] = await mxHosts({ replies: { mail: '421 4.3.2 closing' } })
+    const { later } = await attempt(deliverer(a!.port))
+    assert.deepEqual([a!.connections(), later!.last.class], [1, 'Connect'])
+  })
   it('takes a fresh connection to the same host when the kept one died', async () => {
     const all = await mxHosts({}, {})
     const made = deliverer(all[0]!.port)

@@ -90,7 +90,7 @@ const isGood = (reply: Reply | undefined): boolean => reply !== undefined && rep
 /** Who may get the message, and what is already certain about the others. */
 const judgeEnvelope = (session: Session, mail: Mail, { replies, broken }: Asked): { told: Told[]; taken: Recipient[] } => {
   const all = (event: HostEvent): { told: Told[]; taken: Recipient[] } => ({ told: mail.recipients.map((recipient) => ({ recipient, kind: 'event', event })), taken: [] })
-  const refused = (command: Place, reply: Reply, someTaken = false): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply), someTaken })
+  const refused = (command: Place, reply: Reply, someTaken = false): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply), someTaken, reused: session.messages > 1 })
   const first = replies[0]
   if (first === undefined) return all(silent(session, 'MAIL', broken!))
   if (!isGood(first)) return all(refused('MAIL', first)) // whatever was said behind it in the pipeline is not judged
