@@ -41,6 +41,12 @@ describe('a notice about replies without measure', () => {
       assert.deepEqual(text.split('\r\n').filter((line) => Buffer.byteLength(line) > 998), [])
     })
   }
+  for (const blanks of [' '.repeat(500), `${' '.repeat(500)}end`])
+    it(`has 0 lines of blanks alone where the reply has ${blanks.length === 500 ? '500 blanks at its end' : '500 blanks in a row'} (RFC 5322 3.2.2)`, () => {
+      const text = textOf(compose([failed('user@dest.example', { diagnostic: `smtp; 550 5.1.1 unknown${blanks}` })]))
+      assert.deepEqual(text.split('\r\n').filter((line) => /^ +$/.test(line)), [])
+      assert.ok(text.includes(`Diagnostic-Code: smtp; 550 5.1.1 unknown${blanks.trim() === '' ? '' : ' end'}\r\n`), text)
+    })
   for (const [count, reply] of [[1_000, 400], [100, 5_000], [1_000, 5_000]] as const) {
     it(`of ${count} recipients with ${reply} characters each fits into a record of the queue, and names them or says how many more there are`, () => {
       const message = compose(Array.from({ length: count }, (_, n) => failed(`user-${n}@dest.example`, { diagnostic: `smtp; 550 5.1.1 ${'no such user '.repeat(reply / 13)}` })))

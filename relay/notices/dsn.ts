@@ -154,11 +154,13 @@ export const fromXtext = (text: string): string => text.replace(/\+([0-9A-F]{2})
 /** What others wrote never ends one of our lines. */
 const safe = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
 
-/** RFC 5322 2.1.1: no line over 998 octets; folded at spaces where there are any. */
-const folded = (line: string): string => {
+/** RFC 5322 2.1.1: no line over 998 octets; folded at spaces where there are any, of which a row is one: no line may be blanks alone (3.2.2). */
+const folded = (line: string): string => (line.length <= 200 ? line : foldedAt190(line.replace(/ +/g, ' ').trimEnd()))
+
+const foldedAt190 = (line: string): string => {
   if (line.length <= 200) return line
   const cut = line.lastIndexOf(' ', 190)
-  return cut < 20 ? `${line.slice(0, 190)}\r\n ${folded(line.slice(190))}` : `${line.slice(0, cut)}\r\n ${folded(line.slice(cut + 1))}`
+  return cut < 20 ? `${line.slice(0, 190)}\r\n ${foldedAt190(line.slice(190))}` : `${line.slice(0, cut)}\r\n ${foldedAt190(line.slice(cut + 1))}`
 }
 
 /** The whole message only where a failure is told, the client asked for it, and it is at hand (RFC 3461 4.3). */
