@@ -96,8 +96,10 @@ const longestKept = 255
 /** A part of a string keeps the whole alive: what outlives its line is copied. */
 export const onItsOwn = (text: string): string => Buffer.from(text).toString()
 
-const readDomain = (text: string): string | undefined => {
-  if (!text.startsWith('[')) return /[:_]/.test(text) ? undefined : domainOf(text)
+const readDomain = (text: string): string | undefined => (text.startsWith('[') ? literalOf(text) : /[:_]/.test(text) ? undefined : domainOf(text))
+
+/** An address literal (RFC 5321 4.1.3), in one spelling. */
+export const literalOf = (text: string): string | undefined => {
   const literal = /^\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]$/i.exec(text)
   const [, six, four] = literal ?? []
   if (four !== undefined) return isIPv4(four) ? `[${four}]` : undefined

@@ -1,6 +1,6 @@
 // The header fields we put in front of a message: one Received (RFC 5321 4.4, RFC 3848, RFC 6531 4.3), and on submission what is missing (RFC 6409 8). Pure.
 import { addressLiteral, printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
-import { domainOf } from './address.ts'
+import { domainOf, literalOf } from './address.ts'
 
 export type Trace = {
   readonly helo: string
@@ -24,7 +24,7 @@ export const received = (trace: Trace): string => {
 /** What it called itself, if that is a name or literal at all, and where it really came from. */
 const clientName = ({ helo, address }: Trace): string => {
   const literal = addressLiteral(address)
-  const name = /^\[[0-9A-Fa-f.:IPv]+\]$/.test(helo) ? helo : domainOf(helo)
+  const name = literalOf(helo) ?? domainOf(helo)
   return name === undefined ? `${literal} (${literal})` : `${name} (${literal})`
 }
 
