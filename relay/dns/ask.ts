@@ -13,8 +13,9 @@ export type Patience = { readonly ms: number; readonly signal: AbortSignal }
 export const ask = async (server: NameServer, question: Question, patience: Patience): Promise<Asked> => {
   if (patience.signal.aborted) return calledOff
   let reading = await askUdp(server, question, patience, true)
-  if (reading.kind === 'no-edns') reading = await askUdp(server, question, patience, false)
-  if (reading.kind === 'truncated') reading = await askTcp(server, question, patience)
+  const edns = reading.kind !== 'no-edns'
+  if (!edns) reading = await askUdp(server, question, patience, false)
+  if (reading.kind === 'truncated') reading = await askTcp(server, question, patience, edns)
   switch (reading.kind) {
     case 'answer':
     case 'failed':
@@ -61,7 +62,7 @@ const askUdp = (server: NameServer, question: Question, { ms, signal }: Patience
 
 const calledOff: Asked = { kind: 'failed', why: 'the resolver was closed' }
 
-const askTcp = (server: NameServer, question: Question, { ms, signal }: Patience): Promise<Reading> =>
+const askTcp = (server: NameServer, question: Question, { ms, signal }: Patience, edns: boolean): Promise<Reading> =>
   new Promise((resolve) => {
     const id = randomInt(65_536)
     let received = Buffer.alloc(0)
@@ -78,7 +79,7 @@ const askTcp = (server: NameServer, question: Question, { ms, signal }: Patience
     socket.on('error', (error: NodeJS.ErrnoException) => end({ kind: 'failed', why: `truncated, and no TCP: ${error.code ?? error.message}` }))
     socket.on('close', () => end({ kind: 'failed', why: 'truncated, and closed over TCP' }))
     socket.on('connect', () => {
-      const query = encodeQuestion(id, question, true)
+      const query = encodeQuestion(id, question, edns)
       const length = Buffer.alloc(2)
       length.writeUInt16BE(query.length)
       socket.write(Buffer.concat([length, query])) // RFC 1035 4.2.2

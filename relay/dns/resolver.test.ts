@@ -99,6 +99,10 @@ describe('the resolver', () => {
     server.set('old.example', { mx: [[5, 'right.example']], does: 'formerr-on-edns' })
     assert.equal((await resolver().mx('old.example')).kind, 'records')
   })
+  it('asks without EDNS over TCP too, where the 512 octets that such a server has without it are too few', async () => {
+    server.set('old.example', { mx: [[5, 'right.example']], does: 'truncate-and-formerr-on-edns' })
+    assert.deepEqual(await resolver().mx('old.example').then((answer) => answer.kind === 'records' ? answer.records : answer), [{ preference: 5, exchange: 'right.example' }])
+  })
   it('waits for a slow answer within its time-out', async () => {
     server.set('slow.example', { mx: [[5, 'right.example']], does: { delayMs: 100 } })
     assert.equal((await resolver().mx('slow.example')).kind, 'records')

@@ -5,6 +5,7 @@ import dnsPacket, { type Answer, type Packet } from 'dns-packet'
 
 export type Misbehaviour =
   | 'hang' | 'servfail' | 'refused' | 'formerr-on-edns' | 'garbage'
+  | 'truncate-and-formerr-on-edns' // both: UDP without EDNS holds 512 octets
   | 'truncate' // UDP says "too long", TCP answers
   | 'truncate-without-tcp'
   | 'wrong-id' | 'wrong-question' // lies first and for ever
@@ -117,7 +118,9 @@ const respond = (known: ReadonlyMap<string, Zone>, questions: string[], query: P
     case 'refused':
       return one(withFlags(query, 5))
     case 'formerr-on-edns':
-      return one(query.additionals?.some((record) => record.type === 'OPT') ? withFlags(query, 1) : right)
+      return one(hasEdns(query) ? withFlags(query, 1) : right)
+    case 'truncate-and-formerr-on-edns':
+      return one(hasEdns(query) ? withFlags(query, 1) : by === 'tcp' ? right : withFlags(query, dnsPacket.TRUNCATED_RESPONSE))
     case 'garbage':
       return one(Buffer.from([...right.subarray(0, 12), 0xc0, 0xff, 0xff]))
     case 'truncate':
@@ -136,6 +139,8 @@ const respond = (known: ReadonlyMap<string, Zone>, questions: string[], query: P
       return one(right, does.delayMs)
   }
 }
+
+const hasEdns = ({ additionals = [] }: Packet): boolean => additionals.some(({ type }) => type === 'OPT')
 
 const withFlags = (query: Packet, flags: number): Buffer => dnsPacket.encode({ type: 'response', id: query.id!, flags: flags | dnsPacket.RECURSION_AVAILABLE, questions: query.questions! })
 
