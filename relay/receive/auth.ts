@@ -12,7 +12,7 @@ export const auth = (state: State, argument: string): Answering => {
   if (refusal) return say(refusal)
   const [mechanism = '', initial, more] = argument.split(/ +/)
   const offered = state.listener.auth
-  if (more !== undefined) return say(reply('bad-arguments', { syntax: 'AUTH mechanism [initial response]' }))
+  if (mechanism === '' || more !== undefined) return say(reply('bad-arguments', { syntax: 'AUTH mechanism [initial response]' }))
   const known = offered.find((name) => name === mechanism.toUpperCase())
   return known === undefined ? say(reply('auth-mechanism', { offered: offered.join(' ') })) : mechanisms[known](state, initial)
 }
