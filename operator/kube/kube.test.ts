@@ -23,7 +23,7 @@ const follow = (t: TestContext, kube: Kube, more: { silenceMs?: number } = {}): 
   return { cache, changes, troubles, ends, stop }
 }
 /** How often everything was asked for: by a watch that begins with it, or by the first page of a list. */
-const asksForAll = ({ requests }: FakeKube): number => requests.filter((line) => line.includes('sendInitialEvents=') || (line.includes('limit=') && !line.includes('continue='))).length
+const asksForAll = ({ requests }: FakeKube): number => requests.filter((line) => line.includes('sendInitialEvents=') || (line.includes('limit=500') && !line.includes('continue='))).length
 const valueOf = (cache: Cache, name: string): unknown => (cache.get(`mail/${name}`)?.spec as { value: number } | undefined)?.value
 
 describe('a list-watch', () => {
@@ -109,6 +109,26 @@ describe('a list-watch', () => {
       await until('another list', () => valueOf(cache, 'a') === 3)
     })
   }
+  for (const beginnings of ['marked', 'refused'] as const)
+    for (const [how, restored] of [['cut its watch', (server: FakeKube) => server.endWatches('reset')], ['left it open and silent', () => {}]] as const) {
+      it(`begins anew when its server went back to a backup 3 versions older and ${how}, and tells 1 change that is undone, 1 removal and 1 change after it; a watch that tells all is ${beginnings}`, async (t) => {
+        const { server, kube } = await withFakeKube(t)
+        server.beginnings = beginnings
+        server.put(path, thing('a', 1))
+        const goBack = server.backup()
+        const { cache, troubles } = follow(t, kube, { silenceMs: 500 })
+        await until('the watch', () => server.watches() === 1)
+        server.put(path, thing('b', 1))
+        for (const value of [2, 3]) server.put(path, thing('a', value))
+        await until('what is lost', () => valueOf(cache, 'a') === 3 && cache.size === 2)
+        goBack()
+        restored(server)
+        await until('what was before', () => valueOf(cache, 'a') === 1 && cache.size === 1)
+        server.put(path, thing('a', 4))
+        await until('the change', () => valueOf(cache, 'a') === 4)
+        assert.equal(troubles.filter(({ message }) => message.includes('went back from version 104 to 101')).length, 1)
+      })
+    }
   it('moves on by bookmarks, so that nothing is told twice when old versions are forgotten', async (t) => {
     const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a', 1))

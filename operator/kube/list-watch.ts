@@ -1,7 +1,7 @@
 // Follows one collection: all there is, then what changes, for ever. Whatever ends a watch, it goes on from where it was; where that is gone, it starts anew.
 //   1. a watch that begins with all there is, object by object, up to a mark; from a server that has no such watch, a list in pages
 //   2. watch from that version   3. a line is an event; a bookmark moves the version
-//   4. trouble waits, doubling, and starts at 2, or at 1 after 410
+//   4. trouble waits, doubling, and starts at 2, or at 1 after 410, or where the server has gone back behind that version: a backup was put in its place
 import type { IncomingMessage } from 'node:http'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -44,10 +44,14 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
   let version: string | undefined
   let failures = 0
   let streams = true // until the server shows that it has no such watch
+  let wasAway = false
   while (!signal.aborted) {
     try {
+      if (wasAway && version !== undefined) await refuseBack(options, version, signal)
+      wasAway = false
       if (!streams) version ??= await listAll(options, signal)
       for await (const seen of watchFrom(options, version, signal)) {
+        if (isOlder(seen, version)) throw wentBack(options, version, seen)
         version = seen
         failures = 0
       }
@@ -56,6 +60,7 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
       if (failures > 1) await pause(waitBefore(failures, undefined, random()), signal)
     } catch (error) {
       if (signal.aborted) return
+      wasAway = true
       if (version === undefined && streams && cannotStream(error)) {
         streams = false
         continue
@@ -68,7 +73,7 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
       const trouble = error instanceof KubeError ? error : noAnswer('watch', String((error as Error).stack))
       options.onRestart?.(trouble.status === 410 ? 'expired' : 'failed')
       if (trouble.status === 410) version = undefined
-      else options.onTrouble?.(trouble)
+      if (trouble.status !== 410 || trouble.reason === isBack) options.onTrouble?.(trouble)
       failures += 1
       await pause(waitBefore(failures, trouble.retryAfterMs, random()), signal)
     }
@@ -95,6 +100,19 @@ const listAll = async (options: ListWatchOptions, signal: AbortSignal): Promise<
     return page.metadata.resourceVersion
   }
 }
+
+/** From a version that a server has not reached a watch says nothing, not even what it had forgotten: it has to be asked. */
+const refuseBack = async (options: ListWatchOptions, version: string, signal: AbortSignal): Promise<void> => {
+  const { metadata } = await options.kube.call<List>({ ...ask(options, 'List'), query: { ...queryOf(options), limit: 1 }, signal, tries: 1 })
+  if (isOlder(metadata.resourceVersion, version)) throw wentBack(options, version, metadata.resourceVersion)
+}
+
+/** Versions of one collection grow; where they are no numbers nobody can say. */
+const isOlder = (one: string, than = ''): boolean => [one, than].every((version) => /^\d+$/.test(version)) && BigInt(one) < BigInt(than)
+
+const isBack = 'WentBack'
+const wentBack = ({ resource }: ListWatchOptions, from = '', to: string): KubeError =>
+  new KubeError({ status: 410, reason: isBack, message: `watch of ${resource.plural}: the server went back from version ${from} to ${to}, as after a backup was put in its place; all is read anew` })
 
 const ask = ({ resource, namespace, metadataOnly }: ListWatchOptions, list: '' | 'List'): Call => ({
   path: pathOf(resource, { namespace }),

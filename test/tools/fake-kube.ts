@@ -25,10 +25,12 @@ export type FakeKube = {
   /** Versions up to now are forgotten: who watches from one of them gets 410. */
   compact(): void
   watches(): number
+  /** Remembers all there is; to be called when a backup is put in its place: versions go back too. Watches stay, and say nothing of versions that they are past. */
+  backup(): () => void
   close(): Promise<void>
 }
 
-type Watch = { readonly path: string; readonly answer: ServerResponse; muted: boolean }
+type Watch = { readonly path: string; readonly answer: ServerResponse; readonly since: number; muted: boolean }
 type Event = { readonly version: number; readonly path: string; readonly type: string; readonly object: KubeObject }
 
 /** One that ends with the test, and the way to it; no chance in its pauses. */
@@ -46,7 +48,7 @@ export const startFakeKube = async (): Promise<FakeKube> => {
   const record = (path: string, type: string, object: KubeObject): void => {
     const event = { version: state.version, path, type, object }
     state.log.push(event)
-    for (const watch of state.watches) if (watch.path === path && !watch.muted) watch.answer.write(lineOf(event))
+    for (const watch of state.watches) if (watch.path === path && event.version > watch.since && !watch.muted) watch.answer.write(lineOf(event))
   }
   const save = (path: string, object: KubeObject): KubeObject => {
     const before = state.store.get(keyOf(path, object.metadata.name))
@@ -82,7 +84,7 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     if (whole) for (const object of inside(path)) answer.write(lineOf({ type: 'ADDED', object }))
     if (whole && fake.beginnings === 'marked') answer.write(bookmarkOf(state.version, { 'k8s.io/initial-events-end': 'true' }))
     for (const event of state.log) if (event.path === path && event.version > since) answer.write(lineOf(event))
-    const own: Watch = { path, answer, muted: false }
+    const own: Watch = { path, answer, since, muted: false }
     state.watches.add(own)
     answer.once('close', () => state.watches.delete(own))
   }
@@ -131,10 +133,14 @@ export const startFakeKube = async (): Promise<FakeKube> => {
       for (const one of state.watches) one.muted = true
     },
     bookmark: () => {
-      for (const { answer } of state.watches) answer.write(bookmarkOf(state.version))
+      for (const { answer, since } of state.watches) if (state.version >= since) answer.write(bookmarkOf(state.version))
     },
     compact: () => void (state.oldest = state.version + 1, state.version += 1),
     watches: () => state.watches.size,
+    backup: () => {
+      const { version, store, log } = { ...state, store: new Map(state.store), log: [...state.log] }
+      return () => void Object.assign(state, { version, store: new Map(store), log: [...log] })
+    },
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve())

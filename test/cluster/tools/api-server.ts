@@ -2,7 +2,7 @@
 // Everything lies in a folder of its own and listens on loopback, or on the address it is given.
 import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,6 +53,8 @@ export type ApiServer = {
   interrupt(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
   /** Starts it again, same address, same data, unless it runs; resolves when it is ready. */
   resume(): Promise<void>
+  /** Keeps a copy of all that etcd holds; to be called when it is put in the place of what etcd then holds. Everything is stopped and started each time. */
+  backUp(): Promise<() => Promise<void>>
   /** Suspends and continues the process: connections stay open and nothing answers. */
   freeze(): void
   thaw(): void
@@ -79,6 +81,7 @@ export const startApiServer = async (options: ApiServerOptions = {}): Promise<Ap
   const launch = options.launch ?? onThisMachine(folder)
   const place = await makePlace(folder, options)
   const started: Child[] = []
+  const data = join(folder, 'etcd')
   try {
     started.push(startEtcd(place, launch))
     const beside = { ...(options.controllerManager === true && { 'kube-controller-manager': () => startControllers(place, options, launch) }), ...options.beside?.(place) }
@@ -87,13 +90,26 @@ export const startApiServer = async (options: ApiServerOptions = {}): Promise<Ap
       return { server, others: Object.entries(beside).map(([name, start]) => keep(name, start)) }
     }
     const state = await startAll()
+    const interrupt: ApiServer['interrupt'] = async (signal = 'SIGKILL') => {
+      state.server.signal(signal)
+      await Promise.all([state.server.exited, ...state.others.map((kept) => kept.end())])
+    }
+    const resume = async (): Promise<void> => void (state.server.running() || Object.assign(state, await startAll()))
+    const whileStopped = async (work: () => void): Promise<void> => {
+      await interrupt()
+      await started.pop()!.stop(10_000)
+      work()
+      started.push(startEtcd(place, launch))
+      await resume()
+    }
     return {
       ...place,
-      interrupt: async (signal = 'SIGKILL') => {
-        state.server.signal(signal)
-        await Promise.all([state.server.exited, ...state.others.map((kept) => kept.end())])
+      interrupt,
+      resume,
+      backUp: async () => {
+        await whileStopped(() => cpSync(data, `${data}-kept`, { recursive: true }))
+        return () => whileStopped(() => (rmSync(data, { recursive: true }), cpSync(`${data}-kept`, data, { recursive: true })))
       },
-      resume: async () => void (state.server.running() || Object.assign(state, await startAll())),
       freeze: () => state.server.signal('SIGSTOP'),
       thaw: () => state.server.signal('SIGCONT'),
       stop: async () => {
