@@ -88,6 +88,23 @@ test('a MailRelay that was changed while its finalizer was put on gets it at the
   assert.deepEqual(said.filter(({ event }) => event === 'RECONCILE_FAILED'), [])
 })
 
+for (const status of [409, 429, 503])
+  test(`a Service that is answered ${status} for a while holds up itself alone: MailRelay two and all else of one are made in the same run, with 0 runs that failed, 0 orphans removed and 0 words of it in the status, and it is there when that is over`, async (t) => {
+    const services = at('', 'services')
+    const { server, said, find, conditionOf } = await start(t, (fake) => {
+      for (const name of ['one', 'two']) fake.put(relays, relay(name))
+      const labels = { ...managedLabels, 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/instance': 'one', 'app.kubernetes.io/component': 'relay' }
+      fake.put(secrets, { metadata: { name: 'one-snapshot-7', namespace: 'mail', labels }, data: {} })
+      fake.fault = ({ method, path }) => (method === 'PATCH' && path === `${services}/one` ? { status } : undefined)
+    })
+    await until('all else to be made', () => find(deployments, 'one') !== undefined && find(deployments, 'two') !== undefined && conditionOf('one', 'Accepted') === 'True Accepted' && conditionOf('two', 'Accepted') === 'True Accepted')
+    assert.equal(conditionOf('one', 'Programmed'), conditionOf('two', 'Programmed'))
+    assert.deepEqual([find(services, 'one'), find(secrets, 'one-snapshot-7')?.data], [undefined, {}])
+    server.fault = () => undefined
+    await until('the Service', () => find(services, 'one') !== undefined && find(secrets, 'one-snapshot-7') === undefined)
+    assert.deepEqual(said.filter(({ event }) => event === 'RECONCILE_FAILED' || event === 'BUG'), [])
+  })
+
 for (const [what, secret, dkim] of [['names', 'given', { algorithms: ['ed25519'], keySecretRef: { name: 'given' } }], ['has keys in', 'ours-dkim', { algorithms: ['ed25519'] }]] as const) {
   test(`a Secret that a domain in force ${what} and that may not be read leaves its relay as it is, with 0 runs that failed; a relay at which the domain is not goes on, and all do when it may be read`, async (t) => {
     const domains = at('posthouse.dev/v1alpha1', 'maildomains')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kube, KubeObject, Note } from './kube/index.ts'
-import { createRefusals } from './refusals.ts'
+import { createRefusals, Passing } from './refusals.ts'
 import { lookAtLeaving, queueFinalizer } from './leaving.ts'
 import { ourKinds, type Watched } from './watched.ts'
 
@@ -11,7 +11,7 @@ const told = async (conditions: readonly object[]): Promise<string[]> => {
   const live: KubeObject = { metadata: { name: 'main', namespace: 'mail', uid: 'u', deletionTimestamp: '2026-11-28T00:00:00Z', finalizers: [queueFinalizer] }, spec: { replicas: 2 }, status: { conditions } }
   const watched = { all: ({ kind }: { kind: string }) => (kind === 'MailRelay' ? [live] : []), get: () => undefined } as unknown as Watched
   const notes: Note[] = []
-  await lookAtLeaving(new Set(['mail/main']), { kube: {} as Kube, watched, relays, notes: { tell: (note) => (notes.push(note), Promise.resolve()) } }, createRefusals({ waits: () => false, note: (_, error) => assert.fail(error as Error) }).attempt)
+  await lookAtLeaving(new Set(['mail/main']), { kube: {} as Kube, watched, relays, notes: { tell: (note) => (notes.push(note), Promise.resolve()) } }, createRefusals({ waits: () => false, note: (_, error) => assert.fail(error as Error) }, new Passing()).attempt)
   return notes.map(({ type, reason }) => `${type} ${reason}`)
 }
 

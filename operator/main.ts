@@ -8,6 +8,7 @@ import { controllerName, reconcile, type ReconcileParts } from './reconcile.ts'
 import { Memory } from './memory.ts'
 import { Pokes } from './pokes.ts'
 import { Faults } from './faults.ts'
+import { Passing } from './refusals.ts'
 import { KeyMaker } from './key-maker.ts'
 import type { LogLine } from './log-events.ts'
 import { Prober } from './probe/index.ts'
@@ -157,7 +158,7 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
     },
     markOf: (title) => markOf(watched, title),
   })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, passing: new Passing(), proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),

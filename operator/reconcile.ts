@@ -16,7 +16,7 @@ import type { KeyMaker } from './key-maker.ts'
 import type { LogLine } from './log-events.ts'
 import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
-import { createRefusals, type Refusals } from './refusals.ts'
+import { createRefusals, type Passing, type Refusals } from './refusals.ts'
 import type { SecretStore } from './secret-store.ts'
 import { several } from './several.ts'
 import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
@@ -34,6 +34,7 @@ export type ReconcileParts = {
   readonly keys: KeyMaker
   readonly pokes: Pokes
   readonly faults: Faults
+  readonly passing: Passing
   /** By MailRelay in force: what came of the last plan that is not held up by a fault. */
   readonly proven: Map<string, Proven>
   readonly settings: ObjectSettings
@@ -52,19 +53,20 @@ type Proven = Fleet & { readonly planned: string }
 
 /** Milliseconds after which to look again though nothing was told. */
 export const reconcile = async (parts: ReconcileParts): Promise<number> => {
-  const { watched, prober, settings, faults } = parts
+  const { watched, prober, settings, faults, passing } = parts
   faults.begin()
+  passing.begin()
   const gathered = await gather(parts)
   for (const { object, fault } of gathered.mistaken) if (fault !== undefined) faults.note(titleOfRef(object), fault)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
   const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)), serviceAddresses: serviceAddresses(watched.all(made.service)) }
-  const refusals = createRefusals(faults)
+  const refusals = createRefusals(faults, passing)
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)
   const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: await make(needs, making) })
   for (const { object, error } of ofPlan) refusals.note(titleOfRef(object), error)
-  const unmade = new Set(refusals.found.keys())
+  const unmade = new Set([...refusals.found.keys(), ...passing.found()])
   parts.records.want(records)
   const fleets = await fleetsOf(snapshots, heldIn(refusals, parts), refusals, parts)
   const held = heldIn(refusals, parts)
@@ -91,7 +93,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   parts.keys.endRun()
   const targets = await Promise.all(views.map((look) => refusals.guard('MailRelay', keyOf(look.view.relay), () => Promise.resolve(targetOf(look, watched)))))
   const nextTry = prober.look(targets.filter((target) => target !== undefined))
-  const againAfter = faults.end()
+  const againAfter = Math.min(faults.end(), passing.end())
   if (noteWhatBearsOnThePlan(views, seen, parts)) return 0
   const isUnderWay = views.some((view) => !held.has(keyOf(view.view.relay)) && !isSettled(view))
   return Math.min(nextTry, againAfter, isUnderWay ? 1_000 : leaving.size > 0 ? 5_000 : 30_000)
@@ -215,7 +217,7 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
     const isMade = await attempt(() => applier.apply({ resource, object: owned }, there))
     if (isMade === undefined && performance.now() - began > slowMs) return
   }
-  if (!making.refusals.found.has(titleOf(view.relay))) await attempt(() => removeOrphans(view, objects, parts))
+  if (!making.refusals.hindered(titleOf(view.relay))) await attempt(() => removeOrphans(view, objects, parts))
 }
 
 /** What we made for this relay and no longer want: a snapshot Secret too many, what an operator of before left. Volumes stay. */
@@ -282,7 +284,7 @@ const writeStatuses = async (statuses: readonly Status[], conditions: readonly C
 }
 
 /** Of what is at fault the status is written all the same: it says so. */
-const statusRefusals = ({ faults }: ReconcileParts): Refusals => createRefusals({ waits: () => false, note: (title, error) => faults.note(title, error) })
+const statusRefusals = ({ faults, passing }: ReconcileParts): Refusals => createRefusals({ waits: () => false, note: (title, error) => faults.note(title, error) }, passing)
 
 /** A status that is refused is said in the log: it must not keep others from theirs. */
 const isSaid = async ({ object }: Status, write: () => Promise<boolean>, parts: ReconcileParts): Promise<boolean> => {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { KubeError } from './kube/index.ts'
-import { createRefusals, NameTaken } from './refusals.ts'
+import { createRefusals, NameTaken, Passing } from './refusals.ts'
 
 const answer = (status: number) => new KubeError({ status, reason: 'R', message: `said ${status}` })
 const failing = (error: Error) => async (): Promise<string> => { throw error }
 
 const faults: string[] = []
-const refusing = () => createRefusals({ waits: (title) => title === 'MailRelay mail/waits', note: (title, error) => faults.push(`${title}: ${(error as Error).message}`) })
+const refusing = (passing = new Passing()) => createRefusals({ waits: (title) => title === 'MailRelay mail/waits', note: (title, error) => faults.push(`${title}: ${(error as Error).message}`) }, passing)
 
 describe('an attempt', () => {
   for (const status of [400, 403, 404, 413, 422, 500, 504]) {
@@ -17,13 +17,38 @@ describe('an attempt', () => {
       assert.deepEqual([...refusals.found], [['MailSender shop/app', { reason: 'NotApplied', message: `the API server refuses it: said ${status}` }]])
     })
   }
-  for (const error of [answer(401), answer(409), answer(412), answer(429), answer(503), answer(0)]) {
+  for (const error of [answer(401), answer(412), answer(502), answer(0)]) {
     it(`that ends with "${error.message}" is thrown on, with 0 refusals: it is over when we look again`, async () => {
       const refusals = refusing()
       await assert.rejects(refusals.attempt('MailRelay', 'mail/main', failing(error)), error)
       assert.equal(refusals.found.size, 0)
     })
   }
+  for (const status of [409, 429, 503]) {
+    it(`that is answered ${status} is tried again after 1 s, 2 s and so on, and is told as refused when that has lasted 30 s`, async () => {
+      const time = { ms: 0 }
+      const passing = new Passing(() => time.ms)
+      const seen: unknown[] = []
+      for (const ms of [0, 1_000, 29_000, 30_000]) {
+        time.ms = ms
+        passing.begin()
+        const refusals = refusing(passing)
+        for (let n = 0; n < 2; n++) assert.equal(await refusals.attempt('MailRelay', 'mail/main', failing(answer(status))), undefined)
+        seen.push([refusals.found.get('MailRelay mail/main')?.message, refusals.hindered('MailRelay mail/main'), passing.end()])
+      }
+      assert.deepEqual(seen, [[undefined, true, 1_000], [undefined, true, 2_000], [undefined, true, 4_000], [`the API server refuses it: said ${status}`, true, 8_000]])
+      passing.begin()
+      assert.deepEqual([refusing(passing).hindered('MailRelay mail/main'), passing.end()], [false, Infinity])
+    })
+  }
+  it('that is answered 503 for 10 objects leaves the others theirs; for the 11th it is thrown on: it is the server', async () => {
+    const passing = new Passing()
+    passing.begin()
+    const refusals = refusing(passing)
+    for (let n = 0; n < 10; n++) assert.equal(await refusals.attempt('MailSender', `shop/app-${n}`, failing(answer(503))), undefined)
+    assert.equal(await refusals.attempt('MailSender', 'shop/app-0', failing(answer(503))), undefined)
+    await assert.rejects(refusals.attempt('MailSender', 'shop/app-10', failing(answer(503))), { status: 503 })
+  })
   it('tells of 2 refusals of 1 object the first, and gives back what was not refused', async () => {
     const refusals = refusing()
     for (const text of ['Service a', 'Service b']) await refusals.attempt('MailRelay', 'mail/main', failing(new NameTaken(text)))

@@ -22,15 +22,17 @@ export type Refusals = {
   readonly found: ReadonlyMap<string, Refusal>
   /** By title: those that are to stay as they are, for a Secret of theirs may not be read. */
   readonly held: ReadonlyMap<string, Refusal>
+  /** Whether anything of it was refused in this run, or is to be tried again in a moment: it is not whole. */
+  hindered(title: string): boolean
   /** What threw while this object was planned or made: a Secret that may not be read, or a fault of ours. */
   note(title: string, error: unknown): void
-  /** undefined: it was refused, or is at fault. What is neither, but a server that is away, is thrown. */
+  /** undefined: it was refused, is at fault, or will be tried again soon. What is none of these, but a server that is away or wants to be left alone, is thrown. */
   attempt<T>(kind: string, key: string, work: () => Promise<T>): Promise<T | undefined>
   /** undefined: it is at fault, or held. What else the server refuses is thrown. */
   guard<T>(kind: string, key: string, work: () => Promise<T>): Promise<T | undefined>
 }
 
-export const createRefusals = (faults: Pick<Faults, 'waits' | 'note'>): Refusals => {
+export const createRefusals = (faults: Pick<Faults, 'waits' | 'note'>, passing: Passing): Refusals => {
   const found = new Map<string, Refusal>()
   const held = new Map<string, Refusal>()
   const note: Refusals['note'] = (title, error) => void (error instanceof SecretRefused ? held.set(title, { reason: 'SecretRefused', message: `the API server does not let it be read: ${error.message}` }) : faults.note(title, error))
@@ -49,22 +51,70 @@ export const createRefusals = (faults: Pick<Faults, 'waits' | 'note'>): Refusals
     try {
       return await work()
     } catch (error) {
-      const refusal = refusalIn(error)
+      const refusal = refusalIn(error) ?? (mayPass(error) ? passing.refusalAfter(title, error) : undefined)
       if (refusal === undefined) throw error
-      if (!found.has(title)) found.set(title, refusal)
+      if (refusal !== 'not yet' && !found.has(title)) found.set(title, refusal)
       return undefined
     }
   }
-  return { found, held, note, guard, attempt: (kind, key, work) => guard(kind, key, () => unlessRefused(`${kind} ${key}`, work)) }
+  return { found, held, hindered: (title) => found.has(title) || passing.has(title), note, guard, attempt: (kind, key, work) => guard(kind, key, () => unlessRefused(`${kind} ${key}`, work)) }
 }
 
-/** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big; and, after 5 tries or a slow one, 500 or 504: a webhook that does not answer, in one namespace or for one kind. A conflict is none: it is over when we look again. */
+/** A conflict with somebody else's write, or a server that is asked too much: over in a moment, for one object. For more than these at once it is the server that is in trouble, and asking for all the others would make it worse. */
+const passingStatuses: readonly number[] = [409, 429, 503]
+const mostPassing = 10
+/** What has not passed by then is told. */
+const lastingMs = 30_000
+
+/** Objects of which something is to be tried again soon; over the runs. */
+export class Passing {
+  readonly #clock: () => number // ms, never back
+  readonly #known = new Map<string, { readonly since: number; readonly runs: number; readonly run: number }>()
+  #run = 0
+
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock
+  }
+
+  begin(): void {
+    this.#run += 1
+  }
+
+  /** Titles of this run. */
+  found(): string[] {
+    return [...this.#known].filter(([, { run }]) => run === this.#run).map(([title]) => title)
+  }
+
+  has(title: string): boolean {
+    return this.#known.get(title)?.run === this.#run
+  }
+
+  /** undefined: too many at once. */
+  refusalAfter(title: string, error: KubeError): Refusal | 'not yet' | undefined {
+    if (!this.has(title) && this.found().length >= mostPassing) return undefined
+    const before = this.#known.get(title)
+    const since = before?.since ?? this.#clock()
+    if (!this.has(title)) this.#known.set(title, { since, runs: (before?.runs ?? 0) + 1, run: this.#run })
+    return this.#clock() - since < lastingMs ? 'not yet' : notApplied(error)
+  }
+
+  /** Milliseconds until the next is to be tried: a second, ever more where it does not pass. */
+  end(): number {
+    for (const [title, { run }] of this.#known) if (run !== this.#run) this.#known.delete(title)
+    return Math.min(Infinity, ...[...this.#known.values()].map(({ runs }) => Math.min(lastingMs, 1000 * 2 ** Math.min(runs - 1, 20))))
+  }
+}
+
+const mayPass = (error: unknown): error is KubeError => error instanceof KubeError && passingStatuses.includes(error.status)
+
+/** Invalid, forbidden (a quota, a webhook, a missing right), no such namespace, immutable, too big; and, after 5 tries or a slow one, 500 or 504: a webhook that does not answer, in one namespace or for one kind. */
 const refusing: readonly number[] = [400, 403, 404, 413, 422, 500, 504]
 
 export const isRefusal = (error: unknown): boolean => refusalIn(error) !== undefined
 
 const refusalIn = (error: unknown): Refusal | undefined => {
   if (error instanceof NameTaken) return { reason: 'NameTaken', message: error.message }
-  if (error instanceof KubeError && refusing.includes(error.status)) return { reason: 'NotApplied', message: `the API server refuses it: ${error.message}` }
-  return undefined
+  return error instanceof KubeError && refusing.includes(error.status) ? notApplied(error) : undefined
 }
+
+const notApplied = ({ message }: KubeError): Refusal => ({ reason: 'NotApplied', message: `the API server refuses it: ${message}` })
