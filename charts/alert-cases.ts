@@ -113,11 +113,12 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     quiet: { at: '2h', series: { [`posthouse_operator_queue_nodes{${relay}}`]: always(1), [`posthouse_operator_queue_servers{${relay},state="wanted"}`]: always(1) } },
   },
   PosthouseQueueFault: { labels: byRelay, fires: { at: '30m', series: { [of('queue_records_unreadable_total')]: '0x10 1x100' } }, quiet: { at: '30m', series: { [of('queue_records_unreadable_total')]: always(1), [of('queue_purge_faults_total')]: always(0) } } },
-  PosthouseOperatorAway: { labels: '', fires: { at: '10m', series: { 'posthouse_operator_leader{pod="a"}': always(0) } }, quiet: { at: '10m', series: { 'posthouse_operator_leader{pod="a"}': always(0), 'posthouse_operator_leader{pod="b"}': always(1) } } },
+  PosthouseOperatorAway: { labels: '', fires: { at: '10m', series: { 'posthouse_operator_leader{lease="a/b",pod="a"}': always(0) } }, quiet: { at: '10m', series: { 'posthouse_operator_leader{lease="a/b",pod="a"}': always(0), 'posthouse_operator_leader{lease="a/b",pod="b"}': always(1) } } },
   PosthouseOperatorNotReconciling: {
-    labels: '',
-    fires: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{pod="a"}': always(30) } },
-    quiet: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{pod="a"}': '0+60x600', 'posthouse_operator_last_reconcile_timestamp_seconds{pod="b"}': always(0) } }, // the other waits for its turn
+    labels: 'lease="a/b"',
+    fires: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{lease="a/b",pod="a"}': always(30) } },
+    alsoFires: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{lease="a/b",pod="a"}': always(30), 'posthouse_operator_last_reconcile_timestamp_seconds{lease="b/b",pod="a"}': '0+60x600' } }, // another release is well
+    quiet: { at: '20m', series: { 'posthouse_operator_last_reconcile_timestamp_seconds{lease="a/b",pod="a"}': '0+60x600', 'posthouse_operator_last_reconcile_timestamp_seconds{lease="a/b",pod="b"}': always(0) } }, // the other waits for its turn
   },
   PosthouseOperatorFault: {
     labels: 'kind="MailDomain"',

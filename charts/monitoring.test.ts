@@ -16,7 +16,7 @@ const names = alertRules().map(({ alert }) => alert)
 /** Label names by series as Prometheus sees them: a histogram is three. */
 const known = async (): Promise<Map<string, string[]>> => {
   const series = new Map<string, string[]>()
-  for (const [registry, more] of [[createMetrics('a/b').registry, ['relay']], [createOperatorMetrics().registry, []]] as const)
+  for (const [registry, more] of [[createMetrics('a/b').registry, ['relay']], [createOperatorMetrics('a/b').registry, ['lease']]] as const)
     for (const metric of registry.getMetricsAsArray() as unknown as { name: string; labelNames: string[]; constructor: { name: string } }[]) {
       const labels = [...metric.labelNames, ...more]
       const isHistogram = metric.constructor.name === 'Histogram'

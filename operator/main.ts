@@ -58,10 +58,11 @@ const newsMs = 1000 // what DNS says of many domains comes in one by one
 
 export const startOperator = async (options: OperatorOptions): Promise<RunningOperator> => {
   const { say, namespace, identity } = options
-  const metrics = createOperatorMetrics()
+  const leaseName = options.lease ?? 'posthouse-operator'
+  const metrics = createOperatorMetrics(`${namespace}/${leaseName}`)
   const sayTrouble = seldomly(say)
   const access = options.access ?? (await openAccess(options.kubeconfig, options.serviceAccount))
-  const lease = new Lease({ kube: countingKube(access, metrics), namespace, name: options.lease ?? 'posthouse-operator', holder: identity, onTrouble: (error) => sayTrouble({ event: 'LEASE_TROUBLE', why: error.message }) })
+  const lease = new Lease({ kube: countingKube(access, metrics), namespace, name: leaseName, holder: identity, onTrouble: (error) => sayTrouble({ event: 'LEASE_TROUBLE', why: error.message }) })
   const kube = countingKube(access, metrics, { mayWrite: () => lease.held() })
   const state: State = { runs: 0, leads: false, watched: undefined, queue: undefined, metrics }
   const end = new AbortController()

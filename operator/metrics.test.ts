@@ -33,14 +33,14 @@ describe('what a run saw', () => {
   const relay = (replicas: number, queue: object) => ({ relay: { kind: 'MailRelay', metadata: { namespace: 'mail', name: 'main' }, spec: { replicas, queue } } }) as unknown as Seen['views'][number]['view']
 
   it('is 3 counts of objects by kind and condition, and the 1 status of each condition of a relay', async () => {
-    const metrics = createOperatorMetrics()
+    const metrics = createOperatorMetrics('posthouse/posthouse-operator')
     measure(metrics, { views: [], statuses: [object('MailDomain', 'a', statement('Ready', 'True')), object('MailDomain', 'b', statement('Ready', 'True')), object('MailDomain', 'c', statement('Ready', 'False')), object('MailRelay', 'main', statement('Programmed', 'Unknown'))] })
     assert.deepEqual(await valuesOf(metrics, 'objects'), { 'MailDomain Ready True': 2, 'MailDomain Ready False': 1, 'MailRelay Programmed Unknown': 1 })
     assert.deepEqual(await valuesOf(metrics, 'relay_condition'), { 'mail/main Programmed True ': 0, 'mail/main Programmed False ': 0, 'mail/main Programmed Unknown R': 1 })
   })
 
   it('is 3 pods wanted, 2 ready, 1 current, and 3 servers on 1 node; and nothing once the relay is gone', async () => {
-    const metrics = createOperatorMetrics()
+    const metrics = createOperatorMetrics('posthouse/posthouse-operator')
     const pods = [{ name: 'a', ready: true, revision: 'new' }, { name: 'b', ready: true, revision: 'old' }]
     measure(metrics, { statuses: [], views: [{ view: relay(3, { managed: { replicas: 3 } }), revision: 'new', observed: { pods, queueNodes: ['n1', 'n1', 'n1'], addresses: [] } }] })
     assert.deepEqual(await valuesOf(metrics, 'relay_pods'), { 'mail/main wanted': 3, 'mail/main ready': 2, 'mail/main current': 1 })
@@ -86,7 +86,7 @@ describe('requests and watches', () => {
 })
 
 it('/metrics is read anew for each scrape; /readyz is 503 before it is 200; other paths are 404', async (t) => {
-  const metrics = createOperatorMetrics()
+  const metrics = createOperatorMetrics('posthouse/posthouse-operator')
   const seen = { ready: false, scrapes: 0 }
   const http = await serveHttp({ host: '127.0.0.1', port: 0, metrics, ready: () => seen.ready, beforeScrape: () => metrics.leader.set(++seen.scrapes) })
   t.after(() => http.close())
@@ -95,7 +95,7 @@ it('/metrics is read anew for each scrape; /readyz is 503 before it is 200; othe
     return { status: answer.status, text: await answer.text() }
   }
   await get('/metrics')
-  assert.match((await get('/metrics')).text, /^posthouse_operator_leader 2$/m)
+  assert.match((await get('/metrics')).text, /^posthouse_operator_leader\{lease="posthouse\/posthouse-operator"\} 2$/m)
   assert.equal((await get('/readyz')).status, 503)
   seen.ready = true
   assert.deepEqual([(await get('/readyz')).status, (await get('/healthz')).status, (await get('/else')).status], [200, 200, 404])

@@ -5,8 +5,10 @@ import { keyOf, serversOf, type ObservedFleet, type Status } from './plan/index.
 
 const seconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
-export const createOperatorMetrics = () => {
+/** `lease`: namespace/name, which tells the operators of one release of the chart from those of another. */
+export const createOperatorMetrics = (lease: string) => {
   const registry = new Registry()
+  registry.setDefaultLabels({ lease })
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Counter({ name: `posthouse_operator_${name}`, help, labelNames, registers })

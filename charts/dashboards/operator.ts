@@ -10,8 +10,8 @@ export const operator: Dashboard = {
     {
       title: 'Now',
       panels: [
-        { title: 'Leaders', about: '1. With 0 nothing that is applied takes effect; mail flows on.', unit: 'none', queries: [['sum(posthouse_operator_leader)', 'leaders']], figure: { good: 'high', warn: 1, bad: 0.5 } },
-        { title: 'Last run', about: 'Since the last run ended well. There is one at least every 30 s.', unit: 's', queries: [['time() - max(posthouse_operator_last_reconcile_timestamp_seconds)', 'ago']], figure: { good: 'low', warn: 120, bad: 300 } },
+        { title: 'Leaders', about: '1; of several releases, that with fewest. With 0 nothing that is applied takes effect; mail flows on.', unit: 'none', queries: [['min(sum by (lease) (posthouse_operator_leader))', 'leaders']], figure: { good: 'high', warn: 1, bad: 0.5 } },
+        { title: 'Last run', about: 'Since the last run ended well. There is one at least every 30 s.', unit: 's', queries: [['time() - min(max by (lease) (posthouse_operator_last_reconcile_timestamp_seconds))', 'ago']], figure: { good: 'low', warn: 120, bad: 300 } },
         { title: 'Refused manifests', about: 'Objects whose condition Accepted is False: kubectl get maildomains,mailsenders,relaypolicies,deliveryroutes,mailrelays -A', unit: 'none', queries: [['sum(posthouse_operator_objects{condition="Accepted",status="False"}) or vector(0)', 'objects']], figure: { good: 'low', warn: 1, bad: 10 } },
         { title: 'Relays not ready', about: 'MailRelays whose condition Ready is not True.', unit: 'none', queries: [['sum(posthouse_operator_objects{kind="MailRelay",condition="Ready",status!="True"}) or vector(0)', 'relays']], figure: { good: 'low', warn: 1, bad: 2 } },
       ],

@@ -36,6 +36,25 @@ describe('the rules, by promtool', { skip }, () => {
     assert.deepEqual([first!.labels, first!.annotations.runbook_url], [{ severity: 'critical', team: 'mail' }, `https://wiki.example/mail/${first!.alert}.md`])
   })
 
+  it('of 2 releases, of which 1 has no operator that acts and 1 has had no run for 20 minutes, fire for that one each, though the other is well', async () => {
+    const files = await Promise.all(['one', 'two'].map(async (namespace) => {
+      const rule = (await renderObjects({ alerts: { enabled: true } }, { namespace })).find(({ kind }) => kind === 'PrometheusRule')!
+      const { groups } = rule.spec as { groups: { name: string }[] }
+      const file = join(folder, `${namespace}.yaml`)
+      writeFileSync(file, JSON.stringify({ groups: groups.filter(({ name }) => name === 'posthouse-operator') }))
+      return file
+    }))
+    const of = (metric: string, namespace: string): string => `posthouse_operator_${metric}{lease="${namespace}/posthouse-operator",pod="a"}`
+    const series = { [of('leader', 'one')]: '1x60', [of('leader', 'two')]: '0x60', [of('last_reconcile_timestamp_seconds', 'one')]: '30x60', [of('last_reconcile_timestamp_seconds', 'two')]: '0+60x60' }
+    const alerts = [['PosthouseOperatorAway', 'two'], ['PosthouseOperatorNotReconciling', 'one']].map(([alert, namespace]) => {
+      const labels = `ALERTS{alertname="${alert!}",alertstate="firing",severity="warning",lease="${namespace!}/posthouse-operator"}`
+      return worldTest(alert!, 'of 2 releases', { at: '20m', series }, [{ labels, value: 1 }]).test
+    })
+    const file = join(folder, 'releases.yaml')
+    writeFileSync(file, JSON.stringify({ rule_files: files, evaluation_interval: '1m', tests: alerts }))
+    assert.match(await promtool(['test', 'rules', file]), /SUCCESS/)
+  })
+
   it('lie in the chart beside 5 dashboards, each a ConfigMap with the label of the sidecar and the file as it is, where and as a user says', async () => {
     const maps = (await renderObjects({ dashboards: { enabled: true } })).filter(({ kind }) => kind === 'ConfigMap')
     assert.deepEqual(new Set(maps.map(({ data }) => Object.values(data as Record<string, string>)[0])), new Set(boards().map(({ text }) => text)))

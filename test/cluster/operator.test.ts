@@ -190,7 +190,7 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     const page = await (await fetch(`http://127.0.0.1:${operator.httpPort}/metrics`)).text()
     const moved = new Set([...page.matchAll(/^(posthouse_operator_[a-z_]+?)(?:_count)?(?:\{[^}]*\})? (?!0$)[\d.e+-]+$/gm)].map(([, name]) => name!))
     const exceptional = ['posthouse_operator_faults_total', 'posthouse_operator_missed_events_total', 'posthouse_operator_watch_restarts_total', 'posthouse_operator_work_queue_depth', 'posthouse_operator_queue_nodes']
-    const names = (await createOperatorMetrics().registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => name.startsWith('posthouse_') && !exceptional.includes(name))
+    const names = (await createOperatorMetrics('a/b').registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => name.startsWith('posthouse_') && !exceptional.includes(name))
     assert.deepEqual(names.filter((name) => !moved.has(name)), [])
     assert.match(page, /^posthouse_operator_relay_condition\{relay="mail\/main",condition="Accepted",status="True",reason="[A-Za-z]+"\} 1$/m)
   })
