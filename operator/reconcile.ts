@@ -18,6 +18,7 @@ import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
 import { createRefusals, type Passing, type Refusals } from './refusals.ts'
 import type { SecretStore } from './secret-store.ts'
+import { snapshotsBefore } from './snapshot-before.ts'
 import { several } from './several.ts'
 import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
 import type { TokenIssuerReader } from './token-issuer.ts'
@@ -64,28 +65,31 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   const refusals = createRefusals(faults, passing)
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)
-  const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: await make(needs, making) })
+  const whatIsMade = await make(needs, making)
+  const isHeld = refusals.held.size > 0 || gathered.declared.refusedSecrets?.size
+  const before = isHeld ? await snapshotsBefore(gathered.declared.relays, parts) : new Map<string, Snapshot>()
+  const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: whatIsMade, before, held: new Set(refusals.held.keys()) })
   for (const { object, error } of ofPlan) refusals.note(titleOfRef(object), error)
   const unmade = new Set([...refusals.found.keys(), ...passing.found()])
   parts.records.want(records)
-  const fleets = await fleetsOf(snapshots, heldIn(refusals, parts), refusals, parts)
-  const held = heldIn(refusals, parts)
+  const fleets = await fleetsOf(snapshots, heldIn(refusals, snapshots, parts), refusals, parts)
+  const held = heldIn(refusals, snapshots, parts)
   for (const key of parts.proven.keys()) if (!held.has(key) && !snapshots.some(({ relay }) => relay === key)) parts.proven.delete(key)
-  const before = [...held.keys()].flatMap((key) => parts.proven.get(key) ?? [])
+  const staying = [...held.keys()].flatMap((key) => parts.proven.get(key) ?? [])
   const bindings = new Map(needs.flatMap((need) => (need.kind === 'credential' || need.kind === 'binding' ? [[need.sender, credentialSecretOf(need.sender).split('/')[1]!] as const] : [])))
   const tellAll = async (views: readonly Looked[], leaving?: Awaited<ReturnType<typeof lookAtLeaving>>): Promise<void> => {
     const judged = new Map([...records].map(([key, { comingKeys }]) => [key, { judged: parts.records.judge(key), comingKeys }]))
-    const heldUp = [...heldIn(refusals, parts)].map(([key, titles]) => [`MailRelay ${key}`, whyHeld(titles, refusals)] as const)
+    const heldUp = [...heldIn(refusals, snapshots, parts)].map(([key, titles]) => [`MailRelay ${key}`, whyHeld(titles, refusals)] as const)
     const faulty = new Map([...refusals.held, ...faults.found().map((title) => [title, faultInWords([title])] as const)])
     const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: new Map([...refusals.found, ...heldUp]), faulty, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
     for (const { object, fault } of statuses) if (fault !== undefined) faults.note(titleOfRef(object), fault)
     parts.onSeen?.({ statuses, views })
     await writeStatuses(statuses, conditions, parts)
   }
-  if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt([...fleets, ...before], refusals, parts))
+  if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt([...fleets, ...staying], refusals, parts))
   await several(fleets.filter(({ view }) => !unmade.has(titleOf(view.relay))), (fleet) => applyFleet(fleet, parts, making))
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts), refusals.attempt)
-  const views = await lookAt([...fleets, ...before], refusals, parts)
+  const views = await lookAt([...fleets, ...staying], refusals, parts)
   for (const look of views) await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
   parts.pokes.keep(new Set(watched.all(pods).map(keyOfObject)))
   await tellAll(views, leaving)
@@ -125,18 +129,19 @@ const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> 
   return gatherCluster(objects, secretsRead, named.refused)
 }
 
-/** By MailRelay that is to stay as it is: who is at fault there, or needs a Secret that may not be read. */
-const heldIn = (refusals: Refusals, { faults, watched }: ReconcileParts): Map<string, string[]> => {
+/** By MailRelay that is to stay as it is: who is at fault there, or needs a Secret that may not be read and is not in its snapshot as before. */
+const heldIn = (refusals: Refusals, snapshots: Plan['snapshots'], { faults, watched }: ReconcileParts): Map<string, string[]> => {
   const liveOf = (title: string): { readonly kind: KindName; readonly live: KubeObject | undefined } => {
     const [kind, key] = title.split(' ') as [KindName, string]
     return { kind, live: watched.get(ourKinds.find((one) => one.kind === kind)!, key) }
   }
+  const asBefore = new Map(snapshots.map((one) => [one.relay, one.asBefore]))
   const held = new Map<string, string[]>()
   for (const title of [...faults.found(), ...refusals.held.keys()]) {
     const { kind, live } = liveOf(title)
     if (live === undefined) continue
     const { name, namespace = '' } = live.metadata
-    for (const key of ranAt({ kind, metadata: { name, namespace }, status: live.status }, (other) => liveOf(other).live?.status)) held.set(key, [...(held.get(key) ?? []), title])
+    for (const key of ranAt({ kind, metadata: { name, namespace }, status: live.status }, (other) => liveOf(other).live?.status)) if (!asBefore.get(key)?.has(title)) held.set(key, [...(held.get(key) ?? []), title])
   }
   return held
 }

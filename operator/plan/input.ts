@@ -1,4 +1,5 @@
 // What a plan is made from: everything declared, and what was made for it. Plain data, filled by gather.
+import type { Snapshot } from '../../relay/snapshot/index.ts'
 import type { DeliveryRoute, KindName, MailDomain, MailRelay, MailSender, RelayPolicy, RetrySchedule } from '../../crds/index.ts'
 
 /** The keys of a Secret, decoded, or the files of a folder. */
@@ -76,6 +77,10 @@ export type Input = {
   readonly seen?: Seen // absent: nothing was
   /** By MailRelay: where its Service is found. */
   readonly serviceAddresses?: ReadonlyMap<string, readonly string[]>
+  /** By title: who needs a Secret, beside those declared, that may not be read. */
+  readonly held?: ReadonlySet<string>
+  /** By MailRelay: the snapshot that its pods were given last, where it is known. */
+  readonly before?: ReadonlyMap<string, Snapshot>
   /** By MailRelay: bytes of the smallest volume of its queue; absent: nobody looked. */
   readonly volumes?: ReadonlyMap<string, number>
 }

@@ -1,6 +1,7 @@
 // The plan: what is declared in, what should be out. No I/O, no clock, no chance.
-import type { AnyManifest } from '../../crds/index.ts'
+import type { AnyManifest, KindName } from '../../crds/index.ts'
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
+import { asBefore } from './as-before.ts'
 import type { Condition } from './condition.ts'
 import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
@@ -16,11 +17,17 @@ import { worldOf, type World } from './world.ts'
 
 export type Plan = {
   /** One per MailRelay in force. While something is needed that was not made, it lacks it: not to be published. */
-  readonly snapshots: readonly { readonly relay: string; readonly snapshot: SnapshotInput; readonly view: RelayView }[]
+  readonly snapshots: readonly {
+    readonly relay: string
+    readonly snapshot: SnapshotInput
+    readonly view: RelayView
+    /** Titles of those who need a Secret that may not be read, and are in it as they were before: they hold up nobody here. */
+    readonly asBefore: ReadonlySet<string>
+  }[]
   readonly conditions: readonly Condition[]
   /** By MailDomain in force: what DNS should say of it, and whom to ask. */
   readonly records: ReadonlyMap<string, RecordsWanted>
-  /** What threw. A MailRelay at which such an object was in force (`ranAt`) is to be left as it is. */
+  /** What threw. A MailRelay at which such an object was in force (`ranAt`) is to be left as it is, unless it is among `asBefore` there. */
   readonly faults: readonly Fault[]
 }
 
@@ -35,9 +42,11 @@ export const plan = (input: Input): Plan => {
   const world = worldOf(input)
   const { views, conditions, faults: ofJudgement } = judge(world)
   const faults = [...ofJudgement]
-  const planned = views.flatMap((view) => isolated(view, faults, (one) => planOf(one, world)) ?? [])
+  const made = views.flatMap((view) => isolated(view, faults, (one) => planOf(one, world)) ?? [])
+  const held = heldIn(input, faults)
+  const planned = made.flatMap((one) => guarded(faults, one.view.relay, () => [withThoseBefore(one, held, world)], () => []))
   return {
-    snapshots: planned.map(({ relay, snapshot, view }) => ({ relay, snapshot, view })),
+    snapshots: planned.map(({ relay, snapshot, view, asBefore: kept }) => ({ relay, snapshot, view, asBefore: kept })),
     conditions: planned.reduce(withTooBig, [...conditions, ...planned.flatMap(({ credentials }) => credentials), ...contestsOf(conditions)]),
     records: recordsOf(views, world, faults),
     faults,
@@ -62,7 +71,24 @@ const isolated = <T>(view: RelayView, faults: Fault[], work: (view: RelayView) =
 
 const planOf = (view: RelayView, world: World) => {
   needsOf(view, world) // what throws there was not made
-  return { relay: keyOf(view.relay), view, credentials: credentialsOf(view, world), ...fit(snapshotOf(view, world), view) }
+  const whole = snapshotOf(view, world)
+  return { relay: keyOf(view.relay), view, credentials: credentialsOf(view, world), whole, ...fit(whole, view) }
+}
+
+const mayStay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
+
+const heldIn = ({ declared, held = new Set() }: Input, faults: readonly Fault[]): ReadonlySet<string> => {
+  const refusals = new Set<unknown>(declared.refusedSecrets?.values())
+  const ofPlan = faults.filter(({ error }) => refusals.has(error)).map(({ object }) => titleOfRef(object))
+  return new Set([...held, ...ofPlan].filter((title) => mayStay.some((kind) => title.startsWith(`${kind} `))))
+}
+
+/** Without what was before nobody knows how they were. */
+const withThoseBefore = (one: ReturnType<typeof planOf>, held: ReadonlySet<string>, world: World) => {
+  const before = world.input.before?.get(one.relay)
+  if (before === undefined || held.size === 0) return { ...one, asBefore: new Set<string>() }
+  const { snapshot, view } = asBefore({ snapshot: one.whole, view: one.view }, held, before, world)
+  return { ...one, ...fit(snapshot, view), view, asBefore: held }
 }
 
 /** What did not fit is no longer accepted. */

@@ -12,6 +12,7 @@ import { snapshotSecrets } from './snapshot-secrets.ts'
 export { isManaged, isTaken, managedLabels, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 export { httpPort, portName } from './deployment.ts'
 export { configOf, queueCertificateNames, queueLoginName, serversOf, withItsClaims } from './queue.ts'
+export { snapshotSecretNames } from './snapshot-secrets.ts'
 export { clusterAddresses, type ClusterAddresses } from './service.ts'
 export { configHash, loginAt, loginsIn, runningConfig, type QueueLogin } from './queue-config.ts'
 

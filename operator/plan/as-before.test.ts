@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
+import { documentsOf, gather } from '../gather/internal.ts'
+import { certificateFor, newAuthority } from '../make/index.ts'
+import { nothingMade, plan, type Declared, type Made, type Plan, type Secret } from './index.ts'
+
+type Given = readonly (readonly [kind: string, name: string, spec: object, status?: object | undefined])[]
+const declare = (given: Given, secrets: readonly Secret[] = [], refused: readonly string[] = []): Declared => ({
+  ...gather(documentsOf('given.yaml', given.map(([kind, name, spec, status]) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, ...(kind !== 'RetrySchedule' && { namespace: 'mail' }) }, spec, status })).join('\n---\n')).documents).declared,
+  secrets,
+  refusedSecrets: new Map(refused.map((name) => [`mail/${name}`, new Error(`${name} may not be read`)])),
+})
+
+const { certificate, key } = certificateFor(['relay'], newAuthority(new Date()), new Date())
+const secret = (name: string, data: Secret['data']): Secret => ({ namespace: 'mail', name, data })
+const accepted = [{ type: 'Accepted', status: 'True' }]
+const recorded = { conditions: accepted, relays: [{ namespace: 'mail', name: 'main', conditions: accepted }] }
+const given = (login: string, client: string, more: Given = []): Given => [
+  ['MailRelay', 'main', { hostname: 'mx.example' }],
+  ['RetrySchedule', 'slow', { attempts: ['1h'], giveUpAfter: '5d' }],
+  ['MailDomain', 'ours', { domain: 'ours.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '127.0.0.1', tls: { mode: 'Require', clientCertificateSecretRef: { name: client } } }] } } }, recorded],
+  ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['app@ours.example'] }],
+  ['DeliveryRoute', 'way', { retryScheduleName: 'slow', nextHops: [{ smarthost: { host: 'smart.example', credentialsSecretRef: { name: login } }, tls: { mode: 'Verify' } }] }],
+  ...more,
+]
+const read = [secret('login', { username: 'u', password: 'p' }), secret('client', { 'tls.crt': certificate, 'tls.key': key })]
+const auth = { username: 'mail.app', salt: 's', hash: 'h' }
+const made: Made = { ...nothingMade, certificates: { 'mail/main': { certificate, key } }, credentials: { 'mail/app': auth } }
+const planned = (declared: Declared, more: { made?: Made; held?: readonly string[]; before?: Snapshot } = {}): Plan =>
+  plan({ declared, clusterDomain: 'cluster.local', made: more.made ?? made, held: new Set(more.held), ...(more.before && { before: new Map([['mail/main', more.before]]) }) })
+const only = (declared: Declared, more?: Parameters<typeof planned>[1]) => planned(declared, more).snapshots[0]!
+const whole = parseSnapshot(only(declare(given('login', 'client'), read)).snapshot)
+
+test('1 domain, 1 sender and 1 route whose Secrets may not be read are as in the snapshot before, with certificate, schedule and password, and 1 new domain is there', () => {
+  const declared = declare(given('taken', 'gone', [['MailDomain', 'more', { domain: 'more.example' }]]), read, ['taken', 'gone'])
+  const { snapshot, asBefore, view } = only(declared, { made: { ...made, credentials: {} }, held: ['MailSender mail/app'], before: whole })
+  const now = parseSnapshot(snapshot)
+  assert.deepEqual([now.domains.find(({ name }) => name === 'ours'), now.senders, now.routes, now.certificates, now.schedules.map(({ name }) => name).toSorted()], [whole.domains[0], [{ ...whole.senders[0]!, auth }], whole.routes, whole.certificates, ['built in', 'slow']])
+  assert.deepEqual(now.domains.map(({ name }) => name).toSorted(), ['more', 'ours'])
+  assert.deepEqual([...asBefore].toSorted(), ['DeliveryRoute mail/way', 'MailDomain mail/ours', 'MailSender mail/app'])
+  assert.deepEqual([view.domains.length, view.routes.length], [2, 1])
+})
+
+test('without the snapshot before nobody knows how they were: 0 of 2 are in it', () => {
+  const { snapshot, asBefore } = only(declare(given('taken', 'gone'), read, ['taken', 'gone']))
+  assert.deepEqual([asBefore.size, snapshot.domains, snapshot.routes], [0, [], []])
+})
+
+test('a domain that by now is of another relay, and a route too, are 0 in the snapshot, though it had them before', () => {
+  const elsewhere = given('taken', 'gone', [['MailRelay', 'other', { hostname: 'other.example' }]]).map(([kind, name, spec, status]) => [kind, name, { ...spec, ...((kind === 'MailDomain' || kind === 'DeliveryRoute') && { relayRefs: [{ name: 'other' }] }) }, status] as const)
+  const { snapshots } = planned(declare(elsewhere, read, ['taken', 'gone']), { before: whole })
+  const { snapshot } = snapshots.find(({ relay }) => relay === 'mail/main')!
+  assert.deepEqual([snapshot.domains, snapshot.routes, snapshot.certificates?.map(({ name }) => name)], [[], [], ['self-signed']])
+})
+
+test('a domain that another claims by now, and that is not recorded as its holder, is 0 in the snapshot', () => {
+  const declared = declare([...given('login', 'gone').filter(([kind]) => kind !== 'MailSender').map(([kind, name, spec]) => [kind, name, spec] as const), ['MailDomain', 'rival', { domain: 'ours.example' }]], read, ['gone'])
+  assert.deepEqual(only(declared, { before: whole }).snapshot.domains?.map(({ name }) => name), ['rival'])
+})
