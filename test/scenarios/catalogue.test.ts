@@ -1,6 +1,7 @@
 // The list of scenarios itself: numbers used once, what is needed known, the manifests as a user could apply them.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runChild } from '../tools/child.ts'
@@ -33,6 +34,20 @@ test('no manifest of a scenario holds a path or a secret of the machine it was w
 test('what is missing is asked once and named', () => {
   const known = new Map([['postfix', false], ['swaks', true]] as const)
   assert.deepEqual(missing(['postfix', 'swaks'], new Map(known)), ['postfix'])
+})
+
+test('a story that leaves 2 parts out says which where it passed, and the sum that 1 did', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'posthouse-stories-'))
+  t.after(() => rmSync(home, { recursive: true }))
+  for (const [name, run] of [['s-01-parts', "ctx.without('the first'); ctx.without('the second')"], ['s-02-whole', '']]) {
+    mkdirSync(join(home, name!))
+    writeFileSync(join(home, name!, 'story.ts'), `export const story = { title: 'told', needs: [], run: async (ctx) => { ${run} } }`)
+  }
+  const tell = (flags: object) => runChild(process.execPath, ['--input-type=module', '--eval', `import { runSuite } from ${JSON.stringify(join(import.meta.dirname, 'runner.ts'))}; process.exit(await runSuite(${JSON.stringify({ home, command: '', usage: '', flags, positionals: ['s-01', 's-02'] })}))`])
+  const { output } = await tell({})
+  assert.match(output, /^s-01  passed   told .*\n      passed without: the first; the second\ns-02  passed   told .*\n2 passed \(1 without a part\), 0 failed, 0 skipped$/m)
+  const { stdout } = await tell({ json: true })
+  assert.deepEqual((JSON.parse(stdout.slice(0, stdout.lastIndexOf(']') + 1)) as { without: string[] }[]).map(({ without }) => without), [['the first', 'the second'], []])
 })
 
 test('an unknown scenario ends with 2, the list with 0, and names every scenario', async () => {

@@ -17,6 +17,7 @@ const ctx = (home: string): Ctx => ({
   home,
   step: (title) => console.log(`step: ${title}`),
   note: (what, value) => console.log(`note: ${what} = ${value}`),
+  without: (part) => console.log(`without: ${part}`),
   cleanup: (what) => void cleanups.push(what),
   start: (command, args, options = {}) => {
     const child = startChild(command, args, { ...options, log: join(folder, `${options.name ?? 'child'}-${children.length}.log`) })

@@ -30,7 +30,7 @@ export type Shared = {
   stop(passed: boolean): Promise<void>
 }
 
-type Result = { readonly name: string; readonly title: string; readonly result: 'passed' | 'failed' | 'not run'; readonly seconds: number; readonly missing: readonly Need[]; readonly notes: Readonly<Record<string, string>> }
+type Result = { readonly name: string; readonly title: string; readonly result: 'passed' | 'failed' | 'not run'; readonly seconds: number; readonly missing: readonly Need[]; readonly notes: Readonly<Record<string, string>>; readonly without: readonly string[] }
 
 const known = new Map<Need, boolean>()
 
@@ -81,7 +81,7 @@ const runOrSkip = async (running: Running, listed: Listed): Promise<Result> => {
   if (lacks.length > 0) {
     info(`${name.slice(0, 4)}  not run  ${title}`)
     for (const need of lacks) info(`      ${need}: ${needs[need].install}`)
-    return { name, title, result: 'not run', seconds: 0, missing: lacks, notes: {} }
+    return { name, title, result: 'not run', seconds: 0, missing: lacks, notes: {}, without: [] }
   }
   return runOne(running, listed)
 }
@@ -95,9 +95,11 @@ const runOne = async ({ suite, shared, info }: Running, { name, story }: Listed)
   const [command, ...args] = [...place, process.execPath, join(import.meta.dirname, 'one.ts'), name, folder, suite.home]
   const child = startChild(command, args, { env: { ...shared?.env } })
   const notes: Record<string, string> = {}
+  const without: string[] = []
   child.onLine((line) => {
     const note = /^note: (.+?) = (.*)$/.exec(line)
     if (note) notes[note[1]!] = note[2]!
+    if (line.startsWith('without: ')) without.push(line.slice(9))
     if (line.startsWith('step: ')) progress(`${name.slice(0, 4)}  …  ${line.slice(6)}`)
   })
   const slow = setTimeout(() => void child.stop(), limit)
@@ -108,11 +110,12 @@ const runOne = async ({ suite, shared, info }: Running, { name, story }: Listed)
   const passed = code === 0
   progress('')
   info(`${name.slice(0, 4)}  ${passed ? 'passed ' : 'FAILED '}  ${story.title}  (${seconds.toFixed(1)} s)`)
+  if (passed && without.length > 0) info(`      passed without: ${without.join('; ')}`)
   for (const [what, value] of Object.entries(notes)) info(`        ${what}: ${value}`)
   const explained = passed ? [] : ((await shared?.explain(folder)) ?? [])
   if (!passed) info(`${child.output().split('\n').slice(-60).join('\n')}\n      ${seconds * 1000 > limit ? `past its limit of ${limit / 1000} s; ` : ''}its folder: ${folder}${explained.map((line) => `\n      ${line}`).join('')}`)
   else if (suite.flags.keep !== true) rmSync(folder, { recursive: true, force: true })
-  return { name, title: story.title, result: passed ? 'passed' : 'failed', seconds, missing: [], notes }
+  return { name, title: story.title, result: passed ? 'passed' : 'failed', seconds, missing: [], notes, without }
 }
 
 const report = (suite: Suite, results: readonly Result[]): number => {
@@ -123,7 +126,8 @@ const report = (suite: Suite, results: readonly Result[]): number => {
   if (suite.flags.json === true) say(JSON.stringify(results, undefined, 2))
   if (strict) line(`CI=true: ${count('not run')} scenarios that did not run count as failed`)
   const failed = count('failed') + (strict ? count('not run') : 0)
-  line(`${count('passed')} passed, ${failed} failed, ${strict ? 0 : count('not run')} skipped`)
+  const parts = results.filter(({ result, without }) => result === 'passed' && without.length > 0).length
+  line(`${count('passed')} passed${parts > 0 ? ` (${parts} without a part)` : ''}, ${failed} failed, ${strict ? 0 : count('not run')} skipped`)
   return failed === 0 ? 0 : 1
 }
 

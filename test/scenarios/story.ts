@@ -21,6 +21,8 @@ export type Ctx = {
   step(title: string): void
   /** A figure worth keeping, printed with the result. */
   note(name: string, value: number | string): void
+  /** A part of the story that cannot be told here, as on a cluster of somebody else's: printed with the result, so that it passes for no more than it was. */
+  without(part: string): void
   /** Runs at the end, last first, whatever happened. */
   cleanup(what: () => unknown): void
   /** A child whose output lands in the run's folder. */

@@ -20,6 +20,7 @@ export const story: Story = {
   async run(ctx) {
     const cluster = joinCluster()
     if (cluster.own) await lookInside(cluster.own.image, ctx)
+    else ctx.without('the files of the image, which only a cluster of our own shows: that it holds no shell and no package manager')
     await makeNamespace(cluster, ctx)
     await runToTheirEnd(cluster, ctx)
     await answers(cluster, ctx)
