@@ -141,7 +141,7 @@ const heldIn = (refusals: Refusals, snapshots: Plan['snapshots'], { faults, watc
     const { kind, live } = liveOf(title)
     if (live === undefined) continue
     const { name, namespace = '' } = live.metadata
-    for (const key of ranAt({ kind, metadata: { name, namespace }, status: live.status }, (other) => liveOf(other).live?.status)) if (!asBefore.get(key)?.has(title)) held.set(key, [...(held.get(key) ?? []), title])
+    for (const key of ranAt({ kind, metadata: { name, namespace }, status: live.status }, watched.all(relayResource).map(keyOfObject), (other) => liveOf(other).live?.status)) if (!asBefore.get(key)?.has(title)) held.set(key, [...(held.get(key) ?? []), title])
   }
   return held
 }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { needsIn, nothingMade, plan, ranAt, type Declared } from './index.ts'
 
-type Given = readonly (readonly [kind: string, name: string, spec: object, status?: object])[]
+type Given = readonly (readonly [kind: string, name: string, spec: object, status?: object | undefined])[]
 
 const accepted = [{ type: 'Accepted', status: 'True' }]
 const at = (name: string) => ({ relays: [{ namespace: 'mail', name, conditions: accepted }] })
@@ -66,5 +66,24 @@ it('where an object was in force its status says: at 1 of 2 relays, at a relay i
   assert.deepEqual(ranAt(named('MailDomain', { relays: [...at('one').relays, { namespace: 'mail', name: 'two', conditions: [{ type: 'Accepted', status: 'False' }] }] })), ['mail/one'])
   assert.deepEqual(ranAt(named('MailRelay')), ['mail/x'])
   const targets = [{ kind: 'MailRelay', name: 'two', conditions: accepted }, { kind: 'MailDomain', name: 'd', conditions: accepted }, { kind: 'MailRelay', name: 'three' }]
-  assert.deepEqual(ranAt(named('RelayPolicy', { targets }), (title) => (title === 'MailDomain mail/d' ? at('one') : undefined)), ['mail/two', 'mail/one'])
+  assert.deepEqual(ranAt(named('RelayPolicy', { targets }), [], (title) => (title === 'MailDomain mail/d' ? at('one') : undefined)), ['mail/two', 'mail/one'])
+})
+
+const names = Array.from({ length: 66 }, (_, n) => `r${n}`)
+const full = { conditions: accepted, relays: names.slice(0, 64).map((name) => ({ namespace: 'mail', name, conditions: accepted })) }
+
+it('an object in force at all 64 MailRelays that its status has room for counts as in force at the other 2 of its namespace, and at 0 of another', () => {
+  const ranNow = (status: object) => ranAt({ kind: 'MailDomain', metadata: { namespace: 'mail', name: 'x' }, status }, [...names.map((name) => `mail/${name}`), 'shop/r65'])
+  assert.deepEqual(ranNow(full).slice(62), ['mail/r62', 'mail/r63', 'mail/r64', 'mail/r65'])
+  assert.equal(ranNow({ relays: [...full.relays.slice(1), { ...full.relays[0]!, conditions: [] }] }).length, 63)
+})
+
+it('a domain in force at 66 MailRelays keeps all of them against an older one, and 1 that holds the last by its status keeps that', () => {
+  const relays: Given = names.map((name) => ['MailRelay', name, { hostname: `${name}.example` }])
+  const holdersFrom = (held: object | undefined) => {
+    const declared = declare([...relays, ['MailDomain', 'a-first', { domain: 'ours.example', inbound: sink }, held], ['MailDomain', 'ours', { domain: 'ours.example', inbound: sink }, full]])
+    return plannedFrom(declared).snapshots.map(({ snapshot }) => snapshot.domains!.map(({ name }) => name).join())
+  }
+  assert.deepEqual(new Set(holdersFrom(undefined)), new Set(['ours']))
+  assert.deepEqual(holdersFrom(at('r65')).slice(64), ['ours', 'a-first'])
 })

@@ -1,5 +1,5 @@
 // A throw while one object is planned is a fault of ours: it holds up that object and the MailRelays at which it was in force, which go on as they are, and nobody else. Pure.
-import type { KindName } from '../../crds/index.ts'
+import { mostInStatus, type KindName } from '../../crds/index.ts'
 import { keyOf, refOf, titleOf, type ObjectRef } from './input.ts'
 
 export type Fault = { readonly object: ObjectRef; readonly error: unknown }
@@ -25,10 +25,14 @@ type Recorded = {
 export const wasAccepted = (status: unknown): boolean => isAccepted(status ?? {})
 const isAccepted = ({ conditions = [] }: { readonly conditions?: Conditions }): boolean => conditions.some(({ type, status }) => type === 'Accepted' && status === 'True')
 
-/** MailRelays at which an object was in force, as its status has it. `statusOf`: of the objects that a policy aims at, by title. */
-export const ranAt = ({ kind, metadata, status }: Named & { readonly status?: unknown }, statusOf: (title: string) => unknown = () => undefined): string[] => {
+/** MailRelays at which an object was in force, as its status has it. `all` there are; `statusOf`: of the objects that a policy aims at, by title. */
+export const ranAt = ({ kind, metadata, status }: Named & { readonly status?: unknown }, all: Iterable<string> = [], statusOf: (title: string) => unknown = () => undefined): string[] => {
   const { relays = [], targets = [] } = (status ?? {}) as Recorded
   if (kind === 'MailRelay') return [keyOf({ metadata })]
   const aimed = targets.filter(isAccepted).map(({ kind: of, name }): Named => ({ kind: of, metadata: { namespace: metadata.namespace, name } }))
-  return [...relays.filter(isAccepted).map(({ namespace, name }) => `${namespace}/${name}`), ...aimed.flatMap((target) => ranAt({ ...target, status: statusOf(titleOf(target)) }))]
+  const listed = relays.map(({ namespace, name }) => `${namespace}/${name}`)
+  const isFull = relays.length >= mostInStatus.relays && relays.every(isAccepted)
+  // who is in force at so many is so at all of its namespace: of those that its status has no room for nobody can say otherwise
+  const beyond = isFull ? [...all].filter((key) => key.startsWith(`${metadata.namespace}/`) && !listed.includes(key)) : []
+  return [...listed.filter((_, at) => isAccepted(relays[at]!)), ...beyond, ...aimed.flatMap((target) => ranAt({ ...target, status: statusOf(titleOf(target)) }, all, statusOf))]
 }

@@ -116,7 +116,7 @@ const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[
   const { world } = bench
   const claims = new Map<string, MailDomain[]>() // by relay
   for (const domain of world.input.declared.domains)
-    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => (isNamed(domain) ? ranAt(domain).filter((one) => relays.has(one)) : []))) append(claims, key, domain)
+    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => (isNamed(domain) ? ranAt(domain, relays.keys()).filter((one) => relays.has(one)) : []))) append(claims, key, domain)
   return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, claimed)]))
 }
 
@@ -140,7 +140,7 @@ const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly Mai
   const { relay, listeners } = relays.get(key)!
   const open = new Set(listeners.map(({ name }) => name))
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
-  const holders = new Set([...byName.values()].map((rivals) => holderOf(rivals, key)))
+  const holders = new Set([...byName.values()].map((rivals) => holderOf(rivals, key, relays)))
   const settleOne = (domain: MailDomain): AttachedDomain[] => {
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
@@ -148,13 +148,12 @@ const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly Mai
     accept(bench, domain, { relay: key })
     return [{ domain, listeners: listenersForDomain({ domain, relay, world: bench.world }).filter((name) => open.has(name)) }]
   }
-  return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (holds(domain, key) ? [{ domain, listeners: [...open] }] : [])))
+  return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (ranAt(domain, relays.keys()).includes(key) ? [{ domain, listeners: [...open] }] : [])))
 }
 
-const holderOf = (rivals: readonly MailDomain[], relay: string): MailDomain => byAge(rivals).find((domain) => holds(domain, relay)) ?? byAge(rivals)[0]!
-
-/** Recorded in status: it was accepted on this relay. */
-const holds = (domain: MailDomain, relay: string): boolean => ranAt(domain).includes(relay)
+/** Who is recorded in status as accepted on this relay; else who has no room there for it; else the oldest. */
+const holderOf = (rivals: readonly MailDomain[], relay: string, relays: Relays): MailDomain =>
+  byAge(rivals).find((domain) => ranAt(domain).includes(relay)) ?? byAge(rivals).find((domain) => ranAt(domain, relays.keys()).includes(relay)) ?? byAge(rivals)[0]!
 
 const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
   const attached = new Map<string, AttachedSender[]>()
