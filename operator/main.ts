@@ -159,7 +159,7 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
     },
     markOf: (title) => markOf(watched, title),
   })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, passing: new Passing(), proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }
+  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, passing: new Passing((what, error) => onTrouble(what)(error)), proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),

@@ -27,7 +27,8 @@ describe('an attempt', () => {
   for (const status of [409, 429, 503]) {
     it(`that is answered ${status} is tried again after 1 s, 2 s and so on, and is told as refused when that has lasted 30 s`, async () => {
       const time = { ms: 0 }
-      const passing = new Passing(() => time.ms)
+      const said: string[] = []
+      const passing = new Passing((title, error) => void said.push(`${title}: ${error.message}`), () => time.ms)
       const seen: unknown[] = []
       for (const ms of [0, 1_000, 29_000, 30_000]) {
         time.ms = ms
@@ -37,6 +38,7 @@ describe('an attempt', () => {
         seen.push([refusals.found.get('MailRelay mail/main')?.message, refusals.hindered('MailRelay mail/main'), passing.end()])
       }
       assert.deepEqual(seen, [[undefined, true, 1_000], [undefined, true, 2_000], [undefined, true, 4_000], [`the API server refuses it: said ${status}`, true, 8_000]])
+      assert.deepEqual(said, [`MailRelay mail/main: said ${status}`])
       passing.begin()
       assert.deepEqual([refusing(passing).hindered('MailRelay mail/main'), passing.end()], [false, Infinity])
     })

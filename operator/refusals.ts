@@ -68,11 +68,14 @@ const lastingMs = 30_000
 
 /** Objects of which something is to be tried again soon; over the runs. */
 export class Passing {
-  readonly #clock: () => number // ms, never back
+  readonly #said: (title: string, error: KubeError) => void
+  readonly #clock: () => number
   readonly #known = new Map<string, { readonly since: number; readonly runs: number; readonly run: number }>()
   #run = 0
 
-  constructor(clock: () => number = () => performance.now()) {
+  /** `said`: once for each that begins. `clock`: ms, never back. */
+  constructor(said: (title: string, error: KubeError) => void = () => {}, clock: () => number = () => performance.now()) {
+    this.#said = said
     this.#clock = clock
   }
 
@@ -94,6 +97,7 @@ export class Passing {
     if (!this.has(title) && this.found().length >= mostPassing) return undefined
     const before = this.#known.get(title)
     const since = before?.since ?? this.#clock()
+    if (before === undefined) this.#said(title, error)
     if (!this.has(title)) this.#known.set(title, { since, runs: (before?.runs ?? 0) + 1, run: this.#run })
     return this.#clock() - since < lastingMs ? 'not yet' : notApplied(error)
   }

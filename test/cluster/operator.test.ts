@@ -192,7 +192,7 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     const exceptional = ['posthouse_operator_faults_total', 'posthouse_operator_missed_events_total', 'posthouse_operator_watch_restarts_total', 'posthouse_operator_work_queue_depth', 'posthouse_operator_queue_nodes']
     const names = (await createOperatorMetrics('a/b').registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => name.startsWith('posthouse_') && !exceptional.includes(name))
     assert.deepEqual(names.filter((name) => !moved.has(name)), [])
-    assert.match(page, /^posthouse_operator_relay_condition\{relay="mail\/main",condition="Accepted",status="True",reason="[A-Za-z]+"\} 1$/m)
+    assert.match(page, /^posthouse_operator_relay_condition\{relay="mail\/main",condition="Accepted",status="True",reason="[A-Za-z]+",lease="default\/posthouse-operator"\} 1$/m)
   })
 
   it('writes 0 times in 10 s with domains, keys, senders and policies, 2 of them refused, though it looks', () => writesNothing(10_000))
