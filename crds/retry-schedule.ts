@@ -51,6 +51,7 @@ const spec = proven(
       message: 'delayNoticeAfter is shorter than giveUpAfter',
       holds: ({ delayNoticeAfter, giveUpAfter }) => delayNoticeAfter === undefined || isLonger(giveUpAfter, delayNoticeAfter),
       at: ['delayNoticeAfter'],
+      reads: ['delayNoticeAfter', 'giveUpAfter'],
     },
   ],
 )

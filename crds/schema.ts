@@ -7,11 +7,18 @@ export type Rule<T> = {
   readonly message: string
   readonly holds?: (value: T) => boolean
   readonly at?: readonly (string | number)[] // the member to point at
+  readonly reads?: readonly string[] // the members it looks into: it is judged beside mistakes in all others. Absent: only where nothing is wrong
 }
+
+type Issue = { readonly path?: readonly PropertyKey[] | undefined; readonly continue?: boolean | undefined }
+
+/** Whether what is wrong already leaves sound what a rule looks into, so that it tells of a mistake of its own. */
+const isSound = (issues: readonly Issue[], reads?: readonly string[]): boolean =>
+  issues.every(({ path: [first] = [], continue: goesOn }) => goesOn === true || (reads !== undefined && first !== undefined && !reads.includes(String(first))))
 
 /** A schema with its description and its rules. */
 export const proven = <T extends z.ZodType>(schema: T, description: string, rules: readonly Rule<z.output<T>>[], extra: object = {}): T => {
-  const checked = rules.reduce((inner, { holds, message, at }) => (holds ? inner.refine(holds, { message, path: [...(at ?? [])] }) : inner), schema)
+  const checked = rules.reduce((inner, { holds, message, at, reads }) => (holds ? inner.refine(holds, { message, path: [...(at ?? [])], when: ({ issues }) => isSound(issues, reads) }) : inner), schema)
   return checked.meta({ description, ...extra, 'x-kubernetes-validations': rules.map(({ cel, message }) => ({ rule: cel, message })) })
 }
 
@@ -19,6 +26,7 @@ export const exactlyOneOf = <K extends string>(...members: readonly K[]): Rule<{
   cel: `[${members.map((member) => `has(self.${member})`).join(', ')}].filter(x, x).size() == 1`,
   message: `exactly one of ${members.join(', ')} must be set`,
   holds: (value) => members.filter((member) => value[member] !== undefined).length === 1,
+  reads: [], // a member that is wrong is there all the same
 })
 
 export const immutable: Rule<unknown> = { cel: 'self == oldSelf', message: 'cannot be changed; make a new object' }
@@ -32,11 +40,11 @@ export const keyed = <T extends z.ZodType>(item: T, key: string, max: number, de
   const unique = z.array(item).max(max).superRefine((list, context) => {
     const seen = new Set<unknown>()
     for (const [index, entry] of list.entries()) {
-      const value = (entry as Record<string, unknown>)[key]
-      if (seen.has(value)) context.addIssue({ code: 'custom', path: [index, key], message: `${key} ${JSON.stringify(value)} stands in this list twice` })
+      const value = (entry as Record<string, unknown> | null | undefined)?.[key] // whatever else is wrong in the list
+      if (typeof value === 'string' && seen.has(value)) context.addIssue({ code: 'custom', path: [index, key], message: `${key} ${JSON.stringify(value)} stands in this list twice` })
       seen.add(value)
     }
-  })
+  }, { when: ({ value }) => Array.isArray(value) })
   return proven(unique, description, rules, { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] })
 }
 

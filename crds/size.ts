@@ -22,10 +22,10 @@ export const bytesOf = (text: string): number => {
 
 /** A size field of at least `least`. */
 export const size = (description: string, least: string): z.ZodString =>
-  proven(z.string().max(16).regex(sizePattern), `${description} A size in bytes, with Ki, Mi, Gi, Ti, k, M, G or T; at least ${least}.`, [
+  proven(z.string().max(16).regex(sizePattern, 'a size in bytes such as 20Gi or 512Mi'), `${description} A size in bytes, with Ki, Mi, Gi, Ti, k, M, G or T; at least ${least}.`, [
     {
       cel: `quantity(self).compareTo(quantity('${least}')) >= 0`,
       message: `a size of at least ${least}`,
-      holds: (text) => (parseSize(text) ?? 0) >= bytesOf(least),
+      holds: (text) => !sizePattern.test(text) || (parseSize(text) ?? 0) >= bytesOf(least), // the pattern speaks for itself
     },
   ])
