@@ -1,4 +1,5 @@
 // What `npm start` prints: where everything is, and three things to try. The `$ ` lines are run by a test as they stand.
+import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import type { RunningRelay } from '../../relay/main.ts'
 import type { Snapshot } from '../../relay/snapshot/index.ts'
@@ -10,7 +11,7 @@ type Given = {
   readonly relay: RunningRelay
   readonly found: FoundNatsServer
   readonly options: { readonly data: string; readonly log?: string; readonly http: string }
-  readonly sink: number | undefined
+  readonly sink: { readonly host: string; readonly port: number } | undefined
   readonly cache: string
 }
 
@@ -18,7 +19,7 @@ export const banner = (given: Given): string => [...places(given), '', ...tries(
 
 const places = ({ snapshot, relay, found, options, sink, cache }: Given): string[] => {
   const rows = relay.listeners().map(({ listener, host, port }) => [listener, `${host}:${port}`, describe(snapshot, listener)])
-  if (sink !== undefined) rows.push(['sink', `127.0.0.1:${sink}`, 'receives, and prints here what arrives'])
+  if (sink !== undefined) rows.push(['sink', `${isIPv6(sink.host) ? `[${sink.host}]` : sink.host}:${sink.port}`, 'receives, and prints here what arrives'])
   rows.push(['http', options.http.replace(/:\d+$/, `:${relay.httpPort}`), '/metrics /healthz /readyz'])
   rows.push(['queue', join(options.data, 'nats'), `nats-server ${found.version} (${found.from}: ${found.path}), fsync before every 250`])
   rows.push(['data', options.data, `keys and passwords in ${join(options.data, 'made')}, log in ${options.log ?? join(options.data, 'relay.log')}`])
@@ -34,17 +35,21 @@ const describe = (snapshot: Snapshot, name: string): string => {
 
 const tries = ({ snapshot, relay, sink, options }: Given): string[] => {
   const mx = relay.listeners().find(({ listener }) => snapshot.listeners.some((one) => one.name === listener && one.protocol === 'SMTP'))
-  const domain = snapshot.domains.find(({ inbound }) => inbound !== undefined)?.domain
   if (!mx) return ['No listener of protocol SMTP: nothing to try by hand without TLS.']
   const talk = `$ npx posthouse talk ${mx.host}:${mx.port}`
-  const stranger = `${talk} 'helo somespammer.com' 'mail from: joe@somespammer.com' 'rcpt to: fred@spam-recipient.com' quit`
-  const mail = `${talk} 'ehlo laptop.example' 'mail from: you@laptop.example' 'rcpt to: hello@${domain}' data 'Subject: first mail' '' 'It works.' . quit`
-  return [
-    styled('bold', 'Three things to try, in another terminal in this folder:'),
-    '1. A stranger is refused, and told by which rule:',
-    `   ${stranger}`,
-    ...(domain === undefined ? [] : [`2. A mail is accepted${sink === undefined ? '' : ', and arrives here'}:`, `   ${mail}`]),
-    '3. What happened to it:',
-    `   $ npx posthouse trace --latest${options.data === '.posthouse' ? '' : ` --socket ${join(options.data, 'admin.sock')}`}`,
+  const to = recipientAt(snapshot, mx.listener)
+  const lines: [string, string][] = [
+    ['A stranger is refused, and told by which rule:', `${talk} 'helo somespammer.com' 'mail from: joe@somespammer.com' 'rcpt to: fred@spam-recipient.com' quit`],
+    ...(to === undefined ? [] : [[`A mail is accepted${sink === undefined ? '' : ', and arrives here'}:`, `${talk} 'ehlo laptop.example' 'mail from: you@laptop.example' 'rcpt to: ${to}' data 'Subject: first mail' '' 'It works.' . quit`] as [string, string]]),
+    ['What happened to it:', `$ npx posthouse trace --latest${options.data === '.posthouse' ? '' : ` --socket ${join(options.data, 'admin.sock')}`}`],
   ]
+  return [styled('bold', `${lines.length === 3 ? 'Three' : 'Two'} things to try, in another terminal in this folder:`), ...lines.flatMap(([what, line], index) => [`${index + 1}. ${what}`, `   ${line}`])]
+}
+
+/** Somebody whose mail is taken there without another server being asked. */
+const recipientAt = ({ domains }: Snapshot, listener: string): string | undefined => {
+  const here = domains.filter(({ inbound, listeners }) => inbound !== undefined && inbound.recipients.mode !== 'Callout' && listeners.includes(listener))
+  const found = here.find(({ inbound }) => inbound!.recipients.mode === 'Any') ?? here[0]
+  const local = found?.inbound!.recipients.mode === 'List' ? found.inbound.recipients.list[0] : 'hello'
+  return found === undefined || local === undefined ? undefined : local.includes('@') ? local : `${local}@${found.domain}`
 }

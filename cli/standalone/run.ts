@@ -52,7 +52,7 @@ const serve = async (options: StandaloneOptions, stopping: Promise<NodeJS.Signal
   const nats = await startQueue(options, found)
   try {
     const relay = await startOnQueue(options, snapshotFolder, nats)
-    print(banner({ snapshot: compiled, relay, found, options, sink: sink?.port, cache: cacheFolder() }))
+    print(banner({ snapshot: compiled, relay, found, options, sink, cache: cacheFolder() }))
     const watch = watchFolder(options.file, options.data, { ...options, seen }, (fresh) => {
       print(`manifests changed: revision ${writeSnapshot(snapshotFolder, fresh)} is on its way to the relay`)
     })
