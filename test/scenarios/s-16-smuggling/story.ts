@@ -16,7 +16,7 @@ export const story: Story = {
   run: async (ctx) => {
     const sink = await startSink()
     ctx.cleanup(() => sink.close())
-    const relay = await startStandalone({ folder: ctx.folder, manifests: copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: sink.port }) })
+    const relay = await startStandalone({ folder: ctx.folder, manifests: copyManifests(ctx.home, join(ctx.folder, 'manifests'), { 2626: sink.port }), listeners: ['mx', 'mends'] })
     ctx.cleanup(() => relay.stop())
     let tried = 0
     for (const pieces of ['in one segment', 'byte by byte'] as const) {
@@ -33,6 +33,19 @@ export const story: Story = {
     assert.equal(await queueLength(relay), 0)
     assert.deepEqual(sink.recipients(), [])
 
+    ctx.step('out, where a listener mends line ends: each look-alike leaves as one mail, with what was smuggled as its text')
+    const mendable = lookAlikes.filter((look) => !look.includes('\0'))
+    for (const look of mendable) {
+      const replies = await offer(relay.ports.mends!, `Subject: mended\r\n\r\nbody${look}${smuggled}`, false)
+      // the mail ends with the smuggled one's dot; the empty line and the dot behind it are no commands
+      assert.deepEqual(replies.map((reply) => reply.slice(0, 3)), ['250', '500', '500', '221'], `${JSON.stringify(look)}: ${replies.join(' | ')}`)
+    }
+    await until('all of them', async () => sink.arrivals.length >= mendable.length && (await queueLength(relay)) === 0)
+    const mended = sink.arrivals.slice()
+    ctx.note('look-alikes mended', mended.length)
+    assert.equal(mended.length, mendable.length)
+    for (const { from, data } of mended) assert.ok(from === 'joe@client.example' && data.toString('latin1').includes('MAIL FROM:<ceo@browncow.example>\r\n'), data.toString('latin1'))
+
     ctx.step('out: what is taken leaves as exactly one mail, whatever its lines look like')
     const bodies = ['.\r\n', '..\r\n...\r\n', 'x\r\n.\r\n.\r\n', '.x\r\n.QUIT\r\n', `. \r\n${smuggled}`, `\r\n.\r\n${smuggled}`]
     const client = await openSmtp(relay.ports.mx!)
@@ -42,9 +55,9 @@ export const story: Story = {
       const said = await sendMail(client, { from: 'joe@client.example', to: ['fred@browncow.example'], data })
       assert.equal(said.data?.code, 250)
     }
-    await until('all of them', async () => sink.arrivals.length >= bodies.length && (await queueLength(relay)) === 0)
-    assert.equal(sink.arrivals.length, bodies.length)
-    const arrived = sink.arrivals.map(({ data }) => data.toString('latin1'))
+    await until('all of them', async () => sink.arrivals.length >= mended.length + bodies.length && (await queueLength(relay)) === 0)
+    assert.equal(sink.arrivals.length, mended.length + bodies.length)
+    const arrived = sink.arrivals.slice(mended.length).map(({ data }) => data.toString('latin1'))
     for (const body of bodies) assert.ok(arrived.some((text) => text.endsWith(`Subject: out\r\n\r\n${body}`)), JSON.stringify(body))
     assert.deepEqual(sink.faults, [])
   },
