@@ -53,6 +53,9 @@ test('a story that leaves 2 parts out says which where it passed, and the sum th
 test('an unknown scenario ends with 2, the list with 0, and names every scenario', async () => {
   const unknown = await runChild(process.execPath, [runner, 's-99'], { mayFail: true })
   assert.equal(unknown.code, 2)
+  const oneOfTwo = await runChild(process.execPath, [runner, 's-13', 's-99'], { mayFail: true, env: { CI: '', PATH: '' } })
+  assert.equal(oneOfTwo.code, 2, oneOfTwo.output)
+  assert.match(oneOfTwo.output, /^no scenario is called s-99;/m)
   const list = await runChild(process.execPath, [runner])
   for (const { name } of all) assert.ok(list.output.includes(name.slice(0, 4)), name)
 })

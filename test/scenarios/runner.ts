@@ -34,14 +34,15 @@ type Result = { readonly name: string; readonly title: string; readonly result: 
 
 const known = new Map<Need, boolean>()
 
-/** Resolves with the exit code: 0, 1 when one failed, 2 when none is called that. */
+/** Resolves with the exit code: 0, 1 when one failed, 2 when one that was named is not there. */
 export const runSuite = async (suite: Suite): Promise<number> => {
   const { flags, positionals } = suite
   if (flags.help === true) return say(suite.usage), 0
   const all = await catalogue(suite.home)
-  const wanted = positionals.length > 0 ? positionals.flatMap((typed) => named(all, typed)) : suite.byDefault(all)
+  const unknown = positionals.filter((typed) => named(all, typed).length === 0)
+  if (unknown.length > 0) return say(`no scenario is called ${unknown.join(', ')}; the list: ${suite.command}`), 2
+  const wanted = positionals.length > 0 ? [...new Set(positionals.flatMap((typed) => named(all, typed)))] : suite.byDefault(all)
   if (wanted === undefined) return list(suite, all), 0
-  if (wanted.length === 0) return say(`no scenario is called ${positionals.join(', ')}; the list: ${suite.command}`), 2
   const one = wanted.some(({ story }) => missing(story.needs, known).length === 0)
   const shared = one ? await suite.share?.(info(suite)) : undefined
   let code = 1
