@@ -7,6 +7,7 @@ import { forbiddenByMx, hostsToAsk, interleave } from '../relay/deliver/internal
 import { normalDomain, splitMailbox, type Mailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { probeHost, type HostFinding, type ProbeSettings } from './probe-host.ts'
+import { patienceMs } from './seconds.ts'
 import { print, printJson, styled } from './terminal.ts'
 
 export type ProbeOptions = {
@@ -74,10 +75,8 @@ const domainOf = (text: string): string => {
 const settingsOf = (domain: string, options: ProbeOptions, say: (line: string) => void): ProbeSettings => {
   const port = Number(options.port)
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Failure('--port: a number from 1 to 65535')
-  const seconds = Number(options.timeout)
-  if (!(seconds > 0)) throw new Failure('--timeout: seconds, such as 30')
   const from = options.from === undefined ? { local: 'postmaster', domain } : senderOf(options.from)
-  return { port, from, helo: options.helo ?? hostname(), timeoutMs: seconds * 1000, relayTest: options.relayTest === true, say }
+  return { port, from, helo: options.helo ?? hostname(), timeoutMs: patienceMs(options.timeout), relayTest: options.relayTest === true, say }
 }
 
 const senderOf = (text: string): Mailbox | null => {

@@ -7,6 +7,7 @@ import { Option, type Command } from 'commander'
 import { closeSession, commandLine, mailCommand, openSession, rcptCommand, reasonOf, settingsFrom, Watch, WireError, type Session, type Target } from '../relay/deliver/internal.ts'
 import { splitMailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
+import { patienceMs } from './seconds.ts'
 import { hostPort } from './listen-option.ts'
 import { print, styled } from './terminal.ts'
 
@@ -35,8 +36,7 @@ export const sendCommand = (program: Command): void => {
 }
 
 const send = async (server: string | undefined, options: Options): Promise<void> => {
-  const timeoutMs = Number(options.timeout) * 1000
-  if (!(timeoutMs > 0)) throw new Failure('--timeout: seconds, such as 30')
+  const timeoutMs = patienceMs(options.timeout)
   const commands = commandsOf(options)
   const login = options.secret === undefined ? undefined : readSecret(options.secret)
   const session = await open(targetOf(server, login, options.tls), { ...options, timeoutMs, extraCa: login?.ca === undefined ? [] : [login.ca] })

@@ -6,6 +6,7 @@ import { Failure } from './failure.ts'
 import { makeFolder } from './make-folder.ts'
 import { untilSignal } from './signals.ts'
 import { startSink, type SinkBehaviour, type SinkMail, type SinkPhase } from './standalone/sink.ts'
+import { extensions } from './standalone/sink-session.ts'
 import { print, styled } from './terminal.ts'
 
 export type SinkCommandOptions = {
@@ -59,18 +60,23 @@ const aPhase = (text: string): SinkPhase => {
   return phase
 }
 
+const mostDelayMs = 86_400_000 // a timer of more than 24 days would go off at once
+
 /** Command-line words into what the sink is told. */
 export const behaviourOf = (options: SinkCommandOptions): SinkBehaviour => {
   const { greeting, replyMail: mail, replyRcpt: rcpt, replyData: data, replyDot: dot, hang, drop } = options
   const replies = Object.fromEntries(Object.entries({ greeting, mail, rcpt, data, dot }).filter((entry): entry is [string, string] => entry[1] !== undefined))
   const ms = Number(options.delay ?? 0)
-  if (!Number.isFinite(ms) || ms < 0) throw new Failure('--delay: milliseconds, such as 500', 2)
+  if (!(ms >= 0 && ms <= mostDelayMs)) throw new Failure(`--delay: milliseconds up to ${mostDelayMs}, such as 500`, 2)
+  const without = options.without?.toUpperCase().split(',').map((name) => name.trim())
+  const unknown = without?.find((name) => !extensions.includes(name))
+  if (unknown !== undefined) throw new Failure(`--without ${unknown}: some of ${extensions.join(',')}`, 2)
   return {
     replies,
     ...(ms > 0 && { delayMs: (phase) => (phase === 'dot' ? ms : 0) }),
     ...(hang && { hang }),
     ...(drop && { drop }),
-    ...(options.without !== undefined && { without: options.without.toUpperCase().split(',').map((name) => name.trim()) }),
+    ...(without !== undefined && { without }),
   }
 }
 

@@ -68,7 +68,7 @@ describe('posthouse talk', () => {
       new Promise((resolve) => void execFile(process.execPath, [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), 'talk', ...args], (error, _, err) => resolve(`${String(error?.code)} ${err}`)))
     const { port } = server.address() as { port: number }
     assert.equal(await run('127.0.0.1:70000', 'quit'), '2 127.0.0.1:70000: host:port, such as 127.0.0.1:2525 or [::1]:2525\n')
-    assert.equal(await run(`127.0.0.1:${port}`, '--timeout', 'soon', 'quit'), '2 --timeout: seconds, such as 30\n')
+    assert.equal(await run(`127.0.0.1:${port}`, '--timeout', 'soon', 'quit'), '2 --timeout: seconds, such as 30, up to 86400\n')
     assert.equal(await run(`127.0.0.1:${port}`, '--tls', 'quit'), `2 127.0.0.1:${port} does not answer: no TLS from the first byte; without --tls the session begins in plain text\n`)
   })
 })

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Command } from 'commander'
 import { Failure } from './failure.ts'
+import { patienceMs } from './seconds.ts'
 import { hostPort } from './listen-option.ts'
 import { print, styled } from './terminal.ts'
 
@@ -19,8 +20,7 @@ export const talkCommand = (program: Command): void => {
 }
 
 const talk = async (target: string, lines: string[], options: TalkOptions): Promise<void> => {
-  const timeoutMs = Number(options.timeout) * 1000
-  if (!(timeoutMs > 0)) throw new Failure('--timeout: seconds, such as 30')
+  const timeoutMs = patienceMs(options.timeout)
   let socket = await open(target, options)
   let replies = readReplies(socket)
   const next = async () => {

@@ -11,7 +11,8 @@ export type SinkEars = {
   readonly onMail: (mail: SinkMail) => void
 }
 
-const extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES', 'SIZE']
+/** What it offers where it is not told otherwise. */
+export const extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES', 'SIZE']
 
 type Envelope = { from: string; mailParameters: string; to: string[]; rcptParameters: string[] }
 

@@ -69,5 +69,8 @@ describe('the words of posthouse sink', () => {
     assert.deepEqual([behaviour.replies, behaviour.hang, behaviour.without], [{ rcpt: '450 4.2.1 later' }, 'dot', ['PIPELINING', 'DSN']])
     assert.deepEqual(typeof behaviour.delayMs === 'function' && [behaviour.delayMs('mail'), behaviour.delayMs('dot')], [0, 50])
   })
-  it('refuse a delay that is no number', () => assert.throws(() => behaviourOf({ ...base, delay: 'long' }), { exitCode: 2 }))
+  it('refuse a delay that is no number, and one of more than a day, which a timer would not wait', () => {
+    for (const delay of ['long', '-1', '86400001', '1e12']) assert.throws(() => behaviourOf({ ...base, delay }), { exitCode: 2, message: /^--delay: milliseconds up to 86400000/ })
+  })
+  it('refuse to be without an extension that was never offered', () => assert.throws(() => behaviourOf({ ...base, without: 'dsn,PIPELINE' }), { exitCode: 2, message: '--without PIPELINE: some of PIPELINING,8BITMIME,SMTPUTF8,DSN,ENHANCEDSTATUSCODES,SIZE' }))
 })
