@@ -11,6 +11,9 @@ import { conditions, observedGeneration } from './status.ts'
 
 const count = (description: string, max: number) => z.int().min(1).max(max).describe(description)
 
+/** What a process waits for in one go: a timer holds 24 days, and of a longer one goes off at once. */
+const longestTimer = '1d'
+
 const listenerLimits = z
   .strictObject({
     connections: count('Connections open at once, per relay process. 1000 if absent.', 100_000).optional(),
@@ -22,10 +25,10 @@ const listenerLimits = z
     headers: count('Header fields of one message. 1000 if absent.', 100_000).optional(),
     received: count('Received fields after which a message is taken for a loop (RFC 5321 6.3). 100 if absent.', 1000).optional(),
     errors: count('Refused commands in one connection before it is closed with 421. 10 if absent.', 1000).optional(),
-    commandTimeout: duration('Longest wait for a command (RFC 5321 4.5.3.2.7). 5m if absent.').optional(),
-    dataTimeout: duration('Longest wait between two pieces of a message. 3m if absent.').optional(),
+    commandTimeout: duration('Longest wait for a command (RFC 5321 4.5.3.2.7). 5m if absent.', longestTimer).optional(),
+    dataTimeout: duration('Longest wait between two pieces of a message. 3m if absent.', longestTimer).optional(),
     messageTimeout: duration('Longest time for the whole of one message. 30m if absent.', '45m').optional(),
-    greetingTimeout: duration('Longest wait for the PROXY header and for a TLS handshake. 30s if absent.').optional(),
+    greetingTimeout: duration('Longest wait for the PROXY header and for a TLS handshake. 30s if absent.', longestTimer).optional(),
   })
   .describe('Limits of this listener; what is absent keeps its default.')
 
@@ -206,7 +209,7 @@ const spec = z
       })
       .describe('How names are looked up.')
       .prefault({}),
-    drain: z.strictObject({ timeout: duration('How long a pod that leaves may finish what is in flight.').default('60s') }).describe('How a pod leaves.').prefault({}),
+    drain: z.strictObject({ timeout: duration('How long a pod that leaves may finish what is in flight.', longestTimer).default('60s') }).describe('How a pod leaves.').prefault({}),
     postmaster: z.string().max(320).regex(addressForm, 'an address such as postmaster@example.org').describe('Who gets notices that could not be delivered to their sender (absent: they are dropped and counted), and, where its domain is hosted, mail to postmaster without a domain (RFC 5321 4.5.1; else that of the first hosted domain).').optional(),
     pods: pods.optional(),
     paused: z.boolean().default(false).describe('True: deliveries stop, mail is still accepted.'),
