@@ -86,6 +86,7 @@ export const rows: readonly Row[] = [
   { name: '451 4.7.1 to MAIL', primary: once('MAIL', '451 4.7.1 too fast'), ends: 'primary' },
   { name: 'lost after the dot', primary: onceAtDot('drop'), ends: 'primary' },
   { name: '452 to the second RCPT', primary: secondOfTwo('452 4.5.3 too many', ''), ends: 'primary', recipients: 2 },
+  { name: '552 to the second RCPT', primary: secondOfTwo('552 5.5.3 too many', ''), ends: 'primary', recipients: 2 },
   { name: '550 to one of two', primary: secondOfTwo('550 5.1.1 no such user'), ends: 'primary', recipients: 2, fails: 1 },
   { name: '550 to MAIL', primary: always({ MAIL: '550 5.7.1 not from you' }), ends: 'failed', recipients: 2, fails: 2 },
   { name: '554 after the dot', primary: { dot: () => '554 5.6.0 not this' }, ends: 'failed', recipients: 2, fails: 2 },
