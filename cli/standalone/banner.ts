@@ -41,10 +41,13 @@ const tries = ({ snapshot, relay, sink, options }: Given): string[] => {
   const lines: [string, string][] = [
     ['A stranger is refused, and told by which rule:', `${talk} 'helo somespammer.com' 'mail from: joe@somespammer.com' 'rcpt to: fred@spam-recipient.com' quit`],
     ...(to === undefined ? [] : [[`A mail is accepted${sink === undefined ? '' : ', and arrives here'}:`, `${talk} 'ehlo laptop.example' 'mail from: you@laptop.example' 'rcpt to: ${to}' data 'Subject: first mail' '' 'It works.' . quit`] as [string, string]]),
-    ['What happened to it:', `$ npx posthouse trace --latest${options.data === '.posthouse' ? '' : ` --socket ${join(options.data, 'admin.sock')}`}`],
+    ['What happened to it:', `$ npx posthouse trace --latest${options.data === '.posthouse' ? '' : ` --socket ${pasted(join(options.data, 'admin.sock'))}`}`],
   ]
   return [styled('bold', `${lines.length === 3 ? 'Three' : 'Two'} things to try, in another terminal in this folder:`), ...lines.flatMap(([what, line], index) => [`${index + 1}. ${what}`, `   ${line}`])]
 }
+
+/** As a shell takes it for one word. */
+const pasted = (path: string): string => (/^[\w./:@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
 
 /** Somebody whose mail is taken there without another server being asked. */
 const recipientAt = ({ domains }: Snapshot, listener: string): string | undefined => {
