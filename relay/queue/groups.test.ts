@@ -59,3 +59,20 @@ test('after a fault in a lane nothing of it is purged by a prefix', () => {
   groups.distrust(1)
   assert.deepEqual(groups.finish(finished(1, 1, { group: 2, batch: 2 }), 0).map(({ filter }) => filter), ['r.ready.1.bulk.g1.1'])
 })
+
+test('what an earlier owner has finished of a group is not waited for: the rest goes one by one after a minute, and is forgotten after another', () => {
+  const groups = createGroups()
+  groups.finish(finished(1, 1, { group: 2, batch: 2 }), 0)
+  assert.deepEqual(groups.dissolve(60_000).map(({ filter }) => filter), ['r.ready.1.bulk.g1.1'])
+  assert.deepEqual(groups.dissolve(120_000), [])
+  assert.equal(groups.open(), 0)
+})
+
+test('a delivery that ends after its group was forgotten goes all the same, a minute later', () => {
+  const groups = createGroups()
+  groups.finish(finished(1, 1, { group: 2, batch: 2 }), 0)
+  groups.dissolve(60_000)
+  groups.dissolve(120_000)
+  assert.deepEqual(groups.finish(finished(1, 0, { group: 2, batch: 2 }), 130_000), [])
+  assert.deepEqual(groups.dissolve(190_000).map(({ filter }) => filter), ['r.ready.1.bulk.g1.0'])
+})

@@ -26,6 +26,7 @@ export type Groups = {
 
 const batchOpenForMs = 2_000
 const groupOpenForMs = 60_000
+const rememberedForMs = 2 * groupOpenForMs
 
 export const createGroups = (): Groups => {
   const batches = new Map<string, Batch>()
@@ -49,7 +50,7 @@ export const createGroups = (): Groups => {
     dissolve: (now) =>
       [...batches.values()].flatMap((batch) => {
         const purges = dissolveBatch(batch, now, distrusted)
-        if (isOver(batch)) batches.delete(batch.name)
+        if (isOver(batch) || isForgotten(batch, now)) batches.delete(batch.name)
         return purges
       }),
     distrust: (lane) => void distrusted.add(lane),
@@ -81,6 +82,9 @@ const groupIn = (batch: Batch, prefix: string, { lane, sizes }: Finished): Group
 
 /** Nothing of it that this process has is still to be removed; the rest is in lanes of others. */
 const isOver = ({ groups }: Batch): boolean => [...groups.values()].every(({ dissolved, members, size }) => dissolved && members.size === size)
+
+/** What an earlier owner has finished of it never comes to us: it would be remembered for ever. What does come later goes by itself. */
+const isForgotten = ({ groups, since }: Batch, now: number): boolean => now - since >= rememberedForMs && [...groups.values()].every(({ dissolved }) => dissolved)
 
 const dissolveBatch = (batch: Batch, now: number, distrusted: ReadonlySet<number>): Purge[] => {
   if (now - batch.since < batchOpenForMs) return []
