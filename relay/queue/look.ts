@@ -131,7 +131,8 @@ export class Look {
 
   /** Named in a note and not removed yet: it is over. */
   async #finished(): Promise<Set<string>> {
-    const notes = (await this.#context.stream.records(this.#context.subjects.all('done'), 100_000)) ?? []
+    const notes = await this.#context.stream.records(this.#context.subjects.all('done'), 100_000)
+    if (!notes) throw unreachable()
     return new Set(notes.flatMap(finishedIn))
   }
   /** Lane by lane: a million of them at once would be too much to hold. */
