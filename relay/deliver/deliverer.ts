@@ -1,5 +1,5 @@
 // The deliverer the queue calls: throttle, way, attempt, settlement. Wiring; what is decided is decided elsewhere.
-import type { BodySource, Delivery, Deliverer, Settlement } from '../queue/index.ts'
+import { QueueError, type BodySource, type Delivery, type Deliverer, type Settlement } from '../queue/index.ts'
 import { givesUpAt, type HostedDomain, type Mailbox } from '../snapshot/index.ts'
 import { account } from './account.ts'
 import { afterAttempt, expireDue } from './after-attempt.ts'
@@ -117,10 +117,17 @@ const settle = ({ options, now, random }: Shared, delivery: Delivery, result: At
  */
 const brokenOff = ({ options, now }: Shared, delivery: Delivery, error: unknown): Settlement => {
   const text = `the attempt broke off here: ${error instanceof Error ? error.message : String(error)}`
-  options.log.error('BUG', { delivery: delivery.id, error: error instanceof Error ? error.stack : text })
   const at = now()
+  const { recipients } = delivery
+  const mustBeSeen = error instanceof WireError || at >= givesUpAt(delivery)
+  const outcome = mustBeSeen ? ({ kind: 'held', text } as const) : ({ kind: 'deferred', why: { class: 'Other', status: '4.3.0', text } } as const)
+  if (isUnread(error)) account(options, delivery, recipients.map((recipient) => ({ recipient, outcome })), at)
+  else options.log.error('BUG', { delivery: delivery.id, error: error instanceof Error ? error.stack : text })
   const trace = { at, message: delivery.message, delivery: delivery.id, pod: options.pod, text }
-  if (error instanceof WireError || at >= givesUpAt(delivery)) return { held: { recipients: delivery.recipients, why: text }, notices: [], trace: [{ ...trace, kind: 'held' }] }
+  if (mustBeSeen) return { held: { recipients, why: text }, notices: [], trace: [{ ...trace, kind: 'held' }] }
   const last = { at, why: text, class: 'Other' }
-  return { later: { recipients: delivery.recipients, at: at + 60_000, delayNoticed: delivery.delayNoticed, last, countsAsAttempt: false }, notices: [], trace: [{ ...trace, kind: 'deferred' }] }
+  return { later: { recipients, at: at + 60_000, delayNoticed: delivery.delayNoticed, last, countsAsAttempt: false }, notices: [], trace: [{ ...trace, kind: 'deferred' }] }
 }
+
+/** Servers that answer late, or not for a while, are no bug: the timeline says so. */
+const isUnread = (error: unknown): boolean => error instanceof QueueError && error.code === 'QUEUE_UNREACHABLE'

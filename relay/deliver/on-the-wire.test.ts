@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { attemptOf, bodyOf, mailbox, testDelivery, testMessage } from '../../test/tools/delivery.ts'
 import { attemptsByMx } from '../../test/tools/attempts-by-mx.ts'
 import { until } from '../../test/tools/until.ts'
+import { QueueError } from '../queue/index.ts'
 
 describe('what an attempt by MX sends', () => {
   const { mxHosts, deliverer, attempt, took } = attemptsByMx()
@@ -104,6 +105,19 @@ describe('what an attempt by MX sends', () => {
     const settlement = await attemptOf(deliverer(a!.port), testDelivery({ bytes: body.length }), broken)
     assert.deepEqual([a!.count(), settlement.later!.countsAsAttempt, settlement.notices], [0, false, []])
   })
+  for (const [what, error, told] of [
+    ['servers that do not answer', new QueueError('QUEUE_UNREACHABLE', 'chunk 3 could not be asked for'), ['ATTEMPT']],
+    ['anything else', new Error('what is this'), ['BUG']],
+  ] as const) {
+    it(`tries again after 60 s what could not be read because of ${what}, and the log says ${told.join()}`, async () => {
+      const [a] = await mxHosts({})
+      const said: string[] = []
+      const say = (code: string): void => void said.push(code)
+      const made = deliverer(a!.port, { log: { info: say, warn: say, error: say } })
+      const { later, notices } = await attemptOf(made, testDelivery({}), { ...bodyOf(testMessage), head: () => Promise.reject(error) })
+      assert.deepEqual([said, Math.round((later!.at - later!.last.at) / 1000), later!.countsAsAttempt, notices], [told, 60, false, []])
+    })
+  }
   it('puts on hold what cannot be read even at the end of its time, and bounces nothing', async () => {
     const [a] = await mxHosts({})
     const body = { ...bodyOf(testMessage), head: () => Promise.reject(new Error('a chunk cannot be read')) }
