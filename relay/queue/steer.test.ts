@@ -28,3 +28,15 @@ test('an order that failed because its lane changed hands can be given again as 
   await clock.pass(60_000)
   assert.deepEqual(await hold(), { id: `${message.id}.0`, done: true })
 })
+
+test('an order to 1 delivery that a newer release put on hold is answered at once: this release cannot read it', async (t) => {
+  const { clock, context, stop } = await simulated({ deliverer: () => deliverer(() => delivered) })
+  t.after(stop)
+  const { stream, subjects } = context
+  void stream.publish({ subject: subjects.held(3, 'one.example', 'm1-0', 1), payload: Buffer.from([9, 9, 9]) })
+  await clock.pass(1_000)
+  const answers: OrderResult[] = []
+  void giveOrders(context, new Look(context, { ownerOf: () => undefined }), { order: 'release' }, ['m1.0']).then((results) => answers.push(...results))
+  await clock.pass(5_000)
+  assert.deepEqual(answers, [{ id: 'm1.0', done: false, why: 'this release cannot read it and leaves it alone; the release that wrote it can' }])
+})

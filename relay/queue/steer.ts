@@ -17,6 +17,7 @@ const askMs = 15_000
 const whyMs = 3_000
 const asksAtOnce = 64
 const tooCloseMs = 2_000
+const leftAlone = 'this release cannot read it and leaves it alone; the release that wrote it can'
 
 /** The asking side: any process of the relay, also one without lanes. */
 export const giveOrders = async (context: Context, look: Look, given: GivenOrder, ids: readonly string[]): Promise<OrderResult[]> => {
@@ -31,7 +32,7 @@ export const giveOrders = async (context: Context, look: Look, given: GivenOrder
 
 const askOwner = async ({ stream, subjects }: Context, given: GivenOrder, id: string, place: { lane: number; state: Ask['state']; subject: string } | undefined): Promise<OrderResult> => {
   if (!place) return { id, done: false, why: 'it is not in the queue (any more)' }
-  if (isUnreadable(id) && place.state !== 'held') return { id, done: false, why: 'this release cannot read it and leaves it alone; the release that wrote it can' }
+  if (isUnreadable(id) && place.state !== 'held') return { id, done: false, why: leftAlone }
   const ask: Ask = { ...given, id, state: place.state, subject: place.subject }
   const answer = await stream.ask(subjects.ctl(place.lane), Buffer.from(JSON.stringify(ask)), askMs)
   if (answer === 'nobody') return { id, done: false, why: 'no process serves its lane at the moment; try again in some seconds' }
@@ -88,6 +89,7 @@ export class Steer {
     if (useless !== undefined) return no(useless)
     const entry = ask.state === 'ready' ? this.#parts.next.takeOut(id) : await this.#read(tenure, ask)
     if (entry === undefined) return no('it has just moved on; look again')
+    if (entry === 'unreadable') return no(leftAlone)
     if (entry === 'in-flight') return no('it is being tried right now; look again when that has ended')
     if (entry.head.recipients.length === 0 && order !== 'delete') return no('it could not be understood: it can only be looked at and deleted')
     const holder = order === 'release' ? this.#holderOf(entry) : undefined
@@ -99,9 +101,14 @@ export class Steer {
     return this.#parts.deliverer.heldBy?.(domain, { mailFrom, ...(sender !== undefined && { sender }) })
   }
 
-  async #read(tenure: Tenure, { subject }: Ask): Promise<Entry | undefined> {
+  async #read(tenure: Tenure, { subject }: Ask): Promise<Entry | 'unreadable' | undefined> {
     const found = await this.#context.stream.last(subject, 'leader')
-    return found.kind === 'found' ? entryOf(tenure, found.record) : undefined
+    if (found.kind !== 'found') return undefined
+    try {
+      return entryOf(tenure, found.record)
+    } catch {
+      return 'unreadable'
+    }
   }
 
   /** undefined: done. */
