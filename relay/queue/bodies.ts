@@ -1,4 +1,4 @@
-// Reads the bytes of a delivery, wherever they lie. "Missing" is said only when the leader says so; it is never an outcome.
+// Reads the bytes of a delivery, wherever they lie. "Missing" is said only when the leader says so, and still does after 5 s; it is never an outcome.
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { sleep } from './clock.ts'
@@ -9,6 +9,8 @@ import type { BodyPointer } from './record.ts'
 import type { BodySource } from './types.ts'
 
 const patienceMs = 15_000
+/** A leader may store a batch later than a follower that already shows the first of it. */
+const leaderMayLagMs = 5_000
 
 export type WatchedBody = BodySource & { /** What was wrong with the stored bytes, if anything was. */ fault(): QueueError | undefined }
 
@@ -71,11 +73,13 @@ const checkOf = ({ id, bytes, sha256, hashedFrom }: BodyPointer) => {
 const chunk = async ({ stream, subjects, clock }: Context, body: BodyPointer, n: number): Promise<Buffer> => {
   const subject = subjects.body(body.id, n)
   const deadline = clock.monotonic() + patienceMs
+  let missingSince: number | undefined
   for (let wait = 100; clock.monotonic() < deadline; wait *= 2) {
     const near = await stream.last(subject, 'any')
     const found = near.kind === 'found' ? near : await stream.last(subject, 'leader')
     if (found.kind === 'found') return found.record.payload
-    if (found.kind === 'missing') throw new QueueError('BODY_MISSING', `chunk ${n} of the body ${body.id} is not there`)
+    missingSince = found.kind === 'missing' ? (missingSince ?? clock.monotonic()) : undefined
+    if (missingSince !== undefined && clock.monotonic() - missingSince >= leaderMayLagMs) throw new QueueError('BODY_MISSING', `chunk ${n} of the body ${body.id} is not there`)
     await sleep(clock, wait)
   }
   throw new QueueError('QUEUE_UNREACHABLE', `chunk ${n} of the body ${body.id} could not be asked for`)
