@@ -96,7 +96,7 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
     log,
     metrics,
     ...(options.testUpkeepMs !== undefined && { limits: { upkeepEveryMs: options.testUpkeepMs, halfBodyMs: options.testUpkeepMs } }),
-    composeNotice: createComposeNotice({ relay: () => current.snapshot.relay, schedule: () => scheduleOf(current.snapshot), metrics, log }),
+    composeNotice: createComposeNotice({ relay: () => current.snapshot.relay, schedule: () => scheduleOf(current.snapshot), log }),
   })
 }
 

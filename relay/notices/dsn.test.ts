@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { mailbox, testDelivery, type DeliveryChange } from '../../test/tools/delivery.ts'
 import type { Notice, NewMessage, Recipient } from '../queue/index.ts'
-import { createMetrics, silentLog } from '../report/index.ts'
+import { silentLog } from '../report/index.ts'
 import { createComposeNotice } from './compose-notice.ts'
 import { composeDsn, fromXtext, type NoticeSettings } from './dsn.ts'
 import { testSnapshot } from '../../test/tools/delivery.ts'
@@ -210,19 +210,12 @@ describe('a delivery status notification', () => {
 })
 
 describe('composing for the queue', () => {
-  it('counts a double bounce, and every notice by its kind', async () => {
-    const metrics = createMetrics()
-    const compose = createComposeNotice({ relay: () => testSnapshot().relay, schedule: () => testSnapshot().schedules[0]!, metrics, log: silentLog })
-    const given = { notices: [failed('a@dest.example')], original, originalIsWhole: true, id: 'n1', now: 0 }
-    assert.equal(compose({ ...given, delivery: testDelivery({ from: null }) }), undefined)
-    assert.notEqual(compose({ ...given, delivery: testDelivery() }), undefined)
-    assert.deepEqual([(await metrics.doubleBounces.get()).values[0]!.value, (await metrics.bounces.get()).values], [1, [{ value: 1, labels: { kind: 'failed' } }]])
-  })
-  it('counts no delay that 1 recipient did not want to hear of (NOTIFY=FAILURE) beside a failure that it tells', async () => {
-    const metrics = createMetrics()
-    const compose = createComposeNotice({ relay: () => testSnapshot().relay, schedule: () => testSnapshot().schedules[0]!, metrics, log: silentLog })
-    const notices = [failed('a@dest.example'), failed('b@dest.example', { kind: 'delayed' }, { notify: ['FAILURE'] })]
-    compose({ notices, original, originalIsWhole: true, id: 'n1', now: 0, delivery: testDelivery() })
-    assert.deepEqual((await metrics.bounces.get()).values, [{ value: 1, labels: { kind: 'failed' } }])
+  it('tells nobody of 2 failures where 1 original cannot be read, and says that as a bug', () => {
+    const lines: unknown[] = []
+    const compose = createComposeNotice({ relay: () => testSnapshot().relay, schedule: () => testSnapshot().schedules[0]!, log: { ...silentLog, error: (code) => void lines.push(code) } })
+    const given = { notices: [failed('a@dest.example'), failed('b@dest.example')], original: undefined as unknown as Buffer, originalIsWhole: true, id: 'n1', now: 0 }
+    assert.equal(compose({ ...given, delivery: testDelivery() }), undefined)
+    assert.notEqual(compose({ ...given, original, delivery: testDelivery() }), undefined)
+    assert.deepEqual(lines, ['BUG'])
   })
 })

@@ -6,7 +6,7 @@ import { alone, encodeBodyStart, encodeDelivery, encodeNote } from './record-wir
 import type { BodyPointer, DeliveryHead } from './record.ts'
 import type { NewRecord } from './stream.ts'
 import { deliveryToken, type Subjects } from './subjects.ts'
-import { printMailbox } from '../snapshot/index.ts'
+import { printMailbox, type Mailbox } from '../snapshot/index.ts'
 import type { SiteOf } from './context.ts'
 import type { ComposeNotice, Notice } from './types.ts'
 
@@ -20,7 +20,9 @@ export type Composing = {
   readonly newMessageId: () => string
   readonly inlineBytes: number
 }
-export type ComposedBatch = { readonly records: NewRecord[]; readonly notes: readonly { readonly lane: number; readonly subject: string }[]; readonly notices: readonly { readonly message: string; readonly kind: Notice['kind']; readonly as: string; readonly to: readonly string[] }[] }
+export type ComposedBatch = { readonly records: NewRecord[]; readonly notes: readonly { readonly lane: number; readonly subject: string }[]; readonly notices: readonly WrittenNotice[] }
+/** `as` absent: nobody is told. `double`: whom a notice, or other mail from nobody, did not reach. */
+export type WrittenNotice = { readonly message: string; readonly kind: Notice['kind']; readonly double?: readonly Mailbox[]; readonly as?: { readonly id: string; readonly to: readonly string[] } }
 
 /**
  * The first record is the note that makes asking again harmless; each lane's fence stands on one record.
@@ -35,7 +37,7 @@ export const composeSettle = (composing: Composing, settled: readonly Settled[])
   const fences = lanes.map(([lane, epoch]) => ({ last: epoch, of: composing.subjects.epoch(lane) }))
   const [first, ...others] = notes
   const id = `${composing.incarnation}.${composing.number}`
-  const told = { notes: notes.map(({ subject }, index) => ({ lane: lanes[index]![0], subject })), notices: notices.sent }
+  const told = { notes: notes.map(({ subject }, index) => ({ lane: lanes[index]![0], subject })), notices: notices.written }
   if (lanes.length === 1 && work.length === 0) return { records: [{ ...first!, id, expect: fences[0]! }], ...told }
   // nothing else to carry the first lane's fence: an empty note does
   const carrier = work[0] ?? { subject: `${composing.subjects.note(lanes[0]![0], composing.incarnation, composing.number)}f`, payload: encodeNote({ finished: [] }) }
@@ -112,15 +114,19 @@ const composeNotices = (composing: Composing, settled: readonly Settled[]) => {
       group.notices.push(notice)
     }
   const records: NewRecord[] = []
-  const sent: { message: string; kind: Notice['kind']; as: string; to: string[] }[] = []
+  const written: WrittenNotice[] = []
   for (const { first, notices } of groups.values()) {
     const id = composing.newMessageId()
     const message = composing.composeNotice({ delivery: first.entry.delivery, notices, original: first.original?.bytes ?? Buffer.alloc(0), originalIsWhole: first.original?.whole ?? false, id, now: composing.now })
-    if (!message) continue
-    records.push(...composeGroup(composing.subjects, message.id, [place(message, composing.siteOf, composing.inlineBytes)]))
-    sent.push({ message: first.entry.head.message, kind: notices[0]!.kind, as: message.id, to: message.deliveries.flatMap(({ recipients }) => recipients.map(({ mailbox }) => printMailbox(mailbox))) })
+    const { kind } = notices[0]!
+    const isDouble = kind === 'failed' && first.entry.head.envelope.mailFrom === null
+    if (message) records.push(...composeGroup(composing.subjects, message.id, [place(message, composing.siteOf, composing.inlineBytes)]))
+    written.push({
+      message: first.entry.head.message, kind, ...(isDouble && { double: notices.map(({ recipient }) => recipient.mailbox) }),
+      ...(message && { as: { id: message.id, to: message.deliveries.flatMap(({ recipients }) => recipients.map(({ mailbox }) => printMailbox(mailbox))) } }),
+    })
   }
-  return { records, sent }
+  return { records, written }
 }
 
 /** Ends of a shared body: a delivery split in two counts as halves, those split again as quarters. */

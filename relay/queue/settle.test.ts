@@ -1,17 +1,18 @@
 // What no server can be made to answer on demand. The rest of settling is tested against real ones (queue.test.ts) and by the model.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createMetrics, silentLog, type Log } from '../report/index.ts'
+import { createMetrics, silentLog, type Log, type Metrics } from '../report/index.ts'
 import type { Context } from './context.ts'
 import { usualLimits } from './context.ts'
 import type { Entry } from './entry.ts'
-import { aMessage, delivered, noNotices } from './fixtures.ts'
+import { aMessage, delivered, noNotices, schedule } from './fixtures.ts'
 import type { Removal } from './removal.ts'
 import { Settle } from './settle.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import type { Found, RawAnswer, Stream } from './stream.ts'
 import { createSubjects } from './subjects.ts'
 import type { ComposeNotice, Settlement } from './types.ts'
+import { composeDsn } from '../notices/dsn.ts'
 
 const subjects = createSubjects('test')
 const { envelope } = aMessage()
@@ -20,14 +21,15 @@ const entry = (name: string, lane = 3): Entry => ({
   head: { version: 1, message: name, n: '0', envelope } as unknown as Entry['head'], delivery: { id: `${name}.0`, message: name, domain: 'one.example' } as Entry['delivery'],
 })
 
-const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found), composeNotice: ComposeNotice = noNotices, log: Log = silentLog): { settle: Settle; clock: SimulatedClock; asked: { times: number } } => {
+const settling = (answers: RawAnswer[], last: Found | ((subject: string) => Found), composeNotice: ComposeNotice = noNotices, log: Log = silentLog): { settle: Settle; clock: SimulatedClock; asked: { times: number }; metrics: Metrics } => {
+  const metrics = createMetrics()
   const clock = new SimulatedClock()
   const asked = { times: 0 }
   const answer = () => (asked.times++, Promise.resolve(answers.length > 1 ? answers.shift()! : answers[0]!))
   const stream = { batch: answer, publish: answer, last: (subject: string) => Promise.resolve(typeof last === 'function' ? last(subject) : last) } as unknown as Stream
-  const context: Context = { stream, subjects, clock, log, metrics: createMetrics(), pod: 'p', incarnation: 'i', composeNotice, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
+  const context: Context = { stream, subjects, clock, log, metrics, pod: 'p', incarnation: 'i', composeNotice, newMessageId: () => 'n', siteOf: (domain) => domain, emit: () => {}, limits: usualLimits }
   const removal = { noted: () => {}, finish: () => {}, single: () => {} } as unknown as Removal
-  return { clock, asked, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
+  return { clock, asked, metrics, settle: new Settle(context, { removal, lost: () => {}, serverNow: () => clock.now(), onStored: () => {} }) }
 }
 
 test('a note whose answer was lost, and which the next owner has tidied away by the 2nd asking, does not hold up what comes after it', async () => {
@@ -73,4 +75,31 @@ test('a batch that the servers refuse for 5 minutes is said 5 times, with their 
   await clock.pass(320_000)
   assert.deepEqual(lines.map(([code, fields]) => [code, (fields as { asked: number }).asked, (fields as { why: string }).why]), [60, 120, 180, 240, 300].map((asked) => ['SETTLE_WAITS', asked, '10054 message size exceeds maximum allowed']))
   assert.deepEqual(ends, ['stored'])
+})
+
+const fence: RawAnswer = { kind: 'error', code: 10071, text: 'wrong last sequence: 99' }
+const ack: RawAnswer = { kind: 'ack', seq: 50, duplicate: false }
+const toFred = { mailbox: { local: 'fred', domain: 'one.example' } }
+const failed: Settlement = { notices: [{ kind: 'failed', recipient: toFred, status: '5.0.0', plain: 'No.' }], trace: [] }
+const ofNobody = (one: Entry): Entry => ({ ...one, head: { ...one.head, envelope: { ...envelope, mailFrom: null } } })
+const whole = (one: Entry): Entry => ({ ...one, delivery: { ...one.delivery, envelope: one.head.envelope, recipients: [toFred], arrivedAt: 0, attempt: 1, bytes: 9, schedule } })
+const dsn: ComposeNotice = (given) => composeDsn({ hostname: 'mx.example' }, given)
+
+test('of 2 notices that went out in 1 batch and again lane by lane, since another process had 1 of the lanes, 1 is counted: the one that was stored', async () => {
+  const { settle, clock, metrics } = settling([fence, ack, fence], { kind: 'missing' }, dsn)
+  const ends: string[] = []
+  for (const [name, lane] of [['a', 3], ['b', 4]] as const) void settle.add({ entry: whole(entry(name, lane)), settlement: failed }).then((as) => ends.push(`${name} ${as}`))
+  await clock.pass(10_000)
+  assert.deepEqual(ends, ['a stored', 'b lane-lost'])
+  assert.deepEqual((await metrics.bounces.get()).values.filter(({ value }) => value > 0), [{ value: 1, labels: { kind: 'failed' } }])
+})
+
+test('1 notice that nobody can be told is counted and said once, with its recipient, whatever its batch was composed for', async () => {
+  const said: unknown[] = []
+  const { settle, clock, metrics } = settling([fence, ack, ack], { kind: 'missing' }, dsn, { ...silentLog, warn: (...line) => void said.push(line) })
+  const ends: string[] = []
+  for (const [name, lane] of [['a', 3], ['b', 4]] as const) void settle.add({ entry: whole(name === 'a' ? ofNobody(entry(name, lane)) : entry(name, lane)), settlement: name === 'a' ? failed : delivered }).then((as) => ends.push(`${name} ${as}`))
+  await clock.pass(10_000)
+  assert.deepEqual([ends, (await metrics.doubleBounces.get()).values[0]!.value], [['a stored', 'b stored'], 1])
+  assert.deepEqual(said, [['DOUBLE_BOUNCE', { message: 'a', recipients: ['fred@one.example'], count: 1, toPostmaster: false }]])
 })

@@ -1,5 +1,6 @@
 // The only one that acts on settlements: outcomes gather and go out as one fenced atomic batch, one unanswered at a time.
 // Writes later, ready, held, body, end and done records; asks removal to remove what is finished.
+import { noteDoubleBounce } from '../report/index.ts'
 import { readAnswer, type Meaning } from './answers.ts'
 import { sleep } from './clock.ts'
 import { composeSettle, type ComposedBatch } from './compose.ts'
@@ -99,17 +100,20 @@ export class Settle {
     this.#noteFinished(composed, firstSeq, batch)
     this.#onStored(batch.map(({ one }) => one), firstSeq + composed.records.length - 1)
     for (const { done } of batch) done('stored')
-    this.#traceNotices(composed)
+    this.#noteNotices(composed)
     return true
   }
 
-  /** On both timelines, so that each leads to the other. */
-  #traceNotices({ notices }: ComposedBatch): void {
-    const { emit, pod } = this.#context
+  /** On both timelines, so that each leads to the other. Counted now and not when composed: a batch may be composed again, or be another process' to write. */
+  #noteNotices({ notices }: ComposedBatch): void {
+    const { emit, pod, metrics, log } = this.#context
     const at = this.#serverNow()
-    for (const { message, kind, as, to } of notices) {
-      emit({ at, message, kind: 'notified', pod, text: `a notice (${kind}) was written as ${as}` })
-      emit({ at, message: as, kind: 'accepted', pod, text: `a notice (${kind}) about ${message}`, from: '', recipients: to })
+    for (const { message, kind, double, as } of notices) {
+      if (double) noteDoubleBounce({ metrics, log }, message, double, as !== undefined)
+      if (!as) continue
+      metrics.bounces.inc({ kind })
+      emit({ at, message, kind: 'notified', pod, text: `a notice (${kind}) was written as ${as.id}` })
+      emit({ at, message: as.id, kind: 'accepted', pod, text: `a notice (${kind}) about ${message}`, from: '', recipients: as.to })
     }
   }
 
