@@ -39,3 +39,31 @@ test('1 record of a newer format that none of 2 processes can read does not keep
   assert.deepEqual(tried, ['one.example'])
   assert.ok(stream.all().some(({ subject }) => subject === newer), 'it is left alone')
 })
+
+test('a record that is read wrong once is no record set aside: 0 are counted where the second reading is good, and 1 where it is put on hold, also when its first owner could not store that', async (t) => {
+  const clock = new SimulatedClock()
+  const stream = new SimulatedStream(clock)
+  const faults = { garbles: true, refuses: false }
+  const tried: string[] = []
+  const { accept, metrics, stop } = await simulated({
+    after: { clock, stream },
+    deliverer: () => deliverer(({ domain }) => (tried.push(domain), delivered)),
+    view: (view) => ({
+      ...view,
+      read: (options) => view.read({ ...options, onRecord: (record) => options.onRecord(faults.garbles && record.subject.includes('.ready.') ? { ...record, payload: record.payload.subarray(0, 40) } : record) }),
+      batch: (records) => (faults.refuses && records.some(({ subject }) => subject.includes('.held.')) ? Promise.resolve({ kind: 'error', code: 10071, text: 'wrong last sequence: 99' }) : view.batch(records)),
+    }),
+  })
+  t.after(stop)
+  const counted = async (): Promise<number> => (await metrics.recordsUnreadable.get()).values[0]!.value
+  accept(aMessage())
+  await clock.pass(10_000)
+  assert.deepEqual([tried, await counted()], [['one.example'], 0])
+  Object.assign(faults, { garbles: false, refuses: true })
+  void stream.view().publish({ subject: 'simulated.ready.7.bulk.x.0', payload: Buffer.from([1, 0, 1, 0, 1]) })
+  await clock.pass(10_000)
+  assert.equal(await counted(), 0)
+  faults.refuses = false
+  await clock.pass(60_000)
+  assert.deepEqual([stream.all().filter(({ subject }) => subject.includes('.held.')).length, await counted()], [1, 1])
+})

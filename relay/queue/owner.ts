@@ -178,8 +178,8 @@ export class Owner {
   }
   #unreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void {
     const { log, metrics } = this.#context
-    metrics.recordsUnreadable.inc()
     if (error.code === 'RECORD_VERSION') {
+      metrics.recordsUnreadable.inc()
       log.error('RECORD_VERSION', { subject: record.subject, seq: record.seq, error: error.message })
       if (this.#mayPassOn(tenure.lane)) void this.own.passOn(tenure, passOnMs)
       return // nobody to pass it to: it is left alone, and the rest of the lane goes on
@@ -202,8 +202,9 @@ export class Owner {
     try {
       this.next.offer(entryOf(tenure, again.record))
     } catch (error) {
-      this.#context.log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
-      await this.settle.add(asUnreadable(tenure, again.record, error as Error))
+      const { log, metrics } = this.#context
+      log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
+      if ((await this.settle.add(asUnreadable(tenure, again.record, error as Error))) === 'stored') metrics.recordsUnreadable.inc() // else the next owner does it
     }
   }
 }

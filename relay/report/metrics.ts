@@ -43,7 +43,7 @@ export const createMetrics = (relay?: string) => {
     serverStorage: gauge('queue_server_storage_bytes', 'Bytes that streams take on a queue server.', ['server']),
     serverMemory: gauge('queue_server_memory_bytes', 'Resident memory of a queue server.', ['server']),
     serverConnections: gauge('queue_server_connections', 'Client connections of a queue server.', ['server']),
-    recordsUnreadable: counter('queue_records_unreadable_total', 'Queue records set aside because they could not be understood.'),
+    recordsUnreadable: counter('queue_records_unreadable_total', 'Queue records that could not be understood: put on hold, or left alone as those of a newer release.'),
     overdue: counter('queue_overdue_total', 'Deferred deliveries whose schedule did not fire within a minute, made due by the owner of their lane.'),
     purgeFaults: counter('queue_purge_faults_total', 'Purges that removed more than expected.'),
     traceLost: counter('trace_events_lost_total', 'Trace lines that could not be stored.'),
