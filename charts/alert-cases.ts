@@ -112,7 +112,12 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     fires: { at: '2h', series: { [`posthouse_operator_queue_nodes{${relay}}`]: always(1), [`posthouse_operator_queue_servers{${relay},state="wanted"}`]: always(3) } },
     quiet: { at: '2h', series: { [`posthouse_operator_queue_nodes{${relay}}`]: always(1), [`posthouse_operator_queue_servers{${relay},state="wanted"}`]: always(1) } },
   },
-  PosthouseQueueFault: { labels: byRelay, fires: { at: '30m', series: { [of('queue_records_unreadable_total')]: '0x10 1x100' } }, quiet: { at: '30m', series: { [of('queue_records_unreadable_total')]: always(1), [of('queue_purge_faults_total')]: always(0) } } },
+  PosthouseQueueFault: {
+    labels: byRelay,
+    fires: { at: '30m', series: { [of('queue_records_unreadable_total')]: '0x10 1x100' } },
+    alsoFires: { at: '30m', series: { [of('queue_records_unreadable_total', 'pod="new"')]: '_x10 1x100', [of('queue_records_unreadable_total', 'pod="old"')]: '0x20' } }, // a release that cannot read what the one before wrote finds it as it starts, before it is first scraped
+    quiet: { at: '100m', series: { [of('queue_records_unreadable_total')]: always(1), [of('queue_purge_faults_total')]: always(0) } },
+  },
   PosthouseOperatorAway: { labels: '', fires: { at: '10m', series: { 'posthouse_operator_leader{lease="a/b",pod="a"}': always(0) } }, quiet: { at: '10m', series: { 'posthouse_operator_leader{lease="a/b",pod="a"}': always(0), 'posthouse_operator_leader{lease="a/b",pod="b"}': always(1) } } },
   PosthouseOperatorNotReconciling: {
     labels: 'lease="a/b"',
