@@ -6,6 +6,8 @@ type Known = { readonly error: Error; readonly mark: string; readonly failures: 
 
 export type FaultsOptions = {
   readonly said: (title: string, error: Error) => void
+  /** At each try that failed, so that who counts sees that it lasts. */
+  readonly met: (title: string) => void
   /** Of an object by its title. */
   readonly markOf: (title: string) => string
   readonly clock?: () => number // ms, never back
@@ -43,6 +45,7 @@ export class Faults {
     if (before?.error.stack !== error.stack) this.#options.said(title, error)
     const isAgain = before?.mark === mark
     const isEarly = isAgain && now < dueAt(before)
+    if (!isEarly) this.#options.met(title)
     this.#known.set(title, { error, mark, failures: isEarly ? before.failures : isAgain ? before.failures + 1 : 1, at: isEarly ? before.at : now, run: this.#run })
   }
 

@@ -153,10 +153,8 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
   const prober = new Prober({ every: options.probeEvery ?? '5m', now: Date.now, news: () => queue.add('all'), relayed: (relay, found) => say({ event: 'OPEN_RELAY', relay, ...found }) })
   const strangers = { prober, memory: new Memory(), ...(options.believeAll === true && { believeAll: true }) }
   const faults = new Faults({
-    said: (object, error) => {
-      metrics.faults.inc({ kind: object.split(' ')[0]! })
-      say({ event: 'BUG', object, why: error.message, stack: error.stack })
-    },
+    said: (object, error) => say({ event: 'BUG', object, why: error.message, stack: error.stack }),
+    met: (object) => metrics.faults.inc({ kind: object.split(' ')[0]! }),
     markOf: (title) => markOf(watched, title),
   })
   const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, passing: new Passing((what, error) => onTrouble(what)(error)), proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }

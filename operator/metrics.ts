@@ -14,7 +14,7 @@ export const createOperatorMetrics = (lease: string) => {
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Counter({ name: `posthouse_operator_${name}`, help, labelNames, registers })
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Gauge({ name: `posthouse_operator_${name}`, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Histogram({ name: `posthouse_operator_${name}`, help, labelNames, buckets: seconds, registers })
-  const faults = counter('faults_total', 'Faults of the operator over one object, by its kind.', ['kind'])
+  const faults = counter('faults_total', 'Faults of the operator over one object, at each try, by its kind.', ['kind'])
   for (const { kind } of kinds) faults.inc({ kind }, 0) // an alert sees a first one only where there was a 0 before it
   return {
     registry,
