@@ -7,7 +7,7 @@ import { adminCalls } from '../relay/steering.ts'
 import { testDeliverer, testSnapshot } from './tools/delivery.ts'
 import { startTestNats } from './tools/nats.ts'
 
-test('why names the route of the sender and its 1 connection in use, whichever of 2 processes is asked', async (t) => {
+test('why names the route of the sender and its 1 connection in use, the 1 of 3 deliveries that is being tried, and that deliveries are paused, whichever of 2 processes is asked', async (t) => {
   const host = await startSink({ hang: 'dot' })
   const nats = await startTestNats()
   const routes = [{ namespace: 'mail', name: 'slow', manifest: 'DeliveryRoute mail/slow', match: { senderDomains: ['sender.example'] }, nextHops: [{ kind: 'smarthost' as const, host: '127.0.0.1', port: host.port }], limits: { connections: 1 } }]
@@ -32,4 +32,12 @@ test('why names the route of the sender and its 1 connection in use, whichever o
       assert.match(limits.join('\n'), /goes by DeliveryRoute mail\/slow: 127\.0\.0\.1:\d+\n1 of 1 connections to DeliveryRoute mail\/slow are in use \(DeliveryRoute mail\/slow\)/)
     }
   }
+  const onItsWay = async (queue: (typeof queues)[number]): Promise<string[]> => {
+    const found = await Promise.all(messages.map(async ({ id }) => ((await adminCalls(queue, async () => ({})).why!({ about: id })) as { limits: string[] }).limits.join('\n')))
+    return found.map((limits, index) => new RegExp(`^${messages[index]!.id}\\.0 is being tried right now, since \\d{4}-`, 'm').test(limits)).flatMap((is, index) => (is ? [messages[index]!.id] : []))
+  }
+  for (const queue of queues) assert.equal((await onItsWay(queue)).length, 1)
+  for (const queue of queues) queue.setPaused(true)
+  const { why } = adminCalls(queues[1]!, async () => ({}))
+  for (const { id } of messages) assert.match(((await why!({ about: id })) as { limits: string[] }).limits.join('\n'), /^deliveries are paused: spec\.paused of the MailRelay$/m)
 })

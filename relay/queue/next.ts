@@ -51,7 +51,7 @@ export class Next {
   readonly #lanes = new Map<number, Lane>()
   readonly #turns = new Turns()
   readonly #readers = new Set<Shared>()
-  readonly #flying = new Set<string>() // ids of deliveries
+  readonly #flying = new Map<string, number>() // ids of deliveries, and since when
   readonly #claimed = new Map<string, () => void>() // with what ends its time
   readonly #undecided = new Map<string, Promise<void>>()
   #inFlight = 0
@@ -105,6 +105,10 @@ export class Next {
   takeOut(delivery: string): Entry | 'in-flight' | undefined {
     const [entry] = this.#turns.remove(({ delivery: { id } }) => id === delivery)
     return entry ?? (this.#flying.has(delivery) ? 'in-flight' : undefined)
+  }
+  /** Being tried, put off or settled. */
+  inHandSince(delivery: string): number | undefined {
+    return this.#flying.get(delivery)
   }
   /** A waiting or held record may be acted on once, by whoever comes first: false when it was, or when its lane's notes are not read yet. */
   claim(tenure: Tenure, subject: string, seq: number): boolean {
@@ -303,7 +307,7 @@ export class Next {
     const { metrics } = this.#context
     lane.inFlight++
     metrics.inFlight.set(++this.#inFlight)
-    this.#flying.add(entry.delivery.id)
+    this.#flying.set(entry.delivery.id, this.#context.clock.now())
     try {
       const settlement = await work()
       this.#turns.unblock(site)

@@ -66,7 +66,7 @@ export class Owner {
       onUnknownNotes: (tenure) => void this.own.passOn(tenure, passOnMs),
       onUnreadable: (tenure, record, error) => this.#unreadable(tenure, record, error),
     })
-    this.steer = new Steer(context, { own: this.own, next: this.next, deliverer, serverNow })
+    this.steer = new Steer(context, { own: this.own, next: this.next, deliverer, paused, serverNow })
     this.#keep()
   }
 

@@ -10,7 +10,7 @@ import { isUnreadable } from './record.ts'
 import type { Deliverer, GivenOrder, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
-type Question = { readonly order: 'why'; readonly domain: string; readonly mailFrom: string; readonly sender?: string }
+type Question = { readonly order: 'why'; readonly id?: string; readonly domain: string; readonly mailFrom: string; readonly sender?: string }
 type Ask = GivenOrder & { readonly id: string; readonly state: 'ready' | 'deferred' | 'held'; readonly subject: string }
 
 const askMs = 15_000
@@ -40,16 +40,16 @@ const askOwner = async ({ stream, subjects }: Context, given: GivenOrder, id: st
   return JSON.parse(answer.toString()) as OrderResult
 }
 
-/** What the owner of a delivery's lane says of its way and its limits. */
-export const askWhy = async ({ stream, subjects }: Context, { lane, domain, mailFrom, sender }: QueueEntry): Promise<readonly string[]> => {
-  const question: Question = { order: 'why', domain, mailFrom, ...(sender !== undefined && { sender }) }
+/** What the owner of a delivery's lane says of it, its way and its limits. */
+export const askWhy = async ({ stream, subjects }: Context, { id, lane, domain, mailFrom, sender }: QueueEntry): Promise<readonly string[]> => {
+  const question: Question = { order: 'why', id, domain, mailFrom, ...(sender !== undefined && { sender }) }
   const answer = await stream.ask(subjects.ctl(lane), Buffer.from(JSON.stringify(question)), whyMs)
   if (answer === 'nobody') return ['no process serves its lane at the moment: it goes on in some seconds, when another has taken it']
   if (answer === 'silence') return ['the process that serves its lane did not answer in time']
   return JSON.parse(answer.toString()) as string[]
 }
 
-type SteerParts = { readonly own: Own; readonly next: Next; readonly deliverer: Deliverer; serverNow(): number }
+type SteerParts = { readonly own: Own; readonly next: Next; readonly deliverer: Deliverer; paused(): boolean; serverNow(): number }
 
 /** The owner's side. */
 export class Steer {
@@ -68,7 +68,7 @@ export class Steer {
       this.#deaf.set(tenure, stream.hear(subjects.ctl(tenure.lane), (data, reply) => {
         const answer = (result: OrderResult | readonly string[]) => reply(Buffer.from(JSON.stringify(result)))
         const asked = JSON.parse(data.toString()) as Ask | Question
-        if (asked.order === 'why') return answer(this.#why(asked))
+        if (asked.order === 'why') return answer(this.#why(tenure, asked))
         void this.#obey(tenure, asked).then(answer, (error: unknown) => this.#context.log.error('BUG', { part: 'steer', error: String((error as Error).stack) }))
       }))
   }
@@ -77,8 +77,15 @@ export class Steer {
     this.#deaf.delete(tenure)
   }
 
-  #why({ domain, mailFrom, sender }: Question): readonly string[] {
-    return this.#parts.deliverer.whyWaiting?.(domain, { mailFrom: splitMailbox(mailFrom) ?? null, ...(sender !== undefined && { sender }) }) ?? []
+  #why(tenure: Tenure, { id, domain, mailFrom, sender }: Question): readonly string[] {
+    const { own, next, deliverer, paused } = this.#parts
+    const since = id === undefined ? undefined : next.inHandSince(id)
+    return [
+      ...(since === undefined ? [] : [`${id} is being tried right now, since ${new Date(since).toISOString()}, or what came of it is being stored`]),
+      ...(paused() ? ['deliveries are paused: spec.paused of the MailRelay'] : []),
+      ...(own.mayStart(tenure) ? [] : ['its lane is changing hands, or its lease cannot be renewed: nothing of it is started']),
+      ...(deliverer.whyWaiting?.(domain, { mailFrom: splitMailbox(mailFrom) ?? null, ...(sender !== undefined && { sender }) }) ?? []),
+    ]
   }
 
   async #obey(tenure: Tenure, ask: Ask): Promise<OrderResult> {
