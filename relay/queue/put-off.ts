@@ -1,6 +1,6 @@
 // Deliveries that go on without an attempt: until when, and whether their senders hear of it. Pure.
 import { givesUpAt, isDelayNoticeDue, printMailbox } from '../snapshot/index.ts'
-import type { Delivery, Notice, Recipient, Settlement } from './types.ts'
+import type { Delivery, LastTry, Notice, Recipient, Settlement } from './types.ts'
 
 type Reason = Pick<Notice, 'status' | 'plain'> & { readonly why: string; readonly inTheEnd?: string } // inTheEnd: what the sender is told when the time is over; absent: nobody gives up for that
 export const itsTurn: Reason = { why: 'waits for its turn: its destination takes no more at a time', status: '4.4.5', plain: 'Much mail waits for the same destination, and this message has not had its turn yet.', inTheEnd: 'Much mail waits for the same destination, and this message did not have its turn until the time set for it was over.' } // RFC 3463 3.5: congestion
@@ -14,22 +14,24 @@ export const putOff = (delivery: Delivery, at: number, reason: Reason, now: numb
   }
   const isDue = isDelayNoticeDue(delivery, now)
   return {
-    later: { ...laterOf(delivery, at, reason.why, now), delayNoticed: delivery.delayNoticed || isDue },
+    later: { recipients: delivery.recipients, at, last: lastOf(delivery, reason.why, now), countsAsAttempt: false, delayNoticed: delivery.delayNoticed || isDue },
     notices: isDue ? delivery.recipients.map((recipient) => ({ ...noticeOf(delivery, recipient, reason), kind: 'delayed', willRetryUntil: givesUpAt(delivery) })) : [],
     trace: [],
   }
 }
 
+/** What a host said at a try stays known, behind the reason why it waits now. */
+const lastOf = ({ last }: Delivery, why: string, now: number): LastTry =>
+  last?.class === undefined ? { at: now, why } : { ...last, why: `${why}; before: ${last.why.replace(beforeThat, '')}` }
+const beforeThat = /^.*; before: /s
+
 /** On to the lane of its site, at once: nobody is told. */
-export const handedOver = (delivery: Delivery, lane: number, now: number): Settlement => ({
-  later: laterOf(delivery, 0, 'goes to the process that serves its mail servers', now),
+export const handedOver = ({ recipients, delayNoticed, last }: Delivery, lane: number, now: number): Settlement => ({
+  later: { recipients, at: 0, delayNoticed, last: last ?? { at: now, why: 'goes to the process that serves its mail servers' }, countsAsAttempt: false },
   handOver: { lane },
   notices: [],
   trace: [],
 })
-
-const laterOf = ({ recipients, delayNoticed, last }: Delivery, at: number, why: string, now: number): NonNullable<Settlement['later']> =>
-  ({ recipients, at, delayNoticed, last: last ?? { at: now, why }, countsAsAttempt: false })
 
 const givenUp = (delivery: Delivery, reason: Reason, now: number, pod: string): Settlement => ({
   notices: delivery.recipients.map((recipient) => ({ ...noticeOf(delivery, recipient, reason), kind: 'failed' })),
