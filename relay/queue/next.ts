@@ -312,7 +312,7 @@ export class Next {
       const settlement = await work()
       this.#turns.unblock(site)
       if (settlement === 'other-site') this.offer(entry)
-      else if (settlement && entry.tenure.state !== 'gone') await this.settle(entry, settlement)
+      else if (settlement && (entry.tenure.state === 'gone' || (await this.settle(entry, settlement)) === 'lane-lost')) this.#traceLost(settlement)
     } catch (error) {
       this.#context.log.error('BUG', { part: 'next', delivery: entry.delivery.id, error: String((error as Error).stack) }) // its record stays: the next owner tries it again
     } finally {
@@ -322,6 +322,11 @@ export class Next {
       this.#leave(entry)
       this.#pump()
     }
+  }
+
+  /** It has happened all the same: who got a mail twice finds both times. */
+  #traceLost({ trace }: Settlement): void {
+    for (const event of trace) this.#context.emit({ ...event, kind: event.kind === 'delivered' ? 'delivered' : 'attempt', text: `${event.text}; its lane was lost before this was stored: it is tried again` })
   }
 
   /** undefined: aborted, nothing is known of it; the record stays for the next owner. */

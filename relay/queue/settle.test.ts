@@ -5,13 +5,13 @@ import { createMetrics, silentLog, type Log, type Metrics } from '../report/inde
 import type { Context } from './context.ts'
 import { usualLimits } from './context.ts'
 import type { Entry } from './entry.ts'
-import { aMessage, delivered, noNotices, schedule } from './fixtures.ts'
+import { aMessage, deferred, delivered, deliverer, noNotices, schedule, simulated } from './fixtures.ts'
 import type { Removal } from './removal.ts'
 import { Settle } from './settle.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import type { Found, RawAnswer, Stream } from './stream.ts'
 import { createSubjects } from './subjects.ts'
-import type { ComposeNotice, Settlement } from './types.ts'
+import type { ComposeNotice, Delivery, Settlement, TraceEvent } from './types.ts'
 import { composeDsn } from '../notices/dsn.ts'
 
 const subjects = createSubjects('test')
@@ -102,4 +102,31 @@ test('1 notice that nobody can be told is counted and said once, with its recipi
   await clock.pass(10_000)
   assert.deepEqual([ends, (await metrics.doubleBounces.get()).values[0]!.value], [['a stored', 'b stored'], 1])
   assert.deepEqual(said, [['DOUBLE_BOUNCE', { message: 'a', recipients: ['fred@one.example'], count: 1, toPostmaster: false }]])
+})
+
+test('an attempt whose outcome could not be stored, since its lane was lost, stands in the timeline before the 1 that followed', async (t) => {
+  const refusing = { is: true }
+  const outcomes = ['deferred', 'delivered', 'delivered'] as const
+  const lines: string[] = []
+  let tries = 0
+  const traced = (delivery: Delivery, at: number): Settlement => {
+    const kind = outcomes[tries]!
+    const trace = [{ at, message: delivery.message, delivery: delivery.id, kind, pod: 'p', text: `try ${++tries}` }]
+    refusing.is = tries < outcomes.length
+    return kind === 'deferred' ? { ...deferred(delivery, at + 60_000), trace } : { ...delivered, trace }
+  }
+  const { clock, context, accept, stop } = await simulated({
+    deliverer: (clock) => deliverer((delivery) => traced(delivery, clock.now())),
+    view: (view) => ({
+      ...view,
+      publish: (record) => (refusing.is && record.subject.includes('.done.') ? Promise.resolve(fence) : view.publish(record)),
+      batch: (records) => (refusing.is && records.some(({ subject }) => subject.includes('.done.')) ? Promise.resolve(fence) : view.batch(records)),
+    }),
+  })
+  t.after(stop)
+  Object.assign(context, { emit: ({ kind, text }: TraceEvent) => lines.push(`${kind}: ${text}`) })
+  accept(aMessage())
+  await clock.pass(120_000)
+  const lost = '; its lane was lost before this was stored: it is tried again'
+  assert.deepEqual(lines, [`attempt: try 1${lost}`, `delivered: try 2${lost}`, 'delivered: try 3'])
 })
