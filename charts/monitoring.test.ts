@@ -73,6 +73,12 @@ describe('the dashboards', () => {
     })
 })
 
+it('what is counted as gone out of the queue, in 1 panel and 1 alert, are the 4 outcomes that end: mail on hold lies there still', () => {
+  const selected = queries().filter(({ where }) => /In and out|PosthouseBounces/.test(where)).flatMap(({ expr }) => [...expr.matchAll(/delivery_attempts_total\{[^}]*?outcome(=~|!=|=|!~)"([^"]*)"/g)])
+  const outcomes = new Set(selected.flatMap(([, operator, names]) => (operator === '=~' ? names!.split('|') : [`${operator}${names}`])))
+  assert.deepEqual([...outcomes].sort(), ['delivered', 'expired', 'refused', 'unroutable'])
+})
+
 it('no alert and no panel names a metric or a label that no program has, and every row of docs/metrics.md that an alert rests on is there', async () => {
   const series = await known()
   const targetLabels = ['instance', 'job', 'pod', 'namespace']
