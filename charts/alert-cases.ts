@@ -41,6 +41,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
   PosthouseQueueFull: {
     labels: byRelay,
     fires: { at: '5m', series: bytes(81) },
+    alsoFires: { at: '13m', series: { ...bytes(79), [of('messages_refused_total', 'status="4.3.1"')]: '0x10 1x30' } }, // a single large mail that there is no room for
     quiet: { at: '5m', series: { ...bytes(79), [of('messages_refused_total', 'status="5.7.1"')]: '0+5x600' } },
   },
   PosthouseQueueFilling: { labels: byRelay, fires: { at: '15m', series: bytes(61) }, quiet: { at: '15m', series: bytes(81) } }, // then it is full, which is another alert

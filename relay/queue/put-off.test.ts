@@ -44,7 +44,7 @@ test('of 40 deliveries for a destination that takes none the 30 that no longer w
   assert.ok(told.every(({ at }) => at >= arrived + 60 * minute))
   const { kind, status, plain, lastAttemptAt } = told[0]!
   assert.deepEqual([kind, status, plain, lastAttemptAt], ['failed', '4.4.7', 'Much mail waits for the same destination, and this message did not have its turn until the time set for it was over.', undefined])
-  assert.deepEqual((await metrics.attempts.get()).values, [{ value: 30, labels: { outcome: 'expired' } }])
+  assert.deepEqual((await metrics.attempts.get()).values.filter(({ value }) => value > 0), [{ value: 30, labels: { outcome: 'expired' } }])
 })
 
 test('of 40 deliveries that were tried once and then put off for their destination, the queue says that they wait for their turn, and what they were told before', async (t) => {

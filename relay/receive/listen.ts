@@ -1,7 +1,7 @@
 // Where the first byte comes in: opens the listeners of a snapshot, follows it when it changes, and leaves in order.
 import type { AddressInfo } from 'node:net'
 import type { Queue } from '../queue/index.ts'
-import type { Log, Metrics } from '../report/index.ts'
+import { beginListener, type Log, type Metrics } from '../report/index.ts'
 import type { Listener, Snapshot } from '../snapshot/index.ts'
 import { createCalloutCache, type Callout } from './callout-cache.ts'
 import { createFleetLimits, type Over } from './fleet-limits.ts'
@@ -110,6 +110,7 @@ const openListener = (receiver: Receiver, where: { host: string; port: number })
     receiver.server.listen(where.port, where.host, () => {
       receiver.server.off('error', reject)
       receiver.where = addressOf(receiver)
+      beginListener(receiver.door.world.metrics, receiver.listener.name)
       resolve(receiver)
     })
   })

@@ -188,7 +188,7 @@ test('a client that leaves while the queue stores its message takes nothing back
   await until(async () => (await receiver.metrics.openConnections.get()).values.every(({ value }) => value === 0))
   assert.equal(receiver.queue.bodies.abandoned, 0)
   await new Promise((resolve) => setTimeout(resolve, 600))
-  assert.deepEqual((await receiver.metrics.messagesRefused.get()).values, [])
+  assert.deepEqual((await receiver.metrics.messagesRefused.get()).values.filter(({ value }) => value > 0), [])
 })
 
 test('a line of 12,288 octets is read, one more is 500 5.5.2, and an endless one costs one reply', async (t) => {

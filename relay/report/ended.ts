@@ -1,11 +1,11 @@
 // What is counted and written to the log when recipients have an outcome, whoever came to it. Touches metrics and the log only.
 import { printMailbox, type Mailbox } from '../snapshot/index.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics, OutcomeLabel } from './metrics.ts'
 
 type Ending = { readonly id: string; readonly arrivedAt: number; readonly envelope: { readonly mailFrom: Mailbox | null; readonly sender?: string } }
 
-export const countEnded = ({ attempts, deliveryAge }: Metrics, { arrivedAt }: Ending, outcome: string, recipients: number, now: number): void => {
+export const countEnded = ({ attempts, deliveryAge }: Metrics, { arrivedAt }: Ending, outcome: OutcomeLabel, recipients: number, now: number): void => {
   attempts.inc({ outcome }, recipients)
   deliveryAge.observe({ outcome }, Math.max(0, now - arrivedAt) / 1000)
 }

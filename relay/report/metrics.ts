@@ -14,7 +14,7 @@ export const createMetrics = (relay?: string) => {
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Counter({ name: `posthouse_${name}`, help, labelNames, registers })
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Gauge({ name: `posthouse_${name}`, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = [], buckets = seconds) => new Histogram({ name: `posthouse_${name}`, help, labelNames, buckets, registers })
-  return {
+  const metrics = {
     registry,
     connections: counter('smtp_connections_total', 'Connections taken, by listener and what became of them.', ['listener', 'result']),
     openConnections: gauge('smtp_connections_open', 'Connections open now, by listener.', ['listener']),
@@ -50,5 +50,31 @@ export const createMetrics = (relay?: string) => {
     certificateExpiry: gauge('certificate_expiry_timestamp_seconds', 'When a certificate of the snapshot in force ends, as Unix time.', ['certificate']),
     revisionInfo: gauge('snapshot_info', 'The snapshot in force, as a label.', ['revision']),
   }
+  beginAtZero(metrics)
+  return metrics
+}
+
+const outcomes = ['delivered', 'deferred', 'refused', 'unroutable', 'expired', 'held'] as const
+export type OutcomeLabel = (typeof outcomes)[number]
+const classes = ['Connect', 'DNS', 'TLS', 'Greylist', 'RateLimited', 'QuotaExceeded', 'Other']
+
+/** A first increase is seen only where there was a 0 before it: of each label whose values are known beforehand. */
+const beginAtZero = ({ attempts, deliveryAge, deferredClass, bounces, remoteConnections, dnsSeconds }: Pick<Metrics, 'attempts' | 'deliveryAge' | 'deferredClass' | 'bounces' | 'remoteConnections' | 'dnsSeconds'>): void => {
+  for (const outcome of outcomes) {
+    attempts.inc({ outcome }, 0)
+    deliveryAge.zero({ outcome })
+  }
+  for (const name of classes) deferredClass.inc({ class: name }, 0)
+  for (const kind of ['failed', 'delayed', 'relayed']) bounces.inc({ kind }, 0)
+  for (const tls of ['none', 'unverified', 'verified']) remoteConnections.inc({ tls }, 0)
+  for (const result of ['records', 'nodata', 'nxdomain', 'failed']) dnsSeconds.zero({ result })
+}
+
+/** Of a listener, once it is open; 4.3.1 is what an alert looks at. */
+export const beginListener = ({ connections, openConnections, messagesAccepted, messagesRefused }: Pick<Metrics, 'connections' | 'openConnections' | 'messagesAccepted' | 'messagesRefused'>, listener: string): void => {
+  for (const result of ['taken', 'refused']) connections.inc({ listener, result }, 0)
+  openConnections.inc({ listener }, 0)
+  messagesAccepted.inc({ listener }, 0)
+  messagesRefused.inc({ listener, status: '4.3.1' }, 0)
 }
 export type Metrics = ReturnType<typeof createMetrics>
