@@ -6,13 +6,20 @@ export type ProxiedClient = { readonly remoteAddress?: string; readonly remotePo
 
 export class ProxyHeaderError extends Error {
   readonly code = 'PROXY_HEADER_BAD'
+  /** It left without a word. */
+  readonly wasSilent: boolean
+  constructor(why: string, wasSilent: boolean) {
+    super(why)
+    this.wasSilent = wasSilent
+  }
 }
 
 /** Empty where the proxy speaks for itself. Rejects when the header is bad, cut short or late. */
 export const readProxy = (socket: Socket, ms: number): Promise<ProxiedClient> =>
   new Promise((resolve, reject) => {
     let bytes = Buffer.alloc(0)
-    const fail = (why: string) => finish(() => reject(new ProxyHeaderError(`PROXY header from ${socket.remoteAddress}: ${why}`)))
+    const from = socket.remoteAddress // a closed socket has none
+    const fail = (why: string, wasSilent = false) => finish(() => reject(new ProxyHeaderError(`PROXY header from ${from}: ${why}`, wasSilent)))
     const timer = setTimeout(() => fail(`not there after ${ms / 1000} s`), ms)
     const onData = (piece: Buffer) => {
       bytes = Buffer.concat([bytes, piece])
@@ -22,7 +29,7 @@ export const readProxy = (socket: Socket, ms: number): Promise<ProxiedClient> =>
       finish(() => resolve(header.kind === 'client' ? { remoteAddress: header.address, remotePort: header.port } : {}))
       if (header.used < bytes.length) socket.unshift(bytes.subarray(header.used))
     }
-    const onEnd = () => fail('the connection ended before it')
+    const onEnd = () => fail('the connection ended before it', bytes.length === 0)
     const finish = (then: () => void) => {
       clearTimeout(timer)
       socket.off('data', onData).off('end', onEnd).off('close', onEnd)

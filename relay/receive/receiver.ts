@@ -4,13 +4,16 @@ import { SMTPServer } from 'smtp-server'
 import type { Socket } from 'node:net'
 import { indexOf, reply, type Reply } from '../decide/index.ts'
 import { anyHolds, prefixesIn, type Listener, type Snapshot } from '../snapshot/index.ts'
-import { readProxy } from './proxy.ts'
+import { readProxy, type ProxyHeaderError } from './proxy.ts'
 import { Session } from './session.ts'
 import { sourceOf } from './source.ts'
 import type { Door, State, World } from './state.ts'
 import { tlsOf } from './tls.ts'
 
 type SocketOptions = NonNullable<Parameters<SMTPServer['connect']>[1]> & { id: string; trustedProxy?: boolean }
+
+/** The second of a TLS handshake. */
+type LibraryError = Error & { readonly remoteAddress?: string; readonly meta?: { readonly remoteAddress?: string } }
 
 export class Receiver extends SMTPServer {
   readonly door: Door
@@ -32,7 +35,7 @@ export class Receiver extends SMTPServer {
     })
     this.door = door
     this.listener = listener
-    this.on('error', (error) => door.world.log.info('SESSION_ERROR', { listener: this.listener.name, error: error.message }))
+    this.on('error', (error: LibraryError) => this.#noteError(error, error.remoteAddress ?? error.meta?.remoteAddress))
   }
 
   /** The manifest changed: limits and rules hold from the next command, certificates from the next handshake. */
@@ -134,11 +137,22 @@ export class Receiver extends SMTPServer {
     if (!this._expectsProxyHeader(socket)) return callback(null, options)
     readProxy(socket, this.listener.limits.greetingSeconds * 1000).then(
       (client) => callback(null, { ...options, ...client, trustedProxy: true }),
-      (error: Error) => {
+      (error: ProxyHeaderError) => {
+        if (!error.wasSilent) this.#refuseProxy(error, socket)
         socket.destroy()
         callback(error, options)
       },
     )
+  }
+
+  /** Else a balancer that sends no header, or another, would leave no trace. One that only looks whether the port is open does no harm. */
+  #refuseProxy(error: Error, { remoteAddress }: Socket): void {
+    this.door.world.metrics.connections.inc({ listener: this.listener.name, result: 'refused' })
+    this.#noteError(error, remoteAddress)
+  }
+
+  #noteError({ message }: Error, client: string | undefined): void {
+    this.door.world.log.info('SESSION_ERROR', { listener: this.listener.name, client, error: message })
   }
 
   override onSecure(_socket: unknown, _session: unknown, callback: (error?: Error | null) => void): void {

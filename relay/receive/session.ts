@@ -5,8 +5,9 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
-import { reply, type Because, type Reply } from '../decide/index.ts'
-import type { Listener } from '../snapshot/index.ts'
+import { reply, type Reply } from '../decide/index.ts'
+import type { LogFields } from '../report/index.ts'
+import { printMailbox, type Listener } from '../snapshot/index.ts'
 import { acceptMessage, type Offered } from './accept-message.ts'
 import { commands, forgetPlaintext } from './commands.ts'
 import type { BareOctet } from './data-scanner.ts'
@@ -30,6 +31,7 @@ type Host = SMTPServer & {
 }
 
 const earlyTalkerMs = 100
+const longestArgument = 320 // an address and some parameters
 const afterBareSeconds = 5 // who ends lines with LF alone will never send the end that counts: tell it, do not let it hang
 
 export class Session extends SMTPConnection {
@@ -47,6 +49,7 @@ export class Session extends SMTPConnection {
   #working = false
   #gathering = false
   #unsaid = ''
+  #argument = ''
   #ended = false
 
   constructor(host: Host, socket: Socket, options: SessionOptions) {
@@ -135,6 +138,7 @@ export class Session extends SMTPConnection {
     const command = commands.get(verb)
     if (!command) return say(reply('unknown-command'))
     this.state.listener = this.#host.listener
+    this.#argument = argument
     if (verb === 'MAIL') refreshSender(this.state)
     try {
       return command(this.state, argument)
@@ -151,10 +155,10 @@ export class Session extends SMTPConnection {
   }
 
   /** Says the answer, counts it, and does what it asks for. */
-  #act(answer: Answer, verb: string): Promise<void> | void {
+  #act(answer: Answer, verb: string, about = this.state.transaction): Promise<void> | void {
     if (answer.kind === 'close') return this.#hangUp(answer.reply)
     this.#say(answer.reply, answer.kind === 'say' ? answer.lines : undefined)
-    if (answer.reply.code >= 400) this.#noteRefused(answer.reply, verb, answer.kind === 'say' ? answer.because : undefined)
+    if (answer.reply.code >= 400) this.#noteRefused(answer.reply, verb, { ...this.#aboutMail(verb, about), ...(answer.kind === 'say' && answer.because) })
     const enough = this.#count(answer.reply, verb)
     if (enough) return this.#hangUp(enough)
     if (answer.kind === 'ask') this.#ask = answer.next
@@ -176,10 +180,20 @@ export class Session extends SMTPConnection {
     return state.idle >= state.listener.limits.errors * 10 ? reply('too-many-commands') : undefined
   }
 
-  #noteRefused({ code, enhanced, text }: Reply, verb: string, because?: Because): void {
+  #noteRefused({ code, enhanced, text }: Reply, verb: string, more: LogFields = {}): void {
     const { listener, address } = this.state
     this.#world.metrics.messagesRefused.inc({ listener: listener.name, status: enhanced })
-    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, reply: `${code} ${enhanced} ${text}`, ...because })
+    this.#world.log.info('REFUSED', { session: this.id, listener: listener.name, client: address, verb, reply: `${code} ${enhanced} ${text}`, ...more })
+  }
+
+  /** Which mail it was; what a client says to AUTH is nobody's to read. */
+  #aboutMail(verb: string, transaction: State['transaction']): LogFields {
+    const { sender } = this.state
+    return {
+      ...((verb === 'MAIL' || verb === 'RCPT') && { argument: this.#argument.slice(0, longestArgument) }),
+      ...(transaction && { from: transaction.mailFrom ? printMailbox(transaction.mailFrom) : '' }),
+      ...(sender && { sender: `${sender.namespace}/${sender.name}` }),
+    }
   }
 
   #startTls(): void {
@@ -233,7 +247,7 @@ export class Session extends SMTPConnection {
       this.state.messages += 1
       this.state.errors = this.state.idle = this.state.spared = 0
     }
-    await this.#act(say(answer), 'DATA')
+    await this.#act(say(answer), 'DATA', transaction)
   }
 
   #bug(error: unknown, verb: string): Reply {

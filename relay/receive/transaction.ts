@@ -108,7 +108,7 @@ const postmaster = (state: State): Mailbox => {
 const passRecipient = (state: State, transaction: Transaction, recipient: Recipient): Answer | Promise<Answer> => {
   const snapshot = state.world.snapshot()
   const verdict = decideRecipient({ snapshot, listener: state.listener, client: clientOf(state), mailFrom: transaction.mailFrom, rcptTo: recipient.mailbox })
-  warn(state, verdict)
+  warn(state, verdict, { mailFrom: transaction.mailFrom, rcptTo: recipient.mailbox })
   if (verdict.kind === 'deny') return say(verdict.reply, verdict.because)
   const hosted = hostedDomain(snapshot, recipient.mailbox.domain)
   const known = hosted ? decideUser(hosted, recipient.mailbox) : 'yes'
@@ -150,10 +150,10 @@ const overMessageLimits = (state: State, { mailFrom, counted }: Transaction, pol
 }
 
 /** What Warn would have done is logged and counted, and changes nothing. */
-const warn = ({ world, id, address }: State, { warnings }: Verdict): void => {
+const warn = ({ world, id, listener, address }: State, { warnings }: Verdict, { mailFrom, rcptTo }: { mailFrom: Mailbox | null; rcptTo: Mailbox }): void => {
   for (const { rule, manifest } of warnings) {
     world.metrics.policyWarnings.inc({ policy: manifest, rule })
-    world.log.warn('POLICY_WARN', { session: id, client: address, rule, manifest })
+    world.log.warn('POLICY_WARN', { session: id, listener: listener.name, client: address, rule, manifest, from: mailFrom ? printMailbox(mailFrom) : '', to: printMailbox(rcptTo) })
   }
 }
 
