@@ -78,7 +78,7 @@ export const needsOf = ({ relay, ready, durable, outage, full, lanes, paused, ba
     backlog === undefined && outage === undefined && 'the queue does not say what waits',
     lanes.served < lanes.of && `${lanes.of - lanes.served} of ${lanes.of} lanes are served by nobody: their mail is not tried (some seconds of that are usual when a process comes or goes)`,
     paused && `deliveries are paused: spec.paused of ${relay}`,
-    !paused && due > stalledMs && 'mail that is due has not been tried for more than ten minutes',
+    !paused && due > stalledMs && 'mail has been due for more than ten minutes: posthouse why says what it waits for, of each domain above that has some ready',
   ]
   return needs.filter((need) => need !== false)
 }

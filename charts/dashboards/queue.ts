@@ -13,7 +13,7 @@ export const queue: Dashboard = {
       title: 'Now',
       panels: [
         { title: 'Waiting', about: 'Deliveries that are due or deferred, in the whole queue. What is usual depends on your mail; growth that does not end is a next hop that is away: kubectl posthouse queue.', unit: 'short', queries: [[total, '{{relay}}']], figure: { good: 'low', warn: 10_000, bad: 100_000 } },
-        { title: 'Due for longest', about: 'How long the oldest delivery has waited that is due now. Above some minutes deliveries are paused, or a lane has no owner.', unit: 's', queries: [['max by (relay) (posthouse_queue_oldest_ready_seconds{relay=~"$relay"})', '{{relay}}']], figure: { good: 'low', warn: 120, bad: 600 } },
+        { title: 'Due for longest', about: 'How long the oldest delivery has waited that is due now. Above some minutes deliveries are paused, a lane has no owner, or a DeliveryRoute gives its hosts little at a time.', unit: 's', queries: [['max by (relay) (posthouse_queue_oldest_ready_seconds{relay=~"$relay"})', '{{relay}}']], figure: { good: 'low', warn: 120, bad: 600 } },
         { title: 'Volume used', about: 'Bytes of the queue as a share of what its volume has room for, which is half its size. At 80 % accepting stops with 452 4.3.1.', unit: 'percentunit', queries: [['max by (relay) (posthouse_queue_bytes{relay=~"$relay"}) / max by (relay) (posthouse_queue_limit_bytes{relay=~"$relay"})', '{{relay}}']], figure: { good: 'low', warn: 0.6, bad: 0.8 } },
         { title: 'Lanes served', about: 'Of 64. Mail in a lane that nobody serves is not delivered.', unit: 'none', queries: [['sum by (relay) (posthouse_queue_lanes_owned{relay=~"$relay"})', '{{relay}}']], figure: { good: 'high', warn: 64, bad: 60 } },
       ],
