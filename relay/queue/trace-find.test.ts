@@ -37,6 +37,11 @@ describe('messages are found', () => {
     assert.deepEqual(await find({ from: 'ann@shop.example', to: 'nobody@far.example' }), { messages: [], more: false })
   })
 
+  it('once, where 1 of 2 that were accepted was stored twice, and the other is found as well where 2 are asked for', async () => {
+    const { find } = over([accepted(1, 'bob@far.example'), accepted(2, 'bob@far.example'), accepted(2, 'bob@far.example')])
+    assert.deepEqual((await find({ to: 'bob@far.example', limit: 2 })).messages.map(({ message }) => message), ['m2', 'm1'])
+  })
+
   it('among 500 by the one that was accepted first, and where the stream has lost the first 77, all that is left is looked at', async () => {
     assert.deepEqual((await over(hundreds).find({ to: 'r1@far.example' })).messages.map(({ message }) => message), ['m1'])
     assert.deepEqual(await over(hundreds, 77).find({ to: 'r1@far.example' }), { messages: [], more: false })

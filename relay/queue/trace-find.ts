@@ -22,6 +22,7 @@ export const findTraced = async (where: Where, question: TraceQuestion, bounds =
   const purse = createPurse(bounds)
   const fits = fitting(question)
   const seen: Seen[] = []
+  const known = new Set<string>() // a line may be stored twice (trace-stream.ts)
   let reached: number | undefined
   let complete = false
   let page = leastPage
@@ -30,7 +31,10 @@ export const findTraced = async (where: Where, question: TraceQuestion, bounds =
     const records = await pageBefore(where, before, page)
     for (const record of records.toReversed()) {
       purse.take(record)
-      for (const event of linesWith(record, fits.clues)) if (fits.event(event)) seen.push({ event, seq: record.seq })
+      for (const event of linesWith(record, fits.clues).filter((one) => fits.event(one) && !known.has(one.message))) {
+        known.add(event.message)
+        seen.push({ event, seq: record.seq })
+      }
       await breathe()
     }
     const first = records[0]

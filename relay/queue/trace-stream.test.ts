@@ -36,3 +36,16 @@ test('1 line that no record can hold is lost, and not those that come after it',
   await clock.pass(2_000)
   assert.deepEqual(found, ['y'])
 })
+
+test('2 lines whose first answer from the servers was lost stand once each in the timeline', async () => {
+  const clock = new SimulatedClock()
+  const stream = new SimulatedStream(clock).view()
+  let lost = 0
+  const traces = new TraceStream({ stream: { ...stream, publish: async (record) => (await stream.publish(record), ++lost === 1 ? { kind: 'silence', text: 'timeout' } : { kind: 'ack', seq: 2, duplicate: false }) }, name: 'r', clock, log: silentLog, metrics: createMetrics() })
+  for (const text of ['x', 'y']) traces.emit({ at: 0, message: 'm', kind: 'attempt', pod: 'p', text })
+  await clock.pass(2_000)
+  const found: string[] = []
+  void traces.of('m').then((events) => found.push(...events.map(({ text }) => text)))
+  await clock.pass(2_000)
+  assert.deepEqual([lost, found], [2, ['x', 'y']])
+})

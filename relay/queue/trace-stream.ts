@@ -64,7 +64,7 @@ export class TraceStream {
     const earliest = timeOfMessageId(message) ?? 0
     for (let from = 1; ; ) {
       const records = await stream.records(this.#subject(bucketOf(message)), 500, from)
-      if (!records || records.length === 0) return found.sort((a, b) => a.at - b.at)
+      if (!records || records.length === 0) return once(found).sort((a, b) => a.at - b.at)
       for (const { payload, at } of records) if (at >= earliest - 60_000) found.push(...linesOf(payload).filter((event) => event.message === message))
       from = records.at(-1)!.seq + 1
     }
@@ -97,6 +97,9 @@ export class TraceStream {
 
 const countOf = (lines: ReadonlyMap<number, readonly TraceEvent[]>): number => [...lines.values()].reduce((sum, { length }) => sum + length, 0)
 const bucketOf = (message: string): number => fnv1a(message) % buckets
+
+/** What the servers stored, and said so in vain, was given to them again. */
+const once = (events: readonly TraceEvent[]): TraceEvent[] => [...new Map(events.map((event) => [JSON.stringify(event), event])).values()]
 
 /** One line of JSON per event; cut before a record gets too big. */
 const payloads = (events: readonly TraceEvent[]): Buffer[] => {
