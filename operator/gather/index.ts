@@ -1,5 +1,5 @@
 export { inOrder, readManifests, type Gathered } from './from-files.ts'
-export { printPath, printProblem, problemCodes, type Problem, type ProblemCode } from './problem.ts'
+export { printPath, printProblem, problemCodes, type Problem } from './problem.ts'
 export { gatherCluster, secretsNamed, type FromCluster } from './from-cluster.ts'
 export { secretRefsIn } from './secret-refs.ts'
 export { essenceOfNode, nodeAddresses, podRanges } from './node-addresses.ts'

@@ -1,4 +1,4 @@
-export { certificateFor, newAuthority, type Authority, type KeyPair } from './certificates.ts'
-export { dkimKeysFor, newDkimKey, type DkimKeys, type DkimNews, type DkimOptions } from './dkim-keys.ts'
+export { certificateFor, newAuthority, type Authority } from './certificates.ts'
+export { dkimKeysFor, newDkimKey, type DkimNews, type DkimOptions } from './dkim-keys.ts'
 export { authorityFrom, authorityIn, bindingFrom, certificateFrom, credentialFrom, credentialIn, type CredentialNeed } from './kept.ts'
-export { queueSecretsFrom, rotateLoginAnnotation, type QueueSecretsNeed } from './queue-secrets.ts'
+export { queueSecretsFrom, rotateLoginAnnotation } from './queue-secrets.ts'

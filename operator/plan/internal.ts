@@ -1,7 +1,6 @@
 export { fit } from './fit.ts'
-export { mostPublic, trustTooMany, widthFault } from './policies/allow-sources.ts'
+export { widthFault } from './policies/allow-sources.ts'
 export { refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
-export { hostFault } from './policies/hosts.ts'
 export { refusePolicy, refusePolicyOnRelay, refuseTarget } from './policies/policy.ts'
 export { refuseListener, refuseRelay } from './policies/relay.ts'
 export { refuseRoute } from './policies/route.ts'

@@ -1,4 +1,4 @@
-export type { DeferClass, DeferReason, Outcome, RemoteReply } from './outcome.ts'
+export type { DeferClass } from './outcome.ts'
 export { createDeliverer, type RunningDeliverer } from './deliverer.ts'
 export type { DelivererOptions } from './shared.ts'
 export { nextAttempt } from './retry.ts'

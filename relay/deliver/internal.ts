@@ -5,5 +5,5 @@ export { closeSession, openSession, type Session, type Target, type TlsSeen } fr
 export { holderOf, wayOf } from './route.ts'
 export { settingsFrom } from './settings.ts'
 export { commandLine, mailCommand, path, rcptCommand, WireError } from './smtp-wire.ts'
-export { reasonOf, type HostEvent } from './failover.ts'
-export { Watch, type Heard } from './wire.ts'
+export { reasonOf } from './failover.ts'
+export { Watch } from './wire.ts'

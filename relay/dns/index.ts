@@ -1,2 +1,2 @@
 export type { Answer, MxRecord, Resolver } from './answer.ts'
-export { createResolver, type ResolverOptions } from './resolver.ts'
+export { createResolver } from './resolver.ts'

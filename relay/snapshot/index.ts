@@ -4,7 +4,7 @@ export { addressLiteral, fromSevenBits, inSevenBits, normalDomain, printMailbox,
 export { HeaderReader, readHeaderSection, type HeaderFacts } from './header-section.ts'
 export { givesUpAt, isDelayNoticeDue } from './lateness.ts'
 export { matchesDomain, matchesMailbox } from './pattern.ts'
-export { parseSnapshot, revisionOf, SnapshotError } from './parse.ts'
+export { parseSnapshot, revisionOf } from './parse.ts'
 export { fromParts, maxPartBytes, maxSnapshotBytes, type SnapshotIndex, toParts } from './parts.ts'
 export { readSnapshot, type SnapshotWatch, watchSnapshot, writeSnapshot } from './folder.ts'
 export { anyHolds, countAddresses, holds, isBounded, isPrivate, isWithin, makeTheWorld, metadataAddresses, parseAddress, parsePrefix, prefixesIn, printAddress, privateRanges, type Address, type Prefix } from './cidr.ts'

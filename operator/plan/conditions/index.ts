@@ -14,7 +14,7 @@ import { recordsStatus, type RecordsSeen } from './records.ts'
 import type { Refusal, Statement, Status } from './statement.ts'
 
 export { runs, type Observed, type ObservedFleet, type ObservedPod } from './fleet.ts'
-export { discardAnnotation, judgeLeaving, type Leaving, type Verdict } from './leaving.ts'
+export { discardAnnotation, judgeLeaving, type Leaving } from './leaving.ts'
 export type { Attempts } from './open-relay.ts'
 export type { Refusal, Statement, Status } from './statement.ts'
 
