@@ -5,7 +5,7 @@ import { ordered, proven, type Rule } from './schema.ts'
 
 const labelForm = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 const subdomainForm = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
-export const hostNameForm = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
+const hostNameForm = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 
 export const labelName = (description: string): z.ZodString =>
   z.string().min(1).max(63).regex(labelForm, 'lower-case letters, digits and -, beginning and ending with a letter or digit').describe(description)
@@ -29,7 +29,7 @@ export const hostOrAddress = (description: string): z.ZodString =>
 export const port = (description: string): z.ZodInt => z.int().min(1).max(65535).describe(description)
 
 /** As the API server's isCIDR: no zone, no IPv4-mapped IPv6. */
-export const isCidr = (text: string): boolean => {
+const isCidr = (text: string): boolean => {
   const [address, length, ...rest] = text.split('/')
   const family = isIP(address ?? '')
   if (rest.length > 0 || length === undefined || family === 0 || address!.includes('%')) return false
@@ -121,7 +121,7 @@ export const namespaces = (description: string) =>
     ],
   )
 
-export const tlsModes = ['None', 'Opportunistic', 'Require', 'Verify', 'DANE', 'MTASTS'] as const
+const tlsModes = ['None', 'Opportunistic', 'Require', 'Verify', 'DANE', 'MTASTS'] as const
 
 export const tlsPolicy = (description: string) =>
   proven(

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { proven } from './schema.ts'
 
 const units = { w: 604_800, d: 86_400, h: 3600, m: 60, s: 1 } as const
-export const durationPattern = /^([0-9]{1,7}w)?([0-9]{1,7}d)?([0-9]{1,7}h)?([0-9]{1,7}m)?([0-9]{1,7}s)?$/
+const durationPattern = /^([0-9]{1,7}w)?([0-9]{1,7}d)?([0-9]{1,7}h)?([0-9]{1,7}m)?([0-9]{1,7}s)?$/
 
 /** Seconds; undefined where the text is no duration from 1 s to `longest` seconds. */
 export const parseDuration = (text: string, longest = 30 * units.d): number | undefined => {

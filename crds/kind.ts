@@ -25,7 +25,7 @@ export type Kind<K extends string = string, S extends z.ZodType = z.ZodType> = {
   readonly example: string // a small manifest for the manual
 }
 
-export type Metadata = {
+type Metadata = {
   readonly name: string
   readonly namespace: string // '' where the kind is cluster-scoped
   readonly labels: Readonly<Record<string, string>>

@@ -6,10 +6,10 @@ const label = '[\\p{L}\\p{N}_]([\\p{L}\\p{M}\\p{N}_-]{0,61}[\\p{L}\\p{M}\\p{N}_]
 const name = `${label}(\\.${label})*`
 const atom = "[^\\s@<>()\\[\\],;:\\\\\"*]+" // a local part as people write it; quoted ones are not for manifests
 
-export const domainForm = new RegExp(`^${name}$`, 'u')
+const domainForm = new RegExp(`^${name}$`, 'u')
 export const domainPatternForm = new RegExp(`^(\\*|(\\*\\.)?${name})$`, 'u')
 export const addressPatternForm = new RegExp(`^(\\*|\\*\\.${name}|(\\*|${atom})@${name})$`, 'u')
-export const addressOrNullForm = new RegExp(`^(<>|\\*|\\*\\.${name}|(\\*|${atom})@${name})$`, 'u')
+const addressOrNullForm = new RegExp(`^(<>|\\*|\\*\\.${name}|(\\*|${atom})@${name})$`, 'u')
 export const addressForm = new RegExp(`^${atom}@${name}$`, 'u')
 
 export const domainName = (description: string): z.ZodString =>

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { proven } from './schema.ts'
 
 const factors: Record<string, number> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 }
-export const sizePattern = /^[1-9][0-9]{0,11}(k|M|G|T|Ki|Mi|Gi|Ti)?$/
+const sizePattern = /^[1-9][0-9]{0,11}(k|M|G|T|Ki|Mi|Gi|Ti)?$/
 
 /** Bytes; undefined where the text is no size, or one beyond what can be counted. */
 export const parseSize = (text: string): number | undefined => {

@@ -46,7 +46,7 @@ export type ReconcileParts = {
 } & StrangerParts
 
 export const controllerName = 'posthouse.dev/operator'
-export const revisionAnnotation = 'posthouse.dev/revision'
+const revisionAnnotation = 'posthouse.dev/revision'
 const askedAgainAnnotation = 'posthouse.dev/asked-again'
 
 type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }

@@ -68,7 +68,7 @@ const reasonOf = async (queue: Queue, { domain, deferred, held }: DomainSummary)
 const stalledMs = 600_000 // as the alert PosthouseDeliveryStalled
 
 /** Only what stays as it is until somebody does something; what waits for its next attempt is a queue's daily work. */
-export const needsOf = ({ relay, ready, durable, outage, full, lanes, paused, backlog }: Omit<Status, 'needs'>, now: number): string[] => {
+const needsOf = ({ relay, ready, durable, outage, full, lanes, paused, backlog }: Omit<Status, 'needs'>, now: number): string[] => {
   const due = backlog?.oldestReadyAt === undefined ? 0 : now - backlog.oldestReadyAt
   const needs: (string | false)[] = [
     !ready.ready && `this process is not ready: ${ready.reason}`,

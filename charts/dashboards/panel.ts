@@ -1,7 +1,7 @@
 // A Grafana dashboard from what a person thinks of: rows of panels, each with one question, its unit and its queries. Pure.
 
-export type Query = readonly [expr: string, legend: string]
-export type Panel = {
+type Query = readonly [expr: string, legend: string]
+type Panel = {
   readonly title: string
   /** What it shows and what to make of it: Grafana's little i. */
   readonly about: string
@@ -11,7 +11,7 @@ export type Panel = {
   readonly figure?: { readonly good: 'low' | 'high'; readonly warn: number; readonly bad: number }
   readonly stacked?: true
 }
-export type Row = { readonly title: string; readonly panels: readonly Panel[] }
+type Row = { readonly title: string; readonly panels: readonly Panel[] }
 /** `relays`: chosen by the variable $relay. */
 export type Dashboard = { readonly uid: string; readonly title: string; readonly about: string; readonly relays: boolean; readonly rows: readonly Row[] }
 

@@ -9,7 +9,7 @@ type NeedFor<K extends Need['kind']> = Extract<Need, { kind: K }>
 
 /** `reach`: where clients on this machine reach a listener; `hosts`: all such addresses, for the certificates. */
 export type MadeOptions = { readonly folder: string; readonly now: Date; readonly hosts: readonly string[]; readonly reach: Reach }
-export type Reach = (listener: { readonly name: string; readonly bindPort: number }) => { readonly host: string; readonly port: number }
+type Reach = (listener: { readonly name: string; readonly bindPort: number }) => { readonly host: string; readonly port: number }
 
 export const make = async (needs: readonly Need[], { folder, now, hosts, reach }: MadeOptions): Promise<Made> => {
   const of = <K extends Need['kind']>(kind: K) => needs.filter((need): need is NeedFor<K> => need.kind === kind)

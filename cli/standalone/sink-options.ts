@@ -2,9 +2,9 @@
 export type SinkPhase = 'greeting' | 'ehlo' | 'helo' | 'starttls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'dot' | 'rset' | 'quit'
 
 /** What a reply looks like: the text after CR LF was cut; several lines joined by "\n". `undefined` leaves it to the sink. */
-export type ReplyRule = string | ((line: string, session: SinkSessionView) => string | undefined)
+type ReplyRule = string | ((line: string, session: SinkSessionView) => string | undefined)
 
-export type SinkSessionView = { readonly number: number; readonly messages: number; readonly recipients: number; readonly isTls: boolean }
+type SinkSessionView = { readonly number: number; readonly messages: number; readonly recipients: number; readonly isTls: boolean }
 
 export type SinkBehaviour = {
   readonly replies?: Partial<Record<SinkPhase, ReplyRule>>

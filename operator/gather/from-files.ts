@@ -36,7 +36,7 @@ type Listed = ({ readonly files: readonly File[] } | { readonly problem: Problem
 type File = { readonly file: string; readonly text: string }
 
 /** What `helm template` prints names the file that each part is from: `# Source: chart/templates/relay.yaml`. Lines count from there. */
-export const textsIn = (stream: string): File[] => {
+const textsIn = (stream: string): File[] => {
   const [first = '', ...rest] = stream.split(/^(?:---[ \t]*\r?\n)?# Source: /m)
   const named = rest.map((part) => {
     const end = `${part}\n`.indexOf('\n')

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Access, Prepared } from './request.ts'
 import { urlHost } from './url-host.ts'
 
-export class AccessError extends Error {
+class AccessError extends Error {
   readonly code = 'NO_CLUSTER'
 }
 

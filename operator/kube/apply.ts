@@ -3,7 +3,7 @@ import { KubeError } from './kube-error.ts'
 import { onlyMetadata, type Kube } from './request.ts'
 import { apiVersionOf, pathOf, type KubeObject, type Resource } from './resource.ts'
 
-export const fieldManager = 'posthouse'
+const fieldManager = 'posthouse'
 
 /** Makes the object so in every field that is given; fields given before and not now are removed; those of others stay. Returns what the server has, or its metadata. */
 export const applyObject = (kube: Kube, resource: Resource, object: KubeObject, answer: 'whole' | 'metadata' = 'whole'): Promise<KubeObject> =>

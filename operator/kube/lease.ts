@@ -8,7 +8,7 @@ const leases: Resource = { group: 'coordination.k8s.io', version: 'v1', kind: 'L
 
 export type LeaseTimes = { readonly lastsMs: number; readonly renewWithinMs: number; readonly everyMs: number }
 /** As client-go: another takes over at the earliest 15 s after the last renewal, we give up after 10 s. */
-export const usualTimes: LeaseTimes = { lastsMs: 15_000, renewWithinMs: 10_000, everyMs: 2_000 }
+const usualTimes: LeaseTimes = { lastsMs: 15_000, renewWithinMs: 10_000, everyMs: 2_000 }
 
 export type LeaseOptions = {
   readonly kube: Kube

@@ -2,7 +2,7 @@
 
 export type Resource = { readonly group: string; readonly version: string; readonly kind: string; readonly plural: string; readonly namespaced: boolean }
 
-export type Meta = {
+type Meta = {
   readonly name: string
   readonly namespace?: string
   readonly uid?: string

@@ -35,7 +35,7 @@ const credentials = ({ relay, listeners, senders }: RelayView, world: World): Ne
 }
 
 /** On a MailSender: any value that it did not have before makes a new password. */
-export const rotateAnnotation = 'posthouse.dev/rotate-credentials'
+const rotateAnnotation = 'posthouse.dev/rotate-credentials'
 
 const dkimKeys = ({ domains }: RelayView): Extract<Need, { kind: 'dkim' }>[] =>
   domains.flatMap(({ domain }) => {

@@ -15,7 +15,7 @@ export const tokenFaults = {
   'too-old': 'it is older than an hour; its volume needs expirationSeconds: 3600 or less',
   'incomplete': 'it lacks a claim that tokens of ServiceAccounts have',
 } as const
-export type TokenFault = keyof typeof tokenFaults
+type TokenFault = keyof typeof tokenFaults
 
 export type Proof = { readonly kind: 'account'; readonly namespace: string; readonly name: string } | { readonly kind: 'refused'; readonly fault: TokenFault }
 

@@ -31,7 +31,7 @@ export type Attempt = Finding & {
 }
 
 /** Addresses that let us wait lately: they come last. */
-export type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
+type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
 
 /** What is still open while the attempt goes on. */
 type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; aborted: boolean }

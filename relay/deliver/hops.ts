@@ -49,7 +49,7 @@ const findMx = async ({ tls }: Extract<Hop, { kind: 'mx' }>, domain: string, fin
   return { kind: 'targets', targets, notes: plan.notes }
 }
 
-export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'settings'>): PlanRules => ({
+const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'settings'>): PlanRules => ({
   blocked: snapshot.relay.blockedRanges,
   allowLoopback: settings.allowLoopback,
   ourselves: { names: [snapshot.relay.hostname, ...snapshot.relay.ownNames], addresses: snapshot.relay.ownAddresses },
@@ -58,7 +58,7 @@ export const rulesOf = ({ snapshot, settings }: Pick<Finding, 'snapshot' | 'sett
 /** The address in "[192.0.2.1]" (RFC 5321 4.1.3). */
 export const literalIn = (domain: string): string | undefined => /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domain)?.[1]
 
-export const planMx = async (domain: string, rules: PlanRules, { resolver, random }: Pick<Finding, 'resolver' | 'random'>): Promise<MxPlan> => {
+const planMx = async (domain: string, rules: PlanRules, { resolver, random }: Pick<Finding, 'resolver' | 'random'>): Promise<MxPlan> => {
   const literal = literalIn(domain)
   if (literal !== undefined) return mxPlan({ domain, mx: { kind: 'nodata', ttl: 0 }, hosts: [{ name: literal, preference: 0, ...literalAnswers(literal) }] }, rules, random)
   const mx = await resolver.mx(domain)

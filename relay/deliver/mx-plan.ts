@@ -9,10 +9,10 @@ import type { DeferReason, Outcome } from './outcome.ts'
 export type HostSeen = { readonly name: string; readonly preference: number; readonly v4: Answer<string>; readonly v6: Answer<string> }
 export type MxSeen = { readonly domain: string; readonly mx: Answer<MxRecord>; readonly hosts: readonly HostSeen[]; readonly notes?: readonly string[] }
 
-export type Ourselves = { readonly names: readonly string[]; readonly addresses: readonly string[] }
+type Ourselves = { readonly names: readonly string[]; readonly addresses: readonly string[] }
 export type PlanRules = AddressRules & { readonly ourselves: Ourselves }
 
-export type PlannedHost = { readonly name: string; readonly preference: number; readonly addresses: readonly string[] }
+type PlannedHost = { readonly name: string; readonly preference: number; readonly addresses: readonly string[] }
 export type MxPlan =
   | { readonly kind: 'hosts'; readonly hosts: readonly PlannedHost[]; readonly notes: readonly string[] }
   | { readonly kind: 'unroutable'; readonly outcome: Extract<Outcome, { kind: 'unroutable' }>; readonly notes: readonly string[] }

@@ -22,7 +22,7 @@ export const wayOf = (snapshot: Snapshot, leaving: Leaving): Way => {
 export const holderOf = (way: Way): string | undefined => (way.kind === 'route' && way.route.hold ? way.route.manifest : undefined)
 
 /** recipientDomains (exact, longest suffix, any), then senders, then senderDomains; then oldest; then name. */
-export const routeOf = (routes: readonly Route[], leaving: Leaving): Route | undefined => {
+const routeOf = (routes: readonly Route[], leaving: Leaving): Route | undefined => {
   let best: { route: Route; rank: readonly number[] } | undefined
   for (const route of routes) {
     const rank = rankOf(route, leaving)

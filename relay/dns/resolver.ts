@@ -115,7 +115,7 @@ const keyOf = ({ address, port }: NameServer): string => `${address} ${port}`
 
 const labelsAreTooLong = (name: string): boolean => name.length > 253 || name.split('.').some((label) => label.length > 63)
 
-export const nameServers = (named: readonly string[]): NameServer[] => (named.length > 0 ? named : getServers()).map(parseServer)
+const nameServers = (named: readonly string[]): NameServer[] => (named.length > 0 ? named : getServers()).map(parseServer)
 
 const parseServer = (text: string): NameServer => {
   const found = /^(?:\[([0-9a-fA-F:.%]+)\]|([0-9.]+))(?::(\d+))?$/.exec(text)

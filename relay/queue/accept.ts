@@ -18,7 +18,7 @@ export type Accept = {
   idle(): boolean
 }
 
-export const usualPatienceMs = 20_000
+const usualPatienceMs = 20_000
 
 /** `refusal`: why nothing may be accepted just now. */
 export const createAccept = (context: Context, room: Room, refusal: () => Accepted | undefined): Accept => {

@@ -15,8 +15,8 @@ export type Scene = {
   readonly avoid: ReadonlyMap<number, number> // lanes passed on, until when
 }
 
-export const tenureMs = 30_000
-export const graceMs = 6_000
+const tenureMs = 30_000
+const graceMs = 6_000
 const stepMs = 2_000 // the next in rank waits this much longer
 const settledMs = 10_000 // how long a pod must have been seen before lanes are handed to it
 const namesakeMs = 3_000

@@ -73,7 +73,7 @@ const grow = async (stream: Pick<JetStream, 'api'>, info: ApiAnswer, { name, num
 }
 
 /** Every setting on which the promise rests, with what was found. */
-export const differences = (wanted: ReturnType<typeof streamConfig>, found: Record<string, unknown>): string[] => {
+const differences = (wanted: ReturnType<typeof streamConfig>, found: Record<string, unknown>): string[] => {
   const keys = ['retention', 'storage', 'max_bytes', 'max_msgs', 'max_msgs_per_subject', 'max_msg_size', 'max_consumers', 'allow_atomic', 'allow_msg_schedules', 'allow_msg_ttl', 'allow_direct', 'duplicate_window'] as const
   const wrong = keys.filter((key) => found[key] !== wanted[key]).map((key) => `${key} is ${String(found[key])}, not ${String(wanted[key])}`)
   if (Number(found.num_replicas) < wanted.num_replicas) wrong.push(`num_replicas is ${Number(found.num_replicas)}, not ${wanted.num_replicas}`)

@@ -17,4 +17,4 @@ export const nextBatch = <T extends Sized>(waiting: readonly T[], most = { recor
 
 /** Alone goes at once; a second batch only when it carries enough to be worth a sync of its own. */
 export const mayFly = (inFlight: number, waiting: number): boolean => waiting > 0 && (inFlight === 0 || (inFlight === 1 && waiting >= secondFlightFrom))
-export const secondFlightFrom = 60
+const secondFlightFrom = 60

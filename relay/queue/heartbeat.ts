@@ -2,9 +2,9 @@
 import type { Context } from './context.ts'
 
 export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly lapsed?: readonly number[]; readonly hello?: boolean } // lapsed: of these lanes, those whose lease was not renewed in its time
-export type Peer = Beat & { readonly firstSeen: number; readonly lastHeard: number } // monotonic; on the ear's clock
+type Peer = Beat & { readonly firstSeen: number; readonly lastHeard: number } // monotonic; on the ear's clock
 
-export const beatEveryMs = 1_000
+const beatEveryMs = 1_000
 const aliveForMs = 4_000
 
 export type Heartbeat = {

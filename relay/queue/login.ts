@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What a folder of secrets may hold: a user and password, a token or a file of credentials; and whom to trust. */
-export const loginFiles = ['username', 'password', 'token', 'user.creds', 'ca.crt', 'tls.crt', 'tls.key'] as const
+const loginFiles = ['username', 'password', 'token', 'user.creds', 'ca.crt', 'tls.crt', 'tls.key'] as const
 type LoginFile = (typeof loginFiles)[number]
 
 export type Login = Pick<NodeConnectionOptions, 'authenticator' | 'tls' | 'ignoreAuthErrorAbort'>

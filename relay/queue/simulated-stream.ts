@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts'
 import type { Found, NewRecord, RawAnswer, Reader, Stream, StoredRecord } from './stream.ts'
 
 /** What happens to one request. Only `none` is answered truthfully. */
-export type Fault = { readonly kind: 'none' | 'question-lost' | 'answer-lost' | 'refused' } | { readonly kind: 'late'; readonly ms: number }
+type Fault = { readonly kind: 'none' | 'question-lost' | 'answer-lost' | 'refused' } | { readonly kind: 'late'; readonly ms: number }
 export type Chance = {
   fault(): Fault
   latencyMs(): number
@@ -226,7 +226,7 @@ export class SimulatedStream {
 }
 
 /** Subject filters as NATS has them. */
-export const matches = (filter: string, subject: string): boolean => {
+const matches = (filter: string, subject: string): boolean => {
   const pattern = patterns.get(filter) ?? patternOf(filter)
   patterns.set(filter, pattern)
   return pattern.test(subject)

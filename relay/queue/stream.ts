@@ -30,8 +30,7 @@ export type Reader = {
   stop(): void
 }
 
-export type StreamState = { readonly bytes: number; readonly messages: number; readonly lastSeq: number; readonly at: number /* the leader's time, ms */ }
-export type StreamConfig = { readonly [key: string]: unknown }
+type StreamState = { readonly bytes: number; readonly messages: number; readonly lastSeq: number; readonly at: number /* the leader's time, ms */ }
 
 export type Stream = {
   publish(record: NewRecord): Promise<RawAnswer>

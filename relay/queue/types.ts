@@ -42,7 +42,7 @@ export type NewMessage = {
 
 /** Bytes inline while small; past the limit already in chunks by BodyWriter. CRLF line ends, no dot-stuffing, no final dot. */
 export type NewBody = { readonly inline: Buffer } | { readonly chunked: ChunkedBody }
-export type ChunkedBody = { readonly id: string; readonly chunks: number; readonly bytes: number; readonly sha256: string; readonly head: Buffer }
+type ChunkedBody = { readonly id: string; readonly chunks: number; readonly bytes: number; readonly sha256: string; readonly head: Buffer }
 
 /** Fed while DATA is still coming; switches to chunks by itself past the inline limit. */
 export type BodyWriter = {

@@ -11,7 +11,7 @@ import type { Removal } from './removal.ts'
 import { deliveryToken } from './subjects.ts'
 import type { StoredRecord } from './stream.ts'
 
-export const overdueMs = 60_000
+const overdueMs = 60_000
 export const mayFireForMs = 120_000
 
 /** Purges a body when every delivery that shares it has ended, and the ends with it: they are younger, so that a crash in the middle leaves them. */

@@ -2,7 +2,7 @@
 import { reply } from '../decide/index.ts'
 import { auth } from './auth.ts'
 import { data, mail, rcpt } from './transaction.ts'
-import { say, type Answer, type Command, type State } from './state.ts'
+import { say, type Command, type State } from './state.ts'
 
 const hello = (esmtp: boolean): Command => (state, argument) => {
   const name = argument.trim()
@@ -66,5 +66,3 @@ export const forgetPlaintext = (state: State): void => {
   state.sender = undefined
   state.transaction = undefined
 }
-
-export type { Answer }

@@ -37,7 +37,7 @@ const admit = (state: State, sender: Sender): Reply => {
 type Known = Pick<NonNullable<Sender['auth']>, 'salt' | 'hash' | 'previous'>
 
 /** The password, or, for the time of a rotation, the one before. A user that does not exist costs as much as one that does. */
-export const isRight = ({ salt, hash, previous }: Known, secret: string, now: Date): boolean => {
+const isRight = ({ salt, hash, previous }: Known, secret: string, now: Date): boolean => {
   const current = isOf({ salt, hash }, secret)
   const before = isOf(previous ?? nobody, secret)
   return current || (before && previous !== undefined && now.getTime() < Date.parse(previous.until))

@@ -5,7 +5,7 @@ import { fits, newWindow, shareOf, take, type Window } from './window.ts'
 export type Over = { readonly manifest: string; readonly limit: number; readonly what: string }
 export type Unit = 'connections' | 'messages' | 'recipients'
 /** Whom an event belongs to. */
-export type Party = { readonly source: string; readonly sender?: string; readonly domain?: string }
+type Party = { readonly source: string; readonly sender?: string; readonly domain?: string }
 
 type Rule = { readonly key: string; readonly manifest: string; readonly limit: number; readonly windowMs: number; readonly what: string; readonly warnOnly: boolean }
 

@@ -24,7 +24,7 @@ export type ReceiveOptions = {
   readonly bind?: (listener: Listener) => { readonly host: string; readonly port: number }
 }
 
-export type Opened = { readonly listener: string; readonly host: string; readonly port: number }
+type Opened = { readonly listener: string; readonly host: string; readonly port: number }
 export type Receiving = {
   readonly addresses: () => readonly Opened[]
   readonly witnessed: () => Witnessed

@@ -38,7 +38,7 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 const two = (value: number): string => String(value).padStart(2, '0')
 
 /** RFC 5322 3.3, in UTC. */
-export const mailDate = (at: Date): string =>
+const mailDate = (at: Date): string =>
   `${days[at.getUTCDay()]}, ${at.getUTCDate()} ${months[at.getUTCMonth()]} ${at.getUTCFullYear()} ${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())} +0000`
 
 /** Date, Message-ID and From where a submitted message has none (RFC 6409 8.2, 8.3; From so that somebody can answer). */

@@ -2,7 +2,7 @@
 import { createSecureContext } from 'node:tls'
 import type { Listener, Snapshot } from '../snapshot/index.ts'
 
-export class ListenerError extends Error {
+class ListenerError extends Error {
   readonly code = 'LISTENER_UNUSABLE'
 }
 

@@ -8,7 +8,7 @@ export type Window = { slot: number; sum: number; readonly counts: Uint32Array }
 export const newWindow = (): Window => ({ slot: 0, sum: 0, counts: new Uint32Array(slots + 1) })
 
 /** Forgets what is older than the window. */
-export const settle = (window: Window, now: number, windowMs: number): void => {
+const settle = (window: Window, now: number, windowMs: number): void => {
   const slot = Math.floor((now * slots) / windowMs)
   const gone = Math.min(slot - window.slot, window.counts.length)
   for (let step = 1; step <= gone; step++) {

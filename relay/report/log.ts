@@ -33,10 +33,10 @@ export const logCodes = {
   STEERED: 'a person gave an order to the queue',
   BUG: 'something happened that must not; please report it',
 } as const
-export type LogCode = keyof typeof logCodes
+type LogCode = keyof typeof logCodes
 
 /** Anything but what every line has already: a field named code would hide the line's own. */
-export type LogFields = { readonly [name: string]: unknown; readonly code?: never; readonly text?: never; readonly pod?: never }
+type LogFields = { readonly [name: string]: unknown; readonly code?: never; readonly text?: never; readonly pod?: never }
 
 export type Log = {
   info(code: LogCode, fields?: LogFields): void

@@ -11,7 +11,7 @@ const pattern = z.string().min(1)
 /** "RelayPolicy mail/house-rules": what replies, logs and traces name. */
 const manifest = z.string().min(1)
 
-export const tlsPolicySchema = z.object({
+const tlsPolicySchema = z.object({
   mode: z.enum(['None', 'Opportunistic', 'Require', 'Verify']).default('Opportunistic'),
   clientCertificate: name.optional(), // a name in `certificates`
   authority: name.optional(), // another: whose certificates count, and no others do
@@ -38,7 +38,7 @@ export const listenerLimitsSchema = z.object({
 export const authMechanisms = ['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER'] as const
 export type AuthMechanism = (typeof authMechanisms)[number]
 
-export const listenerSchema = z.object({
+const listenerSchema = z.object({
   name,
   manifest,
   protocol: z.enum(['SMTP', 'Submission', 'Submissions']),
@@ -76,14 +76,14 @@ export const senderSchema = z.object({
   priority: z.enum(['Transactional', 'Bulk']).default('Transactional'),
 })
 
-export const nextHopHostSchema = z.object({
+const nextHopHostSchema = z.object({
   host: z.string().min(1), // name or address literal without brackets
   port: z.number().int().min(1).max(65535).default(25),
   preference: z.number().int().min(0).default(10),
   tls: tlsPolicySchema.prefault({}),
 })
 
-export const dkimKeySchema = z.object({
+const dkimKeySchema = z.object({
   selector: z.string().min(1),
   algorithm: z.enum(['ed25519', 'rsa']),
   privateKey: z.string(), // PEM, PKCS#8
@@ -109,7 +109,7 @@ export const domainSchema = z.object({
   dkim: z.array(dkimKeySchema).default([]), // the keys that sign now
 })
 
-export const policyRuleSchema = z.object({
+const policyRuleSchema = z.object({
   name,
   match: z
     .object({
@@ -126,7 +126,7 @@ export const policyRuleSchema = z.object({
   reply: z.string().optional(),
 })
 
-export const policyLimitSchema = z.object({
+const policyLimitSchema = z.object({
   by: z.enum(['source', 'sender', 'domain']), // domain: the recipient's
   connectionsPerMinute: z.number().int().positive().optional(), // by source only
   messagesPerMinute: z.number().int().positive().optional(),
@@ -151,7 +151,7 @@ export const policySchema = z.object({
   limits: z.array(policyLimitSchema).default([]),
 })
 
-export const smarthostSchema = z.object({
+const smarthostSchema = z.object({
   kind: z.literal('smarthost'),
   host: z.string().min(1),
   port: z.number().int().min(1).max(65535).default(587),
@@ -161,7 +161,7 @@ export const smarthostSchema = z.object({
   weight: z.number().int().min(1).default(1),
   tls: tlsPolicySchema.prefault({}),
 })
-export const mxHopSchema = z.object({
+const mxHopSchema = z.object({
   kind: z.literal('mx'),
   preference: z.number().int().min(0).default(10),
   weight: z.number().int().min(1).default(1),
@@ -169,9 +169,9 @@ export const mxHopSchema = z.object({
 })
 
 /** Of a session with a next hop. */
-export const timedPhases = ['connect', 'greeting', 'tls', 'ehlo', 'auth', 'mail', 'rcpt', 'data', 'block', 'dot', 'idle'] as const
+const timedPhases = ['connect', 'greeting', 'tls', 'ehlo', 'auth', 'mail', 'rcpt', 'data', 'block', 'dot', 'idle'] as const
 
-export const routeSchema = z.object({
+const routeSchema = z.object({
   namespace: name,
   name,
   manifest,
@@ -196,7 +196,7 @@ export const routeSchema = z.object({
 })
 
 const backoffSchema = z.object({ initial: seconds, factor: z.number().min(1), max: seconds, jitter: z.number().min(0).max(1) })
-export const scheduleSchema = z.object({
+const scheduleSchema = z.object({
   name,
   manifest,
   attempts: z.array(seconds).min(1).optional(), // waits from the end of the last attempt; the last repeats
@@ -215,9 +215,9 @@ export const scheduleSchema = z.object({
 })
 
 /** What tokens of ServiceAccounts are checked with: the cluster's issuer and public keys (JWK, RFC 7517), and the audience that means this relay. */
-export const tokensSchema = z.object({ issuer: z.string().min(1), audience: z.string().min(1), keys: z.array(z.record(z.string(), z.unknown())).min(1) })
+const tokensSchema = z.object({ issuer: z.string().min(1), audience: z.string().min(1), keys: z.array(z.record(z.string(), z.unknown())).min(1) })
 
-export const certificateSchema = z.object({ name, certificate: z.string(), key: z.string() }) // PEM; chain first. Of an authority, the key is empty
+const certificateSchema = z.object({ name, certificate: z.string(), key: z.string() }) // PEM; chain first. Of an authority, the key is empty
 
 export const snapshotSchema = z.object({
   version: z.literal(1),

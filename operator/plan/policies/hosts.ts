@@ -2,10 +2,10 @@
 import ipaddr from 'ipaddr.js' // ranges of the IANA registries; MIT
 import { metadataAddresses } from '../../../relay/snapshot/index.ts'
 
-export type AddressScope = 'public' | 'private' | 'never'
+type AddressScope = 'public' | 'private' | 'never'
 
 /** `never`: link-local, metadata services, multicast, unspecified and reserved addresses. */
-export const scopeOf = (address: string): AddressScope => {
+const scopeOf = (address: string): AddressScope => {
   const parsed = ipaddr.process(address) // unwraps IPv4-mapped IPv6
   if (metadataAddresses.includes(parsed.toString())) return 'never'
   const range = parsed.range()
@@ -27,7 +27,7 @@ export const hostFault = (host: string, namespace: string, inRelayNamespace: boo
 }
 
 /** Namespace of a cluster name `service.namespace.svc[.…]`. */
-export const serviceNamespace = (host: string): string | undefined => {
+const serviceNamespace = (host: string): string | undefined => {
   const labels = host.split('.')
   const at = labels.indexOf('svc')
   return at >= 2 && (labels.length === at + 1 || labels.slice(at + 1).join('.') === 'cluster.local') ? labels[at - 1] : undefined

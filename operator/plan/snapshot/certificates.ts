@@ -5,7 +5,7 @@ import { keyOf } from '../input.ts'
 import type { RelayView } from '../view.ts'
 import type { World } from '../world.ts'
 
-export const selfSigned = 'self-signed'
+const selfSigned = 'self-signed'
 
 export const secretCertificate = (namespace: string, name: string): string => `secret:${namespace}/${name}`
 
