@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { closeSession, commandLine, mailCommand, openSession, rcptCommand, reasonOf, settingsFrom, Watch, WireError, type Session, type Target } from '../relay/deliver/internal.ts'
-import { splitMailbox } from '../relay/snapshot/index.ts'
+import { mailDate, splitMailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { patienceMs } from './seconds.ts'
 import { hostPort } from './listen-option.ts'
@@ -103,6 +103,6 @@ const ask = async (session: Session, text: string, timeoutMs: number): Promise<v
 
 const messageOf = ({ from, to, subject, helo }: Options): string => {
   const self = helo ?? hostname()
-  const headers = [`From: ${from === '' || from === '<>' ? `posthouse-send@${self}` : from}`, `To: ${to}`, `Subject: ${subject}`, `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`, `Message-ID: <${randomUUID()}@${self}>`, 'Auto-Submitted: auto-generated']
+  const headers = [`From: ${from === '' || from === '<>' ? `posthouse-send@${self}` : from}`, `To: ${to}`, `Subject: ${subject}`, `Date: ${mailDate(new Date())}`, `Message-ID: <${randomUUID()}@${self}>`, 'Auto-Submitted: auto-generated']
   return [...headers, '', 'Sent by posthouse send, to see whether mail is accepted.', '.', ''].join('\r\n')
 }

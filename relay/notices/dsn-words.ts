@@ -1,6 +1,6 @@
 // The part of a notice that a person reads, its subject and its dates. Pure.
 import type { Delivery, Notice } from '../queue/index.ts'
-import { printMailbox } from '../snapshot/index.ts'
+import { mailDate, printMailbox } from '../snapshot/index.ts'
 
 type Kind = Notice['kind']
 
@@ -19,7 +19,7 @@ const worst = (notices: readonly Notice[]): Kind => order.find((kind) => notices
 /** The first line says what happened; then each recipient with the reason in plain words and the other side's own. */
 export const humanText = (hostname: string, delivery: Delivery, notices: readonly Notice[], more: number): string => {
   const blocks = order.flatMap((kind) => section(kind, notices.filter((notice) => notice.kind === kind)))
-  const arrived = `We took the message on ${dateInHeader(delivery.arrivedAt)} under the number ${delivery.message}.`
+  const arrived = `We took the message on ${mailDate(new Date(delivery.arrivedAt))} under the number ${delivery.message}.`
   const double = delivery.envelope.mailFrom === null ? ['A message without a sender (such as a notice) failed, and nobody else is left to tell.', ''] : []
   const others = more === 0 ? [] : [`The same happened to others: and ${more} more recipients, for whom this notice has no room.`, '']
   return wrapped([...double, ...blocks, ...others, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
@@ -54,7 +54,7 @@ const opening = (kind: Kind, notices: readonly Notice[]): string => {
 const recipientLines = ({ recipient, plain, diagnostic, remote, willRetryUntil, kind }: Notice): string[] => [
   `${printMailbox(recipient.mailbox)}: ${plain}`,
   ...(diagnostic === undefined || kind === 'relayed' ? [] : [`  ${remote === undefined ? 'In detail' : `${remote} said`}: ${withoutType(diagnostic)}`]),
-  ...(willRetryUntil === undefined ? [] : [`  We try until ${dateInHeader(willRetryUntil)}.`]),
+  ...(willRetryUntil === undefined ? [] : [`  We try until ${mailDate(new Date(willRetryUntil))}.`]),
 ]
 
 const withoutType = (diagnostic: string): string => diagnostic.replace(/^[A-Za-z0-9-]+; /, '')
@@ -69,15 +69,4 @@ const wrap = (line: string): string[] => {
   const cut = space > line.length - line.trimStart().length ? space : width // a blank of the indent ends no word
   const indent = line.startsWith('  ') ? '    ' : ''
   return [line.slice(0, cut), ...wrap(`${indent}${line.slice(cut).trimStart()}`)]
-}
-
-const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-
-/** RFC 5322 3.3, in UTC. */
-export const dateInHeader = (ms: number): string => {
-  const date = new Date(ms)
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const time = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
-  return `${days[date.getUTCDay()]}, ${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()} ${time} +0000`
 }

@@ -2,8 +2,8 @@
 // One message per set of notices, naming every recipient; the first line is for a person.
 import { isIP } from 'node:net'
 import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
-import { addressLiteral, fromSevenBits, inSevenBits, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
-import { dateInHeader, humanText, subjectOf } from './dsn-words.ts'
+import { addressLiteral, fromSevenBits, inSevenBits, mailDate, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
+import { humanText, subjectOf } from './dsn-words.ts'
 
 export type NoticeSettings = {
   readonly hostname: string
@@ -84,7 +84,7 @@ const message = ({ hostname }: NoticeSettings, given: Given, notices: readonly N
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
     `To: <${safe(printMailbox(to))}>`,
     `Subject: ${subjectOf(notices)}`,
-    `Date: ${dateInHeader(given.now)}`,
+    `Date: ${mailDate(new Date(given.now))}`,
     `Message-ID: <${given.id}@${hostname}>`,
     'Auto-Submitted: auto-replied', // RFC 3834 5
     'MIME-Version: 1.0',
@@ -110,7 +110,7 @@ const statusPart = (hostname: string, { delivery }: Given, notices: readonly Not
   const perMessage = [
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${inField(fromXtext(envid), utf8)}`]),
     `Reporting-MTA: dns; ${hostname}`,
-    `Arrival-Date: ${dateInHeader(delivery.arrivedAt)}`,
+    `Arrival-Date: ${mailDate(new Date(delivery.arrivedAt))}`,
     `X-Posthouse-Message-ID: ${delivery.message}`,
   ]
   return [perMessage, ...notices.map((notice) => recipientBlock(notice, utf8))].map((lines) => lines.join('\r\n')).join('\r\n\r\n')
@@ -125,8 +125,8 @@ const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
     `Status: ${status}`,
     ...(remote === undefined ? [] : [`Remote-MTA: dns; ${isIP(remote) === 0 ? inField(remote, utf8) : addressLiteral(remote)}`]),
     ...(diagnostic === undefined ? [] : [folded(`Diagnostic-Code: ${inField(diagnostic, utf8)}`)]),
-    ...(lastAttemptAt === undefined ? [] : [`Last-Attempt-Date: ${dateInHeader(lastAttemptAt)}`]),
-    ...(willRetryUntil === undefined ? [] : [`Will-Retry-Until: ${dateInHeader(willRetryUntil)}`]),
+    ...(lastAttemptAt === undefined ? [] : [`Last-Attempt-Date: ${mailDate(new Date(lastAttemptAt))}`]),
+    ...(willRetryUntil === undefined ? [] : [`Will-Retry-Until: ${mailDate(new Date(willRetryUntil))}`]),
   ]
 }
 

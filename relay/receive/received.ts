@@ -1,5 +1,5 @@
 // The header fields we put in front of a message: one Received (RFC 5321 4.4, RFC 3848, RFC 6531 4.3), and on submission what is missing (RFC 6409 8). Pure.
-import { addressLiteral, printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
+import { addressLiteral, mailDate, printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
 import { domainOf, literalOf } from './address.ts'
 
 export type Trace = {
@@ -32,14 +32,6 @@ export const transmissionType = ({ esmtp, smtputf8, tls, authenticated }: Pick<T
   const base = smtputf8 ? 'UTF8SMTP' : esmtp ? 'ESMTP' : 'SMTP'
   return base === 'SMTP' ? base : `${base}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`
 }
-
-const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-const two = (value: number): string => String(value).padStart(2, '0')
-
-/** RFC 5322 3.3, in UTC. */
-const mailDate = (at: Date): string =>
-  `${days[at.getUTCDay()]}, ${at.getUTCDate()} ${months[at.getUTCMonth()]} ${at.getUTCFullYear()} ${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())} +0000`
 
 /** Date, Message-ID and From where a submitted message has none (RFC 6409 8.2, 8.3; From so that somebody can answer). */
 export const missingFields = (facts: HeaderFacts, given: { id: string; hostname: string; at: Date; mailFrom: Mailbox | null }): string => {
