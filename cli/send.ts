@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { closeSession, commandLine, mailCommand, openSession, rcptCommand, reasonOf, settingsFrom, Watch, WireError, type Session, type Target } from '../relay/deliver/internal.ts'
-import { mailDate, splitMailbox } from '../relay/snapshot/index.ts'
+import { mailDate, splitMailbox, urlHost } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { patienceMs } from './seconds.ts'
 import { hostPort } from './listen-option.ts'
@@ -79,7 +79,7 @@ const readSecret = (folder: string): Login => {
 
 const targetOf = (server: string | undefined, login: Login | undefined, tls: Options['tls']): Target => {
   if (server === undefined && login === undefined) throw new Failure('which server? host:port, or --secret with a folder that names one')
-  const { host, port } = hostPort(server ?? `${login!.host.includes(':') ? `[${login!.host}]` : login!.host}:${login!.port}`)
+  const { host, port } = hostPort(server ?? `${urlHost(login!.host)}:${login!.port}`)
   return { host, address: host, port, tls: login === undefined ? tls : 'Verify', implicitTls: port === 465, ...(login && { credentials: { username: login.username, password: login.password } }) }
 }
 

@@ -1,5 +1,6 @@
 // Asks the relay pods what they run and whether their queue keeps its promise. Reads pods over HTTP; decides nothing.
-import { urlHost, type KubeObject } from './kube/index.ts'
+import { urlHost } from '../relay/snapshot/index.ts'
+import type { KubeObject } from './kube/index.ts'
 import { clusterAddresses, httpPort, selectorOf, type ClusterAddresses, type Observed, type ObservedPod, type RelayView } from './plan/index.ts'
 import { readAnswer, type Answer } from './pod-answer.ts'
 import { made, pods, type Watched } from './watched.ts'

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { urlHost } from '../relay/snapshot/index.ts'
 import { startTestNats } from './tools/nats.ts'
 import { copyManifests, startFleet } from './tools/relay-process.ts'
 import { startSink } from './tools/sink.ts'
@@ -29,7 +30,7 @@ test('a relay on [::] takes mail and answers for its health over IPv4 and IPv6, 
     const said = await sendMail(client, { from: 'joe@client.example', to: ['fred@browncow.example'], data: 'Subject: hello\r\n\r\nhello\r\n' })
     assert.equal(said.data?.code, 250, said.data?.text ?? said.mail.text)
     client.close()
-    assert.equal((await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${relay.httpPort}/readyz`)).status, 200)
+    assert.equal((await fetch(`http://${urlHost(host)}:${relay.httpPort}/readyz`)).status, 200)
   }
   await until('both to arrive', () => sink.arrivals.length === 2)
   const received = sink.arrivals.map(({ data }) => /^Received: from \S+ \(\[([^\]]+)\]\)/m.exec(data.toString())?.[1])

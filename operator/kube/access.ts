@@ -5,8 +5,8 @@ import { Agent as PlainAgent } from 'node:http'
 import { Agent, type AgentOptions, type RequestOptions } from 'node:https'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { urlHost } from '../../relay/snapshot/index.ts'
 import type { Access, Prepared } from './request.ts'
-import { urlHost } from './url-host.ts'
 
 class AccessError extends Error {
   readonly code = 'NO_CLUSTER'

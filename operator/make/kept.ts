@@ -1,7 +1,7 @@
 // What is made once and kept: a CA, certificates, credentials of MailSenders. Each goes from what is kept to what is to be kept. Touches nothing.
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
+import { urlHost } from '../../relay/snapshot/index.ts'
 import { pairFault, type Data, type MadeCredential, type Need } from '../plan/index.ts'
-import { urlHost } from '../kube/url-host.ts' // not by its index: the CLI starts with this, and talks to no API server
 import { certificateFor, isFresh, newAuthority, type Authority, type KeyPair } from './certificates.ts'
 
 type KeptAuthority = Data & { readonly 'ca.crt': string; readonly 'ca.key': string }

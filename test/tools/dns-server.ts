@@ -2,6 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket as Udp } from 'node:dgram'
 import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net'
 import dnsPacket, { type Answer, type Packet } from 'dns-packet'
+import { urlHost } from '../../relay/snapshot/index.ts'
 
 export type Misbehaviour =
   | 'hang' | 'servfail' | 'refused' | 'formerr-on-edns' | 'garbage'
@@ -61,7 +62,7 @@ export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, a
     for (const packet of reply.packets) later(reply.delayMs, () => udp.send(packet, from.port, from.address))
   })
   return {
-    nameserver: isIPv6(at.host) ? `[${at.host}]:${port}` : `${at.host}:${port}`,
+    nameserver: `${urlHost(at.host)}:${port}`,
     questions,
     set: (name, zone) => void (zone === undefined ? known.delete(name.toLowerCase()) : known.set(name.toLowerCase(), zone)),
     close: async () => {

@@ -1,5 +1,5 @@
 // What every test cluster holds from the start: CoreDNS, and a storage class whose volumes are made by hand. Pure.
-import { urlHost } from '../../../operator/kube/index.ts'
+import { urlHost } from '../../../relay/snapshot/index.ts'
 import { imageNames } from './images.ts'
 import type { Net } from './machine.ts'
 

@@ -1,6 +1,6 @@
 // Pods of a cluster that is ours, and their processes as this machine sees them: to kill one is to kill it, whatever Kubernetes wished.
 import { readdirSync, readFileSync } from 'node:fs'
-import { urlHost } from '../../../operator/kube/index.ts'
+import { urlHost } from '../../../relay/snapshot/index.ts'
 import type { Kubectl } from './kubectl.ts'
 
 export type Pod = {
