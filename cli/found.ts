@@ -1,5 +1,5 @@
 // `posthouse trace --to …`: messages by their addresses, for who has no id; one line each, the newest first.
-import type { Became, TracedMessage, TraceFound } from '../relay/queue/index.ts'
+import type { Became, traceDays, TracedMessage, TraceFound } from '../relay/queue/index.ts'
 import { printMailbox, splitMailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { momentOf } from './moment.ts'
@@ -11,7 +11,7 @@ export type Finding = { readonly to?: string; readonly from?: string; readonly s
 
 export const isFinding = (options: Finding): boolean => [options.to, options.from, options.since, options.until, options.limit].some((given) => given !== undefined)
 
-const keptMs = 7 * 86_400_000
+const keptDays: typeof traceDays = 7 // by its type alone: the CLI starts without the queue
 
 export const find = async (options: Asking & Finding): Promise<void> => {
   const { to, from, until, limit = '20' } = options
@@ -57,6 +57,6 @@ const addressOf = (option: string, text: string): string => {
 
 const past = async (option: string, text: string, now: number): Promise<number> => {
   const at = await momentOf(text, now, 'back')
-  if (!Number.isFinite(at) || at > now || at < now - keptMs) throw new Failure(`${option} ${text}: a duration back from now, such as 1h or 7d, or a time, such as 2030-01-31T08:00Z; timelines are kept 7 days`)
+  if (!Number.isFinite(at) || at > now || at < now - keptDays * 86_400_000) throw new Failure(`${option} ${text}: a duration back from now, such as 1h or 7d, or a time, such as 2030-01-31T08:00Z; timelines are kept ${keptDays} days`)
   return at
 }
