@@ -1,7 +1,7 @@
 // Opens a session with one address of a next hop: connect, greeting, EHLO (or HELO), STARTTLS, AUTH.
 // Says what came of it as data; what follows from a failure is failover.ts' to say. Touches sockets only.
 import { dial } from './dial.ts'
-import type { HostEvent, Place, Silent, TlsFault } from './failover.ts'
+import { whatNow, type HostEvent, type Place, type Silent, type TlsFault } from './failover.ts'
 import { handshake, seen } from './handshake.ts'
 import type { RemoteReply } from './outcome.ts'
 import type { Settings } from './settings.ts'
@@ -102,7 +102,8 @@ const hello = async (session: Session, opening: Opening): Promise<HostEvent | un
     session.extensions = readExtensions(heard.reply)
     return undefined
   }
-  if (heard.reply.code < 500) return refused(session, 'EHLO', heard.reply)
+  const event = refused(session, 'EHLO', heard.reply)
+  if (whatNow(event) !== 'helo') return event
   // whether the mail can do without extensions is fit.ts' to say
   const helo = await exchange(session, `HELO ${opening.hostname}`, opening.settings.timeouts.ehlo)
   if (helo.kind === 'broken') return silent(session, 'HELO', helo)
