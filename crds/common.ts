@@ -70,6 +70,8 @@ export const allowIsBounded: Rule<unknown> = {
 export const secretRef = (description: string) =>
   z.strictObject({ name: objectName('Name of the Secret.') }).describe(`${description} A Secret of the same namespace.`)
 
+export const senderName = z.string().min(1).max(317).regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\/)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a MailSender, or namespace/name')
+
 export const relayRef = (description: string) =>
   z
     .strictObject({

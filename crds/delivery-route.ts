@@ -1,13 +1,12 @@
 // DeliveryRoute: how mail for a set of domains leaves.
 import { z } from 'zod'
-import { hostOrAddress, objectName, port, secretRef, tlsPolicy } from './common.ts'
+import { hostOrAddress, objectName, port, secretRef, senderName, tlsPolicy } from './common.ts'
 import { duration } from './duration.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { domainPattern } from './pattern.ts'
 import { exactlyOneOf, ordered, proven } from './schema.ts'
 import { conditions, observedGeneration, relayStatuses } from './status.ts'
 
-const senderName = z.string().min(1).max(317).regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\/)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a MailSender, or namespace/name')
 
 const match = z
   .strictObject({

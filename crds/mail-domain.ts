@@ -121,7 +121,7 @@ const spec = proven(
     allowedSenders: z
       .strictObject({
         namespaces: namespaces('Namespaces whose MailSenders may use addresses of this domain.').prefault({}),
-        from: ordered(addressPattern('An address pattern.'), 64, 'The addresses they may use. Absent: every address of the domain.').optional(),
+        from: ordered(addressPattern, 64, 'The addresses they may use. Absent: every address of the domain.').optional(),
       })
       .describe('Who may send as this domain.')
       .prefault({}),

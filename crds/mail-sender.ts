@@ -24,7 +24,7 @@ const spec = z
     relayRef: relayRef('The MailRelay it sends through.'),
     identity,
     from: ordered(
-      addressPattern('An address pattern.'),
+      addressPattern,
       64,
       'Addresses it may use, in the envelope and in the header From (RFC 6409 8.1). Each needs a MailDomain that admits this namespace, or a listener with that foreign domain. Absent: every address of the MailDomains of its own namespace.',
     ).min(1).optional(),

@@ -22,18 +22,18 @@ export const manualOf = (kind: Kind): string => {
     '',
     textOf(properties!.spec!),
     '',
-    ...table(properties!.spec!, ''),
+    ...table(properties!.spec!),
     '',
     '## status',
     '',
     textOf(properties!.status!),
     '',
-    ...table(properties!.status!, ''),
+    ...table(properties!.status!),
     '',
   ].join('\n')
 }
 
-const table = (schema: JsonSchema, prefix: string): string[] => ['| Field | Type | What it says |', '|---|---|---|', ...rows(schema, prefix)]
+const table = (schema: JsonSchema): string[] => ['| Field | Type | What it says |', '|---|---|---|', ...rows(schema, '')]
 
 const rows = (schema: JsonSchema, prefix: string): string[] => {
   const required = new Set(schema.required)

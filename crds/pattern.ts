@@ -18,8 +18,7 @@ export const domainName = (description: string): z.ZodString =>
 export const domainPattern = (description: string): z.ZodString =>
   z.string().min(1).max(255).regex(domainPatternForm, 'a domain pattern: *, example.org or *.example.org').describe(description)
 
-export const addressPattern = (description: string): z.ZodString =>
-  z.string().min(1).max(320).regex(addressPatternForm, 'an address pattern: *, *@example.org, *.example.org or name@example.org').describe(description)
+export const addressPattern = z.string().min(1).max(320).regex(addressPatternForm, 'an address pattern: *, *@example.org, *.example.org or name@example.org').describe('An address pattern.')
 
 /** An address pattern taken apart: which local parts at which domains. */
 export type PatternParts = { readonly local: string; readonly domain: string }

@@ -1,6 +1,6 @@
 // RelayPolicy: ordered rules and limits, attached to a relay, a domain or a sender.
 import { z } from 'zod'
-import { allowIsBounded, cidr, labelName, objectName } from './common.ts'
+import { allowIsBounded, cidr, labelName, objectName, senderName } from './common.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressOrNullPattern, addressPattern, domainPattern } from './pattern.ts'
 import { keyed, ordered, proven, type Rule } from './schema.ts'
@@ -23,7 +23,6 @@ const targetRef = proven(
   ],
 )
 
-const senderName = z.string().min(1).max(317).regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\/)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a MailSender, or namespace/name')
 const match = z
   .strictObject({
     sources: ordered(cidr('An address range.'), 64, 'Client addresses.').min(1).optional(),
@@ -32,7 +31,7 @@ const match = z
     tls: z.boolean().describe('Whether the connection is encrypted.').optional(),
     helo: ordered(domainPattern('A domain pattern.'), 64, 'Name that the client gave in HELO or EHLO.').min(1).optional(),
     mailFrom: ordered(addressOrNullPattern('An address pattern; <> is the null sender.'), 256, 'Envelope sender.').min(1).optional(),
-    rcptTo: ordered(addressPattern('An address pattern.'), 256, 'Recipient.').min(1).optional(),
+    rcptTo: ordered(addressPattern, 256, 'Recipient.').min(1).optional(),
   })
   .describe('What the rule looks at; all that is given must fit. Absent: everything fits.')
 
