@@ -19,16 +19,16 @@ const settle = (window: Window, now: number, windowMs: number): void => {
   if (slot > window.slot) window.slot = slot
 }
 
-export const fits = (window: Window, now: number, windowMs: number, limit: number, amount = 1): boolean => {
+export const fits = (window: Window, now: number, windowMs: number, limit: number): boolean => {
   settle(window, now, windowMs)
-  return window.sum + amount <= limit
+  return window.sum + 1 <= limit
 }
 
-/** Takes `amount` if it fits; says whether it did. */
-export const take = (window: Window, now: number, windowMs: number, limit: number, amount = 1): boolean => {
-  if (!fits(window, now, windowMs, limit, amount)) return false
-  window.sum += amount
-  window.counts[window.slot % window.counts.length]! += amount
+/** Takes one if it fits; says whether it did. */
+export const take = (window: Window, now: number, windowMs: number, limit: number): boolean => {
+  if (!fits(window, now, windowMs, limit)) return false
+  window.sum++
+  window.counts[window.slot % window.counts.length]!++
   return true
 }
 
