@@ -11,7 +11,7 @@ export const createOperatorMetrics = (lease: string) => {
   registry.setDefaultLabels({ lease })
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Counter({ name: `posthouse_operator_${name}`, help, labelNames, registers })
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) => new Counter({ name: `posthouse_operator_${name}`, help, labelNames, registers })
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Gauge({ name: `posthouse_operator_${name}`, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) => new Histogram({ name: `posthouse_operator_${name}`, help, labelNames, buckets: seconds, registers })
   const faults = counter('faults_total', 'Faults of the operator over one object, at each try, by its kind.', ['kind'])

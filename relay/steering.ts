@@ -131,7 +131,7 @@ const latest = async (queue: Queue): Promise<unknown> => {
   return queue.trace(message)
 }
 
-const filterOf = (args: Record<string, unknown> = {}): QueueFilter => ({
+const filterOf = (args: Record<string, unknown>): QueueFilter => ({
   ...(typeof args.message === 'string' && { message: args.message }),
   ...(typeof args.domain === 'string' && { domain: args.domain }),
   ...(typeof args.sender === 'string' && { sender: args.sender }),

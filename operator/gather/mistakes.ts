@@ -7,8 +7,8 @@ import type { Problem, ProblemCode } from './problem.ts'
 export type Mistake = Pick<Problem, 'code' | 'message' | 'suggestion'> & { readonly path: readonly PropertyKey[] }
 
 /** `schema` and `value` are those of the whole object, as the paths are. */
-export const mistakesOf = (error: z.ZodError, prefix: readonly PropertyKey[], schema: JsonSchema, value: unknown): Mistake[] =>
-  error.issues.flatMap((issue) => mistakeOf(issue, [...prefix, ...issue.path], schema, value))
+export const mistakesOf = (error: z.ZodError, schema: JsonSchema, value: unknown): Mistake[] =>
+  error.issues.flatMap((issue) => mistakeOf(issue, issue.path, schema, value))
 
 const mistakeOf = (issue: z.core.$ZodIssue, path: readonly PropertyKey[], schema: JsonSchema, value: unknown): Mistake[] => {
   const found = valueAt(value, path)

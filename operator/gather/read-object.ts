@@ -60,7 +60,7 @@ const readManifest = (kind: Kind, value: object): ReadObject => {
   const parsed = wholeOf(kind).safeParse(value)
   if (!parsed.success) {
     const schema = jsonSchemaOf(kind)
-    return mistaken(...mistakesOf(parsed.error, [], { ...schema, properties: { ...schema.properties, metadata: metadataSchema } }, value))
+    return mistaken(...mistakesOf(parsed.error, { ...schema, properties: { ...schema.properties, metadata: metadataSchema } }, value))
   }
   const { metadata: given, spec, status } = parsed.data
   const namespace = kind.scope === 'Cluster' ? '' : (given.namespace ?? 'default')
@@ -86,7 +86,7 @@ const secretSchema = z.looseObject({ metadata, data: text.nullish(), stringData:
 
 const readSecret = (value: object): ReadObject => {
   const parsed = secretSchema.safeParse(value)
-  if (!parsed.success) return mistaken(...mistakesOf(parsed.error, [], { properties: { metadata: metadataSchema } }, value))
+  if (!parsed.success) return mistaken(...mistakesOf(parsed.error, { properties: { metadata: metadataSchema } }, value))
   const { metadata: given, data, stringData } = parsed.data
   const decoded = Object.entries(data ?? {}).map(([key, encoded]) => [key, decode(encoded)] as const)
   const broken = decoded.filter(([, plain]) => plain === undefined)
@@ -102,7 +102,7 @@ const decode = (encoded: string): string | undefined => {
 
 const readNamespace = (value: object): ReadObject => {
   const parsed = z.looseObject({ metadata }).safeParse(value)
-  if (!parsed.success) return mistaken(...mistakesOf(parsed.error, [], { properties: { metadata: metadataSchema } }, value))
+  if (!parsed.success) return mistaken(...mistakesOf(parsed.error, { properties: { metadata: metadataSchema } }, value))
   const { name, labels = {} } = parsed.data.metadata
   return { kind: 'namespace', namespace: { name, labels } }
 }

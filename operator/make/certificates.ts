@@ -2,7 +2,7 @@
 import { X509Certificate, createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { bits, boolean, context, integer, octets, oid, sequence, set, time, utf8 } from './der.ts'
+import { bits, context, integer, isTrue, octets, oid, sequence, set, time, utf8 } from './der.ts'
 
 export type KeyPair = { readonly certificate: string; readonly key: string } // PEM; key PKCS#8
 /** `trust`: itself, and those before and after it while they count too. */
@@ -15,7 +15,7 @@ export const newAuthority = (now: Date): KeyPair => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = `Posthouse CA ${randomBytes(4).toString('hex')}` // a name of its own: clients may know several
   const extensions = [
-    extension('2.5.29.19', sequence(boolean(true), integer(Buffer.from([0]))), true), // a CA, and nothing below what it signs
+    extension('2.5.29.19', sequence(isTrue, integer(Buffer.from([0]))), true), // a CA, and nothing below what it signs
     extension('2.5.29.15', bits(Buffer.from([0x06]), 1), true), // keyCertSign, cRLSign
     extension('2.5.29.14', octets(keyIdOf(publicKey))),
   ]
@@ -74,7 +74,7 @@ const certify = ({ issuer, subject, now, days, publicKey, signingKey, extensions
 const nameOf = (commonName: string): Buffer => sequence(set(sequence(oid('2.5.4.3'), utf8(commonName))))
 const commonNameOf = ({ subject }: X509Certificate): string => subject.replace(/^CN=/, '') // ours have nothing else
 
-const extension = (id: string, value: Buffer, critical = false): Buffer => sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value))
+const extension = (id: string, value: Buffer, critical = false): Buffer => sequence(oid(id), ...(critical ? [isTrue] : []), octets(value))
 
 const alternativeName = (name: string): Buffer => (isIP(name) === 0 ? context(2, Buffer.from(name, 'ascii'), false) : context(7, Buffer.from(ipaddr.parse(name).toByteArray()), false))
 

@@ -12,7 +12,7 @@ export const set = (...parts: readonly Buffer[]): Buffer => tlv(0x31, Buffer.con
 export const utf8 = (text: string): Buffer => tlv(0x0c, Buffer.from(text, 'utf8'))
 export const octets = (content: Buffer): Buffer => tlv(0x04, content)
 export const bits = (content: Buffer, unused = 0): Buffer => tlv(0x03, Buffer.concat([Buffer.from([unused]), content]))
-export const boolean = (value: boolean): Buffer => tlv(0x01, Buffer.from([value ? 0xff : 0]))
+export const isTrue = tlv(0x01, Buffer.from([0xff]))
 
 /** Positive; a leading zero where the first bit would make it negative. */
 export const integer = (bytes: Buffer): Buffer => tlv(0x02, (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes)
