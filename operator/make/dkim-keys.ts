@@ -23,7 +23,7 @@ export const dkimKeysFor = async (need: DkimNeed, kept: Data, now: Date, { seen,
   const rotation = need.rotation && { everyMs: need.rotation.everySeconds * 1000, overlapMs: need.rotation.overlapSeconds * 1000 }
   const recordOf = (selector: string): DnsRecord => dkimRecord(domain, selector, publicPartIn(kept, selector, algorithm)!, algorithm)
   const { keys: stay, make } = stepRotation({ keys: before, rotation, selectorPrefix, now: now.getTime(), seen: seen && ((selector) => seen(recordOf(selector))) })
-  const made = make && (await makeKey(need, kept, before, make, now, newKey))
+  const made = make && (await makeKey(need, { taken: [...before.map(({ selector }) => selector), ...leftIn(kept, algorithm)], isFirst: make === 'first', at: now.getTime(), newKey }))
   const keys = made ? [...stay, made.key] : stay
   const data = { ...without(kept, before, keys), ...made?.data, ...timesOf(keys) }
   const shown = keys.map((key): MadeDkimKey => ({ selector: key.selector, algorithm, privateKey: data[`${key.selector}.key`]!, publicPart: publicPartIn(data, key.selector, algorithm)!, stage: stageOf(key) }))
@@ -59,14 +59,15 @@ const without = (kept: Data, before: readonly KeptKey[], keys: readonly KeptKey[
 const timesOf = (keys: readonly KeptKey[]): Data =>
   Object.fromEntries(keys.flatMap(({ selector, madeAt, signsFrom, leftAt }) => Object.entries({ 'made-at': madeAt, 'signs-from': signsFrom, 'left-at': leftAt }).flatMap(([ending, at]) => (at === undefined ? [] : [[`${selector}.${ending}`, `${new Date(at).toISOString()}\n`]]))))
 
-const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, kept: Data, before: readonly KeptKey[], make: 'first' | 'next', now: Date, newKey: NonNullable<DkimOptions['newKey']>): Promise<{ readonly key: KeptKey; readonly data: Data } | undefined> => {
-  const at = now.getTime()
-  const selector = nextSelector([...before.map((key) => key.selector), ...leftIn(kept, algorithm)], selectorPrefix, algorithm, at)
+type Making = { readonly taken: readonly string[]; readonly isFirst: boolean; readonly at: number; readonly newKey: NonNullable<DkimOptions['newKey']> }
+
+const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, { taken, isFirst, at, newKey }: Making): Promise<{ readonly key: KeptKey; readonly data: Data } | undefined> => {
+  const selector = nextSelector(taken, selectorPrefix, algorithm, at)
   const privateKey = await newKey(algorithm)
   if (privateKey === undefined) return undefined
   const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
   // the key last: without its record it would never be published
-  return { key: { selector, madeAt: at, ...(make === 'first' && { signsFrom: at }) }, data: { [`${selector}.txt`]: `${zoneLine(record)}\n`, [`${selector}.key`]: privateKey } }
+  return { key: { selector, madeAt: at, ...(isFirst && { signsFrom: at }) }, data: { [`${selector}.txt`]: `${zoneLine(record)}\n`, [`${selector}.key`]: privateKey } }
 }
 
 /** In PEM. Made beside the event loop: an RSA key takes 50 ms of processor. */

@@ -41,7 +41,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
       const site = siteOf(shared, leavingOf(delivery))
       shared.throttle.start(site.name, site.limits, shared.now())
       try {
-        return await attemptNow(shared, prepare, site, delivery, body, signal)
+        return await attemptNow(shared, prepare, { site, delivery, body, signal })
       } catch (error) {
         return brokenOff(shared, delivery, error)
       } finally {
@@ -74,7 +74,9 @@ const belongsElsewhere = async ({ sites, resolver }: Shared, { name, way }: Site
 
 type Prepare = ReturnType<typeof createPreparation>
 
-const attemptNow = async (shared: Shared, prepare: Prepare, site: Site, delivery: Delivery, body: BodySource, signal: AbortSignal): Promise<Settlement | 'other-site'> => {
+type Admitted = { readonly site: Site; readonly delivery: Delivery; readonly body: BodySource; readonly signal: AbortSignal }
+
+const attemptNow = async (shared: Shared, prepare: Prepare, { site, delivery, body, signal }: Admitted): Promise<Settlement | 'other-site'> => {
   const { options, now, random } = shared
   const settings = settingsOn(site.way, shared.settings)
   const snapshot = options.snapshot()

@@ -18,7 +18,7 @@ export const composeDsn = (settings: NoticeSettings, given: Given): NewMessage |
   const to = addressee(settings, given.delivery, notices)
   if (notices.length === 0 || to === undefined) return undefined
   const utf8 = isGlobal(given, notices)
-  const text = fitting(settings, given, notices, to, utf8)
+  const text = fitting({ hostname: settings.hostname, given, to, utf8 }, notices)
   return {
     id: given.id,
     envelope: {
@@ -65,18 +65,20 @@ const isGlobal = ({ delivery: { envelope }, original, originalIsWhole }: Given, 
 const mostBytes = 700_000
 const briefly = 200 // characters of a reply
 
+type Letter = { readonly hostname: string; readonly given: Given; readonly to: Mailbox; readonly utf8: boolean }
+
 /** Every recipient with every word, where that fits; else with the beginning of each reply; else as many recipients as do. */
-const fitting = (settings: NoticeSettings, given: Given, notices: readonly Notice[], to: Mailbox, utf8: boolean): Buffer => {
-  const whole = message(settings, given, notices, to, utf8)
+const fitting = (letter: Letter, notices: readonly Notice[]): Buffer => {
+  const whole = message(letter, notices)
   if (whole.length <= mostBytes) return whole
   const brief = notices.map((notice) => ({ ...notice, plain: notice.plain.slice(0, briefly), ...(notice.diagnostic !== undefined && { diagnostic: notice.diagnostic.slice(0, briefly) }) }))
   for (let count = brief.length; ; count = Math.floor(count / 2)) {
-    const text = message(settings, given, brief.slice(0, count), to, utf8, brief.length - count)
+    const text = message(letter, brief.slice(0, count), brief.length - count)
     if (text.length <= mostBytes || count <= 1) return text
   }
 }
 
-const message = ({ hostname }: NoticeSettings, given: Given, notices: readonly Notice[], to: Mailbox, utf8: boolean, more = 0): Buffer => {
+const message = ({ hostname, given, to, utf8 }: Letter, notices: readonly Notice[], more = 0): Buffer => {
   const returned = returnedPart(given, notices, utf8)
   const boundary = freeBoundary(given.id, returned.content)
   const human = humanText(hostname, given.delivery, notices, more)

@@ -20,7 +20,7 @@ export type Overridden = {
 
 export const overriddenAt = (policy: RelayPolicy, target: Target, view: RelayView): Overridden => {
   const others = view.policies.filter((other) => other.policy !== policy && other.policy.spec.mode === 'Enforce' && other.targets.some((theirs) => covers(theirs, other.policy, target, policy, view.relay)))
-  const rules = policy.spec.rules.map((rule, index) => ruleFault(rule, index, policy, target, others, view))
+  const rules = policy.spec.rules.map((rule, index) => ruleFault(rule, index, { policy, target, others, view }))
   const limits = policy.spec.limits.map((limit) => limitFault(limit, policy, others, view))
   const faults = [...rules, ...limits]
   return { parts: faults.filter((fault) => fault !== undefined), whole: faults.every((fault) => fault !== undefined) }
@@ -32,7 +32,9 @@ const covers = (theirs: Target, other: RelayPolicy, ours: Target, policy: RelayP
   return theirs.kind === ours.kind && theirs.name === ours.name && other.metadata.namespace === policy.metadata.namespace && (theirs.sectionName === undefined || theirs.sectionName === ours.sectionName)
 }
 
-const ruleFault = (rule: Rule, index: number, policy: RelayPolicy, target: Target, others: readonly AttachedPolicy[], view: RelayView): string | undefined => {
+type Place = { readonly policy: RelayPolicy; readonly target: Target; readonly others: readonly AttachedPolicy[]; readonly view: RelayView }
+
+const ruleFault = (rule: Rule, index: number, { policy, target, others, view }: Place): string | undefined => {
   const own = policy.metadata.namespace
   const before = policy.spec.rules.slice(0, index).find((earlier) => isWiderOrSame(earlier, own, rule, own))
   if (before) return `rule ${rule.name} is overridden by rule ${before.name} before it`

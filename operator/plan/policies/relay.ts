@@ -23,16 +23,18 @@ const listenersShareAPort: Check<SeenRelay> = ({ relay }) => {
 const queueSecretIsMissing: Check<SeenRelay> = ({ relay, world }) => {
   const { external } = relay.spec.queue
   const faults = [
-    secretFault(relay, world, 'credentialsSecretRef', external?.credentialsSecretRef?.name, (has) => (has('username') && has('password')) || has('token') || has('user.creds'), 'username and password, or token, or user.creds'),
-    secretFault(relay, world, 'tlsSecretRef', external?.tlsSecretRef?.name, (has) => has('ca.crt') && has('tls.crt') === has('tls.key'), 'ca.crt (and tls.crt with tls.key)'),
+    secretFault(relay, world, { field: 'credentialsSecretRef', name: external?.credentialsSecretRef?.name, suffices: (has) => (has('username') && has('password')) || has('token') || has('user.creds'), wanted: 'username and password, or token, or user.creds' }),
+    secretFault(relay, world, { field: 'tlsSecretRef', name: external?.tlsSecretRef?.name, suffices: (has) => has('ca.crt') && has('tls.crt') === has('tls.key'), wanted: 'ca.crt (and tls.crt with tls.key)' }),
   ]
   return faults.find((fault) => fault !== undefined)
 }
 
-const secretFault = ({ metadata: { namespace } }: MailRelay, world: World, field: string, name: string | undefined, holds: (has: (key: string) => boolean) => boolean, wanted: string): Violation | undefined => {
+type QueueSecret = { readonly field: string; readonly name: string | undefined; readonly suffices: (has: (key: string) => boolean) => boolean; readonly wanted: string }
+
+const secretFault = ({ metadata: { namespace } }: MailRelay, world: World, { field, name, suffices, wanted }: QueueSecret): Violation | undefined => {
   if (name === undefined) return undefined
   const data = world.secret(namespace, name)?.data
-  if (data !== undefined && holds((key) => data[key] !== undefined)) return undefined
+  if (data !== undefined && suffices((key) => data[key] !== undefined)) return undefined
   const message = data === undefined ? world.missing('Secret', `${namespace}/${name}`) : `Secret ${namespace}/${name} lacks ${wanted}`
   return { reason: 'CredentialsNotFound', message, path: ['spec', 'queue', 'external', field, 'name'] }
 }
