@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startSink } from '../cli/standalone/sink.ts'
 import { createResolver } from '../relay/dns/index.ts'
-import { aMessage, openTestQueue, until } from '../relay/queue/fixtures.ts'
+import { aMessage, openTestQueue } from '../relay/queue/fixtures.ts'
 import { testDeliverer, testSnapshot } from './tools/delivery.ts'
 import { startTestDns } from './tools/dns-server.ts'
 import { startTestNats } from './tools/nats.ts'
+import { until } from './tools/until.ts'
 
 const domains = Array.from({ length: 40 }, (_, n) => `d${n}.example`)
 

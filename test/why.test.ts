@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startSink } from '../cli/standalone/sink.ts'
-import { aMessage, openTestQueue, until } from '../relay/queue/fixtures.ts'
+import { aMessage, openTestQueue } from '../relay/queue/fixtures.ts'
 import { adminCalls } from '../relay/steering.ts'
 import { testDeliverer, testSnapshot } from './tools/delivery.ts'
 import { startTestNats } from './tools/nats.ts'
+import { until } from './tools/until.ts'
 
 test('why names the route of the sender and its 1 connection in use, the 1 of 3 deliveries that is being tried, and that deliveries are paused, whichever of 2 processes is asked', async (t) => {
   const host = await startSink({ hang: 'dot' })

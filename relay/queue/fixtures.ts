@@ -69,12 +69,3 @@ export const simulated = async (given: { deliverer: (clock: SimulatedClock) => D
   await clock.pass(3_000)
   return { clock, stream, context, owner, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }
 }
-
-/** Polls until it holds; fails loudly when it does not in time. */
-export const until = async (what: string, holds: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> => {
-  const deadline = Date.now() + ms
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not in ${ms} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}

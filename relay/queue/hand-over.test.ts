@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
-import { aMessage, deferred, delivered, openTestQueue, until } from './fixtures.ts'
+import { until } from '../../test/tools/until.ts'
+import { aMessage, deferred, delivered, openTestQueue } from './fixtures.ts'
 import { laneOf } from './lanes.ts'
 import type { Deliverer, Delivery, Queue, Settlement } from './types.ts'
 

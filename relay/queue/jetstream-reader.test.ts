@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
+import { until } from '../../test/tools/until.ts'
 import { checkDurable } from './durable.ts'
-import { until } from './fixtures.ts'
 import { openJetStream } from './jetstream.ts'
 
 test('50 cursors made while 1 server of 3 catches up give none of the 2,000 records that were removed while it was away', async (t) => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
-import { sleep } from '../../test/tools/until.ts'
-import { until } from './fixtures.ts'
+import { sleep, until } from '../../test/tools/until.ts'
 import { openJetStream } from './jetstream.ts'
 
 const soonMs = 30_000 // without it: never

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
-import { aMessage, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
+import { until } from '../../test/tools/until.ts'
+import { aMessage, delivered, deliverer, openTestQueue } from './fixtures.ts'
 import type { Notice } from './types.ts'
 
 let nats: TestNats

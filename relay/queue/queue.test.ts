@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
-import { aMessage, deferred, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
+import { until } from '../../test/tools/until.ts'
+import { aMessage, deferred, delivered, deliverer, openTestQueue } from './fixtures.ts'
 import { openJetStream } from './jetstream.ts'
 import type { Queue } from './types.ts'
 

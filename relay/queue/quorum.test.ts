@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
-import { until } from './fixtures.ts'
+import { until } from '../../test/tools/until.ts'
 import { makeStream, streamConfig } from './durable.ts'
 import { openJetStream } from './jetstream.ts'
 import { hasQuorum, isCurrent } from './quorum.ts'

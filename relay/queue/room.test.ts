@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
+import { until } from '../../test/tools/until.ts'
 import { systemClock } from './clock.ts'
 import type { QueueError } from './errors.ts'
-import { openTestQueue, until } from './fixtures.ts'
+import { openTestQueue } from './fixtures.ts'
 import { openJetStream } from './jetstream.ts'
 import { createRoom } from './room.ts'
 

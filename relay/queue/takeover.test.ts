@@ -4,7 +4,8 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { startTestNats, type TestNats } from '../../test/tools/nats.ts'
-import { aMessage, delivered, deliverer, openTestQueue, until } from './fixtures.ts'
+import { until } from '../../test/tools/until.ts'
+import { aMessage, delivered, deliverer, openTestQueue } from './fixtures.ts'
 import type { Queue } from './types.ts'
 
 let nats: TestNats

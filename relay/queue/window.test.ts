@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
-import { aMessage, delivered, openTestQueue, until } from './fixtures.ts'
+import { until } from '../../test/tools/until.ts'
+import { aMessage, delivered, openTestQueue } from './fixtures.ts'
 import type { Deliverer, Delivery } from './types.ts'
 
 const nobodyAnswers = new Promise<never>(() => {})
