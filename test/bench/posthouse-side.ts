@@ -6,10 +6,10 @@ import type { Side } from './load.ts'
 
 export type PosthouseSide = Side & { readonly fleet: RelayFleet; readonly nats: TestNats; relay(): Relay; stop(): Promise<void> }
 
-export const startPosthouseSide = async (folder: string, sink: { readonly port: number }, arrived: () => number, count = 1): Promise<PosthouseSide> => {
+export const startPosthouseSide = async (folder: string, sink: { readonly port: number }, arrived: () => number): Promise<PosthouseSide> => {
   const nats = await startTestNats(1)
   const manifests = copyManifests(join(import.meta.dirname, 'manifests'), join(folder, 'manifests'), { 2626: sink.port })
-  const fleet = await startFleet({ folder: join(folder, 'posthouse'), manifests, nats, count, listeners: ['mx'] })
+  const fleet = await startFleet({ folder: join(folder, 'posthouse'), manifests, nats, count: 1, listeners: ['mx'] })
   return {
     name: 'Posthouse',
     port: fleet.ports('mx')[0]!,

@@ -79,6 +79,7 @@ const newBody = (queue: FakeQueue): BodyWriter => {
 const textOf = ({ headers, body }: NewMessage): string => Buffer.concat([headers, 'inline' in body ? body.inline : Buffer.alloc(0)]).toString('latin1')
 
 /** Credentials as a snapshot holds them. */
-export const loginOf = (username: string, secret: string, salt = 'a1b2c3d4e5f60718'): { username: string; salt: string; hash: string } => ({
+export const loginOf = (username: string, secret: string): { username: string; salt: string; hash: string } => ({
   username, salt, hash: createHash('sha256').update(Buffer.from(salt, 'hex')).update(secret).digest('hex'),
 })
+const salt = 'a1b2c3d4e5f60718'

@@ -60,12 +60,12 @@ export const startPostfix = async (options: { folder: string; relayTo?: number; 
 
 /** smtp-sink on a free port of loopback: takes all mail and counts it. */
 export type SmtpSink = { readonly port: number; messages(): number; stop(): Promise<void> }
-export const startSmtpSink = async (extra: readonly string[] = []): Promise<SmtpSink> => {
+export const startSmtpSink = async (): Promise<SmtpSink> => {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-sink-'))
   const counts = join(folder, 'counts') // a file: who reads them from a pipe is woken for each mail, and takes time from what is measured
   const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const sink = ['/usr/sbin/smtp-sink', '-c', '-m', '2000', ...asUser, ...extra, `127.0.0.1:${port}`, '1000'] // -m: without it the 257th connection is not greeted
+  const sink = ['/usr/sbin/smtp-sink', '-c', '-m', '2000', ...asUser, `127.0.0.1:${port}`, '1000'] // -m: without it the 257th connection is not greeted
   const child: Child = startChild('/bin/sh', ['-c', 'exec "$@" > "$0"', counts, ...sink])
   await until('smtp-sink to listen', () => listens(port), 10_000, 20)
   const file = openSync(counts, 'r')

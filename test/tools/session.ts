@@ -1,21 +1,20 @@
 // Steps that tests of the receiving side share: past the greeting, an envelope, a mail, and waiting for a condition.
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { ReceiveOptions } from '../../relay/receive/index.ts'
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
 import { plainLogin, startTestReceiver, testSnapshot, type TestReceiver } from './receive.ts'
 import { openLine, type Line } from './talk.ts'
 
 export const simpleMail = 'Subject: x\r\n\r\nhello'
 
-export const startReceiver = async (t: TestContext, change: (input: SnapshotInput) => void = () => {}, more: Partial<ReceiveOptions> = {}): Promise<TestReceiver> => {
-  const receiver = await startTestReceiver(testSnapshot(change), more)
+export const startReceiver = async (t: TestContext, change: (input: SnapshotInput) => void = () => {}): Promise<TestReceiver> => {
+  const receiver = await startTestReceiver(testSnapshot(change))
   t.after(() => receiver.stop())
   return receiver
 }
 
-export const openTo = async (t: TestContext, receiver: TestReceiver, listener = 'mx', implicitTls = listener === 'submissions'): Promise<Line> => {
-  const line = await openLine({ port: receiver.port(listener), implicitTls })
+export const openTo = async (t: TestContext, receiver: TestReceiver, listener = 'mx'): Promise<Line> => {
+  const line = await openLine({ port: receiver.port(listener), implicitTls: listener === 'submissions' })
   t.after(() => line.destroy())
   return line
 }

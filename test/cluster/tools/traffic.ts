@@ -74,7 +74,7 @@ function* mails(mark: string, { domains, count = Infinity, prefix = 'r' }: Traff
 export const troubleOf = ({ trouble }: SendLog): string => [...trouble].map(([text, times]) => `${times} × ${text}`).join(' | ') || 'nothing but success'
 
 /** Waits until all that was promised is there, and notes the account; returns the duplicates. */
-export const settle = async (ctx: Ctx, { sink, away, mark }: Fleet, logs: readonly SendLog[], forMs = 300_000): Promise<number> => {
+export const settle = async (ctx: Ctx, { sink, away, mark }: Fleet, logs: readonly SendLog[]): Promise<number> => {
   const accepted = logs.flatMap((log) => [...log.accepted])
   const all = () => [...sink.recipients(), ...away.recipients()]
   const arrived = () => all().filter((name) => name.startsWith(mark))
@@ -82,7 +82,7 @@ export const settle = async (ctx: Ctx, { sink, away, mark }: Fleet, logs: readon
     const seen = new Set(arrived())
     return accepted.every((one) => seen.has(one))
   }
-  await until('every mail at its next host', there, forMs, 500).catch(() => undefined) // the account says it better
+  await until('every mail at its next host', there, 300_000, 500).catch(() => undefined) // the account says it better
   const { lost, duplicates, unpromised } = joinLedger({ accepted, arrived: arrived() })
   const unsure = logs.reduce((sum, log) => sum + log.unsure, 0)
   ctx.note('mails accepted', accepted.length)
