@@ -1,17 +1,16 @@
 // The kinds on a real API server: every example is taken, and every rule refuses what it is there to refuse, in the words that posthouse check uses too.
 import assert from 'node:assert/strict'
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { kinds, type JsonSchema } from '../../crds/index.ts'
 import { crdOf } from '../../crds/crd.ts'
-import { applyObject, createKube, KubeError, openAccess, pathOf, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
+import { applyObject, createKube, KubeError, openAccess, pathOf, type Kube, type KubeObject } from '../../operator/kube/index.ts'
 import { documentsOf, gather } from '../../operator/gather/internal.ts'
 import { nothingMade, plan } from '../../operator/plan/index.ts'
 import { widthFault } from '../../operator/plan/internal.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
+import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
 
 type Tree = { readonly [field: string]: unknown }
 type Bad = readonly [path: string, value: unknown]
@@ -138,10 +137,6 @@ const lacks = apiServerLacks()
 describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
   let api: ApiServer
   let kube: Kube
-  const resourceOf = (name: string): Resource => {
-    const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
-    return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
-  }
   const create = (object: KubeObject): Promise<unknown> => kube.call({ method: 'POST', path: pathOf(resourceOf(String(object.kind)), { namespace: object.metadata.namespace }), query: { dryRun: 'All', fieldValidation: 'Strict' }, body: object })
   const refusal = (object: KubeObject): Promise<string> => create(object).then(() => 'taken', (error: KubeError) => error.message)
 
@@ -152,10 +147,8 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
   before(async () => {
     api = await startApiServer()
     kube = createKube(await openAccess(api.kubeconfig))
-    const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
-    for (const name of ['mail', 'shop']) await applyObject(kube, { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }, { metadata: { name } })
-    const folder = join(import.meta.dirname, '../../crds')
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, parse(readFileSync(join(folder, file), 'utf8'), { version: '1.1' }) as KubeObject)
+    for (const name of ['mail', 'shop']) await applyObject(kube, namespaceResource, { metadata: { name } })
+    await applyKinds(kube)
     for (const { kind } of kinds) await until(`the kind ${kind}`, async () => (await refusal(manifestOf(kind, 'metadata.name', 'ready'))) === 'taken', 60_000)
   })
   after(() => api.stop())

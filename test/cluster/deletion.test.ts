@@ -7,7 +7,8 @@ import { resources } from '../../operator/plan/index.ts'
 import { readSnapshotOf } from '../tools/snapshot-secrets.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks } from './tools/api-server.ts'
-import { deploymentUid, namespaceResource, resourceOf, standInForPods, startOperated, type Operated, type StandIn } from './tools/operated.ts'
+import { namespaceResource, resourceOf, startOperatorWorld, type OperatorWorld } from './tools/operator.ts'
+import { standInForPods, type StandIn } from './tools/stand-in-pods.ts'
 
 const relays = resourceOf('MailRelay')
 const waiting = { ready: 1, deferred: 3, held: 1, empty: false }
@@ -16,13 +17,14 @@ const discard = { metadata: { annotations: { 'posthouse.dev/discard-queue': 'tru
 
 const lacks = apiServerLacks()
 describe('a MailRelay that is deleted', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
-  let operated: Operated
+  let operated: OperatorWorld
   const standIns: StandIn[] = []
   const stand = async (relay: string, namespace?: string): Promise<StandIn> => {
     const standIn = await standInForPods(operated, relay, namespace)
     standIns.push(standIn)
     return standIn
   }
+  const deploymentUid = async (name: string): Promise<string | undefined> => (await operated.get(resources.deployment, name))?.metadata.uid
   const remove = (name: string, options: object = {}, namespace = 'mail') => operated.kube.call({ method: 'DELETE', path: pathOf(relays, { namespace, name }), body: { apiVersion: 'v1', kind: 'DeleteOptions', ...options } })
   const isGone = (name: string, namespace?: string) => until(`${name} gone`, async () => (await operated.get(relays, name, namespace)) === undefined, 60_000)
   const start = async (name: string, namespace?: string): Promise<StandIn> => {
@@ -33,7 +35,7 @@ describe('a MailRelay that is deleted', { skip: lacks.length > 0 && lacks.join('
   }
 
   before(async () => {
-    operated = await startOperated(['mail', 'ending'])
+    operated = await startOperatorWorld(['mail', 'ending'])
   })
   after(async () => {
     for (const standIn of standIns) await standIn.stop()
@@ -53,7 +55,7 @@ describe('a MailRelay that is deleted', { skip: lacks.length > 0 && lacks.join('
   it('waits for the 5 deliveries in its queue, says so in a condition and an Event, and its pods are told to take no more mail', async () => {
     const standIn = standIns[0]!
     standIn.remains = waiting
-    const uid = await deploymentUid(operated, 'main')
+    const uid = await deploymentUid('main')
     await remove('main')
     await operated.becomes('MailRelay', 'main', 'Drained', 'QueueNotEmpty')
     const { message } = (await operated.condition('MailRelay', 'main', 'Drained'))!
@@ -63,7 +65,7 @@ describe('a MailRelay that is deleted', { skip: lacks.length > 0 && lacks.join('
     assert.deepEqual(items.filter(({ regarding, reason }) => regarding.name === 'main' && reason === 'QueueNotEmpty').map(({ note }) => note), [message])
     assert.equal((await readSnapshotOf(operated.kube, 'mail', 'main')).relay.closing, true)
     await sleep(3000)
-    assert.equal(await deploymentUid(operated, 'main'), uid)
+    assert.equal(await deploymentUid('main'), uid)
     assert.notEqual(await operated.get(resources.statefulSet, 'main-queue'), undefined)
   })
 
@@ -76,13 +78,13 @@ describe('a MailRelay that is deleted', { skip: lacks.length > 0 && lacks.join('
   it('in the foreground waits all the same: what is taken away is made again, 1 time', async () => {
     const standIn = await start('front')
     standIn.remains = waiting
-    const uid = await deploymentUid(operated, 'front')
+    const uid = await deploymentUid('front')
     await remove('front', { propagationPolicy: 'Foreground' })
-    await until('another Deployment', async () => ![undefined, uid].includes(await deploymentUid(operated, 'front')), 60_000)
-    const again = await deploymentUid(operated, 'front')
+    await until('another Deployment', async () => ![undefined, uid].includes(await deploymentUid('front')), 60_000)
+    const again = await deploymentUid('front')
     await operated.becomes('MailRelay', 'front', 'Drained', 'QueueNotEmpty')
     await sleep(3000)
-    assert.equal(await deploymentUid(operated, 'front'), again)
+    assert.equal(await deploymentUid('front'), again)
     standIn.remains = nothing
     await isGone('front')
   })

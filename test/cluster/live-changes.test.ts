@@ -8,7 +8,7 @@ import { resources } from '../../operator/plan/index.ts'
 import { readSnapshotOf } from '../tools/snapshot-secrets.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks } from './tools/api-server.ts'
-import { core, resourceOf, startOperated, type Operated } from './tools/operated.ts'
+import { core, resourceOf, startOperatorWorld, type OperatorWorld } from './tools/operator.ts'
 
 const mx = { name: 'mx', protocol: 'SMTP', port: 25, tls: { secretRef: { name: 'mx-tls' } } }
 const submission = { name: 'submission', protocol: 'Submission', port: 587 }
@@ -16,7 +16,7 @@ const relay = { hostname: 'mx.example', listeners: [mx, submission] }
 
 const lacks = apiServerLacks()
 describe('what changes while a relay runs', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
-  let operated: Operated
+  let operated: OperatorWorld
   const encoded = (data: Readonly<Record<string, string>>): object => Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
   const certificate = (): object => {
     const { certificate: chain, key } = certificateFor(['mx.example'], newAuthority(new Date()), new Date())
@@ -34,7 +34,7 @@ describe('what changes while a relay runs', { skip: lacks.length > 0 && lacks.jo
   }
 
   before(async () => {
-    operated = await startOperated(['mail'])
+    operated = await startOperatorWorld(['mail'])
     await operated.kube.call({ method: 'POST', path: pathOf(resources.secret, { namespace: 'mail' }), body: { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'mx-tls' }, ...certificate() } })
     await operated.save('MailRelay', 'main', relay)
     await operated.becomes('MailRelay', 'main', 'Programmed', 'Pending')
@@ -42,7 +42,7 @@ describe('what changes while a relay runs', { skip: lacks.length > 0 && lacks.jo
   after(() => operated.stop())
 
   it('policies, routes, senders, domains, DKIM keys, schedules, certificates and passwords change 0 pod templates', async () => {
-    const save = (...given: Parameters<Operated['save']>) => () => operated.save(...given)
+    const save = (...given: Parameters<OperatorWorld['save']>) => () => operated.save(...given)
     await unchanged('a policy', save('RelayPolicy', 'p', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'r', match: { mailFrom: ['*@spam.example'] }, action: 'Deny' }] }))
     await unchanged('a route', save('DeliveryRoute', 'r', { match: { recipientDomains: ['partner.example'] }, nextHops: [{ smarthost: { host: 'smtp.partner.example' } }] }))
     await unchanged('a domain with a DKIM key', save('MailDomain', 'd', { domain: 'd.example', outbound: { dkim: { algorithms: ['ed25519'] } } }))

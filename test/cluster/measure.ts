@@ -3,27 +3,22 @@
 // Prints how long until all are in force, from nothing and after a restart, how long one change takes, what a minute at rest asks of the API
 // server, and the memory. The processor time is printed beside each, for the clock also counts what else the machine does.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parse } from 'yaml'
-import { kinds } from '../../crds/index.ts'
 import { applyObject, createKube, openAccess, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
 import { startChild, type Child } from '../tools/child.ts'
 import { startTestDns } from '../tools/dns-server.ts'
 import { memoryOf } from '../tools/relay-process.ts'
 import { until } from '../tools/until.ts'
 import { startApiServer, type ApiServer } from './tools/api-server.ts'
+import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
 import { requestsOf, type Requests } from './tools/requests.ts'
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
 const count = Number(positionals[0] ?? 1000)
 const algorithms = values.only === undefined ? ['ed25519', 'rsa'] : [values.only]
 const root = join(import.meta.dirname, '../..')
-const resourceOf = (name: string): Resource => {
-  const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
-  return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
-}
 const [domains, senders, relays] = ['MailDomain', 'MailSender', 'MailRelay'].map(resourceOf) as [Resource, Resource, Resource]
 const namespace = 'mail'
 const object = (name: string, spec: object): KubeObject => ({ metadata: { name, namespace }, spec })
@@ -31,9 +26,8 @@ const domain = (n: number, change: object = {}): KubeObject => object(`d${n}`, {
 const sender = (n: number): KubeObject => object(`s${n}`, { relayRef: { name: 'main' }, from: [`app@d${n}.example`] })
 
 const prepare = async (kube: Kube, nameserver: string): Promise<void> => {
-  const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
-  for (const file of readdirSync(join(root, 'crds')).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, parse(readFileSync(join(root, 'crds', file), 'utf8')) as KubeObject)
-  await applyObject(kube, { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }, { metadata: { name: namespace } })
+  await applyKinds(kube)
+  await applyObject(kube, namespaceResource, { metadata: { name: namespace } })
   await until('the kinds', () => applyObject(kube, relays, object('main', { hostname: 'mx.example', resolver: { nameservers: [nameserver] } })).then(() => true, () => false), 60_000)
   for (let n = 0; n < count; n += 20) await Promise.all(Array.from({ length: Math.min(20, count - n) }, async (_, m) => (await applyObject(kube, domains, domain(n + m)), applyObject(kube, senders, sender(n + m)))))
 }

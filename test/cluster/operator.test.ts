@@ -1,11 +1,10 @@
 // The operator against a real API server with its controllers, and no nodes: what it makes, keeps, repairs, removes and says. Pods that run are for the whole cluster.
 import assert from 'node:assert/strict'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parse } from 'yaml'
-import { kinds } from '../../crds/index.ts'
 import { applyObject, createKube, deleteObject, openAccess, pathOf, readOne, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
 import { createOperatorMetrics } from '../../operator/metrics.ts'
 import { startOperator, type RunningOperator } from '../../operator/main.ts'
@@ -13,19 +12,11 @@ import { resources } from '../../operator/plan/index.ts'
 import { readSnapshotOf } from '../tools/snapshot-secrets.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
+import { applyKinds, core, namespaceResource, resourceOf, type Condition } from './tools/operator.ts'
 
-const core = (kind: string, plural: string, namespaced: boolean): Resource => ({ group: '', version: 'v1', kind, plural, namespaced })
-const namespaceResource = core('Namespace', 'namespaces', false)
 const lease: Resource = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases', namespaced: true }
-const resourceOf = (name: string): Resource => {
-  const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
-  return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
-}
-type Condition = { readonly type: string; readonly status: string; readonly reason: string; readonly message: string; readonly observedGeneration: number; readonly lastTransitionTime: string }
-
 const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
-const crdFolder = join(import.meta.dirname, '../../crds')
-const crdIn = (file: string): KubeObject => parse(readFileSync(join(crdFolder, file), 'utf8'), { version: '1.1' }) as KubeObject
+const crdIn = (file: string): KubeObject => parse(readFileSync(join(import.meta.dirname, '../../crds', file), 'utf8'), { version: '1.1' }) as KubeObject
 
 const lacks = apiServerLacks()
 describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
@@ -54,7 +45,7 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
   before(async () => {
     api = await startApiServer({ controllerManager: true })
     kube = createKube(await openAccess(api.kubeconfig))
-    for (const file of readdirSync(crdFolder).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, crdIn(file))
+    await applyKinds(kube)
     for (const name of ['mail', 'shop']) await applyObject(kube, namespaceResource, { metadata: { name } })
     operator = await start('one')
     await until('the caches', () => operator.synced(), 60_000)
@@ -264,7 +255,7 @@ describe('the operator on a real API server', { skip: lacks.length > 0 && lacks.
     await save('RelayPolicy', 'late', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: { rcptTo: ['*@farther.example'] }, action: 'Deny' }] })
     await until('2 more runs', () => operator.runs() > runs + 1, 60_000)
     for (const resource of [resources.secret, resources.service, resources.statefulSet, resources.disruptionBudget, resources.networkPolicy]) assert.notEqual(await get(resource, 'main-queue'), undefined, resource.kind)
-    const claims = await kube.call<{ items: KubeObject[] }>({ path: pathOf(core('PersistentVolumeClaim', 'persistentvolumeclaims', true), { namespace: 'mail' }) })
+    const claims = await kube.call<{ items: KubeObject[] }>({ path: pathOf(core('PersistentVolumeClaim', 'persistentvolumeclaims'), { namespace: 'mail' }) })
     assert.equal(claims.items.length, 3)
   })
 

@@ -1,12 +1,10 @@
 // MailSenders with a ServiceAccount, against a real API server: tokens from TokenRequest, its keys read by the operator, and the relay's own receiving side that checks them.
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { appendFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
-import { parse } from 'yaml'
-import { kinds } from '../../crds/index.ts'
-import { applyObject, createKube, openAccess, readOne, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
+import { applyObject, createKube, openAccess, readOne, type Kube, type KubeObject } from '../../operator/kube/index.ts'
 import { startOperator, type RunningOperator } from '../../operator/main.ts'
 import { resources } from '../../operator/plan/index.ts'
 import type { Snapshot } from '../../relay/snapshot/index.ts'
@@ -15,11 +13,8 @@ import { readSnapshotOf } from '../tools/snapshot-secrets.ts'
 import { openLine } from '../tools/talk.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
+import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
 
-const resourceOf = (name: string): Resource => {
-  const { kind, plural, scope } = kinds.find((one) => one.kind === name)!
-  return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
-}
 const audience = 'posthouse.dev/mail/main'
 const refreshSeconds = 60
 
@@ -62,10 +57,8 @@ describe('tokens of ServiceAccounts', { skip: lacks.length > 0 && lacks.join('; 
   before(async () => {
     api = await startApiServer()
     kube = createKube(await openAccess(api.kubeconfig))
-    const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
-    const folder = join(import.meta.dirname, '../../crds')
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) await applyObject(kube, crd, parse(readFileSync(join(folder, file), 'utf8'), { version: '1.1' }) as KubeObject)
-    for (const name of ['mail', 'shop']) await applyObject(kube, { group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }, { metadata: { name } })
+    await applyKinds(kube)
+    for (const name of ['mail', 'shop']) await applyObject(kube, namespaceResource, { metadata: { name } })
     for (const key of ['shop/shop', 'shop/other', 'mail/shop']) await account(key)
     operator = await startOperator({ kubeconfig: api.kubeconfig, namespace: 'default', identity: 'one', settings: { image: 'posthouse:test', natsImage: 'nats:test', imagePullPolicy: 'IfNotPresent', clusterDomain: 'cluster.local' }, say: () => {} })
     await until('the kinds', () => save('MailRelay', 'mail/main', { hostname: 'mx.example', listeners: [{ name: 'submission', protocol: 'Submission', port: 587, allowedSenders: { namespaces: { from: 'All' } } }] }).then(() => true, () => false), 30_000)

@@ -8,17 +8,17 @@ import { applyObject, type Resource } from '../../operator/kube/index.ts'
 import { resources } from '../../operator/plan/index.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks } from './tools/api-server.ts'
-import { startOperated, type Operated } from './tools/operated.ts'
+import { startOperatorWorld, type OperatorWorld } from './tools/operator.ts'
 
 const webhooks: Resource = { group: 'admissionregistration.k8s.io', version: 'v1', kind: 'ValidatingWebhookConfiguration', plural: 'validatingwebhookconfigurations', namespaced: false }
 
 const lacks = apiServerLacks()
 describe('a webhook that does not answer within its 30 s', { skip: lacks.length > 0 && lacks.join('; ') }, () => {
-  let operated: Operated
+  let operated: OperatorWorld
   let server: Server
 
   before(async () => {
-    operated = await startOperated(['mail', 'shop'])
+    operated = await startOperatorWorld(['mail', 'shop'])
     const authority = newAuthority(new Date())
     const { certificate, key } = certificateFor(['127.0.0.1'], authority, new Date())
     server = createServer({ cert: certificate, key }, () => {})

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { kinds } from '../../../crds/index.ts'
-import { applyObject, createKube, openAccess, readOne, type Kube, type KubeObject, type Resource } from '../../../operator/kube/index.ts'
+import { applyObject, createKube, openAccess, pathOf, readOne, type Kube, type KubeObject, type Resource } from '../../../operator/kube/index.ts'
 import { startOperator, type OperatorOptions, type RunningOperator } from '../../../operator/main.ts'
 import { until } from '../../tools/until.ts'
 import { startApiServer, type ApiServer } from './api-server.ts'
@@ -18,6 +18,7 @@ export type OperatorWorld = {
   readonly troubles: readonly string[]
   save(kind: string, name: string, spec: object, namespace?: string): Promise<KubeObject>
   get(resource: Resource, name: string, namespace?: string): Promise<KubeObject | undefined>
+  merge(resource: Resource, name: string, change: object, namespace?: string): Promise<unknown>
   /** Of the newest generation only. */
   condition(kind: string, name: string, type: string, namespace?: string): Promise<Condition | undefined>
   becomes(kind: string, name: string, type: string, reason: string, namespace?: string): Promise<unknown>
@@ -29,7 +30,8 @@ export const resourceOf = (name: string): Resource => {
   return { group: 'posthouse.dev', version: 'v1alpha1', kind, plural, namespaced: scope === 'Namespaced' }
 }
 
-const core = (kind: string, plural: string): Resource => ({ group: '', version: 'v1', kind, plural, namespaced: false })
+export const core = (kind: string, plural: string, namespaced = true): Resource => ({ group: '', version: 'v1', kind, plural, namespaced })
+export const namespaceResource = core('Namespace', 'namespaces', false)
 
 export const applyKinds = async (kube: Kube): Promise<void> => {
   const crd: Resource = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false }
@@ -42,7 +44,7 @@ export const startOperatorWorld = async (namespaces: readonly [string, ...string
   const api = await startApiServer({ controllerManager: true })
   const kube = createKube(await openAccess(api.kubeconfig))
   await applyKinds(kube)
-  for (const name of namespaces) await applyObject(kube, core('Namespace', 'namespaces'), { metadata: { name } })
+  for (const name of namespaces) await applyObject(kube, namespaceResource, { metadata: { name } })
   const troubles: string[] = []
   const operator = await startOperator({
     kubeconfig: api.kubeconfig,
@@ -63,6 +65,7 @@ export const startOperatorWorld = async (namespaces: readonly [string, ...string
   return {
     api, kube, operator, troubles, get, condition,
     save: (kind, name, spec, namespace) => applyObject(kube, resourceOf(kind), { metadata: { name, ...spaceOf(kind, namespace) }, spec }),
+    merge: (resource, name, change, namespace = namespaces[0]) => kube.call({ method: 'PATCH', path: pathOf(resource, { namespace, name }), contentType: 'application/merge-patch+json', body: change }),
     becomes: (kind, name, type, reason, namespace) => until(`${kind} ${name} to be ${type} for ${reason}`, async () => (await condition(kind, name, type, namespace))?.reason === reason, 60_000),
     stop: async () => {
       await operator.stop()
