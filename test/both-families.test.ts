@@ -17,7 +17,7 @@ test('a relay on [::] takes mail and answers for its health over IPv4 and IPv6, 
   const folder = mkdtempSync(join(tmpdir(), 'posthouse-families-'))
   const [nats, sink] = await Promise.all([startTestNats(), startSink()])
   const manifests = copyManifests(join(import.meta.dirname, 'scenarios/s-17-queue-full'), join(folder, 'manifests'), { 2626: sink.port })
-  const fleet = await startFleet({ folder: join(folder, 'fleet'), manifests, nats, count: 1, listeners: ['mx'], hosts: [{ name: 'everywhere', address: '[::]', enter: [] }] })
+  const fleet = await startFleet({ folder: join(folder, 'fleet'), manifests, nats, count: 1, hosts: [{ name: 'everywhere', address: '[::]', enter: [] }] })
   t.after(async () => {
     await fleet.stop()
     await Promise.all([nats.stop(), sink.close()])
