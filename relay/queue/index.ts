@@ -1,5 +1,6 @@
 export type * from './types.ts'
 export { capacityOf, fullAt } from './capacity.ts'
+export { QueueError } from './errors.ts'
 export { loginFault } from './login.ts'
 export { uselessOrder } from './steer.ts'
 export { openQueue } from './open.ts'

@@ -4,7 +4,7 @@ import { readProxyHeader } from './proxy-header.ts'
 
 export type ProxiedClient = { readonly remoteAddress?: string; readonly remotePort?: number }
 
-class ProxyHeaderError extends Error {
+export class ProxyHeaderError extends Error {
   readonly code = 'PROXY_HEADER_BAD'
   /** It left without a word. */
   readonly wasSilent: boolean

@@ -1,5 +1,5 @@
 export { AdminError, type AdminCalls, askAdmin, startAdmin } from './admin.ts'
 export { countEnded, logBounced, noteDoubleBounce } from './ended.ts'
 export { type Readiness, startHttp } from './http.ts'
-export { createLog, silentLog, logCodes, type Log } from './log.ts'
+export { createLog, silentLog, logCodes, type Log, type LogFields } from './log.ts'
 export { beginListener, createMetrics, type Metrics } from './metrics.ts'

@@ -36,7 +36,7 @@ export const logCodes = {
 type LogCode = keyof typeof logCodes
 
 /** Anything but what every line has already: a field named code would hide the line's own. */
-type LogFields = { readonly [name: string]: unknown; readonly code?: never; readonly text?: never; readonly pod?: never }
+export type LogFields = { readonly [name: string]: unknown; readonly code?: never; readonly text?: never; readonly pod?: never }
 
 export type Log = {
   info(code: LogCode, fields?: LogFields): void
