@@ -58,3 +58,22 @@ test('a domain that another claims by now, and that is not recorded as its holde
   const declared = declare([...given('login', 'gone').filter(([kind]) => kind !== 'MailSender').map(([kind, name, spec]) => [kind, name, spec] as const), ['MailDomain', 'rival', { domain: 'ours.example' }]], read, ['gone'])
   assert.deepEqual(only(declared, { before: whole }).snapshot.domains?.map(({ name }) => name), ['rival'])
 })
+
+const admitting = (namespace: string): Given => [['MailRelay', 'main', { hostname: 'mx.example', listeners: [{ name: 'mx', protocol: 'SMTP', port: 25, allowedDomains: { namespaces: { from: 'Selector', selector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } }, names: ['shop.example', 'else.example'] } }, { name: 'out', protocol: 'Submission', port: 587, allowedDomains: { namespaces: { from: 'Selector', selector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } }, names: ['shop.example', 'else.example'] }, allowedSenders: { namespaces: { from: 'All' } } }] }]]
+const tenants = (relay: Given, objects: readonly { kind: string; namespace: string; name: string; spec: object; status?: object }[], refused: readonly string[]): Declared => {
+  const all = [...relay.map(([kind, name, spec]) => ({ kind, namespace: 'mail', name, spec })), ...objects]
+  const { declared } = gather(documentsOf('given.yaml', all.map(({ kind, namespace, name, ...rest }) => JSON.stringify({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, namespace }, ...rest })).join('\n---\n')).documents)
+  return { ...declared, secrets: [], refusedSecrets: new Map(refused.map((key) => [key, new Error(`${key} may not be read`)])) }
+}
+const there = [{ name: 'main', namespace: 'mail' }]
+const signed = { outbound: { dkim: { algorithms: ['ed25519'], keySecretRef: { name: 'theirs' } } } }
+
+test('a domain that its MailRelay admits no more, and whose Secret may not be read, holds its name against 0 others there, and lends its addresses to 0 senders', () => {
+  const declared = tenants(admitting('new'), [
+    { kind: 'MailDomain', namespace: 'old', name: 'shop', spec: { domain: 'shop.example', relayRefs: there, ...signed }, status: recorded },
+    { kind: 'MailSender', namespace: 'old', name: 'app', spec: { relayRef: there[0]!, from: ['app@shop.example'] } },
+    { kind: 'MailDomain', namespace: 'new', name: 'shop', spec: { domain: 'shop.example', relayRefs: there } },
+  ], ['old/theirs'])
+  const { snapshot } = only(declared, { before: whole })
+  assert.deepEqual([snapshot.domains?.map(({ manifest }) => manifest), snapshot.senders], [['MailDomain new/shop'], []])
+})

@@ -116,8 +116,14 @@ const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[
   const { world } = bench
   const claims = new Map<string, MailDomain[]>() // by relay
   for (const domain of world.input.declared.domains)
-    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => (isNamed(domain) ? ranAt(domain, relays.keys()).filter((one) => relays.has(one)) : []))) append(claims, key, domain)
+    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => claimsBefore(domain, relays, world))) append(claims, key, domain)
   return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, claimed)]))
+}
+
+/** Where it was in force, and is still meant and admitted: what a MailRelay took back counts, whatever else cannot be judged. */
+const claimsBefore = (domain: MailDomain, relays: Relays, world: World): string[] => {
+  const isMeant = (key: string): boolean => relayKeysOf(domain, world).includes(key) && listenersForDomain({ domain, relay: relays.get(key)!.relay, world }).length > 0
+  return isNamed(domain) ? ranAt(domain, relays.keys()).filter((key) => relays.has(key) && guarded([], domain, () => isMeant(key), () => true)) : []
 }
 
 /** Whether it can be compared with others. */
