@@ -77,3 +77,11 @@ test('a domain that its MailRelay admits no more, and whose Secret may not be re
   const { snapshot } = only(declared, { before: whole })
   assert.deepEqual([snapshot.domains?.map(({ manifest }) => manifest), snapshot.senders], [['MailDomain new/shop'], []])
 })
+
+test('a domain that was made anew under the same name for another domain, with a Secret that may not be read, brings back 0 of what the one before had', () => {
+  const made = (domain: string, more: object = {}) => [{ kind: 'MailDomain', namespace: 'old', name: 'shop', spec: { domain, relayRefs: there, ...more } }]
+  const before = parseSnapshot(only(tenants(admitting('old'), made('shop.example'), [])).snapshot)
+  assert.deepEqual(before.domains.map(({ domain }) => domain), ['shop.example'])
+  const { snapshot } = only(tenants(admitting('old'), made('else.example', signed), ['old/theirs']), { before })
+  assert.deepEqual(snapshot.domains, [])
+})
