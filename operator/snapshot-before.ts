@@ -1,6 +1,6 @@
 // What the pods of each MailRelay were given last: known, or read back from its Secrets by an operator that has just begun. Reads only.
 import type { MailRelay } from '../crds/index.ts'
-import { fromParts, type Snapshot, type SnapshotIndex } from '../relay/snapshot/index.ts'
+import { fromPartsOfAnyRelease, type Snapshot, type SnapshotIndex } from '../relay/snapshot/index.ts'
 import { KubeError, readOne, type Kube } from './kube/index.ts'
 import { isManaged, keyOf, snapshotSecretNames } from './plan/index.ts'
 import { isRefusal } from './refusals.ts'
@@ -28,7 +28,7 @@ const readBack = async (relay: MailRelay, { kube, watched }: BeforeParts): Promi
       for (const [file, encoded] of Object.entries((read?.data ?? {}) as Record<string, string>)) files.set(file, Buffer.from(encoded, 'base64').toString('utf8'))
     }
     const index = files.get('index.json')
-    return index === undefined ? undefined : fromParts(JSON.parse(index) as SnapshotIndex, (file) => files.get(file))
+    return index === undefined ? undefined : fromPartsOfAnyRelease(JSON.parse(index) as SnapshotIndex, (file) => files.get(file))
   } catch (error) {
     if (error instanceof KubeError && !isRefusal(error)) throw error
     return undefined
