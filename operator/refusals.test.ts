@@ -51,6 +51,14 @@ describe('an attempt', () => {
     assert.equal(await refusals.attempt('MailSender', 'shop/app-0', failing(answer(503))), undefined)
     await assert.rejects(refusals.attempt('MailSender', 'shop/app-10', failing(answer(503))), { status: 503 })
   })
+  it('that is answered 409 for 12 objects is thrown on for 0 of them: each has its own conflict, and the server is well', async () => {
+    const passing = new Passing()
+    passing.begin()
+    const refusals = refusing(passing)
+    for (let n = 0; n < 12; n++) assert.equal(await refusals.attempt('MailSender', `shop/app-${n}`, failing(answer(409))), undefined)
+    assert.deepEqual([passing.found().length, passing.end()], [12, 1_000])
+    assert.equal(await refusals.attempt('MailRelay', 'mail/main', failing(answer(503))), undefined)
+  })
   it('tells of 2 refusals of 1 object the first, and gives back what was not refused', async () => {
     const refusals = refusing()
     for (const text of ['Service a', 'Service b']) await refusals.attempt('MailRelay', 'mail/main', failing(new NameTaken(text)))

@@ -60,17 +60,21 @@ export const createRefusals = (faults: Pick<Faults, 'waits' | 'note'>, passing: 
   return { found, held, hindered: (title) => found.has(title) || passing.has(title), note, guard, attempt: (kind, key, work) => guard(kind, key, () => unlessRefused(`${kind} ${key}`, work)) }
 }
 
-/** A conflict with somebody else's write, or a server that is asked too much: over in a moment, for one object. For more than these at once it is the server that is in trouble, and asking for all the others would make it worse. */
-const passingStatuses: readonly number[] = [409, 429, 503]
+/** A conflict with somebody else's write, or a server that is asked too much: over in a moment, for one object. */
+const conflict = 409
+const passingStatuses: readonly number[] = [conflict, 429, 503]
+/** Of those that are no conflict: for more at once it is the server that is in trouble, and asking for all the others would make it worse. */
 const mostPassing = 10
 /** What has not passed by then is told. */
 const lastingMs = 30_000
+
+type Known = { readonly since: number; readonly runs: number; readonly run: number; readonly isConflict: boolean }
 
 /** Objects of which something is to be tried again soon; over the runs. */
 export class Passing {
   readonly #said: (title: string, error: KubeError) => void
   readonly #clock: () => number
-  readonly #known = new Map<string, { readonly since: number; readonly runs: number; readonly run: number }>()
+  readonly #known = new Map<string, Known>()
   #run = 0
 
   /** `said`: once for each that begins. `clock`: ms, never back. */
@@ -85,7 +89,10 @@ export class Passing {
 
   /** Titles of this run. */
   found(): string[] {
-    return [...this.#known].filter(([, { run }]) => run === this.#run).map(([title]) => title)
+    return this.#found(() => true)
+  }
+  #found(fits: (one: Known) => boolean): string[] {
+    return [...this.#known].filter(([, one]) => one.run === this.#run && fits(one)).map(([title]) => title)
   }
 
   has(title: string): boolean {
@@ -94,11 +101,12 @@ export class Passing {
 
   /** undefined: too many at once. */
   refusalAfter(title: string, error: KubeError): Refusal | 'not yet' | undefined {
-    if (!this.has(title) && this.found().length >= mostPassing) return undefined
+    const isConflict = error.status === conflict
+    if (!this.has(title) && !isConflict && this.#found(({ isConflict: is }) => !is).length >= mostPassing) return undefined
     const before = this.#known.get(title)
     const since = before?.since ?? this.#clock()
     if (before === undefined) this.#said(title, error)
-    if (!this.has(title)) this.#known.set(title, { since, runs: (before?.runs ?? 0) + 1, run: this.#run })
+    if (!this.has(title)) this.#known.set(title, { since, runs: (before?.runs ?? 0) + 1, run: this.#run, isConflict })
     return this.#clock() - since < lastingMs ? 'not yet' : notApplied(error)
   }
 
