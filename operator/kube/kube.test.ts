@@ -1,5 +1,6 @@
 // Against a server that misbehaves in every way we know of; what holds for a well-behaved one is shown in test/cluster.
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { withFakeKube, type FakeKube, type Fault } from '../../test/tools/fake-kube.ts'
 import { until } from '../../test/tools/until.ts'
@@ -129,6 +130,17 @@ describe('a list-watch', () => {
         assert.equal(troubles.filter(({ message }) => message.includes('went back from version 104 to 101')).length, 1)
       })
     }
+  it('reads everything 5 times in no less than 1.5 s from a server whose versions never only grow: its pauses grow', async (t) => {
+    const lines = [{ type: 'ADDED', at: '100' }, { type: 'BOOKMARK', at: '100', annotations: { 'k8s.io/initial-events-end': 'true' } }, { type: 'MODIFIED', at: '50' }]
+    const text = lines.map(({ type, at, annotations }) => `${JSON.stringify({ type, object: { metadata: { name: 'a', namespace: 'mail', resourceVersion: at, annotations } } })}\n`).join('')
+    let read = 0
+    const odd = { open: () => (read++, Promise.resolve(Readable.from([Buffer.from(text)]))) } as unknown as Kube
+    const began = performance.now()
+    const { troubles } = follow(t, odd)
+    await until('5 times', () => read >= 5)
+    assert.ok(performance.now() - began >= 1_490, `in ${performance.now() - began} ms`)
+    assert.ok(troubles.length >= 4)
+  })
   it('moves on by bookmarks, so that nothing is told twice when old versions are forgotten', async (t) => {
     const { server, kube } = await withFakeKube(t)
     server.put(path, thing('a', 1))

@@ -45,6 +45,7 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
   let failures = 0
   let streams = true // until the server shows that it has no such watch
   let wasAway = false
+  let backs = 0 // for ever: from a server whose versions do not grow, what is read well proves nothing
   while (!signal.aborted) {
     try {
       if (wasAway && version !== undefined) await refuseBack(options, version, signal)
@@ -74,7 +75,8 @@ export const listWatch = async (options: ListWatchOptions, signal: AbortSignal):
       options.onRestart?.(trouble.status === 410 ? 'expired' : 'failed')
       if (trouble.status === 410) version = undefined
       if (trouble.status !== 410 || trouble.reason === isBack) options.onTrouble?.(trouble)
-      failures += 1
+      if (trouble.reason === isBack) backs += 1
+      failures = Math.max(failures + 1, trouble.reason === isBack ? backs : 0)
       await pause(waitBefore(failures, trouble.retryAfterMs, random()), signal)
     }
   }
