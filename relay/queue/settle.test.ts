@@ -130,3 +130,13 @@ test('an attempt whose outcome could not be stored, since its lane was lost, sta
   const lost = '; its lane was lost before this was stored: it is tried again'
   assert.deepEqual(lines, [`attempt: try 1${lost}`, `delivered: try 2${lost}`, 'delivered: try 3'])
 })
+
+test('1 batch whose answer was lost, and whose note the next owner has tidied away by the 2nd asking (10201), is stored and does not hold up what comes after it', async () => {
+  const { settle, clock, asked, metrics } = settling([{ kind: 'silence', text: 'timeout' }, { kind: 'error', code: 10201, text: 'batch contains duplicate message id' }, ack], { kind: 'missing' }, dsn)
+  const ends: string[] = []
+  void settle.add({ entry: whole(entry('a')), settlement: failed }).then((as) => ends.push(`a ${as}`))
+  await clock.pass(1)
+  void settle.add({ entry: entry('b'), settlement: delivered }).then((as) => ends.push(`b ${as}`))
+  await clock.pass(10_000)
+  assert.deepEqual([ends, asked.times, (await metrics.bounces.get()).values.find(({ labels }) => labels.kind === 'failed')!.value], [['a stored', 'b stored'], 3, 1])
+})
