@@ -104,6 +104,13 @@ test('a DKIM key for each of 2 algorithms is made for a domain that brings none,
   assert.deepEqual(only(dkim({})).domains[0]!.dkim, [])
 })
 
+test('of 7 selectors of a DKIM key the 4 that make a name in DNS are taken, dates and numbers among them, and 3 are not', () => {
+  const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const signing = (selector: string): Given => [main, ['MailDomain', 'ours', { domain: 'ours.example', outbound: { dkim: { algorithms: ['ed25519'], keySecretRef: { name: 'keys' } } } }], ['Secret', 'keys', { 'ed25519.key': key, 'ed25519.selector': selector }]]
+  const selectors = ['20230601', '2024', 's1.mta', 'a_b', '-s', 's1.', 's'.repeat(64)]
+  assert.deepEqual(selectors.map((selector) => refusals(planned(signing(selector)).conditions).map(({ reason }) => reason)), [[], [], [], [], ['KeyInvalid'], ['KeyInvalid'], ['KeyInvalid']])
+})
+
 test('a MailSender without from sends as what the MailDomains of its own namespace lend it, and as 0 others', () => {
   const relayRef = { name: 'main', namespace: 'mail' }
   const relayRefs = [relayRef]
