@@ -42,6 +42,13 @@ test('1 domain, 1 sender and 1 route whose Secrets may not be read are as in the
   assert.deepEqual([view.domains.length, view.routes.length], [2, 1])
 })
 
+test('a sender that is a ServiceAccount by now, and whose Secret may not be read, has 0 passwords: the one before is over', () => {
+  const byToken = given('login', 'client').map(([kind, name, spec, status]) => [kind, name, kind === 'MailSender' ? { ...spec, identity: { serviceAccountName: 'app' } } : spec, status] as const)
+  assert.ok(whole.senders[0]!.auth)
+  const { snapshot } = only(declare(byToken, read), { made: { ...made, credentials: {} }, held: ['MailSender mail/app'], before: whole })
+  assert.deepEqual(snapshot.senders?.map(({ serviceAccount, auth: password }) => [serviceAccount, password]), [['app', undefined]])
+})
+
 test('without the snapshot before nobody knows how they were: 0 of 2 are in it', () => {
   const { snapshot, asBefore } = only(declare(given('taken', 'gone'), read, ['taken', 'gone']))
   assert.deepEqual([asBefore.size, snapshot.domains, snapshot.routes], [0, [], []])

@@ -24,7 +24,7 @@ export const asBefore = ({ snapshot, view }: Kept, titles: ReadonlySet<string>, 
       ...snapshot,
       // its keys alone could not be had
       domains: [...domains.map((one) => ({ ...one, dkim: domainOf(one.manifest, one.domain)?.dkim ?? one.dkim })), ...keptDomains.map(({ entry }) => entry)],
-      senders: senders.map((one) => ({ ...one, auth: one.auth ?? entryOf(before.senders, one.manifest)?.auth })),
+      senders: senders.map((one) => ({ ...one, auth: one.auth ?? (one.serviceAccount === undefined ? entryOf(before.senders, one.manifest)?.auth : undefined) })), // who is a ServiceAccount by now has no password any more
       routes: [...routes, ...keptRoutes.map(({ entry }) => entry)],
       certificates: [...certificates, ...before.certificates.filter((one) => named.has(one.name) && isAbsent(one, certificates))],
       schedules: [...schedules, ...before.schedules.filter((one) => keptRoutes.some(({ entry }) => entry.retrySchedule === one.name) && isAbsent(one, schedules))],
