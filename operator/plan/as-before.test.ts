@@ -85,6 +85,15 @@ test('a domain that its MailRelay admits no more, and whose Secret may not be re
   assert.deepEqual([snapshot.domains?.map(({ manifest }) => manifest), snapshot.senders], [['MailDomain new/shop'], []])
 })
 
+test('of 2 domains of one name that are recorded as in force the one that can be judged holds it: the other was out while its MailRelay did not admit it, and its status could not say so', () => {
+  const open: Given = [['MailRelay', 'main', { hostname: 'mx.example', listeners: [{ name: 'mx', protocol: 'SMTP', port: 25, allowedDomains: { namespaces: { from: 'All' }, names: ['shop.example'] } }] }]]
+  const declared = tenants(open, [
+    { kind: 'MailDomain', namespace: 'first', name: 'shop', spec: { domain: 'shop.example', relayRefs: there, ...signed }, status: recorded },
+    { kind: 'MailDomain', namespace: 'second', name: 'shop', spec: { domain: 'shop.example', relayRefs: there }, status: recorded },
+  ], ['first/theirs'])
+  assert.deepEqual(only(declared, { before: whole }).snapshot.domains?.map(({ manifest }) => manifest), ['MailDomain second/shop'])
+})
+
 test('a domain that was made anew under the same name for another domain, with a Secret that may not be read, brings back 0 of what the one before had', () => {
   const made = (domain: string, more: object = {}) => [{ kind: 'MailDomain', namespace: 'old', name: 'shop', spec: { domain, relayRefs: there, ...more } }]
   const before = parseSnapshot(only(tenants(admitting('old'), made('shop.example'), [])).snapshot)

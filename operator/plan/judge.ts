@@ -115,9 +115,11 @@ const noRelayAtAll = (bench: Bench, object: MailDomain | DeliveryRoute, keys: re
 const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[]> => {
   const { world } = bench
   const claims = new Map<string, MailDomain[]>() // by relay
+  const unjudged = new Set<MailDomain>()
+  const asItWas = (domain: MailDomain): string[] => (unjudged.add(domain), claimsBefore(domain, relays, world))
   for (const domain of world.input.declared.domains)
-    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => claimsBefore(domain, relays, world))) append(claims, key, domain)
-  return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, claimed)]))
+    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => asItWas(domain))) append(claims, key, domain)
+  return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, { claimed, unjudged })]))
 }
 
 /** Where it was in force, and is still meant and admitted: what a MailRelay took back counts, whatever else cannot be judged. */
@@ -141,12 +143,15 @@ const claimsOf = (bench: Bench, domain: MailDomain, relays: Relays): string[] =>
   })
 }
 
+/** `unjudged`: those who claim it because they had it. */
+type Claims = { readonly claimed: readonly MailDomain[]; readonly unjudged: ReadonlySet<MailDomain> }
+
 /** Gives each domain to one of those who claim it. */
-const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly MailDomain[]): AttachedDomain[] => {
+const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged }: Claims): AttachedDomain[] => {
   const { relay, listeners } = relays.get(key)!
   const open = new Set(listeners.map(({ name }) => name))
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
-  const holders = new Set([...byName.values()].map((rivals) => holderOf(rivals, key, relays)))
+  const holders = new Set([...byName.values()].map((rivals) => holderOf(byAge(rivals), key, relays, unjudged)))
   const settleOne = (domain: MailDomain): AttachedDomain[] => {
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
@@ -157,9 +162,11 @@ const settle = (bench: Bench, key: string, relays: Relays, claimed: readonly Mai
   return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (ranAt(domain, relays.keys()).includes(key) ? [{ domain, listeners: [...open] }] : [])))
 }
 
-/** Who is recorded in status as accepted on this relay; else who has no room there for it; else the oldest. */
-const holderOf = (rivals: readonly MailDomain[], relay: string, relays: Relays): MailDomain =>
-  byAge(rivals).find((domain) => ranAt(domain).includes(relay)) ?? byAge(rivals).find((domain) => ranAt(domain, relays.keys()).includes(relay)) ?? byAge(rivals)[0]!
+/** Who is recorded in status as accepted on this relay; else who has no room there for it; else the oldest. Of two that are recorded, one whose status could not be written since may be out: rather one that can be judged. */
+const holderOf = (sorted: readonly MailDomain[], relay: string, relays: Relays, unjudged: ReadonlySet<MailDomain>): MailDomain => {
+  const recorded = sorted.filter((domain) => ranAt(domain).includes(relay))
+  return recorded.find((domain) => !unjudged.has(domain)) ?? recorded[0] ?? sorted.find((domain) => ranAt(domain, relays.keys()).includes(relay)) ?? sorted[0]!
+}
 
 const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
   const attached = new Map<string, AttachedSender[]>()
