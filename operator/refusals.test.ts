@@ -51,6 +51,19 @@ describe('an attempt', () => {
     assert.equal(await refusals.attempt('MailSender', 'shop/app-0', failing(answer(503))), undefined)
     await assert.rejects(refusals.attempt('MailSender', 'shop/app-10', failing(answer(503))), { status: 503 })
   })
+  it('that is answered 503 before 1 run that ended too soon to try it, and once more after it, has not lasted: it is told as refused 0 times', async () => {
+    const time = { ms: 0 }
+    const passing = new Passing(() => {}, () => time.ms)
+    const seen: number[] = []
+    for (const [ms, isTried] of [[0, true], [40_000, false], [80_000, true]] as const) {
+      time.ms = ms
+      passing.begin() // and no end: what throws ends the run before it
+      const refusals = refusing(passing)
+      if (isTried) await refusals.attempt('MailRelay', 'mail/main', failing(answer(503)))
+      seen.push(refusals.found.size)
+    }
+    assert.deepEqual(seen, [0, 0, 0])
+  })
   it('that is answered 409 for 12 objects is thrown on for 0 of them: each has its own conflict, and the server is well', async () => {
     const passing = new Passing()
     passing.begin()

@@ -83,8 +83,13 @@ export class Passing {
     this.#clock = clock
   }
 
+  /** After a run that ended before its end, too, only what it met lasts. */
   begin(): void {
+    this.#forgetOthers()
     this.#run += 1
+  }
+  #forgetOthers(): void {
+    for (const [title, { run }] of this.#known) if (run !== this.#run) this.#known.delete(title)
   }
 
   /** Titles of this run. */
@@ -112,7 +117,7 @@ export class Passing {
 
   /** Milliseconds until the next is to be tried: a second, ever more where it does not pass. */
   end(): number {
-    for (const [title, { run }] of this.#known) if (run !== this.#run) this.#known.delete(title)
+    this.#forgetOthers()
     return Math.min(Infinity, ...[...this.#known.values()].map(({ runs }) => Math.min(lastingMs, 1000 * 2 ** Math.min(runs - 1, 20))))
   }
 }
