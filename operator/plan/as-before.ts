@@ -13,8 +13,10 @@ type Domain = Snapshot['domains'][number]
 export const asBefore = ({ snapshot, view }: Kept, titles: ReadonlySet<string>, before: Snapshot, world: World): Kept => {
   const entryOf = <T extends { readonly manifest: string }>(entries: readonly T[], title: string): T | undefined => (titles.has(title) ? entries.find(({ manifest }) => manifest === title) : undefined)
   const { domains = [], senders = [], routes = [], certificates = [], schedules } = snapshot
-  // one that was made anew under the same name may be for another domain
-  const domainOf = (title: string, domain: string): Domain | undefined => entryOf(before.domains.filter((one) => one.domain === domain), title)
+  const domainOf = (title: string, domain: string): Domain | undefined => {
+    const entry = entryOf(before.domains, title)
+    return entry?.domain === domain ? entry : undefined // one that was made anew under the same name may be for another domain
+  }
   const keptDomains = domainsAsBefore(view, domains, domainOf, world)
   const keptRoutes = world.input.declared.routes.flatMap((route) => routeAsBefore(route, view, entryOf(before.routes, titleOf(route)), world))
   const named = new Set([...keptDomains.flatMap(({ entry }) => entry.inbound?.hosts ?? []), ...keptRoutes.flatMap(({ entry }) => entry.nextHops)].flatMap(({ tls }) => [tls.clientCertificate, tls.authority]))
