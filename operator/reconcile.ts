@@ -61,14 +61,13 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   for (const { object, fault } of gathered.mistaken) if (fault !== undefined) faults.note(titleOfRef(object), fault)
   const tokenIssuer = gathered.declared.senders.some(({ spec }) => spec.identity.serviceAccountName !== undefined) ? await parts.tokenIssuer.read() : undefined
   const seen = await seenNow(gathered.declared.relays, parts)
-  const given: Omit<Input, 'made'> = { declared: gathered.declared, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)), serviceAddresses: serviceAddresses(watched.all(made.service)) }
+  const before = await snapshotsBefore(gathered.declared.relays, parts)
+  const given: Omit<Input, 'made'> = { declared: gathered.declared, before, clusterDomain: settings.clusterDomain, tokenIssuer, seen, accounts: new Set(watched.all(made.serviceAccount).map(keyOfObject)), volumes: smallestVolumes(watched.all(claims)), serviceAddresses: serviceAddresses(watched.all(made.service)) }
   const refusals = createRefusals(faults, passing)
   const making = makingFor(parts, refusals)
   const needs = needsIn(given)
   const whatIsMade = await make(needs, making)
-  const isHeld = refusals.held.size > 0 || gathered.declared.refusedSecrets?.size
-  const before = isHeld ? await snapshotsBefore(gathered.declared.relays, parts) : new Map<string, Snapshot>()
-  const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: whatIsMade, before, held: new Set(refusals.held.keys()) })
+  const { snapshots, conditions, records, faults: ofPlan } = plan({ ...given, made: whatIsMade, held: new Set(refusals.held.keys()) })
   for (const { object, error } of ofPlan) refusals.note(titleOfRef(object), error)
   const unmade = new Set([...refusals.found.keys(), ...passing.found()])
   parts.records.want(records)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseSnapshot, type Snapshot } from '../../relay/snapshot/index.ts'
+import { parseSnapshot, revisionOf, type Snapshot } from '../../relay/snapshot/index.ts'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
 import { nothingMade, plan, type Declared, type Made, type Plan, type Secret } from './index.ts'
@@ -100,4 +100,51 @@ test('a domain that was made anew under the same name for another domain, with a
   assert.deepEqual(before.domains.map(({ domain }) => domain), ['shop.example'])
   const { snapshot } = only(tenants(admitting('old'), made('else.example', signed), ['old/theirs']), { before })
   assert.deepEqual(snapshot.domains, [])
+})
+
+const refusalOf = ({ conditions }: Plan, title: string): string | undefined => conditions.find(({ object, type, status }) => `${object.kind} ${object.namespace}/${object.name}` === title && type === 'Accepted' && status === 'False')?.message
+
+test('1 domain and 1 route whose Secrets are gone stay as in the snapshot before, and are told so; the sender of the domain stays, and a rival older than it gets nothing', () => {
+  const rival = ['MailDomain', 'rival', { domain: 'ours.example' }] as const
+  const told = planned(declare(given('gone', 'away', [rival]).map(([kind, name, spec]) => [kind, name, spec] as const), read), { before: whole })
+  const now = parseSnapshot(told.snapshots[0]!.snapshot)
+  assert.deepEqual(now, whole)
+  assert.equal(revisionOf(now), revisionOf(whole))
+  assert.match(refusalOf(told, 'MailDomain mail/ours')!, /^Secret mail\/away does not exist.*; it stays in force as it was$/)
+  assert.match(refusalOf(told, 'DeliveryRoute mail/way')!, /^Secret mail\/gone does not exist.*; it stays in force as it was$/)
+  assert.equal(refusalOf(told, 'MailDomain mail/rival'), 'MailDomain mail/ours holds ours.example')
+  assert.equal(refusalOf(told, 'MailSender mail/app'), undefined)
+})
+
+test('1 domain and 1 route that were never in force are 0 in the snapshot, and are told what they lack and no more', () => {
+  const told = planned(declare(given('gone', 'away').filter(([kind]) => kind !== 'MailSender').map(([kind, name, spec]) => [kind, name, spec] as const), read), { before: parseSnapshot(only(declare(given('login', 'client').slice(0, 2), read)).snapshot) })
+  assert.deepEqual([told.snapshots[0]!.snapshot.domains, told.snapshots[0]!.snapshot.routes], [[], []])
+  assert.match(refusalOf(told, 'MailDomain mail/ours')!, /^Secret mail\/away does not exist[^;]*$/)
+})
+
+test('a domain with a fault of its own that its MailRelay no longer has listeners for is 0 in the snapshot', () => {
+  const elsewhere = given('login', 'gone', [['MailRelay', 'other', { hostname: 'other.example' }]]).map(([kind, name, spec]) => [kind, name, { ...spec, ...(kind === 'MailDomain' && { relayRefs: [{ name: 'other' }] }) }] as const)
+  const { snapshots } = planned(declare(elsewhere, read), { before: whole })
+  assert.deepEqual(snapshots.find(({ relay }) => relay === 'mail/main')!.snapshot.domains, [])
+})
+
+const policy = (name: string, rules: readonly object[]): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules }]
+const deny = (domain: string): object => ({ name: 'no', match: { rcptTo: [`*@${domain}`] }, action: 'Deny' })
+const later = { name: 'later', match: {}, action: 'Redirect' } // waits for a later release
+/** Rules of 50 ranges each. */
+const allow = (second: number, rules: number): object[] => Array.from({ length: rules }, (_, n) => ({ name: `in-${n}`, match: { sources: Array.from({ length: 50 }, (_unused, m) => `11.${second}.${50 * n + m}.0/24`) }, action: 'Allow' }))
+
+test('a RelayPolicy of 2 that a change breaks stays as it was, at its place: what it denied is not let through', () => {
+  const before = parseSnapshot(only(declare(given('login', 'client', [policy('a', [deny('far.example')]), policy('b', [deny('near.example')])]), read)).snapshot)
+  const told = planned(declare(given('login', 'client', [policy('a', [deny('far.example'), later]), policy('b', [deny('near.example')])]), read), { before })
+  assert.deepEqual(told.snapshots[0]!.snapshot.policies, before.policies)
+  assert.match(refusalOf(told, 'RelayPolicy mail/a')!, /Redirect.*; it stays in force as it was$/)
+})
+
+test('what a policy allows that stays counts: with its 200 ranges of 256 another of 100 makes too much of the world', () => {
+  const before = parseSnapshot(only(declare(given('login', 'client', [policy('b', allow(1, 4))]), read)).snapshot)
+  const told = planned(declare(given('login', 'client', [policy('a', allow(2, 2)), policy('b', [...allow(1, 4), later])]), read), { before })
+  assert.deepEqual(told.snapshots[0]!.snapshot.policies, before.policies)
+  assert.equal(before.policies.length, 1)
+  assert.ok(told.conditions.some(({ object, reason }) => object.name === 'a' && reason === 'SourcesMakeTheWorld'))
 })

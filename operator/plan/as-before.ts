@@ -1,18 +1,47 @@
-// Who needs a Secret that may not be read stays at a MailRelay as the snapshot before has it, so that everybody else goes on. What the MailRelay admits by now counts all the same. Pure.
-import type { DeliveryRoute } from '../../crds/index.ts'
+// Who needs a Secret that may not be read, or something that is not there, stays at a MailRelay as the snapshot before has it: everybody else goes on, and an invalid manifest changes nothing that runs.
+// What the MailRelay admits by now counts all the same. Pure.
+import type { DeliveryRoute, ListenerSpec, MailDomain, MailRelay, RelayPolicy } from '../../crds/index.ts'
 import { normalDomain, type Snapshot, type SnapshotInput } from '../../relay/snapshot/index.ts'
-import { keyOf, titleOf } from './input.ts'
+import type { Condition } from './condition.ts'
+import { keyOf, titleOf, titleOfRef } from './input.ts'
 import { listenersForDomain } from './policies/domain.ts'
+import { byAge } from './policies/policy.ts'
 import type { AttachedDomain, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
 
 export type Kept = { readonly snapshot: SnapshotInput; readonly view: RelayView }
 type Domain = Snapshot['domains'][number]
+type Policy = NonNullable<SnapshotInput['policies']>[number]
+
+/** Of the object itself, whatever a MailRelay or a target makes of it. */
+const isOwnFault = ({ type, status, relay, section }: Condition): boolean => type === 'Accepted' && status === 'False' && relay === undefined && section === undefined
+
+export const hasOwnFault = (told: readonly Condition[]): boolean => told.some(isOwnFault)
+
+/** Titles of who is refused for a fault of its own: something it names is not there, as a Secret while it is made anew, or a mistake in a change. */
+export const withOwnFault = (conditions: readonly Condition[]): string[] => conditions.filter(isOwnFault).map(({ object }) => titleOfRef(object)).filter((title) => mayStay(title) && !title.startsWith('MailSender '))
+
+export const mayStay = (title: string): boolean => /^(MailDomain|MailSender|RelayPolicy|DeliveryRoute) /.test(title)
+
+/** Says of who stays that it does. */
+export const toldToStay = (conditions: readonly Condition[], titles: readonly string[], snapshots: readonly SnapshotInput[]): readonly Condition[] => {
+  if (titles.length === 0) return conditions
+  const there = new Set(snapshots.flatMap(({ domains = [], policies = [], routes = [] }) => [...domains, ...policies, ...routes].map(({ manifest }) => manifest)))
+  const staying = new Set(titles.filter((title) => there.has(title)))
+  return conditions.map((one) => (isOwnFault(one) && staying.has(titleOfRef(one.object)) ? { ...one, message: `${one.message}; it stays in force as it was` } : one))
+}
+
+/** The listeners at which a domain with a fault of its own stays: of those open by now that admit it, where the snapshot before has it. */
+export const listenersAsBefore = (domain: MailDomain, { relay, listeners: open }: { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }, world: World): string[] => {
+  const entry = world.input.before?.get(keyOf(relay))?.domains.find(({ manifest }) => manifest === titleOf(domain))
+  if (entry === undefined || entry.domain !== normalDomain(domain.spec.domain) || !relayKeysOf(domain, world).includes(keyOf(relay))) return []
+  return listenersForDomain({ domain, relay, world }).filter((name) => open.some((one) => one.name === name))
+}
 
 /** `titles`: of those who need one; `before`: what the pods of the relay were given last. */
 export const asBefore = ({ snapshot, view }: Kept, titles: ReadonlySet<string>, before: Snapshot, world: World): Kept => {
   const entryOf = <T extends { readonly manifest: string }>(entries: readonly T[], title: string): T | undefined => (titles.has(title) ? entries.find(({ manifest }) => manifest === title) : undefined)
-  const { domains = [], senders = [], routes = [], certificates = [], schedules } = snapshot
+  const { domains = [], senders = [], policies = [], routes = [], certificates = [], schedules } = snapshot
   const domainOf = (title: string, domain: string): Domain | undefined => {
     const entry = entryOf(before.domains, title)
     return entry?.domain === domain ? entry : undefined // one that was made anew under the same name may be for another domain
@@ -25,14 +54,25 @@ export const asBefore = ({ snapshot, view }: Kept, titles: ReadonlySet<string>, 
     snapshot: {
       ...snapshot,
       // its keys alone could not be had
-      domains: [...domains.map((one) => ({ ...one, dkim: domainOf(one.manifest, one.domain)?.dkim ?? one.dkim })), ...keptDomains.map(({ entry }) => entry)],
+      domains: inOrderOf(before.domains, manifestOf, [...domains.map((one) => ({ ...one, dkim: domainOf(one.manifest, one.domain)?.dkim ?? one.dkim })), ...keptDomains.map(({ entry }) => entry)]),
       senders: senders.map((one) => ({ ...one, auth: one.auth ?? (one.serviceAccount === undefined ? entryOf(before.senders, one.manifest)?.auth : undefined) })), // who is a ServiceAccount by now has no password any more
-      routes: [...routes, ...keptRoutes.map(({ entry }) => entry)],
-      certificates: [...certificates, ...before.certificates.filter((one) => named.has(one.name) && isAbsent(one, certificates))],
-      schedules: [...schedules, ...before.schedules.filter((one) => keptRoutes.some(({ entry }) => entry.retrySchedule === one.name) && isAbsent(one, schedules))],
+      policies: policiesAsBefore(policies, (title) => entryOf(before.policies, title), world),
+      routes: inOrderOf(before.routes, manifestOf, [...routes, ...keptRoutes.map(({ entry }) => entry)]),
+      certificates: inOrderOf(before.certificates, nameOf, [...certificates, ...before.certificates.filter((one) => named.has(one.name) && isAbsent(one, certificates))]),
+      schedules: inOrderOf(before.schedules, nameOf, [...schedules, ...before.schedules.filter((one) => keptRoutes.some(({ entry }) => entry.retrySchedule === one.name) && isAbsent(one, schedules))]),
     },
     view: { ...view, domains: [...view.domains, ...keptDomains.map(({ attached }) => attached)], routes: [...view.routes, ...keptRoutes.map(({ route }) => route)] },
   }
+}
+
+const manifestOf = ({ manifest }: { readonly manifest: string }): string => manifest
+const nameOf = ({ name }: { readonly name: string }): string => name
+
+/** Where nothing has changed the snapshot is the same, and no pod loads it anew. */
+const inOrderOf = <Before, Now extends Before>(before: readonly Before[], idOf: (one: Before) => string, now: readonly Now[]): Now[] => {
+  const places = new Map(before.map((one, place) => [idOf(one), place]))
+  const placeOf = (one: Now): number => places.get(idOf(one)) ?? Infinity
+  return now.toSorted((a, b) => (placeOf(a) === placeOf(b) ? 0 : placeOf(a) - placeOf(b)))
 }
 
 /** Of those that are not planned: where a listener admits the domain by now, and nobody else has it. */
@@ -44,6 +84,18 @@ const domainsAsBefore = ({ relay, listeners: open }: RelayView, planned: readonl
     const listeners = listenersForDomain({ domain, relay, world }).filter((name) => open.some((one) => one.name === name))
     return listeners.length === 0 ? [] : [{ entry: { ...entry, listeners }, attached: { domain, listeners } }]
   })
+
+/** In the order in which they are asked. */
+const policiesAsBefore = (planned: readonly Policy[], entryOf: (title: string) => Policy | undefined, world: World): Policy[] => {
+  const now = new Map(planned.map((one) => [one.manifest, one]))
+  return byAge(world.input.declared.policies).flatMap((policy) => now.get(titleOf(policy)) ?? entryOf(titleOf(policy)) ?? [])
+}
+
+/** What addresses the policies that stay let in: more of them may not make the world. */
+export const allowedAsBefore = (policies: readonly RelayPolicy[], before: Snapshot | undefined): string[] => {
+  const titles = new Set(policies.map(titleOf))
+  return (before?.policies ?? []).filter(({ manifest }) => titles.has(manifest)).flatMap(({ rules }) => rules.flatMap(({ action, match }) => (action === 'Allow' ? (match.sources ?? []) : [])))
+}
 
 const routeAsBefore = (route: DeliveryRoute, view: RelayView, entry: Snapshot['routes'][number] | undefined, world: World): { readonly entry: Snapshot['routes'][number]; readonly route: DeliveryRoute }[] =>
   entry === undefined || view.routes.includes(route) || !relayKeysOf(route, world).includes(keyOf(view.relay)) ? [] : [{ entry, route }]

@@ -2,6 +2,7 @@
 // Order: relays, then domains (which attach to relays), then senders (which use domains), then policies and routes.
 import type { AnyManifest, DeliveryRoute, ListenerSpec, MailDomain, MailRelay, MailSender, RelayPolicy } from '../../crds/index.ts'
 import { normalDomain } from '../../relay/snapshot/index.ts'
+import { allowedAsBefore, hasOwnFault, listenersAsBefore, withOwnFault } from './as-before.ts'
 import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
 import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
 import { keyOf, refOf, titleOf } from './input.ts'
@@ -28,7 +29,7 @@ type Part = Pick<Condition, 'relay' | 'section'>
 export const judge = (world: World): Judgement => {
   const bench: Bench = { world, conditions: [], faults: [] }
   const relays = judgeRelays(bench)
-  const domains = judgeDomains(bench, relays)
+  const { domains, faulty } = judgeDomains(bench, relays)
   const senders = judgeSenders(bench, relays, domains)
   const policies = judgePolicies(bench, relays, domains, senders)
   const routes = judgeRoutes(bench, relays)
@@ -36,7 +37,7 @@ export const judge = (world: World): Judgement => {
   const views = [...relays].map(([key, { relay, listeners }]) => ({
     relay,
     listeners,
-    domains: domains.get(key) ?? [],
+    domains: (domains.get(key) ?? []).filter(({ domain }) => !faulty.has(domain)),
     senders: senders.get(key) ?? [],
     policies: policies.get(key) ?? [],
     routes: routes.get(key) ?? [],
@@ -112,14 +113,21 @@ const noRelayAtAll = (bench: Bench, object: MailDomain | DeliveryRoute, keys: re
   if (keys.length === 0) refuse(bench, object, [{ reason: 'RelayNotFound', message: `names no MailRelay, and namespace ${object.metadata.namespace} has none`, path: ['spec', 'relayRefs'] }])
 }
 
-const judgeDomains = (bench: Bench, relays: Relays): Map<string, AttachedDomain[]> => {
+/** `faulty`: who has a fault of its own, and holds its domain as before: nobody else may have it meanwhile, and its senders stay. */
+const judgeDomains = (bench: Bench, relays: Relays): { readonly domains: Map<string, AttachedDomain[]>; readonly faulty: ReadonlySet<MailDomain> } => {
   const { world } = bench
   const claims = new Map<string, MailDomain[]>() // by relay
   const unjudged = new Set<MailDomain>()
+  const faulty = new Set<MailDomain>()
   const asItWas = (domain: MailDomain): string[] => (unjudged.add(domain), claimsBefore(domain, relays, world))
-  for (const domain of world.input.declared.domains)
-    for (const key of judged(bench, domain, () => claimsOf(bench, domain, relays), () => asItWas(domain))) append(claims, key, domain)
-  return new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, { claimed, unjudged })]))
+  for (const domain of world.input.declared.domains) {
+    const told = bench.conditions.length
+    const keys = judged(bench, domain, () => claimsOf(bench, domain, relays), () => asItWas(domain))
+    const stays = hasOwnFault(bench.conditions.slice(told)) ? [...relays].filter(([, at]) => listenersAsBefore(domain, at, world).length > 0).map(([key]) => key) : []
+    if (stays.length > 0) faulty.add(domain)
+    for (const key of [...keys, ...stays]) append(claims, key, domain)
+  }
+  return { domains: new Map([...claims].map(([key, claimed]) => [key, settle(bench, key, relays, { claimed, unjudged, faulty })])), faulty }
 }
 
 /** Where it was in force, and is still meant and admitted: what a MailRelay took back counts, whatever else cannot be judged. */
@@ -143,20 +151,20 @@ const claimsOf = (bench: Bench, domain: MailDomain, relays: Relays): string[] =>
   })
 }
 
-/** `unjudged`: those who claim it because they had it. */
-type Claims = { readonly claimed: readonly MailDomain[]; readonly unjudged: ReadonlySet<MailDomain> }
+/** `unjudged`: those who claim it because they had it; `faulty`: those who have it, by the snapshot before. */
+type Claims = { readonly claimed: readonly MailDomain[]; readonly unjudged: ReadonlySet<MailDomain>; readonly faulty: ReadonlySet<MailDomain> }
 
 /** Gives each domain to one of those who claim it. */
-const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged }: Claims): AttachedDomain[] => {
+const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged, faulty }: Claims): AttachedDomain[] => {
   const { relay, listeners } = relays.get(key)!
   const open = new Set(listeners.map(({ name }) => name))
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
-  const holders = new Set([...byName.values()].map((rivals) => holderOf(byAge(rivals), key, relays, unjudged)))
+  const holders = new Set([...byName.values()].map((rivals) => rivals.find((domain) => faulty.has(domain)) ?? holderOf(byAge(rivals), key, relays, unjudged)))
   const settleOne = (domain: MailDomain): AttachedDomain[] => {
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
     if (refuse(bench, domain, violation ? [violation] : [], { relay: key })) return []
-    accept(bench, domain, { relay: key })
+    if (!faulty.has(domain)) accept(bench, domain, { relay: key })
     return [{ domain, listeners: listenersForDomain({ domain, relay, world: bench.world }).filter((name) => open.has(name)) }]
   }
   return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (ranAt(domain, relays.keys()).includes(key) ? [{ domain, listeners: [...open] }] : [])))
@@ -202,7 +210,9 @@ const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string
     return whole && targets.length > 0 ? [{ policy, targets }] : []
   }
   const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => judged(bench, policy, () => soundOf(policy), () => []))
-  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, sound, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
+  const atFault = new Set(withOwnFault(bench.conditions))
+  const faulty = bench.world.input.declared.policies.filter((policy) => atFault.has(titleOf(policy)))
+  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, { sound, faulty }, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
   for (const { policy, targets } of sound) for (const target of targets) judged(bench, policy, () => tellTarget(bench, policy, target, attached), () => undefined)
   return attached
 }
@@ -213,8 +223,8 @@ const titlesOn = (relay: MailRelay, domains: readonly AttachedDomain[], senders:
 
 const titleOfTarget = (policy: RelayPolicy, { kind, name }: RelayPolicy['spec']['targetRefs'][number]): string => titleOf({ kind, metadata: { namespace: policy.metadata.namespace, name } })
 
-const policiesOn = (bench: Bench, relay: MailRelay, sound: readonly AttachedPolicy[], titles: ReadonlySet<string>): AttachedPolicy[] => {
-  const allowedBefore: string[] = []
+const policiesOn = (bench: Bench, relay: MailRelay, { sound, faulty }: { readonly sound: readonly AttachedPolicy[]; readonly faulty: readonly RelayPolicy[] }, titles: ReadonlySet<string>): AttachedPolicy[] => {
+  const allowedBefore = allowedAsBefore(faulty, bench.world.input.before?.get(keyOf(relay)))
   const policyOn = ({ policy, targets }: AttachedPolicy): AttachedPolicy[] => {
     const here = targets.filter((target) => titles.has(titleOfTarget(policy, target)))
     if (here.length === 0) return []

@@ -1,7 +1,7 @@
 // The plan: what is declared in, what should be out. No I/O, no clock, no chance.
-import type { AnyManifest, KindName } from '../../crds/index.ts'
+import type { AnyManifest } from '../../crds/index.ts'
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
-import { asBefore } from './as-before.ts'
+import { asBefore, mayStay, toldToStay, withOwnFault } from './as-before.ts'
 import type { Condition } from './condition.ts'
 import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
@@ -21,7 +21,7 @@ export type Plan = {
     readonly relay: string
     readonly snapshot: SnapshotInput
     readonly view: RelayView
-    /** Titles of those who need a Secret that may not be read, and are in it as they were before: they hold up nobody here. */
+    /** Titles of those who need a Secret that may not be read, or have a fault of their own, and are in it as they were before: they hold up nobody here. */
     readonly asBefore: ReadonlySet<string>
   }[]
   readonly conditions: readonly Condition[]
@@ -43,11 +43,12 @@ export const plan = (input: Input): Plan => {
   const { views, conditions, faults: ofJudgement } = judge(world)
   const faults = [...ofJudgement]
   const made = views.flatMap((view) => isolated(view, faults, (one) => planOf(one, world)) ?? [])
-  const held = heldIn(input, faults)
+  const atFault = withOwnFault(conditions)
+  const held = new Set([...heldIn(input, faults), ...atFault])
   const planned = made.flatMap((one) => guarded(faults, one.view.relay, () => [withThoseBefore(one, held, world)], () => []))
   return {
     snapshots: planned.map(({ relay, snapshot, view, asBefore: kept }) => ({ relay, snapshot, view, asBefore: kept })),
-    conditions: planned.reduce(withTooBig, [...conditions, ...planned.flatMap(({ credentials }) => credentials), ...contestsOf(conditions)]),
+    conditions: planned.reduce(withTooBig, [...toldToStay(conditions, atFault, planned.map(({ snapshot }) => snapshot)), ...planned.flatMap(({ credentials }) => credentials), ...contestsOf(conditions)]),
     records: recordsOf(views, world, faults),
     faults,
   }
@@ -75,12 +76,10 @@ const planOf = (view: RelayView, world: World) => {
   return { relay: keyOf(view.relay), view, credentials: credentialsOf(view, world), whole, ...fit(whole, view) }
 }
 
-const mayStay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
-
-const heldIn = ({ declared, held = new Set() }: Input, faults: readonly Fault[]): ReadonlySet<string> => {
+/** Who needs a Secret that may not be read. */
+const heldIn = ({ declared, held = new Set() }: Input, faults: readonly Fault[]): string[] => {
   const refusals = new Set<unknown>(declared.refusedSecrets?.values())
-  const ofPlan = faults.filter(({ error }) => refusals.has(error)).map(({ object }) => titleOfRef(object))
-  return new Set([...held, ...ofPlan].filter((title) => mayStay.some((kind) => title.startsWith(`${kind} `))))
+  return [...held, ...faults.filter(({ error }) => refusals.has(error)).map(({ object }) => titleOfRef(object))].filter(mayStay)
 }
 
 /** Without what was before nobody knows how they were. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import type { Story } from '../../scenarios/story.ts'
 import { until } from '../../tools/until.ts'
-import { install } from '../tools/posthouse.ts'
+import { enforced } from '../tools/kubectl.ts'
+import { install, operatorNamespace } from '../tools/posthouse.ts'
 import { joinCluster } from '../tools/shared.ts'
 import { SmallRelay } from '../tools/small-relay.ts'
 
@@ -25,8 +26,10 @@ const wrong: readonly Wrong[] = [
   { kind: 'DeliveryRoute', name: 'dangling', spec: { match: { recipientDomains: ['far.example'] }, nextHops: [{ smarthost: { host: 'smtp.far.example', credentialsSecretRef: { name: 'gone' } }, tls: { mode: 'Verify' } }] }, reason: 'CredentialsNotFound', words: /Secret c-07\/gone does not exist/ },
 ]
 
+const house = (...more: readonly object[]): object => ({ targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'house', match: { rcptTo: ['banned@hosted.example'] }, action: 'Deny' }, ...more] })
+
 export const story: Story = {
-  title: `${wrong.length} manifests that are wrong or claim what another has, 2 that no API server takes, and a MailRelay made wrong: what runs stays, and conditions tell`,
+  title: `${wrong.length} manifests that are wrong or claim what another has, 2 that no API server takes, 2 in force that a change breaks, and a MailRelay made wrong: what runs stays, and conditions tell`,
   needs: ['cluster'],
   limitSeconds: 800,
   run: async (ctx) => {
@@ -36,12 +39,15 @@ export const story: Story = {
     const relay = new SmallRelay(cluster, namespace)
     await relay.make(ctx)
     await relay.apply('MailDomain', 'lent', { domain: 'lent.example', allowedSenders: { from: ['orders@lent.example'] } })
-    await relay.becomes('Accepted', 'Accepted', { kind: 'maildomain', name: 'lent' })
+    await relay.apply('RelayPolicy', 'house', house())
+    for (const [kind, name] of [['maildomain', 'lent'], ['relaypolicy', 'house']] as const) await relay.becomes('Accepted', 'Accepted', { kind, name })
+    await kubectl('wait', '-n', namespace, enforced, 'relaypolicy/house', '--timeout=120s')
     await relay.becomes('Ready', 'Ready')
     const pods = () => kubectl('get', 'pods', '-n', namespace, '-o', 'jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.status.containerStatuses[0].restartCount}{"\\n"}{end}')
     const goesOn = async (): Promise<void> => {
       assert.match(await relay.fromPod('fred@hosted.example'), taken)
       assert.match(await relay.fromPod(), refused)
+      assert.match(await relay.fromPod('banned@hosted.example'), /550 5\.7\.1 .*house/)
     }
     const before = await pods()
     const { revision } = await relay.status()
@@ -68,6 +74,23 @@ export const story: Story = {
     })
     assert.equal((await relay.status()).revision, revision, 'none of them is in the snapshot')
     await goesOn()
+
+    ctx.step('a MailDomain and a RelayPolicy in force are changed into what does not fit: both stay as they were')
+    await relay.apply('MailDomain', 'hosted', { ...relay.hosted, outbound: { dkim: { keySecretRef: { name: 'gone' } } } })
+    await relay.apply('RelayPolicy', 'house', house({ name: 'later', match: {}, action: 'Redirect' }))
+    for (const [kind, name, reason] of [['maildomain', 'hosted', 'KeyNotFound'], ['relaypolicy', 'house', 'NotImplemented']] as const) assert.match((await relay.becomes('Accepted', reason, { kind, name })).message, /; it stays in force as it was$/)
+    assert.equal((await relay.status()).revision, revision)
+    await goesOn()
+    await kubectl('delete', 'pods', '-n', operatorNamespace, '-l', 'app.kubernetes.io/component=operator', '--wait=false')
+    await relay.apply('MailDomain', 'more', { domain: 'more.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { mx: {} } } })
+    await relay.becomes('Accepted', 'Accepted', { kind: 'maildomain', name: 'more' })
+    await kubectl('delete', 'maildomain', 'more', '-n', namespace)
+    await until('the revision of before', async () => (await relay.status()).revision === revision, 120_000)
+    await goesOn()
+    await relay.apply('MailDomain', 'hosted', relay.hosted)
+    await relay.apply('RelayPolicy', 'house', house())
+    for (const [kind, name] of [['maildomain', 'hosted'], ['relaypolicy', 'house']] as const) await relay.becomes('Accepted', 'Accepted', { kind, name })
+    assert.equal((await relay.status()).revision, revision)
 
     ctx.step('the MailRelay itself is made wrong: it runs on as it was')
     await relay.relay({ replicas: 3, retryScheduleName: 'gone' })

@@ -31,8 +31,12 @@ export class SmallRelay {
     }
     if (!this.cluster.own) ctx.cleanup(end) // in a cluster of our own a failure can be looked at until the next story
     await this.relay({ service })
-    await this.apply('MailDomain', 'hosted', { domain: 'hosted.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: `nobody.${this.namespace}.svc`, port: 2525 }] } } })
+    await this.apply('MailDomain', 'hosted', this.hosted)
     await kubectl('wait', '--namespace', this.namespace, '--for=condition=Ready', 'mailrelay/main', '--timeout=300s')
+  }
+
+  get hosted(): object {
+    return { domain: 'hosted.example', inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: `nobody.${this.namespace}.svc`, port: 2525 }] } } }
   }
 
   relay(change: object): Promise<void> {
