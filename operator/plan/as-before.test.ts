@@ -128,6 +128,23 @@ test('a domain with a fault of its own that its MailRelay no longer has listener
   assert.deepEqual(snapshots.find(({ relay }) => relay === 'mail/main')!.snapshot.domains, [])
 })
 
+const app = (...from: string[]): Given => given('login', 'client').map(([kind, name, spec]) => [kind, name, kind === 'MailSender' ? { ...spec, from } : spec] as const)
+const sendersOf = (told: Plan) => told.snapshots[0]!.snapshot.senders?.map(({ name, from }) => [name, from])
+
+test('a MailSender with 2 addresses that a change gives a 3rd which it may not use stays with the 2, and is told so', () => {
+  const before = parseSnapshot(only(declare(app('a@ours.example', 'b@ours.example'), read)).snapshot)
+  const told = planned(declare(app('a@ours.example', 'b@ours.example', 'boss@bank.example'), read), { before })
+  assert.deepEqual(parseSnapshot(told.snapshots[0]!.snapshot), before)
+  assert.match(refusalOf(told, 'MailSender mail/app')!, /^boss@bank\.example: no MailDomain for bank\.example.*; it stays in force for a@ours\.example, b@ours\.example$/)
+})
+
+test('a MailSender whose domain lends it 1 of its 2 addresses no longer stays with the other; where it lends none of them it is out', () => {
+  const before = parseSnapshot(only(declare(app('a@ours.example', 'b@ours.example'), read)).snapshot)
+  const lending = (...from: string[]): Given => app('a@ours.example', 'b@ours.example').map(([kind, name, spec]) => [kind, name, kind === 'MailDomain' ? { ...spec, allowedSenders: { from } } : spec] as const)
+  assert.deepEqual(sendersOf(planned(declare(lending('b@ours.example'), read), { before })), [['app', ['b@ours.example']]])
+  assert.deepEqual(sendersOf(planned(declare(lending('c@ours.example'), read), { before })), [])
+})
+
 const policy = (name: string, rules: readonly object[]): Given[number] => ['RelayPolicy', name, { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules }]
 const deny = (domain: string): object => ({ name: 'no', match: { rcptTo: [`*@${domain}`] }, action: 'Deny' })
 const later = { name: 'later', match: {}, action: 'Redirect' } // waits for a later release

@@ -2,11 +2,12 @@
 // What the MailRelay admits by now counts all the same. Pure.
 import type { DeliveryRoute, ListenerSpec, MailDomain, MailRelay, RelayPolicy } from '../../crds/index.ts'
 import { normalDomain, type Snapshot, type SnapshotInput } from '../../relay/snapshot/index.ts'
-import type { Condition } from './condition.ts'
+import { violationsOf, type Condition, type Violation } from './condition.ts'
 import { keyOf, titleOf, titleOfRef } from './input.ts'
 import { listenersForDomain } from './policies/domain.ts'
 import { byAge } from './policies/policy.ts'
-import type { AttachedDomain, RelayView } from './view.ts'
+import { listenersForSender, refuseSender, type SeenSender } from './policies/sender.ts'
+import type { AttachedDomain, AttachedSender, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
 
 export type Kept = { readonly snapshot: SnapshotInput; readonly view: RelayView }
@@ -36,6 +37,17 @@ export const listenersAsBefore = (domain: MailDomain, { relay, listeners: open }
   const entry = world.input.before?.get(keyOf(relay))?.domains.find(({ manifest }) => manifest === titleOf(domain))
   if (entry === undefined || entry.domain !== normalDomain(domain.spec.domain) || !relayKeysOf(domain, world).includes(keyOf(relay))) return []
   return listenersForDomain({ domain, relay, world }).filter((name) => open.some((one) => one.name === name))
+}
+
+/** A MailSender that names an address which it may not use stays with those that it had and still may use. */
+export const senderAsBefore = (seen: SeenSender, violations: readonly Violation[]): AttachedSender | undefined => {
+  const { sender, relay, world } = seen
+  if (violations.length === 0 || !violations.every(({ reason }) => reason === 'FromNotAllowed' || reason === 'InvalidName')) return undefined
+  const having = (from: readonly string[]): SeenSender => ({ ...seen, sender: { ...sender, spec: { ...sender.spec, from: [...from] } } })
+  const had = world.input.before?.get(keyOf(relay))?.senders.find(({ manifest }) => manifest === titleOf(sender))?.from ?? []
+  const from = had.filter((pattern) => violationsOf(refuseSender, having([pattern])).length === 0)
+  const listeners = listenersForSender(having(from))
+  return from.length === 0 || listeners.length === 0 ? undefined : { sender, listeners, from }
 }
 
 /** `titles`: of those who need one; `before`: what the pods of the relay were given last. */

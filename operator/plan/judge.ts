@@ -2,7 +2,7 @@
 // Order: relays, then domains (which attach to relays), then senders (which use domains), then policies and routes.
 import type { AnyManifest, DeliveryRoute, ListenerSpec, MailDomain, MailRelay, MailSender, RelayPolicy } from '../../crds/index.ts'
 import { normalDomain } from '../../relay/snapshot/index.ts'
-import { allowedAsBefore, hasOwnFault, listenersAsBefore, withOwnFault } from './as-before.ts'
+import { allowedAsBefore, hasOwnFault, listenersAsBefore, senderAsBefore, withOwnFault } from './as-before.ts'
 import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
 import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
 import { keyOf, refOf, titleOf } from './input.ts'
@@ -185,11 +185,16 @@ const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string,
     if (!isSound(bench, sender, [], {}) || relaysFor(bench, sender, [key], ['spec', 'relayRef'], relays).length === 0) return undefined
     const account = `${key} ${sender.metadata.namespace}/${sender.spec.identity.serviceAccountName}`
     const seen = { sender, ...relays.get(key)!, lenders: lenders.get(key)!, namesake: accounts.get(account), world: bench.world }
-    if (refuse(bench, sender, violationsOf(refuseSender, seen), { relay: key })) return undefined
+    const inForce = (one: AttachedSender): AttachedSender => {
+      if (sender.spec.identity.serviceAccountName !== undefined) accounts.set(account, sender)
+      return one
+    }
+    const violations = violationsOf(refuseSender, seen)
+    const stays = senderAsBefore(seen, violations)
+    const told = stays ? violations.map((one) => ({ ...one, message: `${one.message}; it stays in force for ${stays.from.join(', ')}` })) : violations
+    if (refuse(bench, sender, told, { relay: key })) return stays && inForce(stays)
     accept(bench, sender, { relay: key })
-    const one = { sender, listeners: listenersForSender(seen), from: fromOf(seen) }
-    if (sender.spec.identity.serviceAccountName !== undefined) accounts.set(account, sender)
-    return one
+    return inForce({ sender, listeners: listenersForSender(seen), from: fromOf(seen) })
   }
   for (const sender of byAge(bench.world.input.declared.senders)) {
     const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
