@@ -47,7 +47,7 @@ const measure = async (folder: string): Promise<Results> => {
     const postfixSettings = { default_destination_concurrency_limit: '1000', default_process_limit: '1200' }
     results.compared.push(...(await compare({ folder: sub(folder, 'slow'), what: 'next host takes 5-500 ms', clients: smoke ? [100] : [100, 200], rounds: smoke ? 1 : Math.min(rounds, 2), messages, startHop: startSlowHop, postfixSettings, say })))
   }
-  if (wanted('kill')) results.killed = await killOne(sub(folder, 'kill'), smoke ? 1000 : 4000)
+  if (wanted('kill')) results.killed = await killOne(sub(folder, 'kill'), smoke ? 2000 : 4000)
   if (wanted('deferred')) results.deferred = await manyDeferred(sub(folder, 'deferred'), smoke ? 10_000 : 100_000)
   if (wanted('million')) results.million = await million(sub(folder, 'million'), { ...(smoke ? { deferred: 50_000, due: 15_000 } : { deferred: 1_000_000, due: 300_000 }), say })
   return results
