@@ -138,7 +138,7 @@ export class Session extends SMTPConnection {
     const command = commands.get(verb)
     if (!command) return say(reply('unknown-command'))
     this.state.listener = this.#host.listener
-    this.#argument = argument
+    this.#argument = verb === 'MAIL' || verb === 'RCPT' ? argument : '' // a password is not kept
     if (verb === 'MAIL') refreshSender(this.state)
     try {
       return command(this.state, argument)

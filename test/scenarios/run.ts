@@ -9,10 +9,18 @@ npm run scenario -- --all        runs all that can run here
                     --json       prints the results as JSON
                     --keep       keeps the folder of a run that passed`
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { all: { type: 'boolean' }, 'needs-nothing': { type: 'boolean' }, 'no-root': { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-})
+const flagsOf = () => {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { all: { type: 'boolean' }, 'needs-nothing': { type: 'boolean' }, 'no-root': { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    })
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${usage}`)
+    process.exit(2)
+  }
+}
+const { values: flags, positionals } = flagsOf()
 
 process.once('SIGINT', () => process.exit(130))
 process.once('SIGTERM', () => process.exit(143))
