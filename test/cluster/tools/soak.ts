@@ -23,7 +23,7 @@ export type SoakResult = {
   readonly told: number
   /** Told by a new list only: the watch that should have told them was cut off. */
   readonly foundByList: number
-  /** Lists in pages: this server has watches that begin with all there is, and none is needed. */
+  /** Lists in pages: this server has watches that begin with all there is, and none is needed. Of 1 object is no page, but a question for the server's version. */
   readonly pages: number
   /** What a cache still did not know at a rest, a minute after the last write. */
   readonly missed: number
@@ -60,7 +60,7 @@ const follow = async (api: ApiServer, signal: AbortSignal, say: (line: string) =
   const caches = await Promise.all(
     looks.map(async (how) => {
       const followed: Followed = { cache: new Cache(({ before }) => void (followed.told += before === undefined && !followed.cache.synced ? 0 : 1)), told: 0, pages: 0 }
-      const kube = createKube(await openAccess(api.kubeconfig), { onAnswer: ({ query }) => void (followed.pages += query?.['limit'] === undefined ? 0 : 1) })
+      const kube = createKube(await openAccess(api.kubeconfig), { onAnswer: ({ query }) => void (followed.pages += Number(query?.['limit'] ?? 1) > 1 ? 1 : 0) })
       void listWatch({ kube, resource: configMaps, namespace, ...how, feed: followed.cache, onTrouble: ({ message }) => say(`    a watch had trouble: ${message.slice(0, 120)}`) }, signal)
       return followed
     }),
