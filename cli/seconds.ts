@@ -1,7 +1,7 @@
-// --timeout: how long to wait for any one answer.
+// How long a person may have us wait; --timeout: for any one answer.
 import { Failure } from './failure.ts'
 
-const mostSeconds = 86_400 // a timer holds 24 days; what is longer would go off at once
+export const mostSeconds = 86_400 // a timer holds 24 days; what is longer would go off at once
 
 /** Milliseconds. Throws Failure. */
 export const patienceMs = (text: string): number => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { Failure } from './failure.ts'
 import { makeFolder } from './make-folder.ts'
+import { mostSeconds } from './seconds.ts'
 import { untilSignal } from './signals.ts'
 import { startSink, type SinkBehaviour, type SinkMail, type SinkPhase } from './standalone/sink.ts'
 import { extensions } from './standalone/sink-session.ts'
@@ -60,7 +61,7 @@ const aPhase = (text: string): SinkPhase => {
   return phase
 }
 
-const mostDelayMs = 86_400_000 // a timer of more than 24 days would go off at once
+const mostDelayMs = mostSeconds * 1000
 
 /** Command-line words into what the sink is told. */
 export const behaviourOf = (options: SinkCommandOptions): SinkBehaviour => {

@@ -1,8 +1,7 @@
 // What `npm start` prints: where everything is, and three things to try. The `$ ` lines are run by a test as they stand.
-import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import type { RunningRelay } from '../../relay/main.ts'
-import type { Snapshot } from '../../relay/snapshot/index.ts'
+import { urlHost, type Snapshot } from '../../relay/snapshot/index.ts'
 import { styled, table } from '../terminal.ts'
 import type { FoundNatsServer } from './find-nats-server.ts'
 
@@ -19,7 +18,7 @@ export const banner = (given: Given): string => [...places(given), '', ...tries(
 
 const places = ({ snapshot, relay, found, options, sink, cache }: Given): string[] => {
   const rows = relay.listeners().map(({ listener, host, port }) => [listener, `${host}:${port}`, describe(snapshot, listener)])
-  if (sink !== undefined) rows.push(['sink', `${isIPv6(sink.host) ? `[${sink.host}]` : sink.host}:${sink.port}`, 'receives, and prints here what arrives'])
+  if (sink !== undefined) rows.push(['sink', `${urlHost(sink.host)}:${sink.port}`, 'receives, and prints here what arrives'])
   rows.push(['http', options.http.replace(/:\d+$/, `:${relay.httpPort}`), '/metrics /healthz /readyz'])
   rows.push(['queue', join(options.data, 'nats'), `nats-server ${found.version} (${found.from}: ${found.path}), fsync before every 250`])
   rows.push(['data', options.data, `keys and passwords in ${join(options.data, 'made')}, log in ${options.log ?? join(options.data, 'relay.log')}`])
