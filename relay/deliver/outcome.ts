@@ -1,5 +1,6 @@
 // How one recipient's attempt ended: data; only relay/deliver/after-attempt.ts turns it into a settlement, only relay/queue/settle.ts acts on that.
 // Permanence is the kind, not a flag: a time-out has no way to become `refused` or `unroutable`.
+import type { namedClasses } from '../snapshot/index.ts'
 
 /** A reply with who said it to what: code, enhanced status, the command and the exact lines. */
 export type RemoteReply = {
@@ -12,7 +13,7 @@ export type RemoteReply = {
 }
 
 /** The schedule override a temporary failure may ask for (api.md, RetrySchedule). */
-export type DeferClass = 'Connect' | 'DNS' | 'TLS' | 'Greylist' | 'RateLimited' | 'QuotaExceeded' | 'Other'
+export type DeferClass = (typeof namedClasses)[number] | 'Other'
 export type DeferReason = { readonly class: DeferClass; readonly status: string; readonly text: string; readonly host?: string }
 
 export type Outcome =

@@ -1,5 +1,6 @@
 // Every metric in one table; docs/metrics has a page for each and a test holds the two together. Prometheus' naming rules.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client' // the client the field uses, Apache-2.0
+import { namedClasses } from '../snapshot/index.ts'
 
 /** From a delivery done at once to one given up after its days. */
 const ages = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 172_800, 432_000]
@@ -56,7 +57,6 @@ export const createMetrics = (relay?: string) => {
 
 const outcomes = ['delivered', 'deferred', 'refused', 'unroutable', 'expired', 'held'] as const
 export type OutcomeLabel = (typeof outcomes)[number]
-const classes = ['Connect', 'DNS', 'TLS', 'Greylist', 'RateLimited', 'QuotaExceeded', 'Other']
 
 /** A first increase is seen only where there was a 0 before it: of each label whose values are known beforehand. */
 const beginAtZero = ({ attempts, deliveryAge, deferredClass, bounces, remoteConnections, dnsSeconds }: Pick<Metrics, 'attempts' | 'deliveryAge' | 'deferredClass' | 'bounces' | 'remoteConnections' | 'dnsSeconds'>): void => {
@@ -64,7 +64,7 @@ const beginAtZero = ({ attempts, deliveryAge, deferredClass, bounces, remoteConn
     attempts.inc({ outcome }, 0)
     deliveryAge.zero({ outcome })
   }
-  for (const name of classes) deferredClass.inc({ class: name }, 0)
+  for (const name of [...namedClasses, 'Other']) deferredClass.inc({ class: name }, 0)
   for (const kind of ['failed', 'delayed', 'relayed']) bounces.inc({ kind }, 0)
   for (const tls of ['none', 'unverified', 'verified']) remoteConnections.inc({ tls }, 0)
   for (const result of ['records', 'nodata', 'nxdomain', 'failed']) dnsSeconds.zero({ result })

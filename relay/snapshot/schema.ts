@@ -195,6 +195,9 @@ const routeSchema = z.object({
   hold: z.boolean().default(false),
 })
 
+/** Of temporary failures, those that a RetrySchedule may name; there is also `Other`. */
+export const namedClasses = ['Connect', 'DNS', 'TLS', 'Greylist', 'RateLimited', 'QuotaExceeded'] as const
+
 const backoffSchema = z.object({ initial: seconds, factor: z.number().min(1), max: seconds, jitter: z.number().min(0).max(1) })
 const scheduleSchema = z.object({
   name,
@@ -206,7 +209,7 @@ const scheduleSchema = z.object({
   overrides: z
     .array(
       z.object({
-        when: z.enum(['Connect', 'DNS', 'TLS', 'Greylist', 'RateLimited', 'QuotaExceeded']),
+        when: z.enum(namedClasses),
         attempts: z.array(seconds).min(1).optional(),
         backoff: backoffSchema.optional(),
       }),
