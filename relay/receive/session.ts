@@ -138,7 +138,7 @@ export class Session extends SMTPConnection {
     const command = commands.get(verb)
     if (!command) return say(reply('unknown-command'))
     this.state.listener = this.#host.listener
-    this.#argument = verb === 'MAIL' || verb === 'RCPT' ? argument : '' // a password is not kept
+    this.#argument = namesMail(verb) ? argument : '' // a password is not kept
     if (verb === 'MAIL') refreshSender(this.state)
     try {
       return command(this.state, argument)
@@ -190,7 +190,7 @@ export class Session extends SMTPConnection {
   #aboutMail(verb: string, transaction: State['transaction']): LogFields {
     const { sender } = this.state
     return {
-      ...((verb === 'MAIL' || verb === 'RCPT') && { argument: this.#argument.slice(0, longestArgument) }),
+      ...(namesMail(verb) && { argument: this.#argument.slice(0, longestArgument) }),
       ...(transaction && { from: transaction.mailFrom ? printMailbox(transaction.mailFrom) : '' }),
       ...(sender && { sender: `${sender.namespace}/${sender.name}` }),
     }
@@ -348,6 +348,8 @@ export class Session extends SMTPConnection {
     this.#host.left(this)
   }
 }
+
+const namesMail = (verb: string): boolean => verb === 'MAIL' || verb === 'RCPT'
 
 const idleVerbs = new Set(['NOOP', 'RSET', 'VRFY', 'HELP', 'HELO', 'EHLO', 'EXPN'])
 
