@@ -1,6 +1,6 @@
 // Who needs a Secret that may not be read, or something that is not there, stays at a MailRelay as the snapshot before has it: everybody else goes on, and an invalid manifest changes nothing that runs.
 // What the MailRelay admits by now counts all the same. Pure.
-import type { DeliveryRoute, ListenerSpec, MailDomain, MailRelay, RelayPolicy } from '../../crds/index.ts'
+import type { DeliveryRoute, KindName, ListenerSpec, MailDomain, MailRelay } from '../../crds/index.ts'
 import { normalDomain, type Snapshot, type SnapshotInput } from '../../relay/snapshot/index.ts'
 import { violationsOf, type Condition, type Violation } from './condition.ts'
 import { keyOf, titleOf, titleOfRef } from './input.ts'
@@ -20,24 +20,28 @@ const isOwnFault = ({ type, status, relay, section }: Condition): boolean => typ
 export const hasOwnFault = (told: readonly Condition[]): boolean => told.some(isOwnFault)
 
 /** Titles of who is refused for a fault of its own: something it names is not there, as a Secret while it is made anew, or a mistake in a change. */
-export const withOwnFault = (conditions: readonly Condition[]): string[] => conditions.filter(isOwnFault).map(({ object }) => titleOfRef(object)).filter((title) => mayStay(title) && !title.startsWith('MailSender '))
-
-export const mayStay = (title: string): boolean => /^(MailDomain|MailSender|RelayPolicy|DeliveryRoute) /.test(title)
+export const withOwnFault = (conditions: readonly Condition[]): string[] => conditions.filter((one) => isOwnFault(one) && staying.has(one.object.kind)).map(({ object }) => titleOfRef(object))
+const staying: ReadonlySet<KindName> = new Set<KindName>(['MailDomain', 'RelayPolicy', 'DeliveryRoute'])
 
 /** Says of who stays that it does. */
 export const toldToStay = (conditions: readonly Condition[], titles: readonly string[], snapshots: readonly SnapshotInput[]): readonly Condition[] => {
   if (titles.length === 0) return conditions
   const there = new Set(snapshots.flatMap(({ domains = [], policies = [], routes = [] }) => [...domains, ...policies, ...routes].map(({ manifest }) => manifest)))
-  const staying = new Set(titles.filter((title) => there.has(title)))
-  return conditions.map((one) => (isOwnFault(one) && staying.has(titleOfRef(one.object)) ? { ...one, message: `${one.message}; it stays in force as it was` } : one))
+  const stay = new Set(titles.filter((title) => there.has(title)))
+  return conditions.map((one) => (isOwnFault(one) && stay.has(titleOfRef(one.object)) ? { ...one, message: `${one.message}; it stays in force as it was` } : one))
 }
 
-/** The listeners at which a domain with a fault of its own stays: of those open by now that admit it, where the snapshot before has it. */
-export const listenersAsBefore = (domain: MailDomain, { relay, listeners: open }: { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }, world: World): string[] => {
-  const entry = world.input.before?.get(keyOf(relay))?.domains.find(({ manifest }) => manifest === titleOf(domain))
-  if (entry === undefined || entry.domain !== normalDomain(domain.spec.domain) || !relayKeysOf(domain, world).includes(keyOf(relay))) return []
-  return listenersForDomain({ domain, relay, world }).filter((name) => open.some((one) => one.name === name))
+type At = { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }
+
+/** The listeners at which a domain with a fault of its own stays, where the snapshot before has it. */
+export const listenersAsBefore = (domain: MailDomain, at: At, world: World): string[] => {
+  const entry = world.input.before?.get(keyOf(at.relay))?.domains.find(({ manifest }) => manifest === titleOf(domain))
+  return entry !== undefined && entry.domain === normalDomain(domain.spec.domain) ? admitting(domain, at, world) : []
 }
+
+/** Listeners open by now that admit a domain which means their MailRelay. */
+const admitting = (domain: MailDomain, { relay, listeners: open }: At, world: World): string[] =>
+  relayKeysOf(domain, world).includes(keyOf(relay)) ? listenersForDomain({ domain, relay, world }).filter((name) => open.some((one) => one.name === name)) : []
 
 /** A MailSender that names an address which it may not use stays with those that it had and still may use. */
 export const senderAsBefore = (seen: SeenSender, violations: readonly Violation[]): AttachedSender | undefined => {
@@ -88,12 +92,11 @@ const inOrderOf = <Before, Now extends Before>(before: readonly Before[], idOf: 
 }
 
 /** Of those that are not planned: where a listener admits the domain by now, and nobody else has it. */
-const domainsAsBefore = ({ relay, listeners: open }: RelayView, planned: readonly { readonly manifest: string; readonly domain: string }[], entryOf: (title: string, domain: string) => Domain | undefined, world: World): { readonly entry: Domain; readonly attached: AttachedDomain }[] =>
+const domainsAsBefore = (view: RelayView, planned: readonly { readonly manifest: string; readonly domain: string }[], entryOf: (title: string, domain: string) => Domain | undefined, world: World): { readonly entry: Domain; readonly attached: AttachedDomain }[] =>
   world.input.declared.domains.flatMap((domain) => {
     const entry = entryOf(titleOf(domain), normalDomain(domain.spec.domain) ?? domain.spec.domain)
     if (entry === undefined || planned.some((one) => one.manifest === entry.manifest || one.domain === entry.domain)) return []
-    if (!relayKeysOf(domain, world).includes(keyOf(relay))) return []
-    const listeners = listenersForDomain({ domain, relay, world }).filter((name) => open.some((one) => one.name === name))
+    const listeners = admitting(domain, view, world)
     return listeners.length === 0 ? [] : [{ entry: { ...entry, listeners }, attached: { domain, listeners } }]
   })
 
@@ -104,10 +107,8 @@ const policiesAsBefore = (planned: readonly Policy[], entryOf: (title: string) =
 }
 
 /** What addresses the policies that stay let in: more of them may not make the world. */
-export const allowedAsBefore = (policies: readonly RelayPolicy[], before: Snapshot | undefined): string[] => {
-  const titles = new Set(policies.map(titleOf))
-  return (before?.policies ?? []).filter(({ manifest }) => titles.has(manifest)).flatMap(({ rules }) => rules.flatMap(({ action, match }) => (action === 'Allow' ? (match.sources ?? []) : [])))
-}
+export const allowedAsBefore = (titles: ReadonlySet<string>, before: Snapshot | undefined): string[] =>
+  (before?.policies ?? []).filter(({ manifest }) => titles.has(manifest)).flatMap(({ rules }) => rules.flatMap(({ action, match }) => (action === 'Allow' ? (match.sources ?? []) : [])))
 
 const routeAsBefore = (route: DeliveryRoute, view: RelayView, entry: Snapshot['routes'][number] | undefined, world: World): { readonly entry: Snapshot['routes'][number]; readonly route: DeliveryRoute }[] =>
   entry === undefined || view.routes.includes(route) || !relayKeysOf(route, world).includes(keyOf(view.relay)) ? [] : [{ entry, route }]

@@ -216,8 +216,7 @@ const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string
   }
   const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => judged(bench, policy, () => soundOf(policy), () => []))
   const atFault = new Set(withOwnFault(bench.conditions))
-  const faulty = bench.world.input.declared.policies.filter((policy) => atFault.has(titleOf(policy)))
-  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, { sound, faulty }, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
+  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, { sound, atFault }, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
   for (const { policy, targets } of sound) for (const target of targets) judged(bench, policy, () => tellTarget(bench, policy, target, attached), () => undefined)
   return attached
 }
@@ -228,8 +227,8 @@ const titlesOn = (relay: MailRelay, domains: readonly AttachedDomain[], senders:
 
 const titleOfTarget = (policy: RelayPolicy, { kind, name }: RelayPolicy['spec']['targetRefs'][number]): string => titleOf({ kind, metadata: { namespace: policy.metadata.namespace, name } })
 
-const policiesOn = (bench: Bench, relay: MailRelay, { sound, faulty }: { readonly sound: readonly AttachedPolicy[]; readonly faulty: readonly RelayPolicy[] }, titles: ReadonlySet<string>): AttachedPolicy[] => {
-  const allowedBefore = allowedAsBefore(faulty, bench.world.input.before?.get(keyOf(relay)))
+const policiesOn = (bench: Bench, relay: MailRelay, { sound, atFault }: { readonly sound: readonly AttachedPolicy[]; readonly atFault: ReadonlySet<string> }, titles: ReadonlySet<string>): AttachedPolicy[] => {
+  const allowedBefore = allowedAsBefore(atFault, bench.world.input.before?.get(keyOf(relay)))
   const policyOn = ({ policy, targets }: AttachedPolicy): AttachedPolicy[] => {
     const here = targets.filter((target) => titles.has(titleOfTarget(policy, target)))
     if (here.length === 0) return []

@@ -1,7 +1,7 @@
 // The plan: what is declared in, what should be out. No I/O, no clock, no chance.
-import type { AnyManifest } from '../../crds/index.ts'
+import type { AnyManifest, KindName } from '../../crds/index.ts'
 import type { SnapshotInput } from '../../relay/snapshot/index.ts'
-import { asBefore, mayStay, toldToStay, withOwnFault } from './as-before.ts'
+import { asBefore, toldToStay, withOwnFault } from './as-before.ts'
 import type { Condition } from './condition.ts'
 import { credentialsOf } from './conditions/credentials.ts'
 import { contestsOf } from './conditions/contested.ts'
@@ -76,10 +76,12 @@ const planOf = (view: RelayView, world: World) => {
   return { relay: keyOf(view.relay), view, credentials: credentialsOf(view, world), whole, ...fit(whole, view) }
 }
 
+const needSecrets: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
+
 /** Who needs a Secret that may not be read. */
 const heldIn = ({ declared, held = new Set() }: Input, faults: readonly Fault[]): string[] => {
   const refusals = new Set<unknown>(declared.refusedSecrets?.values())
-  return [...held, ...faults.filter(({ error }) => refusals.has(error)).map(({ object }) => titleOfRef(object))].filter(mayStay)
+  return [...held, ...faults.filter(({ error }) => refusals.has(error)).map(({ object }) => titleOfRef(object))].filter((title) => needSecrets.some((kind) => title.startsWith(`${kind} `)))
 }
 
 /** Without what was before nobody knows how they were. */
