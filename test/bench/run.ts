@@ -2,8 +2,8 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { missing, needs } from '../scenarios/needs.ts'
+import { argumentsOf, numberAbove0, oneOf } from '../tools/arguments.ts'
 import { startSmtpSink } from '../tools/postfix.ts'
 import { manyDeferred, type Deferred } from './deferred.ts'
 import { million, type Million } from './million.ts'
@@ -15,20 +15,21 @@ import { compare, type Compared, type Hop } from './throughput.ts'
 const parts = ['throughput', 'slow-hop', 'kill', 'deferred', 'million'] as const
 type Part = (typeof parts)[number]
 
-const { values: flags } = parseArgs({
-  options: { smoke: { type: 'boolean' }, json: { type: 'string', default: '.posthouse/bench.json' }, rounds: { type: 'string' }, only: { type: 'string', multiple: true }, help: { type: 'boolean', short: 'h' } },
+const usage = `npm run bench                    beside Postfix: a table, and .posthouse/bench.json (as root, a quarter of an hour)
+npm run bench -- --smoke         a minute, too short for a verdict
+                --only PART      ${parts.join(', ')}; may be given several times
+                --rounds N       instead of 3
+                --json FILE      where the figures go`
+
+const { values: flags } = argumentsOf(usage, {
+  options: { smoke: { type: 'boolean' }, json: { type: 'string', default: '.posthouse/bench.json' }, rounds: { type: 'string' }, only: { type: 'string', multiple: true } },
 })
 
-for (const only of flags.only ?? []) {
-  if ((parts as readonly string[]).includes(only)) continue
-  console.error(`--only ${only}: one of ${parts.join(', ')}`)
-  process.exit(2)
-}
-
 const smoke = flags.smoke === true
-const wanted = (part: Part): boolean => flags.only?.includes(part) ?? part !== 'million' // which takes a quarter of an hour: by name only
+const only = flags.only?.map((part) => oneOf('--only', part, parts, usage))
+const wanted = (part: Part): boolean => only?.includes(part) ?? part !== 'million' // which takes a quarter of an hour: by name only
 const say = (line: string): void => console.log(line)
-const rounds = Number(flags.rounds ?? (smoke ? 1 : 3))
+const rounds = flags.rounds === undefined ? (smoke ? 1 : 3) : numberAbove0('--rounds', flags.rounds, usage)
 
 type Results = { readonly compared: Compared[]; killed?: Killed; deferred?: Deferred; million?: Million }
 
@@ -88,7 +89,6 @@ const bars = ({ compared, killed, deferred, million }: Results): string[] => {
 }
 
 const main = async (): Promise<number> => {
-  if (flags.help === true) return say(`npm run bench -- [--smoke] [--json FILE] [--rounds N] [--only ${parts.join('|')}]`), 0
   const lacks = missing(['postfix'])
   for (const need of lacks) say(`not run, ${need} is missing: ${needs[need].install}`)
   if (lacks.length > 0) return process.env.CI === 'true' ? 1 : 0

@@ -1,12 +1,11 @@
-// How the operator does with 1,000 MailDomains (each with DKIM keys) and 1,000 MailSenders (each with credentials), against a real API server:
-//   npm run measure -- [count] [--only ed25519]
+// How the operator does with 1,000 MailDomains (each with DKIM keys) and 1,000 MailSenders (each with credentials), against a real API server.
 // Prints how long until all are in force, from nothing and after a restart, how long one change takes, what a minute at rest asks of the API
 // server, and the memory. The processor time is printed beside each, for the clock also counts what else the machine does.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { applyObject, createKube, openAccess, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
+import { argumentsOf, numberAbove0, oneOf } from '../tools/arguments.ts'
 import { startChild, type Child } from '../tools/child.ts'
 import { startTestDns } from '../tools/dns-server.ts'
 import { memoryOf } from '../tools/relay-process.ts'
@@ -15,9 +14,14 @@ import { startApiServer, type ApiServer } from './tools/api-server.ts'
 import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
 import { requestsOf, type Requests } from './tools/requests.ts'
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
-const count = Number(positionals[0] ?? 1000)
-const algorithms = values.only === undefined ? ['ed25519', 'rsa'] : [values.only]
+const usage = `npm run measure                  1,000 MailDomains and 1,000 MailSenders on an API server of their own (Linux, as root)
+npm run measure -- 100           so many of each
+                --only ed25519   DKIM keys of one algorithm: ed25519 or rsa`
+
+const { positionals, values } = argumentsOf(usage, { allowPositionals: true, options: { only: { type: 'string' } } })
+const count = numberAbove0('count', positionals[0] ?? '1000', usage)
+const every = ['ed25519', 'rsa'] as const
+const algorithms = values.only === undefined ? every : [oneOf('--only', values.only, every, usage)]
 const root = join(import.meta.dirname, '../..')
 const [domains, senders, relays] = ['MailDomain', 'MailSender', 'MailRelay'].map(resourceOf) as [Resource, Resource, Resource]
 const namespace = 'mail'

@@ -1,8 +1,8 @@
 // `npm run test:cluster`: one real Kubernetes for all numbered cluster stories c-NN, from nothing, ended at the end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { parseArgs } from 'node:util'
 import { runSuite, type Shared } from '../scenarios/runner.ts'
+import { argumentsOf } from '../tools/arguments.ts'
 import { clusterLacks, openCluster } from './tools/cluster.ts'
 import { build, forCluster } from './tools/build.ts'
 import { testFiles } from './tools/test-files.ts'
@@ -17,9 +17,9 @@ npm run test:cluster -- --list   lists them
                         --keep   keeps the folder of a story that passed
 POSTHOUSE_KUBECONFIG=FILE uses a cluster that exists, with POSTHOUSE_IMAGE=NAME as our image there`
 
-const { values: flags, positionals } = parseArgs({
+const { values: flags, positionals } = argumentsOf(usage, {
   allowPositionals: true,
-  options: { list: { type: 'boolean' }, up: { type: 'boolean' }, ipv6: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  options: { list: { type: 'boolean' }, up: { type: 'boolean' }, ipv6: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' } },
 })
 
 const family = flags.ipv6 === true ? 'IPv6' : 'IPv4'
@@ -50,7 +50,7 @@ const onApiServer = (): Promise<number> =>
     spawn(process.execPath, ['--test', '--test-timeout=240000', ...testFiles()], { stdio: 'inherit' }).once('error', reject).once('exit', (code) => resolve(code ?? 1))
   })
 
-const everything = positionals.length === 0 && flags.list !== true && flags.up !== true && flags.help !== true && flags.json !== true
+const everything = positionals.length === 0 && flags.list !== true && flags.up !== true && flags.json !== true
 if (everything && clusterLacks().length === 0) {
   if (!process.env.POSTHOUSE_KUBECONFIG) {
     await build([...forCluster, 'kubeconform', 'prometheus'], console.log)

@@ -1,5 +1,5 @@
 // `npm run scenario`: lists the numbered scenarios, runs one or all, each in a process of its own with a time limit.
-import { parseArgs } from 'node:util'
+import { argumentsOf } from '../tools/arguments.ts'
 import { runSuite } from './runner.ts'
 
 const usage = `npm run scenario                 lists them
@@ -9,18 +9,10 @@ npm run scenario -- --all        runs all that can run here
                     --json       prints the results as JSON
                     --keep       keeps the folder of a run that passed`
 
-const flagsOf = () => {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: { all: { type: 'boolean' }, 'needs-nothing': { type: 'boolean' }, 'no-root': { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-    })
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${usage}`)
-    process.exit(2)
-  }
-}
-const { values: flags, positionals } = flagsOf()
+const { values: flags, positionals } = argumentsOf(usage, {
+  allowPositionals: true,
+  options: { all: { type: 'boolean' }, 'needs-nothing': { type: 'boolean' }, 'no-root': { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' } },
+})
 
 process.once('SIGINT', () => process.exit(130))
 process.once('SIGTERM', () => process.exit(143))

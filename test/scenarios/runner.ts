@@ -14,7 +14,7 @@ export type Suite = {
   /** How a person calls it. */
   readonly command: string
   readonly usage: string
-  readonly flags: { readonly json?: boolean | undefined; readonly keep?: boolean | undefined; readonly help?: boolean | undefined }
+  readonly flags: { readonly json?: boolean | undefined; readonly keep?: boolean | undefined }
   readonly positionals: readonly string[]
   /** What is run when no story is named; undefined: nothing, they are listed. */
   readonly byDefault: (all: readonly Listed[]) => readonly Listed[] | undefined
@@ -36,8 +36,7 @@ const known = new Map<Need, boolean>()
 
 /** Resolves with the exit code: 0, 1 when one failed, 2 when one that was named is not there. */
 export const runSuite = async (suite: Suite): Promise<number> => {
-  const { flags, positionals } = suite
-  if (flags.help === true) return say(suite.usage), 0
+  const { positionals } = suite
   const all = await catalogue(suite.home)
   const unknown = positionals.filter((typed) => named(all, typed).length === 0)
   if (unknown.length > 0) return say(`no scenario is called ${unknown.join(', ')}; the list: ${suite.command}`), 2
