@@ -8,12 +8,11 @@ const subjects: Readonly<Record<Kind, string>> = {
   failed: 'Your message could not be delivered',
   delayed: 'Your message is delayed; we keep trying',
   relayed: 'Your message was handed on',
-  delivered: 'Your message was delivered',
 }
 
 export const subjectOf = (notices: readonly Notice[]): string => subjects[worst(notices)]
 
-const order: readonly Kind[] = ['failed', 'delayed', 'relayed', 'delivered']
+const order: readonly Kind[] = ['failed', 'delayed', 'relayed']
 const worst = (notices: readonly Notice[]): Kind => order.find((kind) => notices.some((notice) => notice.kind === kind)) ?? 'failed'
 
 /** The first line says what happened; then each recipient with the reason in plain words and the other side's own. */
@@ -33,7 +32,6 @@ const next: Readonly<Record<Kind, readonly string[]>> = {
   failed: ['We will not try again.'],
   delayed: ['You need not do anything: we keep trying.'],
   relayed: [],
-  delivered: [],
 }
 
 const opening = (kind: Kind, notices: readonly Notice[]): string => {
@@ -45,10 +43,7 @@ const opening = (kind: Kind, notices: readonly Notice[]): string => {
       return `Your message to ${many} is delayed.`
     case 'relayed':
       return `Your message to ${many} was handed to the next mail server.`
-    case 'delivered':
-      break
   }
-  return `Your message was delivered to ${many}.`
 }
 
 const recipientLines = ({ recipient, plain, diagnostic, remote, willRetryUntil, kind }: Notice): string[] => [

@@ -39,7 +39,7 @@ export const composeDsn = (settings: NoticeSettings, given: Given): NewMessage |
 /** RFC 3461 4.1: NEVER silences all; a list wants only what it names; without NOTIFY failures and delays are told. */
 export const isWanted = ({ kind, recipient: { notify } }: Notice): boolean => {
   if (notify === undefined || notify.length === 0) return kind === 'failed' || kind === 'delayed'
-  const wanted = { failed: 'FAILURE', delayed: 'DELAY', relayed: 'SUCCESS', delivered: 'SUCCESS' } as const
+  const wanted = { failed: 'FAILURE', delayed: 'DELAY', relayed: 'SUCCESS' } as const
   return !notify.includes('NEVER') && notify.includes(wanted[kind])
 }
 

@@ -90,7 +90,7 @@ export type Settlement = {
 }
 
 export type Notice = {
-  readonly kind: 'failed' | 'delayed' | 'relayed' | 'delivered'
+  readonly kind: 'failed' | 'delayed' | 'relayed' // a relay delivers to no mailbox: RFC 3461 5.2.2
   readonly recipient: Recipient
   readonly status: string // RFC 3463, "5.1.1"
   readonly diagnostic?: string // "smtp; 550 5.1.1 no such user", the remote's own words
