@@ -87,7 +87,9 @@ const heldIn = ({ declared, held = new Set() }: Input, faults: readonly Fault[])
 /** Without what was before nobody knows how they were. */
 const withThoseBefore = (one: ReturnType<typeof planOf>, held: ReadonlySet<string>, world: World) => {
   const before = world.input.before?.get(one.relay)
-  if (before === undefined || held.size === 0) return { ...one, asBefore: new Set<string>() }
+  if (before === undefined) return { ...one, asBefore: new Set<string>() }
+  const isThere = [before.domains, before.senders, before.policies, before.routes].some((entries) => entries.some(({ manifest }) => held.has(manifest)))
+  if (!isThere) return { ...one, asBefore: held }
   const { snapshot, view } = asBefore({ snapshot: one.whole, view: one.view }, held, before, world)
   return { ...one, ...fit(snapshot, view), view, asBefore: held }
 }
