@@ -132,7 +132,7 @@ export const tlsPolicy = (description: string) =>
         .enum(tlsModes)
         .default('Opportunistic')
         .describe('None: no TLS. Opportunistic: TLS where offered, and without it where the handshake fails. Require: TLS, whoever the certificate names. Verify: TLS with a valid certificate for the host. DANE (RFC 7672) and MTASTS (RFC 8461): not implemented yet.'),
-      clientCertificateSecretRef: secretRef('Certificate we show, as tls.crt and tls.key.').optional(),
+      clientCertificateSecretRef: secretRef('Certificate we show, as tls.crt and tls.key (RSA of at most 4096 bits).').optional(),
       caSecretRef: secretRef('CA certificates as ca.crt: with mode Verify the host must have a certificate of one of these, and the public CAs do not count.').optional(),
     }),
     description,

@@ -37,13 +37,16 @@ const stageOf = ({ signsFrom, leftAt }: KeptKey): MadeDkimKey['stage'] => (signs
 const keysIn = (kept: Data, algorithm: DkimNeed['algorithm']): KeptKey[] => {
   const mine = new RegExp(`^([a-z0-9-]+-${algorithm}-[0-9]{6}(?:-[0-9]+)?)\\.key$`)
   // what somebody wrote there that is no key counts as none: it must not stop those whose keys are
-  const selectors = Object.keys(kept).flatMap((name) => mine.exec(name)?.[1] ?? []).filter((selector) => publicPartIn(kept, selector, algorithm) !== undefined)
+  const selectors = Object.keys(kept).flatMap((name) => mine.exec(name)?.[1] ?? []).filter((selector) => isSmall(kept, selector) && publicPartIn(kept, selector, algorithm) !== undefined)
   const at = (name: string): number | undefined => Date.parse(kept[name]?.trim() ?? '') || undefined
   return selectors.map((selector) => {
     const [madeAt, signsFrom, leftAt] = [at(`${selector}.made-at`), at(`${selector}.signs-from`), at(`${selector}.left-at`)]
     return { selector, madeAt: madeAt ?? signsFrom ?? 0, ...(signsFrom !== undefined && { signsFrom }), ...(leftAt !== undefined && { leftAt }) }
   })
 }
+
+/** As PEM an RSA key of 4096 bits takes less: with a larger one each signature would hold up a whole relay for seconds, and its record would not fit a status. */
+const isSmall = (kept: Data, selector: string): boolean => selector.length <= 63 && kept[`${selector}.key`]!.length <= 4096 && (kept[`${selector}.txt`]?.length ?? 0) <= 4096
 
 const endings = ['key', 'txt', 'made-at', 'signs-from'] as const // of what goes with a key
 

@@ -47,7 +47,7 @@ const dkimKeyIsMissing: Check<SeenDomain> = ({ domain, world }) => {
   const lacking = dkim.algorithms.flatMap((algorithm) => [`${algorithm}.key`, `${algorithm}.selector`]).filter((key) => data[key] === undefined)
   if (lacking.length > 0) return { reason: 'KeyNotFound', message: `${title} lacks ${lacking.join(', ')}${withoutThem(dkim.algorithms, lacking)}`, path }
   const broken = dkim.algorithms.find((algorithm) => dkimKeyOf(data[`${algorithm}.key`]!, algorithm) === undefined || !isSelector(data[`${algorithm}.selector`]!.trim(), domain.spec.domain))
-  return broken === undefined ? undefined : { reason: 'KeyInvalid', message: `${title}: ${broken}.key is no ${broken} private key in PEM, or ${broken}.selector no name`, path }
+  return broken === undefined ? undefined : { reason: 'KeyInvalid', message: `${title}: ${broken}.key is no ${broken} private key in PEM${broken === 'rsa' ? ' of 1024 to 4096 bits' : ''}, or ${broken}.selector no name`, path }
 }
 
 /** As part of the name of its record (RFC 6376 3.6.2.1): by itself 20230601 is none. */

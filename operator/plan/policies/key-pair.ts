@@ -1,5 +1,5 @@
 // Whether a certificate and a key belong together, and a private key in the form the snapshot holds. Pure.
-import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto'
+import { X509Certificate, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 
 const mostOfPair = 65_536 // a long chain has 10: what is more takes the room of others in the snapshot
 
@@ -33,12 +33,28 @@ export const isForName = (certificate: string, name: string): boolean => {
   }
 }
 
-/** PKCS#8 PEM of a DKIM key; undefined where it is no private key of the algorithm, or an RSA key below 1024 bits (RFC 8301 3.2). */
+/** As pairFault, for a certificate that a relay shows to hosts. */
+export const shownPairFault = (certificate: string, key: string): string | undefined =>
+  isTooLarge(key) ? `tls.key has more than ${mostBits} bits` : pairFault(certificate, key)
+
+const mostBits = 4096 // with an RSA key of 16,384 a signature takes seconds, and holds up the whole process
+
+const bitsOf = ({ asymmetricKeyDetails }: KeyObject): number => asymmetricKeyDetails?.modulusLength ?? 0
+
+const isTooLarge = (key: string): boolean => {
+  try {
+    return bitsOf(createPrivateKey(key)) > mostBits
+  } catch {
+    return false // pairFault says why
+  }
+}
+
+/** PKCS#8 PEM of a DKIM key; undefined where it is no private key of the algorithm, or an RSA key of less than 1024 bits or more than 4096, which nobody has to verify (RFC 8301 3.2). */
 export const dkimKeyOf = (pem: string, algorithm: 'ed25519' | 'rsa'): string | undefined => {
   try {
     const key = createPrivateKey(pem)
-    const strong = algorithm === 'ed25519' || (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 1024
-    return key.asymmetricKeyType === algorithm && strong ? key.export({ type: 'pkcs8', format: 'pem' }).toString() : undefined
+    const fits = algorithm === 'ed25519' || (bitsOf(key) >= 1024 && bitsOf(key) <= mostBits)
+    return key.asymmetricKeyType === algorithm && fits ? key.export({ type: 'pkcs8', format: 'pem' }).toString() : undefined
   } catch {
     return undefined
   }

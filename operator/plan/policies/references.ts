@@ -2,7 +2,7 @@
 import type { TlsPolicyField } from '../../../crds/index.ts'
 import type { Violation } from '../condition.ts'
 import type { World } from '../world.ts'
-import { authorityFault, pairFault } from './key-pair.ts'
+import { authorityFault, shownPairFault } from './key-pair.ts'
 
 export const scheduleIsMissing = (name: string | undefined, world: World): Violation | undefined => {
   if (name === undefined) return undefined
@@ -23,5 +23,5 @@ export const certificateOfHopIsMissing = (tls: TlsPolicyField, namespace: string
     const why = faultOf(...values)
     return why === undefined ? undefined : { reason: 'CertificateInvalid', message: `Secret ${namespace}/${name}: ${why}`, path: at }
   }
-  return fault('clientCertificateSecretRef', ['tls.crt', 'tls.key'], pairFault) ?? fault('caSecretRef', ['ca.crt'], authorityFault)
+  return fault('clientCertificateSecretRef', ['tls.crt', 'tls.key'], shownPairFault) ?? fault('caSecretRef', ['ca.crt'], authorityFault)
 }
