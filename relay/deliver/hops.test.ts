@@ -22,10 +22,10 @@ const resolverOf = (zone: Zone): Resolver => {
 }
 
 /** Addresses tried for a deliverTo of a MailDomain in a namespace. */
-const triedBy = async (namespace: string, host: string, zone: Zone[string], machine: Zone[string] = { addresses: [] }): Promise<string[]> => {
+const triedBy = async (namespace: string, host: string, zone: Zone[string], machine: Zone[string] = { addresses: [] }, port = 25): Promise<string[]> => {
   const snapshot = testSnapshot(
-    { domains: [{ namespace, name: 'ours', manifest: `MailDomain ${namespace}/ours`, domain: 'ours.example', listeners: [], dkim: [], inbound: { recipients: { mode: 'Any', list: [], subaddressing: false }, privateHostsAllowed: namespace === 'mail', hosts: [{ host, port: 25, preference: 0, tls: { mode: 'None' } }] } }] },
-    { ownNames: ['main.mail.svc', 'main.mail.svc.cluster.local'] },
+    { listeners: [{ name: 'mx', manifest: 'MailRelay mail/main', protocol: 'SMTP', port: 25, bindPort: 2525 }], domains: [{ namespace, name: 'ours', manifest: `MailDomain ${namespace}/ours`, domain: 'ours.example', listeners: [], dkim: [], inbound: { recipients: { mode: 'Any', list: [], subaddressing: false }, privateHostsAllowed: namespace === 'mail', hosts: [{ host, port, preference: 0, tls: { mode: 'None' } }] } }] },
+    { ownNames: ['main.mail.svc', 'main.mail.svc.cluster.local'], ownAddresses: ['8.8.4.4', '2001:4860::1'] },
   )
   const [hop] = hopsOf(wayOf(snapshot, { domain: 'ours.example', mailFrom: null }), () => 0)
   const found = await findTargets(hop!, 'ours.example', { snapshot, resolver: resolverOf({ [host]: zone }), machine: resolverOf({ [host]: machine }), settings: settingsFrom({}), random: () => 0 })
@@ -43,6 +43,12 @@ describe('a host of deliverTo', () => {
     { what: 'in the relay\'s namespace, a private address', namespace: 'mail', host: 'inside.example', zone: { addresses: ['10.0.0.5'] }, tried: ['10.0.0.5'] },
     { what: 'in the relay\'s namespace, the metadata of the machine', namespace: 'mail', host: 'imds.example', zone: { addresses: ['169.254.169.254', 'fd00:ec2::254'] }, tried: [] },
   ]) it(`${what}: ${tried.length} of ${zone.addresses.length} addresses are tried`, async () => assert.deepEqual(await triedBy(namespace, host, zone), tried))
+
+  it('outside the relay\'s namespace, ours by 1 of our addresses or by our name: mail would come round a hundred times, and is not tried; at a port that is no listener\'s, and in our namespace, it is', async () => {
+    const ours = { addresses: ['2001:4860:0::1', '8.8.4.4'] }
+    assert.deepEqual([await triedBy('shop', 'mx.shop.example', ours), await triedBy('shop', 'mx1.relay.example', { addresses: ['8.8.8.8'] })], [[], []])
+    assert.deepEqual([(await triedBy('shop', 'mx.shop.example', ours, { addresses: [] }, 2526)).length, (await triedBy('mail', 'mx.shop.example', ours)).length], [2, 2])
+  })
 
   const nothing = { addresses: [] }
   it('that our own name servers do not know is asked of the machine\'s, where 1 CNAME out of the namespace is seen', async () => {

@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Answer, Resolver } from '../dns/index.ts'
 import type { NextHopHost, Smarthost, Snapshot, TlsPolicy } from '../snapshot/index.ts'
-import { forbiddenByDeliverTo, forbiddenToAll } from './addresses.ts'
+import { forbiddenByDeliverTo, forbiddenToAll, sameAddress } from './addresses.ts'
 import { hostsToAsk, interleave, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
 import type { Way } from './route.ts'
 import type { Target } from './session.ts'
@@ -108,13 +108,20 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
   const { addresses, alias, failure } = await (namespaceBound === undefined ? namedAddresses : boundAddresses)(named.host, finding)
   const notes: string[] = []
   const usable = addresses.filter((address) => {
-    const why = namespaceBound === undefined ? forbiddenToAll(address) : forbiddenByDeliverTo(address, { host: named.host, alias }, { namespace: namespaceBound, services: serviceEnds(finding.snapshot) }, rulesOf(finding))
+    const why = namespaceBound === undefined ? forbiddenToAll(address) : (leadsBack(named, address, finding) ?? forbiddenByDeliverTo(address, { host: named.host, alias }, { namespace: namespaceBound, services: serviceEnds(finding.snapshot) }, rulesOf(finding)))
     if (why) notes.push(`${named.host} [${address}] is ${why}: not tried`)
     return why === undefined
   })
   if (usable.length > 0) return { kind: 'targets', targets: usable.map((address) => ({ ...target, address })), notes }
   const text = addresses.length > 0 ? `${named.host} has only addresses that its manifest may not name` : `the next hop ${named.host} has no address${failure ? `: ${failure}` : ''}`
   return { kind: 'later', reason: { class: 'DNS', status: failure ? '4.4.3' : '4.4.4', text, host: named.host }, notes }
+}
+
+/** For a tenant: mail that we hand to ourselves would come round a hundred times, and each question for a recipient would ask us again. */
+const leadsBack = ({ host, port }: NextHopHost, address: string, finding: Finding): string | undefined => {
+  const { addresses, names } = rulesOf(finding).ourselves
+  const isOurs = names.includes(host) || addresses.some((own) => sameAddress(own, address))
+  return isOurs && finding.snapshot.listeners.some((listener) => listener.port === port) ? 'ourselves' : undefined
 }
 
 /** How names of Services end: svc and svc.cluster.local, by the names of our own: name.namespace.svc… */
