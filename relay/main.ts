@@ -59,7 +59,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
   const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf({ pod: options.pod, current, queue, readiness: readiness() }, Date.now())))
-  const watch = follow(options, current, receiving, queue, log)
+  const watch = follow(options, { current, receiving, queue, log, metrics })
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {
     state.stopping = true
@@ -112,14 +112,17 @@ const addressesAt = (host: string): string[] => {
   return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
 }
 
+type Followed = { readonly current: Current; readonly receiving: Receiving; readonly queue: Queue; readonly log: Log; readonly metrics: Metrics }
+
 /** Swaps in each sound snapshot; a broken one, or one whose listeners cannot be opened, changes nothing. */
-const follow = (options: RelayOptions, current: Current, receiving: Receiving, queue: Queue, log: Log): SnapshotWatch => {
+const follow = (options: RelayOptions, { current, receiving, queue, log, metrics }: Followed): SnapshotWatch => {
   const refuse = (error: Error) => log.error('SNAPSHOT_REFUSED', { reason: error.message, revision: current.revision })
   const swap = async (given: Snapshot, revision: string) => {
     const snapshot = knowingItself(given, options)
     await receiving.reload(snapshot)
     Object.assign(current, { snapshot, revision })
     queue.setPaused(snapshot.relay.paused)
+    metrics.policyWarnings.keep(snapshot.policies)
     log.info('SNAPSHOT_LOADED', { revision })
   }
   return watchSnapshot(options.snapshotFolder, current.revision, swap, refuse)

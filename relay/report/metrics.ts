@@ -1,6 +1,7 @@
 // Every metric in one table; docs/metrics has a page for each and a test holds the two together. Prometheus' naming rules.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client' // the client the field uses, Apache-2.0
 import { namedClasses } from '../snapshot/index.ts'
+import { boundedWarnings } from './policy-warnings.ts'
 
 /** From a delivery done at once to one given up after its days. */
 const ages = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 172_800, 432_000]
@@ -23,7 +24,7 @@ export const createMetrics = (relay?: string) => {
     messagesRefused: counter('messages_refused_total', 'Commands refused, by listener and enhanced status.', ['listener', 'status']),
     bytesAccepted: counter('message_accepted_bytes_total', 'Bytes of accepted messages.'),
     acceptSeconds: histogram('accept_seconds', 'From the end of DATA to the 250.'),
-    policyWarnings: counter('policy_warnings_total', 'What a policy in Warn mode would have done.', ['policy', 'rule']),
+    policyWarnings: boundedWarnings(counter('policy_warnings_total', 'What a policy in Warn mode would have done.', ['policy', 'rule'])),
     attempts: counter('delivery_attempts_total', 'Recipients by outcome of an attempt.', ['outcome']),
     attemptSeconds: histogram('delivery_attempt_seconds', 'Time of one delivery attempt.'),
     deliveryAge: histogram('delivery_age_seconds', 'Age of a delivery when an attempt ended, from its 250, by outcome.', ['outcome'], ages),
