@@ -14,6 +14,7 @@ export const forbiddenByMx = (address: string, { blocked, allowLoopback }: Addre
   if (parsed === undefined) return 'no address'
   const range = parsed.range()
   if (range === 'loopback' && allowLoopback) return undefined
+  if (metadataAddresses.includes(parsed.toString())) return metadata // some are public
   if (range !== 'unicast') return `a ${rangeWords[range] ?? range} address`
   return blocked.some((cidr) => isInside(parsed, cidr)) ? 'an address of our own cluster' : undefined
 }
@@ -22,10 +23,11 @@ export const forbiddenByMx = (address: string, { blocked, allowLoopback }: Addre
 export const forbiddenToAll = (address: string): string | undefined => {
   const parsed = bare(address)
   if (parsed === undefined) return 'no address'
-  if (metadataAddresses.includes(parsed.toString())) return 'the address of a metadata service'
+  if (metadataAddresses.includes(parsed.toString())) return metadata
   const range = parsed.range()
   return neverNamed.has(range) ? `a ${rangeWords[range] ?? range} address` : undefined
 }
+const metadata = 'the address of a metadata service'
 const neverNamed: ReadonlySet<string> = new Set(['linkLocal', 'multicast', 'unspecified', 'broadcast'])
 
 /** A tenant, and which of the names that end so are Services of the cluster: svc, svc.cluster.local. */

@@ -151,8 +151,9 @@ describe('addresses an MX must not lead to', () => {
     for (const [address, host, alias] of [[ip, 'store.bank.svc'], [ip, 'store.shop.svc.evil.example'], [ip, own, 'vault.bank.svc.cluster.local'], ['169.254.169.254', own], ['100.100.100.200', own], ['127.0.0.1', own]] as const)
       assert.notEqual(why(address, host, alias), undefined, `${host} ${alias ?? ''} [${address}]`)
   })
-  it('named by nobody are 169.254.169.254, fe80::1, fd00:ec2::254, 100.100.100.200, 0.0.0.0 and 224.0.0.1', () => {
-    for (const address of ['169.254.169.254', '::ffff:169.254.169.254', 'fe80::1', 'fd00:ec2::254', '100.100.100.200', '0.0.0.0', '224.0.0.1']) assert.notEqual(forbiddenToAll(address), undefined, address)
+  it('named by nobody are 169.254.169.254, fe80::1, fd00:ec2::254, fd20:ce::254, 100.100.100.200, 168.63.129.16, 0.0.0.0 and 224.0.0.1; nor by an MX record 168.63.129.16, which is public', () => {
+    assert.deepEqual(['168.63.129.16', '::ffff:168.63.129.16', '64:ff9b::a83f:8110'].map((address) => forbiddenByMx(address, rules)), Array(3).fill('the address of a metadata service'))
+    for (const address of ['169.254.169.254', '::ffff:169.254.169.254', 'fe80::1', 'fd00:ec2::254', 'fd20:ce::254', '100.100.100.200', '168.63.129.16', '0.0.0.0', '224.0.0.1']) assert.notEqual(forbiddenToAll(address), undefined, address)
     for (const address of ['10.0.0.1', '127.0.0.1', '8.8.8.8', 'fd00::1', '100.64.0.1']) assert.equal(forbiddenToAll(address), undefined, address)
   })
 })

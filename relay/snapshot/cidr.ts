@@ -65,7 +65,7 @@ export const isWithin = (inner: string, outer: string): boolean => {
 const known = (texts: readonly string[]): Prefix[] => texts.map((text) => parsePrefix(text)!)
 
 /** Where machines of clouds are told their secrets; those that are not link-local. */
-export const metadataAddresses: readonly string[] = ['fd00:ec2::254', '100.100.100.200']
+export const metadataAddresses: readonly string[] = ['fd00:ec2::254', 'fd20:ce::254', '100.100.100.200', '168.63.129.16']
 
 /** Not routed on the public Internet: RFC 1918, RFC 6598, loopback, link-local, RFC 4193. */
 export const privateRanges: readonly Prefix[] = known([

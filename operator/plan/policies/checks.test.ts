@@ -133,7 +133,7 @@ test('hosts that a tenant may name: public addresses, names, and Services of its
   const refused = ['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1', '100.64.0.1', '127.0.0.1', 'localhost', 'a.localhost', 'store.bank.svc', 'store.bank.svc.cluster.local']
   assert.deepEqual(refused.filter((host) => !fault(host)), [])
   assert.deepEqual(refused.filter((host) => hostFault(host, 'mail', true) !== undefined), [], 'the namespace of the MailRelay may')
-  assert.deepEqual(['169.254.169.254', 'fd00:ec2::254', '100.100.100.200', '224.0.0.1', '0.0.0.0'].filter((host) => hostFault(host, 'mail', true) === undefined), [], 'nobody may')
+  assert.deepEqual(['169.254.169.254', 'fd00:ec2::254', 'fd20:ce::254', '100.100.100.200', '168.63.129.16', '::ffff:168.63.129.16', '224.0.0.1', '0.0.0.0'].filter((host) => hostFault(host, 'mail', true) === undefined), [], 'nobody may')
 })
 
 test('a client certificate for a next hop needs both halves of 1 pair', () => {
