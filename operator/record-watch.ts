@@ -1,7 +1,7 @@
 // Looks at the DNS records of MailDomains, on a timer and a few at a time. Reads DNS and remembers; decides nothing, and nobody waits for it.
 import { createResolver, type Answer, type Resolver } from '../relay/dns/index.ts'
 import { WorkQueue } from './kube/index.ts'
-import { judgeRecord, lookInto, titleOfQuestion, type DnsRecord, type Fact, type Facts, type JudgedRecord, type Question, type RecordsWanted } from './plan/index.ts'
+import { judgeRecord, keptOf, lookInto, titleOfQuestion, type DnsRecord, type Fact, type Facts, type JudgedRecord, type Question, type RecordsWanted } from './plan/index.ts'
 
 export type RecordWatchOptions = {
   /** Something is published, missing or different that was not before. */
@@ -129,6 +129,6 @@ const factOf = async (resolver: Resolver, { type, name }: Question): Promise<Fac
 }
 
 const fact = <T>(answer: Answer<T>, print: (record: T) => string): Fact => {
-  if (answer.kind === 'records') return { kind: 'records', values: answer.records.map(print).sort() }
+  if (answer.kind === 'records') return { kind: 'records', values: keptOf(answer.records.map(print)) }
   return answer.kind === 'failed' ? { kind: 'failed', why: answer.why } : { kind: 'none' }
 }

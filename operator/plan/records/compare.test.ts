@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { judgeRecord, type JudgedRecord } from './compare.ts'
-import { lookInto, type Fact, type Facts } from './facts.ts'
+import { keptOf, lookInto, type Fact, type Facts } from './facts.ts'
 import { requiredRecords, type RequiredRecord } from './required.ts'
 
 type Zone = Readonly<Record<string, readonly string[] | 'failed'>> // "TXT d.example" → texts
@@ -68,6 +68,8 @@ describe('an SPF record', () => {
     ['an include of nothing', { 'TXT d.example': ['v=spf1 include:gone.example a:mx1.example -all'] }, 'Different', /cannot be evaluated/],
     ['an include that cannot be looked up', { 'TXT d.example': ['v=spf1 include:a.example -all'], 'TXT a.example': 'failed' }, 'Unknown'],
     ['with 11 look-ups before ours', { 'TXT d.example': [`v=spf1 ${Array.from({ length: 11 }, (_, n) => `a:h${n}.example`).join(' ')} a:mx1.example -all`] }, 'Different', /more than 10 look-ups/],
+    ['an include of 4,096 characters', { 'TXT d.example': ['v=spf1 include:a.example a:mx1.example -all'], 'TXT a.example': [`v=spf1 ${'ip4:192.0.2.1 '.repeat(293)}`.slice(0, 4095).concat(' ')] }, 'Different', /4,096 characters/],
+    ['an include of fewer', { ...ours, 'TXT d.example': ['v=spf1 include:a.example a:mx1.example -all'], 'TXT a.example': [`v=spf1 ${'ip4:198.51.100.1 '.repeat(239)}`] }, 'Published'],
     ['2 records', { 'TXT d.example': ['v=spf1 a:mx1.example -all', 'v=spf1 mx -all'] }, 'Different', /2 SPF records/],
     ['macros that may say yes', { 'TXT d.example': ['v=spf1 exists:%{i}.ok.example -all'] }, 'Unknown', /depends on the message/],
     ['macros that may say yes, and ours', { 'TXT d.example': ['v=spf1 exists:%{i}.ok.example a:mx1.example -all'] }, 'Published'],
@@ -121,4 +123,11 @@ describe('what was seen', () => {
   it('of 10,000 characters is cut to the 4,096 that a status may hold', () => {
     assert.equal(judge(required('DKIM'), { 'TXT ph-rsa-202611._domainkey.d.example': [`p=${'x'.repeat(10_000)}`] }).observed?.length, 4096)
   })
+})
+
+it('of a zone with 1,000 texts of 64 KB no more than 16,384 characters are kept, of each 4,096; of 60 short ones all', () => {
+  const kept = keptOf(Array.from({ length: 1_000 }, (_, n) => `${n}`.repeat(65_536)))
+  assert.deepEqual([kept.length, Math.max(...kept.map(({ length }) => length))], [4, 4_096])
+  const short = Array.from({ length: 60 }, (_, n) => `verification=${n}`).toSorted()
+  assert.deepEqual(keptOf(short.toReversed()), short)
 })

@@ -1,5 +1,5 @@
 export { judgeRecord, type JudgedRecord } from './compare.ts'
-export { lookInto, titleOfQuestion, type Fact, type Facts, type Question } from './facts.ts'
+export { keptOf, lookInto, titleOfQuestion, type Fact, type Facts, type Question } from './facts.ts'
 export { dkimRecord, zoneLine, type DnsRecord } from './record.ts'
 export { requiredRecords } from './required.ts'
 export { recordsOf, type RecordsWanted } from './wanted.ts'
