@@ -210,7 +210,7 @@ const spec = z
       .describe('How names are looked up.')
       .prefault({}),
     drain: z.strictObject({ timeout: duration('How long a pod that leaves may finish what is in flight.', longestTimer).default('60s') }).describe('How a pod leaves.').prefault({}),
-    postmaster: z.string().max(320).regex(addressForm, 'an address such as postmaster@example.org').describe('Who gets notices that could not be delivered to their sender (absent: they are dropped and counted), and, where its domain is hosted, mail to postmaster without a domain (RFC 5321 4.5.1; else that of the first hosted domain).').optional(),
+    postmaster: z.string().max(320).regex(addressForm, 'an address such as postmaster@example.org').describe('Who gets notices that could not be delivered to their sender (absent: they are dropped and counted), and, where its domain is hosted, mail to postmaster without a domain (RFC 5321 4.5.1; else that of the first hosted domain, one of another namespace only where there is no other).').optional(),
     pods: pods.optional(),
     paused: z.boolean().default(false).describe('True: deliveries stop, mail is still accepted.'),
   })

@@ -58,6 +58,15 @@ test('notes of a stranger\'s mail that nobody vouches for it, and not of 1 that 
   assert.deepEqual(receiver.queue.kept.map(({ message: { envelope: { stranger } } }) => stranger), [true, true, undefined, undefined])
 })
 
+test('postmaster without a domain is that of a domain of the relay\'s own namespace, though a tenant\'s comes before it, or has the relay\'s own name: 2 of 2; of a tenant only where all 2 are tenants\'', async (t) => {
+  const tenants = ['aaa.example', 'mx.test'].map((domain) => ({ namespace: 'shop', name: domain, manifest: `MailDomain shop/${domain}`, domain, listeners: ['mx'], inbound: { recipients: { mode: 'Any' as const } } }))
+  for (const [own, taker] of [[true, 'hosted.example'], [false, 'mx.test']] as const) {
+    const receiver = await start(t, (input) => void (input.domains = [...tenants, ...(own ? input.domains! : [])]))
+    await sendMail(await greeted(t, receiver), simple, undefined, ['postmaster'])
+    assert.deepEqual(receiver.queue.kept.map(({ message }) => message.deliveries.map(({ domain }) => domain)), [[taker]])
+  }
+})
+
 test('groups 5 recipients in 2 domains into 2 deliveries, names a recipient given twice once, and traces it', async (t) => {
   const receiver = await start(t)
   const line = await greeted(t, receiver)

@@ -96,12 +96,14 @@ const readRecipient = (state: State, transaction: Transaction, text: string): An
 /** A line may be twelve times as long as all that counts in it, and a message may have a thousand of them. */
 const onTheirOwn = ({ mailbox: { local, domain }, orcpt, ...rest }: Recipient): Recipient => ({ mailbox: { local: onItsOwn(local), domain }, ...rest, ...(orcpt !== undefined && { orcpt: onItsOwn(orcpt) }) })
 
-/** RFC 5321 4.5.1: postmaster without a domain is ours: the one the relay names, or that of the first domain hosted here. Judged like any other mailbox. */
+/** RFC 5321 4.5.1: postmaster without a domain is ours: the one the relay names, or that of the first domain hosted here, a tenant's only where there is no other. Judged like any other mailbox. */
 const postmaster = (state: State): Mailbox => {
   const { relay, domains } = state.world.snapshot()
-  const hosted = domains.filter(({ inbound, listeners }) => inbound !== undefined && listeners.includes(state.listener.name)).map(({ domain }) => domain)
+  const here = domains.filter(({ inbound, listeners }) => inbound !== undefined && listeners.includes(state.listener.name))
+  const ours = here.filter(({ namespace }) => namespace === relay.namespace)
+  const hosted = (ours.length > 0 ? ours : here).map(({ domain }) => domain)
   const named = relay.postmaster === undefined ? undefined : splitMailbox(relay.postmaster)
-  if (named !== undefined && hosted.includes(named.domain)) return named
+  if (named !== undefined && here.some(({ domain }) => domain === named.domain)) return named
   return { local: 'postmaster', domain: hosted.find((domain) => domain === relay.hostname) ?? hosted[0] ?? relay.hostname }
 }
 
