@@ -21,6 +21,9 @@ const lists: readonly (readonly [string, readonly string[]])[] = [
   [' <ceo@victim.example> <me@mine.example>', ['? ceo@victim.example me@mine.example']],
   [' <ceo@victim.example@mine.example>', ['? ceo@victim.example@mine.example']],
   [' ceo@victim.example <me@mine.example>', ['me@mine.example']], // a display name, however it looks
+  [' ceo@victim.example: me@mine.example;', ['? ceo@victim.example: me@mine.example;']], // nor is a group's name, which must have no @ (RFC 5322 3.4)
+  [' me@mine.example, ceo@victim.example: <me@mine.example>;', ['? me@mine.example, ceo@victim.example: <me@mine.example>;']],
+  [' "team@mine.example": me@mine.example;', ['me@mine.example']],
   [' ceo@victim.example, me@mine.example', ['ceo@victim.example', 'me@mine.example']],
   [' <>', ['? <>']],
   [' (") <ceo@victim.example> (") <me@mine.example>', ['? ceo@victim.example me@mine.example']], // a quote in a comment quotes nothing (RFC 5322 3.2.2)

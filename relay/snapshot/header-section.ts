@@ -140,7 +140,7 @@ type Part = { plain: string; angle?: string }
 // in a comment a quote is a character like any other (RFC 5322 3.2.2): where it counted, a comment could hide an address from us that others read
 const tokenIn = { comment: /\\.|[^]/suy, text: /"(?:[^"\\]|\\.)*"|\\.|[^]/suy }
 
-// one pass over quotes, comments and angle brackets; a comma, or a group's colon and semicolon, ends a part. Undefined where a comment does not end
+// one pass over quotes, comments and angle brackets; a comma, or a group's colon and semicolon, ends a part. Undefined where a comment does not end, or a group has an address for its name
 const splitList = (text: string): Part[] | undefined => {
   const parts: Part[] = [{ plain: '' }]
   let depth = 0
@@ -157,6 +157,7 @@ const splitList = (text: string): Part[] | undefined => {
     else if (angle && token === '>') angle = false
     else if (angle) part.angle += token
     else if (token === ',' || token === ';') parts.push({ plain: '' })
+    else if (token === ':' && /@/.test(part.plain.replace(/"(?:[^"\\]|\\.)*"/g, ''))) return undefined // many read an address in front of a colon
     else if (token === ':') part.plain = ''
     else part.plain += token
   }
