@@ -61,7 +61,7 @@ const listener = proven(
     allowedSenders: z
       .strictObject({
         namespaces: namespaces('Namespaces whose MailSenders may use this listener.').prefault({}),
-        foreignDomains: ordered(domainPattern('A domain pattern.'), 64, 'Domains that senders here may use although no MailDomain holds them.').optional(),
+        foreignDomains: ordered(domainPattern('A domain pattern.'), 64, 'Domains that senders here may use although no MailDomain holds them. A domain that a MailDomain of another namespace holds is meant only by its name, never by a wildcard.').optional(),
       })
       .describe('Whose MailSenders may use this listener.')
       .prefault({}),

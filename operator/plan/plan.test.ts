@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { declare, type Given, main, needed, only, open, ours, planned, refusals, sender, sink, submission } from '../../test/tools/planned.ts'
+import { decideMail } from '../../relay/decide/index.ts'
 import { parseSnapshot, toParts } from '../../relay/snapshot/index.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
 import { needsIn, nothingMade, plan, reasons, waitingFields, type Condition, type Input, type Made } from './index.ts'
@@ -278,6 +279,21 @@ test('a foreign domain counts on the listener that lists it, and on no other', (
   assert.deepEqual(only([relay, app('news@mail.partner.example')]).senders[0]!.listeners, ['submission'])
   assert.deepEqual(only([relay, ours, app('a@ours.example')]).senders[0]!.listeners, ['submission', 'other'])
   assert.deepEqual(only([relay, app('news@partner.example')]).senders, [])
+})
+
+test('a wildcard of foreignDomains is no consent of a MailDomain of another namespace: 0 tenants send as the other\'s, unless its domain is listed by its name, or it admits them', () => {
+  const relay = (foreignDomains: string[]): Given[number] => ['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'All' }, foreignDomains }, allowedDomains: { namespaces: { from: 'All' }, names: ['*'] } })] }]
+  const ref = { name: 'main', namespace: 'mail' }
+  const victim = (more: object): Given[number] => ['MailDomain', 'bank/d', { domain: 'bank.example', relayRefs: [ref], ...more }]
+  const may = (foreign: string[], from: string[], more: object = {}) => {
+    const snapshot = only([relay(foreign), victim(more), ['MailSender', 'shop/app', { relayRef: ref, from }]])
+    const mailFrom = { local: 'ceo', domain: 'bank.example' }
+    const client = { address: '192.0.2.1', helo: 'h', tls: true, sender: 'shop/app' }
+    return snapshot.senders.length > 0 && decideMail({ snapshot, listener: snapshot.listeners[0]!, client, mailFrom }) === undefined
+  }
+  assert.deepEqual([may(['*'], ['*@bank.example']), may(['*.example'], ['ceo@bank.example']), may(['*'], ['*']), may(['*'], ['*.example'])], [false, false, false, false])
+  const admitting = { allowedSenders: { namespaces: { from: 'All' } } }
+  assert.deepEqual([may(['*', 'bank.example'], ['*@bank.example']), may(['*'], ['*'], admitting), may(['*'], ['*.example'], admitting)], [true, true, true])
 })
 
 test('a tenant may deliver to its own Service, and no other private host', () => {

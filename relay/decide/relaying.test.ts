@@ -71,10 +71,11 @@ test('MAIL refuses an identified sender the address of another, but never the nu
 })
 
 test('the header From is held to the same list: 1 strange mailbox of 2 is enough to refuse', () => {
-  const [sender] = snapshotOf().senders
-  assert.equal(decideHeaderFrom(sender!, [splitMailbox('a@shop.example')!]), undefined)
-  assert.match(words(decideHeaderFrom(sender!, [splitMailbox('a@shop.example')!, splitMailbox('ceo@victim.example')!])!), /ceo@victim\.example in the header From/)
-  assert.equal(decideHeaderFrom(sender!, ['not an address'])?.kind, 'deny')
+  const snapshot = snapshotOf()
+  const [sender] = snapshot.senders
+  assert.equal(decideHeaderFrom(snapshot, sender!, [splitMailbox('a@shop.example')!]), undefined)
+  assert.match(words(decideHeaderFrom(snapshot, sender!, [splitMailbox('a@shop.example')!, splitMailbox('ceo@victim.example')!])!), /ceo@victim\.example in the header From/)
+  assert.equal(decideHeaderFrom(snapshot, sender!, ['not an address'])?.kind, 'deny')
 })
 
 const allowing = (source: string, change: Partial<Policy> = {}): Snapshot => snapshotOf({ policies: [policy({ rules: [{ name: 'office', match: { sources: [source] }, action: 'Allow' }], ...change })] })

@@ -32,7 +32,7 @@ const byHostedDomain = (question: Question): Because | undefined => {
 /** (2) An identified MailSender, admitted here, with an address of its own. */
 const bySender = (question: Question): Because | undefined => {
   const sender = admittedSender(question)
-  return sender && mayUse(sender, question.mailFrom) ? { rule: 'identified-sender', manifest: sender.manifest } : undefined
+  return sender && mayUse(question.snapshot, sender, question.mailFrom) ? { rule: 'identified-sender', manifest: sender.manifest } : undefined
 }
 
 const admittedSender = ({ snapshot, listener, client }: Question): Sender | undefined => {
@@ -43,7 +43,7 @@ const admittedSender = ({ snapshot, listener, client }: Question): Sender | unde
 const denyStranger = (question: Question): Omit<Verdict & { kind: 'deny' }, 'warnings'> => {
   const { snapshot, client, mailFrom, rcptTo } = question
   const sender = client.sender === undefined ? undefined : indexOf(snapshot).senders.get(client.sender)
-  if (sender && !mayUse(sender, mailFrom)) return denyAddress(sender, mailFrom)
+  if (sender && !mayUse(snapshot, sender, mailFrom)) return denyAddress(sender, mailFrom)
   const because = { rule: 'default-deny', manifest: snapshot.relay.manifest }
   if (isSubmission(question) && !sender) return { kind: 'deny', because, reply: reply('authenticate-first', because) }
   return { kind: 'deny', because, reply: reply('relaying-denied', { ...because, domain: rcptTo.domain, who: sender?.manifest ?? client.address }) }

@@ -6,13 +6,20 @@ import type { Client, Verdict } from './verdict.ts'
 
 type Deny = Extract<Verdict, { kind: 'deny' }>
 
-export const mayUse = (sender: Sender, address: Mailbox | null): boolean =>
-  address === null ? sender.allowNullSender : sender.from.some((pattern) => matchesMailbox(pattern, address))
+/** A wildcard means no domain that a MailDomain of another namespace holds: what that lends stands by its name. */
+export const mayUse = (snapshot: Snapshot, sender: Sender, address: Mailbox | null): boolean => {
+  if (address === null) return sender.allowNullSender
+  const holder = indexOf(snapshot).domains.get(address.domain)
+  const mustBeNamed = holder !== undefined && holder.namespace !== sender.namespace
+  return sender.from.some((pattern) => matchesMailbox(pattern, address) && !(mustBeNamed && isWide(pattern)))
+}
+
+const isWide = (pattern: string): boolean => pattern.slice(pattern.lastIndexOf('@') + 1).startsWith('*')
 
 /** At MAIL: an identified sender keeps to its addresses. The null sender is never refused here: it may be a notice for a hosted domain. */
 export const decideMail = (question: { readonly snapshot: Snapshot; readonly listener: Listener; readonly client: Client; readonly mailFrom: Mailbox | null }): Deny | undefined => {
   const sender = question.client.sender === undefined ? undefined : indexOf(question.snapshot).senders.get(question.client.sender)
-  if (!sender || question.mailFrom === null || mayUse(sender, question.mailFrom)) return undefined
+  if (!sender || question.mailFrom === null || mayUse(question.snapshot, sender, question.mailFrom)) return undefined
   return { ...denyAddress(sender, question.mailFrom), warnings: [] }
 }
 
@@ -24,8 +31,8 @@ export const denyAddress = (sender: Sender, address: Mailbox | null): Omit<Deny,
 }
 
 /** At the end of the header section: every mailbox of From is one of the sender's. */
-export const decideHeaderFrom = (sender: Sender, from: readonly (Mailbox | string)[]): Deny | undefined => {
-  const strange = from.find((address) => typeof address === 'string' || !mayUse(sender, address))
+export const decideHeaderFrom = (snapshot: Snapshot, sender: Sender, from: readonly (Mailbox | string)[]): Deny | undefined => {
+  const strange = from.find((address) => typeof address === 'string' || !mayUse(snapshot, sender, address))
   if (strange === undefined) return undefined
   const because = { rule: 'from', manifest: sender.manifest }
   const shown = typeof strange === 'string' ? strange : printMailbox(strange)

@@ -37,7 +37,7 @@ export const acceptMessage = async (state: State, transaction: Transaction, offe
 const refuseHeader = (state: State, facts: HeaderFacts): Reply | undefined => {
   if (!state.sender) return undefined
   if (facts.fromFields > 1) return reply('bad-header', { why: 'From is there more than once' })
-  return decideHeaderFrom(state.sender, facts.from)?.reply
+  return decideHeaderFrom(state.world.snapshot(), state.sender, facts.from)?.reply
 }
 
 type Whole = Omit<Offered, 'body'> & { readonly facts: HeaderFacts; readonly body: NewBody }

@@ -80,9 +80,14 @@ export const listenersForSender = (seen: SeenSender): string[] =>
     .filter((listener) => (seen.sender.spec.from ?? []).every((pattern) => mayUse(pattern, listener, seen)))
     .map(({ name }) => name)
 
-/** Its addresses in normal form; without `from` those of the MailDomains of its own namespace. */
+/** Its addresses in normal form; without `from` those of the MailDomains of its own namespace. Of what a wildcard covers, the relay lets it use no domain of another namespace that is not named: those that admit it are. */
 export const fromOf = ({ sender, lenders, world }: SeenSender): string[] => {
-  if (sender.spec.from !== undefined) return normalPatterns(sender.spec.from)
+  if (sender.spec.from !== undefined) {
+    const named = normalPatterns(sender.spec.from)
+    const wide = named.map((pattern) => partsOf(pattern).domain).filter((domain) => domain.startsWith('*'))
+    const lent = wide.length === 0 ? [] : [...lenders].filter(([name, { domain }]) => domain.metadata.namespace !== sender.metadata.namespace && wide.some((one) => coversDomain(one, name)) && admitsSender(domain, sender, world)).flatMap(([, one]) => one.lent)
+    return [...new Set([...named, ...lent])]
+  }
   const own = [...lenders.values()].filter(({ domain }) => domain.metadata.namespace === sender.metadata.namespace && admitsSender(domain, sender, world))
   return own.flatMap(({ lent }) => lent)
 }
@@ -90,9 +95,11 @@ export const fromOf = ({ sender, lenders, world }: SeenSender): string[] => {
 const mayUse = (pattern: string, listener: ListenerSpec, { sender, lenders, world }: SeenSender): boolean => {
   const wanted = normalPattern(pattern)
   if (wanted === undefined) return false
-  const lender = lenders.get(partsOf(wanted).domain) // what a MailDomain lends is always at its own name
+  const { domain } = partsOf(wanted)
+  const lender = lenders.get(domain) // what a MailDomain lends is always at its own name
   if (lender && admitsSender(lender.domain, sender, world) && lender.lent.some((lent) => coversAddress(lent, wanted))) return true
-  return normalPatterns(listener.allowedSenders.foreignDomains).some((foreign) => coversDomain(foreign, partsOf(wanted).domain))
+  const ofAnother = lender !== undefined && lender.domain.metadata.namespace !== sender.metadata.namespace
+  return normalPatterns(listener.allowedSenders.foreignDomains).some((foreign) => foreign === domain || (!ofAnother && coversDomain(foreign, domain)))
 }
 
 const admitsSender = (domain: MailDomain, sender: MailSender, world: World): boolean =>
