@@ -76,8 +76,13 @@ describe('whose signature', () => {
   })
   it('is never that of a domain above one that another namespace has, with keys or without', () => {
     const tenant = testSnapshot({ domains: [domain('shop.example'), domain('a.shop.example', { dkim: [] }), domain('b.shop.example', { namespace: 'tenant', dkim: [] }), domain('c.shop.example', { namespace: 'tenant' })] })
-    const signer = (name: string) => signs(tenant, { ...identified, from: null }, `From: a@${name}\r\n\r\n`)
+    const signer = (name: string) => signs(tenant, { envelope: { sender: 'tenant/app' }, from: null }, `From: a@${name}\r\n\r\n`)
     assert.deepEqual(['a.shop.example', 'b.shop.example', 'x.b.shop.example', 'x.c.shop.example'].map(signer), ['shop.example', undefined, undefined, 'c.shop.example'])
+  })
+  it('is that of a tenant\'s domain above it for its own MailSenders, and for 0 of another tenant, who may be let use it by foreignDomains', () => {
+    const bank = testSnapshot({ domains: [domain('bank.example', { namespace: 'bank' })] })
+    const signer = (sender: string, name: string) => signs(bank, { envelope: { sender }, from: `a@${name}` }, `From: a@${name}\r\n\r\n`)
+    assert.deepEqual(['bank/app', 'shop/app'].map((sender) => [signer(sender, 'bank.example'), signer(sender, 'news.bank.example')]), [['bank.example', 'bank.example'], ['bank.example', undefined]])
   })
   it('is the envelope sender\'s where the header From has no key', () => assert.equal(signs(shop, { ...identified, from: 'a@shop.example' }, 'From: a@elsewhere.example\r\n\r\n'), 'shop.example'))
   it('is nobody\'s without a key', () => assert.equal(signs(shop, { ...identified, from: 'a@b.example' }, 'From: a@notshop.example\r\n\r\n'), undefined))

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js' // DKIM by the author of nodemailer and smtp-server, MIT
 import type { Delivery } from '../queue/index.ts'
-import { anySigns, atAndAbove, byDomain, readHeaderSection, type DkimKey, type Snapshot } from '../snapshot/index.ts'
+import { anySigns, atAndAbove, byDomain, readHeaderSection, type DkimKey, type HostedDomain, type Snapshot } from '../snapshot/index.ts'
 import { headerSection, type Content } from './content.ts'
 
 export type Signer = { readonly domain: string; readonly keys: readonly DkimKey[] }
@@ -17,11 +17,15 @@ export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): 
   const domains = [fromDomain(head), delivery.envelope.mailFrom?.domain].filter((domain) => domain !== undefined)
   for (const domain of domains) {
     const above = atAndAbove(snapshot.domains, domain)
-    const found = above.find(({ dkim, namespace }) => dkim.length > 0 && namespace === above[0]!.namespace) // nobody signs for the domain of another namespace
-    if (found !== undefined) return { domain: found.domain, keys: found.dkim }
+    const found = above.find((one) => one.dkim.length > 0 && one.namespace === above[0]!.namespace) // nobody signs for the domain of another namespace
+    if (found !== undefined && (found.domain === domain || signsBelow(snapshot, delivery, found))) return { domain: found.domain, keys: found.dkim }
   }
   return undefined
 }
+
+/** What is below the domain of a tenant is another tenant's only by foreignDomains of the MailRelay: its own domains may sign for that, nobody else's. */
+const signsBelow = ({ relay }: Snapshot, { envelope: { sender } }: Delivery, { namespace }: HostedDomain): boolean =>
+  sender === undefined || namespace === relay.namespace || sender.startsWith(`${namespace}/`)
 
 /** Somebody identified, ourselves, or an Allow rule: strangers pass for domains hosted when they came, and what is hosted now says nothing of that. */
 const isVouchedFor = ({ domains }: Snapshot, { envelope, domain }: Delivery): boolean =>
