@@ -49,3 +49,16 @@ test('while the server behind is away, a user known within the day is taken, a r
   clock.now += 24 * 3_600_000
   assert.equal(await ask(), 'unknown')
 })
+
+test('100,000 users of a tenant\'s 2 domains, known anew, make no other namespace\'s user forgotten; of their own the oldest is', async () => {
+  const asked: string[] = []
+  const cache = createCalloutCache(({ manifest }, { local }) => (asked.push(`${manifest} ${local}`), Promise.resolve('yes')), () => 1e12)
+  const theirs = ['a', 'b'].map((name) => ({ ...domain, namespace: 'shop', manifest: `MailDomain shop/${name}` }))
+  await cache.ask(domain, fred)
+  for (let n = 0; n < 50_000; n++) for (const one of theirs) await cache.ask(one, { local: `user${n}`, domain: 'h.example' })
+  asked.length = 0
+  await cache.ask(domain, fred)
+  await cache.ask(theirs[1]!, { local: 'user49999', domain: 'h.example' })
+  await cache.ask(theirs[0]!, { local: 'user0', domain: 'h.example' })
+  assert.deepEqual(asked, ['MailDomain shop/a user0'])
+})

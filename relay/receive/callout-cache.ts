@@ -12,28 +12,47 @@ const stale = 24 * 3_600_000
 const most = 100_000
 
 export const createCalloutCache = (callout: Callout, now: () => number): CalloutCache => {
-  const kept = new Map<string, Kept>()
+  const kept = new Answers()
   const asking = new Map<string, Promise<'yes' | 'no' | 'unknown'>>()
-  const remember = (key: string, answer: 'yes' | 'no'): void => {
-    kept.delete(key)
-    kept.set(key, { answer, at: now() })
-    if (kept.size > most) kept.delete(kept.keys().next().value!)
-  }
   const ask = async (key: string, domain: HostedDomain, mailbox: Mailbox): Promise<'yes' | 'no' | 'unknown'> => {
     const answer = await callout(domain, mailbox).catch(() => 'unknown' as const)
-    if (answer !== 'unknown') remember(key, answer)
-    const known = kept.get(key)
+    if (answer !== 'unknown') kept.set(domain.namespace, key, { answer, at: now() })
+    const known = kept.get(domain.namespace, key)
     // a user known within the day is kept mail for while the server behind is away
     return answer === 'unknown' && known?.answer === 'yes' && now() - known.at < stale ? 'yes' : answer
   }
   return {
     ask: (domain, mailbox) => {
       const key = `${domain.manifest} ${printMailbox(mailbox)}`
-      const known = kept.get(key)
+      const known = kept.get(domain.namespace, key)
       if (known && now() - known.at < fresh) return Promise.resolve(known.answer)
       const running = asking.get(key) ?? ask(key, domain, mailbox).finally(() => asking.delete(key))
       asking.set(key, running)
       return running
     },
+  }
+}
+
+/** By namespace of the MailDomain. Of too many the oldest of the namespace that has most goes: who asks for users of one at random makes those of no other forgotten. */
+class Answers {
+  readonly #byNamespace = new Map<string, Map<string, Kept>>()
+  #size = 0
+
+  get(namespace: string, key: string): Kept | undefined {
+    return this.#byNamespace.get(namespace)?.get(key)
+  }
+
+  set(namespace: string, key: string, answer: Kept): void {
+    const answers = this.#byNamespace.get(namespace) ?? new Map<string, Kept>()
+    this.#byNamespace.set(namespace, answers)
+    if (!answers.delete(key)) this.#size++
+    answers.set(key, answer)
+    if (this.#size > most) this.#forgetOne()
+  }
+
+  #forgetOne(): void {
+    const largest = [...this.#byNamespace.values()].reduce((one, other) => (other.size > one.size ? other : one))
+    largest.delete(largest.keys().next().value!)
+    this.#size--
   }
 }
