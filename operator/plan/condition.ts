@@ -8,6 +8,7 @@ export const reasons = {
   AddressRewritten: 'clients come to the listener with the address of a node, and no rule may trust one there',
   NodeAddressSeen: 'clients came to the listener with the address of a node or gateway, and no rule may trust one there',
   NotImplemented: 'a field is used that this release does not do yet',
+  Unreadable: 'the object does not fit its kind as this release knows it: a field of another release, or a rule that came later',
   InvalidName: 'a text is no domain name',
   RelayNotFound: 'the MailRelay it names does not exist',
   RelayNotAccepted: 'the MailRelay it names is not in force itself',

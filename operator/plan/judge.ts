@@ -66,9 +66,11 @@ const note = ({ conditions }: Bench, object: AnyManifest, violation: Violation |
   if (violation) conditions.push({ object: refOf(object), type: 'ResolvedRefs', status: 'False', ...violation })
 }
 
-/** Waiting fields first, then the object's own checks. */
-const isSound = <Seen>(bench: Bench, object: AnyManifest, checks: readonly Check<Seen>[], seen: Seen): boolean =>
-  !refuse(bench, object, [...fieldIsNotImplemented(object), ...violationsOf(checks, seen)])
+/** Waiting fields first, then the object's own checks; of what can be read in part nothing else is said. */
+const isSound = <Seen>(bench: Bench, object: AnyManifest, checks: readonly Check<Seen>[], seen: Seen): boolean => {
+  const unread = bench.world.input.declared.unread?.get(titleOf(object))
+  return !refuse(bench, object, unread === undefined ? [...fieldIsNotImplemented(object), ...violationsOf(checks, seen)] : [{ reason: 'Unreadable', message: unread }])
+}
 
 type Relays = ReadonlyMap<string, { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }>
 

@@ -195,7 +195,7 @@ test('a client connects to the 1st of 3 names that the listener’s certificate 
 })
 
 test('every reason of the table is given by a test here', () => {
-  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NodeAddressSeen', 'NotImplemented', 'AccountNotFound', ...Object.values(credentialCases).map(({ reason }) => reason)])
+  const given = new Set<string>([...faults.map(({ reason }) => reason), 'Accepted', 'SelfSigned', 'AddressPreserved', 'NodeAddressSeen', 'NotImplemented', 'AccountNotFound', 'Unreadable', ...Object.values(credentialCases).map(({ reason }) => reason)])
   assert.deepEqual(Object.keys(reasons).filter((reason) => !given.has(reason)), [])
 })
 

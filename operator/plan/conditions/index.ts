@@ -57,7 +57,8 @@ export const statusesOf = (input: StatusInput): Status[] => {
   const isLeaving = ({ object }: Unread): boolean => object.kind === 'MailRelay' && input.leaving?.has(`${object.namespace}/${object.name}`) === true
   const statusOf = (one: Unread): Status => {
     const fault = input.faulty?.get(titleOfRef(one.object))
-    return fault === undefined ? unreadStatus(one) : { object: one.object, status: faultyStatus(asJudged(one), fault) }
+    const asTold = told.get(titleOfRef(one.object))?.find(({ reason }) => reason === 'Unreadable') ?? one // with what becomes of it
+    return fault === undefined ? unreadStatus({ ...one, message: asTold.message }) : { object: one.object, status: faultyStatus(asJudged(one), fault) }
   }
   return [...statuses, ...input.mistaken.filter((one) => !isLeaving(one)).map(statusOf)]
 }

@@ -1,6 +1,5 @@
 // The reasons of conditions that tell what was observed; those of the plan are in condition.ts.
 export const observedReasons = {
-  Unreadable: 'the object does not fit its kind as this release knows it: a field of another release, or a rule that came later',
   NotObserved: 'nothing was seen yet that would tell',
   NotInForce: 'the object is in force nowhere, so there is nothing to observe',
   RecordsPublished: 'DNS has every record that the domain needs',

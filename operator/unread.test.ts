@@ -1,0 +1,36 @@
+// What becomes of objects in force that this release cannot read: of a newer one after a rollback, or from before a rule of their CRD.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
+import { gatherCluster, type FromCluster } from './gather/index.ts'
+import { nothingMade, plan, statusesOf, type Plan } from './plan/index.ts'
+
+type Given = readonly (readonly [kind: string, name: string, spec: object])[]
+const gathered = (given: Given): FromCluster => gatherCluster(given.map(([kind, name, spec]) => ({ apiVersion: 'posthouse.dev/v1alpha1', kind, object: { metadata: { name, namespace: 'mail', generation: 2 }, spec } })), [])
+const planned = ({ declared }: FromCluster, before?: Snapshot): Plan => plan({ declared, made: nothingMade, clusterDomain: 'cluster.local', ...(before && { before: new Map([['mail/main', before]]) }) })
+const snapshotIn = ({ snapshots }: Plan): Snapshot => parseSnapshot(snapshots[0]!.snapshot)
+
+const own = (name: string, more: object = {}): Given[number] => ['MailDomain', name, { domain: `${name}.example`, inbound: { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: '127.0.0.1' }] }, ...more } }]
+const policy = (more: object = {}): Given[number] => ['RelayPolicy', 'rules', { targetRefs: [{ kind: 'MailRelay', name: 'main' }], rules: [{ name: 'no', match: { rcptTo: ['*@far.example'], ...more }, action: 'Deny' }] }]
+const route = (more: object = {}): Given[number] => ['DeliveryRoute', 'way', { match: { recipientDomains: ['far.example'] }, nextHops: [{ smarthost: { host: 'smart.example' } }], ...more }]
+const given = (...more: Given): Given => [['MailRelay', 'main', { hostname: 'mx.example' }], own('other'), ...more]
+const whole = snapshotIn(planned(gathered(given(own('ours'), policy(), route()))))
+
+test('1 domain, 1 policy and 1 route in force that this release cannot read by now stay as they were, and say so: mail for the domain is taken, and what the policy denied does not pass', () => {
+  const found = gathered(given(own('ours', { greeting: 'of a later release' }), policy({ weekdays: ['Mon'] }), route({ nextHops: [{ smarthost: { host: 'smart.example' }, tls: { mode: 'Later' } }] })))
+  const told = planned(found, whole)
+  assert.deepEqual(snapshotIn(told), whole)
+  const statuses = statusesOf({ manifests: found.manifests, conditions: told.conditions, views: [], mistaken: found.mistaken, controllerName: 'test', bindings: new Map(), records: new Map() })
+  const unread = statuses.filter(({ status }) => status.conditions.some(({ reason }) => reason === 'Unreadable'))
+  assert.deepEqual(unread.map(({ object }) => object.name).toSorted(), ['ours', 'rules', 'way'])
+  for (const { status } of unread) assert.match(status.conditions[0]!.message, /^spec\..*(greeting|weekdays|mode).*; it stays in force as it was$/)
+  assert.equal(statuses.length, found.manifests.length + found.mistaken.length)
+})
+
+test('1 domain that cannot be read and was never in force is 0 in the snapshot, and so is one of which nobody can read for which domain it is', () => {
+  const never = snapshotIn(planned(gathered(given()), undefined))
+  assert.deepEqual(snapshotIn(planned(gathered(given(own('ours', { greeting: 'later' }))), never)).domains.map(({ name }) => name), ['other'])
+  const found = gathered(given(['MailDomain', 'ours', { domain: 3 }]))
+  assert.deepEqual(snapshotIn(planned(found, whole)).domains.map(({ name }) => name), ['other'])
+  assert.equal(found.mistaken.length, 1)
+})
