@@ -20,6 +20,9 @@ export const secondsOf = (text: string): number => {
   return seconds
 }
 
+/** What a process waits for in one go: a timer holds 24 days, and of a longer one goes off at once. */
+export const waitOf = (text: string): number => Math.min(secondsOf(text), units.d)
+
 /** Whether the first is the longer; false where either is no duration, which is told on its own. */
 export const isLonger = (a: string, b: string): boolean => (parseDuration(a, Infinity) ?? NaN) > (parseDuration(b, Infinity) ?? NaN)
 

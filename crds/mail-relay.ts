@@ -11,8 +11,8 @@ import { conditions, observedGeneration } from './status.ts'
 
 const count = (description: string, max: number) => z.int().min(1).max(max).describe(description)
 
-/** What a process waits for in one go: a timer holds 24 days, and of a longer one goes off at once. */
-const longestTimer = '1d'
+/** What a process waits for in one go counts as at most a day (waitOf): a timer holds 24, and of a longer one goes off at once. Refused it cannot be: it is in manifests of before. */
+const atMostADay = 'More than 1d counts as 1d.'
 
 const listenerLimits = z
   .strictObject({
@@ -25,10 +25,10 @@ const listenerLimits = z
     headers: count('Header fields of one message. 1000 if absent.', 100_000).optional(),
     received: count('Received fields after which a message is taken for a loop (RFC 5321 6.3). 100 if absent.', 1000).optional(),
     errors: count('Refused commands in one connection before it is closed with 421. 10 if absent.', 1000).optional(),
-    commandTimeout: duration('Longest wait for a command (RFC 5321 4.5.3.2.7). 5m if absent.', longestTimer).optional(),
-    dataTimeout: duration('Longest wait between two pieces of a message. 3m if absent.', longestTimer).optional(),
+    commandTimeout: duration(`Longest wait for a command (RFC 5321 4.5.3.2.7). 5m if absent. ${atMostADay}`).optional(),
+    dataTimeout: duration(`Longest wait between two pieces of a message. 3m if absent. ${atMostADay}`).optional(),
     messageTimeout: duration('Longest time for the whole of one message. 30m if absent.', '45m').optional(),
-    greetingTimeout: duration('Longest wait for the PROXY header and for a TLS handshake. 30s if absent.', longestTimer).optional(),
+    greetingTimeout: duration(`Longest wait for the PROXY header and for a TLS handshake. 30s if absent. ${atMostADay}`).optional(),
   })
   .describe('Limits of this listener; what is absent keeps its default.')
 
@@ -209,7 +209,7 @@ const spec = z
       })
       .describe('How names are looked up.')
       .prefault({}),
-    drain: z.strictObject({ timeout: duration('How long a pod that leaves may finish what is in flight.', longestTimer).default('60s') }).describe('How a pod leaves.').prefault({}),
+    drain: z.strictObject({ timeout: duration(`How long a pod that leaves may finish what is in flight. ${atMostADay}`).default('60s') }).describe('How a pod leaves.').prefault({}),
     postmaster: z.string().max(320).regex(addressForm, 'an address such as postmaster@example.org').describe('Who gets notices that could not be delivered to their sender (absent: they are dropped and counted), and, where its domain is hosted, mail to postmaster without a domain (RFC 5321 4.5.1; else that of the first hosted domain, one of another namespace only where there is no other).').optional(),
     pods: pods.optional(),
     paused: z.boolean().default(false).describe('True: deliveries stop, mail is still accepted.'),

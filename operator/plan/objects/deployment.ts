@@ -1,6 +1,6 @@
 // The relay pods. Their template changes only when a pod has to be made anew: all that may change live is in the snapshot.
 import { createHash } from 'node:crypto'
-import { secondsOf, type MailRelay } from '../../../crds/index.ts'
+import { waitOf, type MailRelay } from '../../../crds/index.ts'
 import type { RelayView } from '../view.ts'
 import { bindPortOf } from '../snapshot/ports.ts'
 import { apart, containerSecurity, givenPlace, metadataOf, podSecurity, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
@@ -40,7 +40,7 @@ const podOf = (view: RelayView, settings: ObjectSettings): object => {
     serviceAccountName: relay.metadata.name,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    terminationGracePeriodSeconds: leaveSeconds + secondsOf(relay.spec.drain.timeout) + 30,
+    terminationGracePeriodSeconds: leaveSeconds + waitOf(relay.spec.drain.timeout) + 30,
     securityContext: podSecurity,
     affinity,
     topologySpreadConstraints: topologySpreadConstraints.map((one) => ({ labelSelector: { matchLabels: labels }, ...one })),

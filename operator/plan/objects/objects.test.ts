@@ -127,7 +127,7 @@ describe('the relay pods', () => {
     const [{ readinessProbe, livenessProbe, startupProbe, lifecycle }] = template().spec.containers
     assert.deepEqual([readinessProbe, livenessProbe, startupProbe].map(({ httpGet }) => httpGet?.path), ['/readyz', '/healthz', '/healthz'])
     assert.deepEqual(lifecycle, { preStop: { sleep: { seconds: 5 } } })
-    assert.deepEqual(['10s', '5m'].map((timeout) => template({ drain: { timeout } }).spec.terminationGracePeriodSeconds), [45, 335])
+    assert.deepEqual(['10s', '5m', '25d'].map((timeout) => template({ drain: { timeout } }).spec.terminationGracePeriodSeconds), [45, 335, 86_435])
   })
   it('are replaced one by one, none going before another is there, and 1 may be evicted at a time', () => {
     const all = objects([main()])

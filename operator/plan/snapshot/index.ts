@@ -1,5 +1,5 @@
 // From one MailRelay in force, with all that attaches to it, to its snapshot. Pure.
-import { secondsOf, type MailRelay } from '../../../crds/index.ts'
+import { waitOf, type MailRelay } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { keyOf, titleOf } from '../input.ts'
 import type { RelayView } from '../view.ts'
@@ -44,7 +44,7 @@ const relayOf = ({ relay, listeners }: RelayView, world: World): SnapshotInput['
     queueReplicas: serversOf((spec.queue.managed ?? spec.queue.external)?.replicas),
     queueBytes: queueBytesOf(relay, world.input.volumes?.get(keyOf(relay))),
     paused: spec.paused,
-    drainSeconds: secondsOf(spec.drain.timeout),
+    drainSeconds: waitOf(spec.drain.timeout),
     retrySchedule: spec.retryScheduleName ?? builtIn.name,
     resolver: { nameservers: [...(spec.resolver.nameservers ?? [])], dnssec: spec.resolver.dnssec },
     ownNames: serviceNamesOf(relay, world.input.clusterDomain),

@@ -1,5 +1,5 @@
 // The listeners of a snapshot: ports to open, certificates, limits with units resolved. Pure.
-import { secondsOf, type ListenerSpec } from '../../../crds/index.ts'
+import { waitOf, type ListenerSpec } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
 import { nothingSeen, titleOf, type Seen } from '../input.ts'
 import { normalPatterns } from '../names.ts'
@@ -48,4 +48,4 @@ const limitsOf = (limits: ListenerSpec['limits']): NonNullable<SnapshotInput['li
     greetingSeconds: seconds(limits?.greetingTimeout),
   })
 
-const seconds = (text: string | undefined): number | undefined => (text === undefined ? undefined : secondsOf(text))
+const seconds = (text: string | undefined): number | undefined => (text === undefined ? undefined : waitOf(text))

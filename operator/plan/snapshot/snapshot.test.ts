@@ -17,6 +17,12 @@ test('a listener brings its 13 limits, in octets and seconds, its PROXY peers, i
   assert.deepEqual([listener!.bareNewlines, listener!.proxyProtocol, listener!.foreignDomains], ['Normalise', { trustedCIDRs: ['10.0.0.0/8'] }, ['*.partner.example']])
 })
 
+test('waits of 25 and 30 days, which no timer holds and which a MailRelay of an older release may have, count as 1 day; one of 20 hours as it is', () => {
+  const limits = { commandTimeout: '25d', dataTimeout: '30d', greetingTimeout: '20h' }
+  const { relay, listeners } = only([['MailRelay', 'main', { hostname: 'a.b', drain: { timeout: '25d' }, listeners: [submission({ limits })] }]])
+  assert.deepEqual([relay.drainSeconds, listeners[0]!.limits.commandSeconds, listeners[0]!.limits.dataSeconds, listeners[0]!.limits.greetingSeconds], [86_400, 86_400, 86_400, 72_000])
+})
+
 test('a RelayPolicy brings its mode, its 3 kinds of target, and each of the 7 things a rule may ask for', () => {
   const targetRefs = [{ kind: 'MailRelay', name: 'main', sectionName: 'mx' }, { kind: 'MailDomain', name: 'ours' }, { kind: 'MailSender', name: 'app' }]
   const match = { sources: ['10.0.0.0/8'], authenticated: true, tls: false, senders: ['app', 'shop/app'], helo: ['A.example'], mailFrom: ['*@B.example', '<>'], rcptTo: ['*@C.example'] }
