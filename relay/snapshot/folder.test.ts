@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,6 +44,24 @@ describe('the snapshot on its way to a relay', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  it('is read by its parts where a release wrote it that knew 1 field less: that has its default, and the revision is the one that was written', () =>
+    inFolder((folder) => {
+      const [{ allowNullSender: _, ...older }] = snapshot(1).senders as [Snapshot['senders'][number]]
+      const revision = writeSnapshot(folder, { ...snapshot(1), senders: [older as Snapshot['senders'][number]] })
+      assert.deepEqual(readSnapshot(folder), { snapshot: snapshot(1), revision })
+    }))
+
+  it('is refused where it has 1 field, or 1 section, that this release does not know, by name: what it says would be passed over', () => {
+    const [sender] = snapshot(1).senders as [Snapshot['senders'][number]]
+    const newer = { ...snapshot(1), senders: [sender, { ...sender, onlyOn: ['Monday'] }] }
+    const { index, parts } = toParts(newer)
+    assert.throws(() => fromParts(index, (file) => parts.get(file)), { code: 'SNAPSHOT_INVALID', message: 'senders.1.onlyOn: this release does not know it; the one that wrote the snapshot does' })
+    const [[file, text]] = [...parts].filter(([, one]) => one.includes('"section":"senders"')) as [[string, string]]
+    const unknown = text.replace('"section":"senders"', '"section":"quotas"')
+    const listed = index.parts.map((part) => (part.file === file ? { file, sha256: createHash('sha256').update(unknown).digest('hex') } : part))
+    assert.throws(() => fromParts({ ...index, parts: listed }, (one) => (one === file ? unknown : parts.get(one))), { message: /^quotas: this release does not know it/ })
   })
 
   it('has 1 revision however its keys are ordered, and another when 1 value changes', () => {

@@ -33,24 +33,43 @@ export const toParts = (snapshot: Snapshot): SnapshotParts => {
   return { index: { version: 1, revision: revisionOf(snapshot), relay: snapshot.relay, parts: listed }, parts }
 }
 
-/** Throws SnapshotError when a part is missing, altered, or the whole does not fit the schema or its revision. */
+/**
+ * Throws SnapshotError when a part is missing or altered, the whole does not fit the schema, or says what this release does not know: passed over, a rule could mean more than it does.
+ * What an older release did not say has its default; the revision is what the writer called it.
+ */
 export const fromParts = (index: SnapshotIndex, read: (file: string) => string | undefined): Snapshot => {
-  const snapshot = fromPartsOfAnyRelease(index, read)
-  if (revisionOf(snapshot) !== index.revision) throw new SnapshotError(`the parts make revision ${revisionOf(snapshot)}, the index says ${index.revision}`)
+  const whole = wholeOf(index, read)
+  const snapshot = parseSnapshot(whole)
+  const unknown = unknownIn(whole, snapshot)
+  if (unknown !== undefined) throw new SnapshotError(`${unknown}: this release does not know it; the one that wrote the snapshot does`)
   return snapshot
 }
 
-/** Without its revision, which is another one where a release has come to know of more than who wrote it. */
-export const fromPartsOfAnyRelease = (index: SnapshotIndex, read: (file: string) => string | undefined): Snapshot => {
-  const whole: Record<string, unknown[]> = Object.fromEntries(sections.map((section) => [section, []]))
+/** Without what this release does not know. */
+export const fromPartsOfAnyRelease = (index: SnapshotIndex, read: (file: string) => string | undefined): Snapshot => parseSnapshot(wholeOf(index, read))
+
+const wholeOf = (index: SnapshotIndex, read: (file: string) => string | undefined): Record<string, unknown> => {
+  const lists: Record<string, unknown[]> = Object.fromEntries(sections.map((section) => [section, []]))
   for (const { file, sha256 } of index.parts) {
     const text = read(file)
     if (text === undefined) throw new SnapshotError(`part ${file} is not there yet`)
     if (createHash('sha256').update(text).digest('hex') !== sha256) throw new SnapshotError(`part ${file} does not fit the index`)
-    const { section, items } = JSON.parse(text) as { section: Section; items: unknown[] }
-    whole[section]?.push(...items)
+    const { section, items } = JSON.parse(text) as { section: string; items: unknown[] }
+    lists[section] = [...(lists[section] ?? []), ...items]
   }
-  return parseSnapshot({ version: index.version, relay: index.relay, ...whole })
+  return { version: index.version, relay: index.relay, ...lists }
+}
+
+/** The path of the first member that was left out. */
+const unknownIn = (written: unknown, known: unknown): string | undefined => {
+  if (written === null || typeof written !== 'object' || typeof known !== 'object') return undefined
+  for (const [key, inner] of Object.entries(written)) {
+    const read = (known as Record<string, unknown> | null)?.[key]
+    if (read === undefined) return key
+    const below = unknownIn(inner, read)
+    if (below !== undefined) return `${key}.${below}`
+  }
+  return undefined
 }
 
 const pack = (section: Section, objects: readonly object[]): string[][] => {
