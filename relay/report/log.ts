@@ -6,7 +6,7 @@ export const logCodes = {
   START: 'the process is up and serves',
   STOP: 'the process was asked to stop and drains',
   SNAPSHOT_LOADED: 'a new snapshot is in force',
-  SNAPSHOT_REFUSED: 'a snapshot was broken; the last good one stays in force',
+  SNAPSHOT_REFUSED: 'a snapshot was broken, or says what this release does not know; the last good one stays in force',
   ACCEPTED: 'a message is stored and was answered with 250',
   REFUSED: 'a command was refused; the reply and the rule are given',
   SESSION_ERROR: 'a session ended by an error',
