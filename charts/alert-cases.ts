@@ -98,6 +98,11 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     fires: { at: '30m', series: { [lookups('records')]: '0+10x600', [lookups('failed')]: '0+5x600' } },
     quiet: { at: '30m', series: { [lookups('records')]: '0+10x600', [lookups('nxdomain')]: '0+90x600', [lookups('failed')]: '0+5x600' } },
   },
+  PosthouseQueueLost: {
+    labels: byRelay,
+    fires: { at: '30m', series: { [of('queue_lost_total', 'pod="a"')]: '0x10 1x100', [of('queue_lost_total', 'pod="b"')]: always(0) } }, // one process makes it anew
+    quiet: { at: '100m', series: { [of('queue_lost_total')]: '0x5 1x200' } }, // more than an hour ago
+  },
   PosthouseQueueServerDown: {
     labels: `${byRelay},server="main-queue-1"`,
     fires: { at: '10m', series: { [of('queue_server_up', 'server="main-queue-1",pod="a"')]: always(0), [of('queue_server_up', 'server="main-queue-0",pod="a"')]: always(1) } },

@@ -34,12 +34,13 @@ const aWatch = (streams = 1) => {
     unstoredSince: () => servers.unstoredSince,
     reconnect: () => void servers.dropped++,
   } as unknown as JetStream
-  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) }, metrics: createMetrics(), onOffset: () => {} })
+  const metrics = createMetrics()
+  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) }, metrics, onOffset: () => {} })
   const outage = () => {
     const since = watch.outage()?.since
     return since === undefined ? undefined : clock.now() - since
   }
-  return { clock, servers, watch, outage, logged }
+  return { clock, servers, watch, outage, logged, metrics }
 }
 
 test('an outage counts from the first question without an answer, not from its time-out 4 s later', async (t) => {
@@ -109,14 +110,15 @@ test('after 10 s of an outage the relay connects anew, and then every 10 s: neve
   assert.equal(await droppedAfter(60), 5)
 })
 
-test('a stream that is made where there was none is no news; one that was known and is gone is made anew, and said to be lost, once', async (t) => {
-  const { clock, servers, watch, logged } = aWatch(0)
+test('a stream that is made where there was none is no news; one that was known and is gone is made anew, and said to be lost, once, in the log and in the metric of an alert', async (t) => {
+  const { clock, servers, watch, logged, metrics } = aWatch(0)
+  const counted = async (): Promise<number | undefined> => (await metrics.queueLost.get()).values[0]?.value
   t.after(() => watch.stop())
   await clock.pass(60_000)
-  assert.deepEqual([watch.durable().ok, servers.streams, logged], [true, 1, []])
+  assert.deepEqual([watch.durable().ok, servers.streams, logged, await counted()], [true, 1, [], 0])
   servers.streams = 0
   await clock.pass(60_000)
-  assert.deepEqual([watch.durable().ok, servers.streams, logged], [true, 1, ['QUEUE_LOST']])
+  assert.deepEqual([watch.durable().ok, servers.streams, logged, await counted()], [true, 1, ['QUEUE_LOST'], 1])
 })
 
 test('the timelines take a tenth of a queue of 1 GB, not the 1 GiB that a server with such a volume refuses', async (t) => {

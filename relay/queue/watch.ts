@@ -116,7 +116,7 @@ export class Watch {
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
     const found = await checkDurable(this.#stream, {
       ...this.#options,
-      onMade: () => this.#durable && log.error('QUEUE_LOST', { stream: name }), // we knew it
+      onMade: () => this.#durable && this.#lost(), // we knew it
     })
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
@@ -125,6 +125,12 @@ export class Watch {
     this.#checkedAt = now
     if (!this.#traceMade) this.#traceMade = (await makeStream(this.#stream, traceConfig(name, replicas, trace)))?.config !== undefined
     return true
+  }
+
+  /** Nothing else shows it: an empty queue looks like a quiet one. */
+  #lost(): void {
+    this.#options.log.error('QUEUE_LOST', { stream: this.#options.name })
+    this.#options.metrics.queueLost.inc()
   }
 
   /** Since the look before: a question can be lost, or wait for a new leader, while mail is stored all the same. */
