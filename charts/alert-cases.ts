@@ -18,7 +18,8 @@ const always = (value: number): string => `${value}x600`
 const byRelay = relay
 
 const slow = (le: string, perMinute: number) => [of('accept_seconds_bucket', `le="${le}"`), `0+${perMinute}x600`] as const
-const accepts = (within1: number, within5: number): Record<string, string> => Object.fromEntries([slow('1', within1), slow('2.5', within1), slow('5', within5), slow('+Inf', within5)])
+/** Nothing within a second: what lies between two bounds is guessed. */
+const accepts = (within2: number, within5: number): Record<string, string> => Object.fromEntries([slow('1', 0), slow('2', within2), slow('5', within5), slow('+Inf', within5)])
 const oldMail = (young: number, all: number, delivered?: number): Record<string, string> => ({
   [of('delivery_age_seconds_bucket', 'outcome="deferred",le="86400.0"')]: `0+${young}x600`,
   [of('delivery_age_seconds_count', 'outcome="deferred"')]: `0+${all}x600`,

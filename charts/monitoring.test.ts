@@ -73,6 +73,14 @@ describe('the dashboards', () => {
     })
 })
 
+it('1 message in 20 that waits more than 2 s is counted and not guessed: the threshold of PosthouseAcceptSlow is a bound of its histogram', async () => {
+  const threshold = Number(/> (\d+)$/.exec(alertRules().find(({ alert }) => alert === 'PosthouseAcceptSlow')!.expr)![1])
+  const { acceptSeconds } = createMetrics()
+  acceptSeconds.observe(0)
+  const bounds = (await acceptSeconds.get()).values.map(({ labels }) => labels.le)
+  assert.ok(bounds.includes(threshold), bounds.join(', '))
+})
+
 it('what is counted as gone out of the queue, in 1 panel and 1 alert, are the 4 outcomes that end: mail on hold lies there still', () => {
   const selected = queries().filter(({ where }) => /In and out|PosthouseBounces/.test(where)).flatMap(({ expr }) => [...expr.matchAll(/delivery_attempts_total\{[^}]*?outcome(=~|!=|=|!~)"([^"]*)"/g)])
   const outcomes = new Set(selected.flatMap(([, operator, names]) => (operator === '=~' ? names!.split('|') : [`${operator}${names}`])))
