@@ -111,6 +111,15 @@ describe('an attempt by MX', () => {
     assert.deepEqual([from, why, count], ['orders@shop.example', 'expired: mx1.dest.example said to RCPT: 450 4.2.1 later', 1])
   })
 
+  it('writes to the log why it is put off where no host said anything: a name server that fails', async () => {
+    const lines: object[] = []
+    const log = { info: (_: string, fields: object = {}) => void lines.push(fields), warn: () => {}, error: () => {} }
+    await attempt(deliverer(1, { log }), { to: ['user@broken.example'] })
+    const { class: said, why } = lines[0] as { class: string; why: string }
+    assert.equal(said, 'DNS')
+    assert.match(why, /^looking up the mail servers of broken\.example failed: .*SERVFAIL/)
+  })
+
   const dnsRows: readonly [string, string, string][] = [
     ['a null MX', 'null.example', 'failed 5.1.10'], ['no such domain', 'nowhere.example', 'failed 5.1.2'], ['only ourselves better', 'ours.example', 'failed 5.4.6'],
     ['a name server that fails', 'broken.example', 'later DNS'], ['an MX into a private network', 'ssrf.example', 'later DNS'],
