@@ -80,6 +80,11 @@ describe('questions', () => {
     assert.deepEqual(await calls.summary!({ sender: 'a@b.example' }), [{ domain: 'slow.example', ready: 0, deferred: 250, held: 0 }])
   })
 
+  it('why takes 3 ways to write a domain that waits under its A-labels, as queue --domain does', async () => {
+    const { calls } = callsOn([{ ...entry(0), domain: 'xn--bcher-kva.example' }])
+    for (const about of ['bücher.example', 'BÜCHER.example.', 'xn--bcher-kva.example.']) assert.equal(((await calls.why!({ about })) as { domain: string }).domain, 'xn--bcher-kva.example')
+  })
+
   it('why takes a domain in any case, and says of one without mail that 0 wait', async () => {
     const { calls } = callsOn([entry(0)])
     assert.equal(((await calls.why!({ about: 'SLOW.Example' })) as { domain: string }).domain, 'slow.example')

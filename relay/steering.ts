@@ -2,6 +2,7 @@
 import { AdminError, type AdminCalls } from './report/index.ts'
 import type { DomainSummary, GivenOrder, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
 import { traceDays, uselessOrder } from './queue/index.ts'
+import { normalDomain } from './snapshot/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
@@ -110,7 +111,7 @@ const why = async (queue: Queue, about: string): Promise<object> => {
   if (several.length > 1) return { kind: 'message', message: about, deliveries: await Promise.all(several.map(async (entry) => ({ entry, limits: await queue.whyWaiting(entry) }))), durable: queue.durable() }
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: await queue.whyWaiting(entry.entry), durable: queue.durable() }
-  const domain = about.toLowerCase()
+  const domain = normalDomain(about) ?? about.toLowerCase() // what is no name (an address literal) as it stands
   const entries = await queue.list({ domain, limit: 1000 })
   if (entries.length > 0) return { kind: 'domain', domain, entries, limits: await queue.whyWaiting(entries[0]!), durable: queue.durable() }
   const events = await queue.trace(about.split('.')[0]!)
