@@ -1,13 +1,13 @@
 // `posthouse can-send`: the verdict over one mail before it is sent, by the relay's own decision code. Reads only.
-import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { Option, type Command } from 'commander'
 import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
 import { holderOf, wayOf } from '../relay/deliver/internal.ts'
-import { readSnapshot, splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
+import { splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { printProblem } from '../operator/index.ts'
 import { compile } from './compile-manifests.ts'
 import { Failure } from './failure.ts'
+import { runningFolder, runningSnapshot } from './running.ts'
 import { print, printJson, styled } from './terminal.ts'
 
 type Options = {
@@ -50,22 +50,12 @@ const run = async (options: Options): Promise<void> => {
   else for (const answer of answers) print(inWords(answer))
 }
 
-const inPod = '/etc/posthouse/snapshot'
-
 const snapshotFor = async ({ file, snapshot, relay }: Options): Promise<Snapshot> => {
-  const folder = snapshot ?? (file === undefined && existsSync(inPod) ? inPod : undefined)
+  const folder = file === undefined ? runningFolder(snapshot) : snapshot
   if (folder !== undefined && file !== undefined) throw new Failure('--file and --snapshot: one of them says what is in force')
-  if (folder !== undefined) return running(folder)
+  if (folder !== undefined) return runningSnapshot(folder)
   if (file === undefined) throw new Failure('name the manifests with -f DIR, or with --snapshot what a relay runs')
   return declared(file, relay)
-}
-
-const running = (folder: string): Snapshot => {
-  try {
-    return readSnapshot(folder).snapshot
-  } catch (error) {
-    throw new Failure(`--snapshot ${folder}: ${(error as Error).message}`)
-  }
 }
 
 const declared = async (file: string, relay: string | undefined): Promise<Snapshot> => {

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { writeSnapshot } from '../relay/snapshot/index.ts'
 import { makeCertificate } from '../test/tools/certificate.ts'
+import { testSnapshot } from '../test/tools/delivery.ts'
 import { startTestDns, type TestDns } from '../test/tools/dns-server.ts'
 import { Failure } from './failure.ts'
 import { probe, type ProbeOptions, type ProbeResult } from './probe.ts'
@@ -67,6 +72,24 @@ describe('posthouse probe', () => {
     assert.match((await run('null.example', 25)).said, /return the mail at once \(5\.1\.10/)
     assert.match((await run('nowhere.example', 25)).said, /no such name[\s\S]*return the mail at once \(5\.1\.2/)
     assert.match((await run('broken.example', 25)).said, /SERVFAIL[\s\S]*try again later \(4\.4\.3/)
+  })
+  it('inside a pod asks the name servers of its relay, and says by which way mail goes where that is not MX', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'posthouse-probe-'))
+    const route = { namespace: 'mail', name: 'out', manifest: 'DeliveryRoute mail/out', match: { recipientDomains: ['nowhere.example'] }, nextHops: [{ kind: 'smarthost' as const, host: 'smart.example', port: 587 }] }
+    writeSnapshot(folder, testSnapshot({ routes: [route] }, { resolver: { nameservers: [dns.nameserver] } }))
+    const probed = async (domain: string): Promise<string> => {
+      const lines: string[] = []
+      await probe(domain, { port: '1', timeout: '5', helo: 'me.example', snapshot: folder }, (line) => void lines.push(line))
+      return lines.join('\n')
+    }
+    try {
+      assert.match(await probed('dest.example'), /^MX dest\.example: 10 mx1\.dest\.example/)
+      const elsewhere = await probed('nowhere.example')
+      assert.match(elsewhere, /^mail for nowhere\.example goes by DeliveryRoute mail\/out: smart\.example:587, not by what follows; posthouse talk HOST:PORT shows what a server says\nMX nowhere\.example: no such name/)
+      assert.doesNotMatch(elsewhere, /return the mail at once/)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
   it('ends by itself at a host that hangs', async () => {
     const { port } = await sinkAt('127.0.0.2', { hang: 'greeting' })

@@ -3,10 +3,11 @@ import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { InvalidArgumentError, type Command } from 'commander'
 import { createResolver, type Answer, type MxRecord, type Resolver } from '../relay/dns/index.ts'
-import { forbiddenByMx, hostsToAsk, interleave } from '../relay/deliver/internal.ts'
-import { normalDomain, splitMailbox, type Mailbox } from '../relay/snapshot/index.ts'
+import { forbiddenByMx, hostsToAsk, interleave, wayInWords, wayOf } from '../relay/deliver/internal.ts'
+import { normalDomain, splitMailbox, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { probeHost, type HostFinding, type ProbeSettings } from './probe-host.ts'
+import { runningFolder, runningSnapshot } from './running.ts'
 import { patienceMs } from './seconds.ts'
 import { print, printJson, styled } from './terminal.ts'
 
@@ -15,6 +16,7 @@ export type ProbeOptions = {
   readonly from?: string
   readonly relayTest?: boolean
   readonly nameserver?: string
+  readonly snapshot?: string
   readonly helo?: string
   readonly timeout: string
   readonly json?: boolean
@@ -29,7 +31,8 @@ export const probeCommand = (program: Command): void => {
     .option('--port <port>', 'the port to connect to', '25')
     .option('--from <address>', 'the sender of the relay test (default: postmaster at that domain, whom a gullible host would trust)')
     .option('--relay-test', 'also try to send through each host, as a stranger, to an address that cannot exist')
-    .option('--nameserver <address>', 'ask this name server: ip or ip:port', aNameserver)
+    .option('--nameserver <address>', 'ask this name server: ip or ip:port (default: the relay\'s, or this machine\'s)', aNameserver)
+    .option('--snapshot <dir>', 'what a relay runs now: its name servers are asked, and its way is told (the default inside its pod)')
     .option('--helo <name>', 'the name to greet with (default: this machine\'s)')
     .option('--timeout <seconds>', 'the longest wait for any one answer', '30')
     .option('--json', 'one JSON document at the end instead of the transcript')
@@ -48,13 +51,18 @@ const aNameserver = (text: string): string => {
 export const probe = async (text: string, options: ProbeOptions, say: (line: string) => void): Promise<ProbeResult> => {
   const domain = domainOf(text)
   const settings = settingsOf(domain, options, say)
-  const resolver = createResolver({ nameservers: () => (options.nameserver === undefined ? [] : [options.nameserver]) })
+  const folder = runningFolder(options.snapshot)
+  const relay = folder === undefined ? undefined : runningSnapshot(folder)
+  const nameservers = options.nameserver === undefined ? (relay?.relay.resolver.nameservers ?? []) : [options.nameserver]
+  const resolver = createResolver({ nameservers: () => nameservers })
   const lookup: string[] = []
   const note = (line: string): void => {
     lookup.push(line)
     say(line)
   }
-  const addresses = await find(domain, resolver, note)
+  const otherWay = relay && notByMx(relay, domain)
+  if (otherWay !== undefined) note(`${otherWay}, not by what follows; posthouse talk HOST:PORT shows what a server says`)
+  const addresses = await find(domain, resolver, note, otherWay === undefined)
   const hosts: HostFinding[] = []
   for (const { name, address } of addresses) hosts.push(await probeHost({ host: name, address }, settings))
   resolver.close()
@@ -86,10 +94,17 @@ const senderOf = (text: string): Mailbox | null => {
   return mailbox
 }
 
+/** In words, where the relay does not ask DNS for the mail servers of this domain. A route of certain senders only is not seen here. */
+const notByMx = (relay: Snapshot, domain: string): string | undefined => {
+  const way = wayOf(relay, { domain, mailFrom: null })
+  const isMx = way.kind === 'mx' || (way.kind === 'route' && way.route.nextHops.some(({ kind }) => kind === 'mx'))
+  return isMx ? undefined : wayInWords(way, domain)
+}
+
 type Found = { readonly name: string; readonly address: string }
 
 /** As the relay would look it up, and in its order but for chance; what the relay would not connect to is said and tried all the same. */
-const find = async (domain: string, resolver: Resolver, note: (line: string) => void): Promise<Found[]> => {
+const find = async (domain: string, resolver: Resolver, note: (line: string) => void, isItsWay: boolean): Promise<Found[]> => {
   const literal = /^\[(.+)\]$/.exec(domain)?.[1]
   if (literal !== undefined) return [{ name: literal, address: literal }]
   const mx = await resolver.mx(domain)
@@ -97,7 +112,7 @@ const find = async (domain: string, resolver: Resolver, note: (line: string) => 
   const wanted = hostsToAsk(domain, mx)
   for (const line of wanted.notes) note(`  ${line}`)
   if (wanted.kind !== 'ask') {
-    note(`  ${wanted.kind === 'later' ? `the relay would try again later (${wanted.reason.status}: ${wanted.reason.text})` : `the relay would return the mail at once (${wanted.outcome.status}: ${wanted.outcome.text})`}`)
+    if (isItsWay) note(`  ${wanted.kind === 'later' ? `the relay would try again later (${wanted.reason.status}: ${wanted.reason.text})` : `the relay would return the mail at once (${wanted.outcome.status}: ${wanted.outcome.text})`}`)
     return []
   }
   const found: Found[] = []

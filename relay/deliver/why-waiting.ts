@@ -14,7 +14,7 @@ export const whyWaiting = ({ throttle, now, settings }: Pick<Shared, 'throttle' 
   return lines
 }
 
-const wayInWords = (way: Site['way'], domain: string): string => {
+export const wayInWords = (way: Site['way'], domain: string): string => {
   if (way.kind === 'hosts') return `mail for ${domain} goes to the deliverTo hosts of ${way.hosted.manifest}`
   if (way.kind === 'mx') return way.backupOf ? `mail for ${domain} goes to MX hosts better than ourselves (${way.backupOf.manifest})` : `mail for ${domain} goes to its MX hosts`
   const hops = way.route.nextHops.map((hop) => (hop.kind === 'mx' ? 'MX' : `${hop.host}:${hop.port}`)).join(', ')

@@ -1,0 +1,17 @@
+// What a relay runs now: its snapshot, where a command is told of it or stands beside it. Reads only.
+import { existsSync } from 'node:fs'
+import { readSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
+import { Failure } from './failure.ts'
+
+const inPod = '/etc/posthouse/snapshot'
+
+/** The folder that is given, else the one inside a relay's pod, where this is one. */
+export const runningFolder = (given: string | undefined): string | undefined => given ?? (existsSync(inPod) ? inPod : undefined)
+
+export const runningSnapshot = (folder: string): Snapshot => {
+  try {
+    return readSnapshot(folder).snapshot
+  } catch (error) {
+    throw new Failure(`--snapshot ${folder}: ${(error as Error).message}`)
+  }
+}
