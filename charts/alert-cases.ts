@@ -141,7 +141,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
   PosthousePodsBehind: {
     labels: byRelay,
     fires: { at: '15m', series: { [pods('ready')]: always(3), [pods('current')]: always(2) } },
-    quiet: { at: '15m', series: { [pods('ready')]: always(2), [pods('current')]: always(3) } },
+    quiet: { at: '15m', series: { [pods('wanted')]: always(3), [pods('ready')]: always(2), [pods('current')]: always(2) } },
   },
   PosthouseManifestRefused: {
     labels: 'kind="MailSender"',

@@ -41,7 +41,7 @@ describe('what a run saw', () => {
 
   it('is 3 pods wanted, 2 ready, 1 current, and 3 servers on 1 node; and nothing once the relay is gone', async () => {
     const metrics = createOperatorMetrics('posthouse/posthouse-operator')
-    const pods = [{ name: 'a', ready: true, revision: 'new' }, { name: 'b', ready: true, revision: 'old' }]
+    const pods = [{ name: 'a', ready: true, revision: 'new' }, { name: 'b', ready: true, revision: 'old' }, { name: 'c', ready: false, revision: 'new' }] // c would hide that b is behind
     measure(metrics, { statuses: [], views: [{ view: relay(3, { managed: { replicas: 3 } }), revision: 'new', observed: { pods, queueNodes: ['n1', 'n1', 'n1'], addresses: [] } }] })
     assert.deepEqual(await valuesOf(metrics, 'relay_pods'), { 'mail/main wanted': 3, 'mail/main ready': 2, 'mail/main current': 1 })
     assert.deepEqual(await valuesOf(metrics, 'queue_servers'), { 'mail/main wanted': 3, 'mail/main ready': 3 })

@@ -54,7 +54,7 @@ const measureFleet = ({ relayPods, queueServers, queueNodes }: OperatorMetrics, 
   const relay = keyOf(manifest)
   relayPods.set({ relay, state: 'wanted' }, manifest.spec.replicas)
   relayPods.set({ relay, state: 'ready' }, pods.filter(({ ready }) => ready).length)
-  relayPods.set({ relay, state: 'current' }, pods.filter((pod) => pod.revision === revision).length)
+  relayPods.set({ relay, state: 'current' }, pods.filter((pod) => pod.ready && pod.revision === revision).length)
   if (!manifest.spec.queue.managed) return
   queueServers.set({ relay, state: 'wanted' }, serversOf(manifest))
   queueServers.set({ relay, state: 'ready' }, nodes.length)

@@ -21,7 +21,7 @@ export const operator: Dashboard = {
       panels: [
         { title: 'Objects by kind', about: 'By their condition Ready.', unit: 'none', stacked: true, queries: [['sum by (kind, status) (posthouse_operator_objects{condition="Ready"})', '{{kind}} Ready {{status}}']] },
         { title: 'Conditions of relays that are not True', about: '1 for each that is False or Unknown: kubectl describe mailrelay says why.', unit: 'none', queries: [['1 - max by (relay, condition) (posthouse_operator_relay_condition{status="True"})', '{{relay}} {{condition}}']] },
-        { title: 'Relay pods', about: 'Wanted, ready, and current: those that run the newest snapshot.', unit: 'none', queries: [['max by (relay, state) (posthouse_operator_relay_pods)', '{{relay}} {{state}}']] },
+        { title: 'Relay pods', about: 'Wanted, ready, and current: those of the ready that run the newest snapshot.', unit: 'none', queries: [['max by (relay, state) (posthouse_operator_relay_pods)', '{{relay}} {{state}}']] },
         { title: 'Queue servers', about: 'Of managed queues: wanted and ready.', unit: 'none', queries: [['max by (relay, state) (posthouse_operator_queue_servers)', '{{relay}} {{state}}']] },
       ],
     },
