@@ -51,6 +51,11 @@ describe('the alerts', () => {
       for (const [, command] of page(name).matchAll(/kubectl posthouse -n \S+ (\S+)/g)) assert.ok(commands.has(command!), `${name}: ${command}`)
     }
   })
+  it('have runbooks that look for a line in the whole log: a busy relay writes 200 others within seconds, and some are written once', () => {
+    const searches = names.flatMap((name) => [...page(name).matchAll(/^kubectl logs .*\| grep .*$/gm)].map(([line]) => `${name}: ${line}`))
+    assert.ok(searches.length >= 9)
+    assert.deepEqual(searches.filter((line) => !line.includes(' --tail=-1 |')), [])
+  })
   it('have 2 cases each: one in which it fires, and one in which it does not', () => assert.deepEqual(Object.keys(alertCases).sort(), names.toSorted()))
 })
 
