@@ -278,9 +278,10 @@ test('a record that cannot be read is put on hold with its bytes, one of a newer
   assert.deepEqual([...(await stream.subjects('odd.ready.7.>'))!.keys()].sort(), ['odd.ready.7.bulk.x.0', 'odd.ready.7.bulk.z.0'])
 })
 
-test('a lane with a note of a newer format is not served: what is finished there is not known; the other 63 are', async () => {
+test('a lane with a note of a newer format is not served, which is counted for an alert: what is finished there is not known; the other 63 are', async () => {
   const stream = await aStream('odd2')
-  const queue = await aQueue('odd2')
+  const metrics = createMetrics()
+  const queue = await aQueue('odd2', { metrics })
   const lane = laneOf('one.example')
   await stream.publish({ subject: `odd2.done.${lane}.other.0`, payload: Buffer.from([9, 0, 0]) })
   const seen: string[] = []
@@ -288,6 +289,7 @@ test('a lane with a note of a newer format is not served: what is finished there
   await queue.accept(aMessage({ domains: ['one.example', 'two.example'] }))
   await until('passed on', () => queue.counts().lanesOwned === 63)
   await until('the other lane', () => seen.length === 1)
+  assert.ok((await metrics.recordsUnreadable.get()).values[0]!.value >= 1)
   assert.notEqual(laneOf('two.example'), lane)
   assert.deepEqual(seen, ['two.example'])
   assert.equal((await stream.subjects(`odd2.ready.${lane}.>`))!.size, 1)

@@ -36,7 +36,7 @@ export class LaneNotes {
 }
 
 /** The notes of each lane that is still ours when they are read; a lane with a note that cannot be read is left out: what is finished there is not known. */
-export const readLaneNotes = ({ stream, subjects, clock, log }: Context, tenures: readonly Tenure[]): Promise<Map<number, LaneNotes>> =>
+export const readLaneNotes = ({ stream, subjects, clock, log, metrics }: Context, tenures: readonly Tenure[]): Promise<Map<number, LaneNotes>> =>
   new Promise((resolve) => {
     const open = new Map(tenures.map((tenure) => [tenure.lane, tenure]))
     const notes = new Map(tenures.map(({ lane }) => [lane, new LaneNotes()]))
@@ -60,6 +60,7 @@ export const readLaneNotes = ({ stream, subjects, clock, log }: Context, tenures
       try {
         notes.get(lane)!.add(record)
       } catch (error) {
+        metrics.recordsUnreadable.inc()
         log.error('RECORD_VERSION', { subject: record.subject, seq: record.seq, error: (error as Error).message })
         open.delete(lane)
         notes.delete(lane)
