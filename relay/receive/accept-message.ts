@@ -75,8 +75,11 @@ const headersOf = (state: State, { mailFrom, parameters, passed }: Transaction, 
   const { helo, address } = clientOf(state)
   const trace = received({ helo, address, hostname, esmtp: state.hello?.esmtp === true, smtputf8: parameters.smtputf8, tls: state.tls, authenticated: state.sender !== undefined, id, onlyRecipient, at })
   const missing = isSubmission(state) ? missingFields(facts, { id, hostname, at, mailFrom }) : ''
-  return Buffer.from(trace + missing + (facts.startsWithHeader ? '' : '\r\n'))
+  return Buffer.from(trace + missing + inBetween[facts.start])
 }
+
+// a file of mails begins each with a line `From address date`, which programs hand in along with the mail: it becomes a field, so that the header goes on behind it
+const inBetween: Readonly<Record<HeaderFacts['start'], string>> = { header: '', 'mbox-line': 'X-Mailbox-Line: ', text: '\r\n' }
 
 const replyTo = (accepted: Accepted, id: string): Reply => {
   if (accepted.kind === 'stored') return reply('queued', { id })

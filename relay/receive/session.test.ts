@@ -46,6 +46,18 @@ test('says ESMTPSA for an authenticated sender over TLS, and adds Date, Message-
   assert.equal(receiver.queue.kept[1]!.text.match(/^(Date|Message-ID|From):/gim)?.length, 3)
 })
 
+test('2 mails that begin with no field have one From in their header: behind the first line of a file of mails the header goes on, behind a text it does not', async (t) => {
+  const receiver = await start(t)
+  const line = await greeted(t, receiver, 'submissions')
+  const mail = 'From: orders@shop.example\r\nSubject: x\r\n\r\nhello'
+  await sendMail(line, `From orders@shop.example Mon Nov 30 02:23:29 2026\r\n${mail}`, 'orders@shop.example', ['x@far.example'])
+  await sendMail(line, `hello world\r\n${mail}`, 'orders@shop.example', ['x@far.example'])
+  const [inFile, text] = receiver.queue.kept.map((kept) => kept.text)
+  assert.ok(inFile!.endsWith(`\r\nX-Mailbox-Line: From orders@shop.example Mon Nov 30 02:23:29 2026\r\n${mail}\r\n`), inFile)
+  assert.ok(text!.endsWith(`\r\nFrom: orders@shop.example\r\n\r\nhello world\r\n${mail}\r\n`), text)
+  assert.deepEqual([inFile, text].map((one) => one!.slice(0, one!.indexOf('\r\n\r\n')).match(/^(?:Date|Message-ID|From):/gm)!.length), [3, 3])
+})
+
 test('notes of a stranger\'s mail that nobody vouches for it, and not of 1 that an Allow rule or a login lets in', async (t) => {
   const receiver = await start(t, (input) => {
     input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, rules: [{ name: 'ours', match: { sources: ['127.0.0.0/8'], rcptTo: ['*@far.example'] }, action: 'Allow' }, { name: 'legal', match: { rcptTo: ['legal@hosted.example'] }, action: 'Hold' }] }]

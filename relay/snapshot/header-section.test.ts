@@ -38,13 +38,20 @@ for (const [text, expected] of lists) test(`From:${text} names ${JSON.stringify(
 
 test('counts fields, Received and From, however they are folded and spelt', () => {
   const facts = readHeaderSection(Buffer.from('received: a\r\n\tb\r\nReceived : c\r\nFROM: a@b.example,\r\n c@d.example\r\nDate: x\r\nMessage-Id: y\r\n'))
-  assert.deepEqual({ ...facts, from: facts.from.length }, { fields: 5, received: 2, hasDate: true, hasMessageId: true, from: 2, fromFields: 1, startsWithHeader: true })
+  assert.deepEqual({ ...facts, from: facts.from.length }, { fields: 5, received: 2, hasDate: true, hasMessageId: true, from: 2, fromFields: 1, start: 'header' })
 })
 
-test('a text without a header section is seen as such, and an empty one is not', () => {
-  assert.equal(readHeaderSection(Buffer.from('hello world\r\n')).startsWithHeader, false)
-  assert.equal(readHeaderSection(Buffer.from('hello: world\r\n')).startsWithHeader, true)
-  assert.equal(readHeaderSection(Buffer.alloc(0)).startsWithHeader, true)
+test('what the first line is: a field or none, a text, or the line before a mail in a file of mails, in 8 sections', () => {
+  const sections = ['hello: world\r\n', '', '\r\nFrom: a@b.example\r\n', 'hello world\r\n', 'From now on we are friends\r\n', ' From a@b.example\r\n', 'From a@b.example Mon Nov 30 02:23:29 2026\r\n', '>From a@b.example Mon Nov 30 02:23:29 2026\r\n']
+  assert.deepEqual(sections.map((text) => readHeaderSection(Buffer.from(text)).start), ['header', 'header', 'header', 'text', 'text', 'text', 'mbox-line', 'mbox-line'])
+})
+
+test('behind a first line of text nothing is a field, behind the line of a file of mails 3 are', () => {
+  const fields = 'From: a@b.example\r\nDate: x\r\nMessage-ID: y\r\n'
+  const { start: _, ...none } = readHeaderSection(Buffer.from(`hello world\r\n${fields}`))
+  assert.deepEqual(none, { fields: 0, received: 0, hasDate: false, hasMessageId: false, from: [], fromFields: 0 })
+  const { fields: number, ...rest } = readHeaderSection(Buffer.from(`From a@b.example Mon Nov 30 02:23:29 2026\r\n${fields}`))
+  assert.deepEqual([number, rest], [4, { received: 0, hasDate: true, hasMessageId: true, from: [{ local: 'a', domain: 'b.example' }], fromFields: 1, start: 'mbox-line' }])
 })
 
 test('5,000 made-up lists never throw, and a 1 MB one takes less than 5 s of work', () => {

@@ -9,7 +9,7 @@ export type HeaderFacts = {
   readonly from: readonly (Mailbox | string)[] // a string: an address that cannot be read
   readonly fromFields: number
   readonly fromIsTooLong: boolean // so long that it was not read
-  readonly startsWithHeader: boolean // false: the first line is text, so what we put in front must end with an empty line
+  readonly start: 'header' | 'mbox-line' | 'text' // what the first line is, and so what must stand between it and the fields we put in front
 }
 
 /** Looks at a whole header section, without the empty line. */
@@ -37,11 +37,18 @@ const scan = (section: Buffer): Scan => {
     hasMessageId: counts.id > 0,
     from,
     fromFields: from.length,
-    startsWithHeader: text === '' || text.startsWith('\r\n') || /^[!-9;-~]+[ \t]*:/.test(text),
+    start: startOf(text),
   }
 }
 
-const factsOf = ({ from, ...rest }: Scan) => ({ ...rest, from: from.flatMap(readAddressList) })
+const startOf = (text: string): Scan['start'] => {
+  if (text === '' || text.startsWith('\r\n') || /^[!-9;-~]+[ \t]*:/.test(text)) return 'header'
+  return /^>?From \S+ +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b/.test(text) ? 'mbox-line' : 'text'
+}
+
+/** Behind a first line of text everything is text. */
+const factsOf = ({ from, ...rest }: Scan) =>
+  rest.start === 'text' ? { fields: 0, received: 0, hasDate: false, hasMessageId: false, from: [], fromFields: 0, start: rest.start } : { ...rest, from: from.flatMap(readAddressList) }
 
 const heldBytes = 65_536
 const longestName = 1_000
@@ -91,7 +98,7 @@ export class HeaderReader {
       hasMessageId: before.hasMessageId || found.hasMessageId,
       from: [...before.from, ...found.from],
       fromFields: before.fromFields + found.fromFields,
-      startsWithHeader: before.startsWithHeader,
+      start: before.start,
     }
   }
 
