@@ -45,7 +45,7 @@ const denyStranger = (question: Question): Omit<Verdict & { kind: 'deny' }, 'war
   const sender = client.sender === undefined ? undefined : indexOf(snapshot).senders.get(client.sender)
   if (sender && !mayUse(snapshot, sender, mailFrom)) return denyAddress(sender, mailFrom)
   const because = { rule: 'default-deny', manifest: snapshot.relay.manifest }
-  if (isSubmission(question) && !sender) return { kind: 'deny', because, reply: reply('authenticate-first', because) }
+  if (isSubmission(question) && !sender) return { kind: 'deny', because, reply: reply(client.tls ? 'authenticate-first' : 'encrypt-first', because) }
   return { kind: 'deny', because, reply: reply('relaying-denied', { ...because, domain: rcptTo.domain, who: sender?.manifest ?? client.address }) }
 }
 

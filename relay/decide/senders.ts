@@ -35,6 +35,6 @@ export const decideHeaderFrom = (snapshot: Snapshot, sender: Sender, from: reado
   const strange = from.find((address) => typeof address === 'string' || !mayUse(snapshot, sender, address))
   if (strange === undefined) return undefined
   const because = { rule: 'from', manifest: sender.manifest }
-  const shown = typeof strange === 'string' ? strange : printMailbox(strange)
-  return { kind: 'deny', because, warnings: [], reply: reply('not-your-header', { ...because, sender: `${sender.namespace}/${sender.name}`, address: shown }) }
+  const words = typeof strange === 'string' ? reply('nobody-in-header', { ...because, text: strange }) : reply('not-your-header', { ...because, sender: `${sender.namespace}/${sender.name}`, address: printMailbox(strange) })
+  return { kind: 'deny', because, warnings: [], reply: words }
 }

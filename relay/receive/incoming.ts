@@ -37,8 +37,7 @@ export class Incoming {
   }
 
   bare(octet: BareOctet): Promise<void> | void {
-    const what = { CR: 'carriage return', LF: 'line feed', NUL: 'NUL' }[octet]
-    return this.refuse(reply('bare-newline', { what }))
+    return this.refuse(octet === 'NUL' ? reply('nul') : reply('bare-newline', { what: octet === 'CR' ? 'carriage return' : 'line feed' }))
   }
 
   /** The first fault is the one that is told. */

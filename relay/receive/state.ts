@@ -37,6 +37,7 @@ export type Transaction = {
   readonly passed: Map<string, Passed> // by printed mailbox: named twice is one recipient
   readonly counted: Set<string> // policies that came in by a recipient's domain and have counted the message
   refused: number
+  lastRefusal: Reply | undefined
 }
 
 export type State = {

@@ -22,7 +22,7 @@ export const mail: Command = (state, argument) => {
   if (path.needsUtf8 && !parameters.value.smtputf8) return say(reply('sender-needs-utf8'))
   const refusal = refuseMail(state, path.mailbox, parameters.value)
   if (refusal) return say(refusal)
-  state.transaction = { mailFrom: path.mailbox, parameters: parameters.value, passed: new Map(), counted: new Set(), refused: 0 }
+  state.transaction = { mailFrom: path.mailbox, parameters: parameters.value, passed: new Map(), counted: new Set(), refused: 0, lastRefusal: undefined }
   return say(reply('sender-ok'))
 }
 
@@ -77,7 +77,9 @@ export const rcpt: Command = (state, argument) => {
 }
 
 const counted = (transaction: Transaction, answer: Answer): Answer => {
-  if (answer.reply.code >= 400) transaction.refused += 1
+  if (answer.reply.code < 400) return answer
+  transaction.refused += 1
+  transaction.lastRefusal = answer.reply
   return answer
 }
 
@@ -163,7 +165,9 @@ export const data: Command = (state, argument) => {
   if (argument !== '') return say(reply('bad-arguments', { syntax: 'DATA' }))
   if (!state.transaction) return say(reply(state.hello ? 'mail-first' : 'hello-first'))
   if (state.transaction.passed.size > 0) return { kind: 'start-data', reply: reply('send-data') }
-  return say(reply(state.transaction.refused > 0 ? 'no-recipients' : 'recipient-first'))
+  const last = state.transaction.lastRefusal
+  if (last === undefined) return say(reply('recipient-first'))
+  return say(reply('no-recipients', { said: `${last.code} ${last.enhanced} ${last.text}` })) // many libraries show their caller this reply alone
 }
 
 /** The sender as the snapshot has it now: a MailSender that was deleted no longer sends on an open connection. */
