@@ -53,6 +53,10 @@ describe('the settlement', () => {
     const unresolved: Outcome = { kind: 'deferred', why: { class: 'DNS', status: '4.4.3', text: 'SERVFAIL' } }
     assert.deepEqual(settle([deferred, unresolved], 5 * hour).notices.map((notice) => [notice.diagnostic, 'remote' in notice, notice.remote]), [['X-Posthouse; no answer', true, 'mx.dest.example'], ['X-Posthouse; SERVFAIL', false, undefined]])
   })
+  it('says that a host cannot be reached where nobody answered at all, and else that it did not answer to the end: 4.4.1 and 4.4.2', () => {
+    const lost: Outcome = { kind: 'deferred', why: { class: 'Connect', status: '4.4.2', text: 'connection lost after the final dot', host: 'mx.dest.example' } }
+    assert.deepEqual(settle([deferred, lost], 5 * hour).notices.map(({ plain }) => plain), ['The mail server over there cannot be reached.', 'The mail server over there did not answer to the end.'])
+  })
   it('lets the reason that brings them back first speak for 2 recipients that wait together', () => {
     const schedule = { ...testDelivery().schedule, overrides: [{ when: 'Greylist' as const, attempts: [30] }] }
     const { later, trace } = settle([deferred, greylisted], 1000, { schedule })

@@ -24,7 +24,8 @@ export const plainDeferral = (why: DeferReason, said?: RemoteReply): string => {
   if (said !== undefined && said.command !== 'GREETING' && said.command !== 'EHLO' && said.command !== 'HELO') return plainReply(said)
   if (why.class === 'DNS') return 'The name servers of that domain do not answer properly, so we do not know where to send the message.'
   if (why.class === 'TLS') return sentences.tls
-  return why.class === 'Connect' ? 'The mail server over there cannot be reached.' : 'The message could not be handed over yet.'
+  if (why.class !== 'Connect') return 'The message could not be handed over yet.'
+  return why.status === '4.4.1' ? 'The mail server over there cannot be reached.' : 'The mail server over there did not answer to the end.'
 }
 
 export const plainUnroutable: Readonly<Record<Extract<Outcome, { kind: 'unroutable' }>['why'], string>> = {

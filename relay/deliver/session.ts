@@ -194,11 +194,12 @@ const exchange = (session: Session, line: string, ms: number, shown?: string): P
 
 export const silent = (session: Session, at: Silent['at'], broken: Broken, dotWritten = false): Silent => ({
   kind: 'silent', at, how: broken.how, host: session.target.host, address: session.target.address,
-  text: silenceText(at, broken), reused: session.messages > 1, dotWritten,
+  text: silenceText(at, broken, dotWritten), reused: session.messages > 1, dotWritten,
 })
 
-const silenceText = (at: Silent['at'], { how, text }: Broken): string => {
-  const place = at === 'GREETING' ? 'before its greeting' : at === 'DOT' ? 'after the final dot' : `at ${at}`
+const silenceText = (at: Silent['at'], { how, text }: Broken, dotWritten: boolean): string => {
+  const inMessage = dotWritten ? 'after the final dot' : 'within the message'
+  const place = at === 'GREETING' ? 'before its greeting' : at === 'DOT' ? inMessage : `at ${at}`
   if (how === 'timeout') return `no answer ${place} in time${text === tookTooLong ? `: ${text}` : ''}`
   return `${how === 'lost' ? 'connection lost' : `unusable answer (${how})`} ${place}: ${text}`
 }

@@ -48,6 +48,11 @@ for (const [what, answer] of [
     assert.deepEqual([later, notices.map(({ kind, status, diagnostic }) => [kind, status, diagnostic])], [undefined, [['failed', '5.3.4', 'smtp; 552 5.3.4 too big for us']]])
   })
 
+test('a host that closes after 100,000 bytes of DATA is said to have done so within the message, not after its end, where it might have taken it', async (t) => {
+  const { later } = await deliverTo(t, await answering(t, (socket) => void socket.destroy()))
+  assert.match(later!.last.why, /: connection lost within the message: /)
+})
+
 for (const words of ['250 2.0.0 taken', '421 4.3.2 going away'])
   test(`a host that says ${words} after 100,000 bytes of DATA has not taken the message`, async (t) => {
     const { later, notices } = await deliverTo(t, await answering(t, (socket) => void socket.write(`${words}\r\n`)))

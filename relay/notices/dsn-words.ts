@@ -48,7 +48,7 @@ const opening = (kind: Kind, notices: readonly Notice[]): string => {
 
 const recipientLines = ({ recipient, plain, diagnostic, remote, willRetryUntil, kind }: Notice): string[] => [
   `${printMailbox(recipient.mailbox)}: ${plain}`,
-  ...(diagnostic === undefined || kind === 'relayed' ? [] : [`  ${remote === undefined ? 'In detail' : `${remote} said`}: ${withoutType(diagnostic)}`]),
+  ...(diagnostic === undefined || kind === 'relayed' ? [] : [`  ${remote !== undefined && diagnostic.startsWith('smtp; ') ? `${remote} said` : 'In detail'}: ${withoutType(diagnostic)}`]),
   ...(willRetryUntil === undefined ? [] : [`  We try until ${mailDate(new Date(willRetryUntil))}.`]),
 ]
 

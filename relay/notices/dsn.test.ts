@@ -84,6 +84,11 @@ describe('a delivery status notification', () => {
     assert.match(parts[0]!.content, /^Your message could not be delivered to user@dest\.example\.\r\nWe will not try again\.\r\n/)
     assert.match(parts[0]!.content, /There is no such address there\.\r\n {2}mx\.dest\.example said: 550 5\.1\.1 no such user/)
   })
+  it('puts no words into the mouth of a host that said nothing', () => {
+    const { parts } = read(compose([failed('user@dest.example', { diagnostic: 'X-Posthouse; connection lost after the final dot' })]))
+    assert.match(parts[0]!.content, /\r\n {2}In detail: connection lost after the final dot\r\n/)
+    assert.match(parts[1]!.content, /^Remote-MTA: dns; mx\.dest\.example\r\nDiagnostic-Code: X-Posthouse; connection lost/m)
+  })
   it('has one block for every recipient', () => {
     const { parts } = read(compose([failed('a@dest.example'), failed('b@dest.example', { status: '5.2.2', remote: 'mx2.dest.example' }, { orcpt: 'rfc822;b+2Bold@dest.example' })], { envelope: { envid: 'Q+3D1' } }))
     const blocks = parts[1]!.content.trimEnd().split('\r\n\r\n')
