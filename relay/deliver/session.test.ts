@@ -87,9 +87,11 @@ describe('opening a session', () => {
     assert.deepEqual([states, sink.connections()], [['open verified', 'open verified', 'tls unverified'], 2])
   })
   it('Verify wants the name: a valid certificate for another host is none', async () => {
-    assert.equal(state(await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())), 'tls unverified')
+    const opened = await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())
+    assert.equal(state(opened), 'tls unverified')
+    assert.match(opened.kind === 'failed' && opened.event.kind === 'tls' ? opened.event.text : '', /: it is for other names \(ERR_TLS_CERT_ALTNAME_INVALID\)$/)
   })
-  const expired: readonly [Target['tls'], string, RegExp][] = [['Verify', 'tls unverified', /CERT_HAS_EXPIRED/], ['Require', 'open unverified', /^$/], ['Opportunistic', 'open unverified', /^$/]]
+  const expired: readonly [Target['tls'], string, RegExp][] = [['Verify', 'tls unverified', /its certificate does not prove the name: it has expired \(CERT_HAS_EXPIRED\)$/], ['Require', 'open unverified', /^$/], ['Opportunistic', 'open unverified', /^$/]]
   for (const [tls, expected, says] of expired) {
     it(`${tls} and a certificate of a known issuer that expired 60 s ago: ${expected}`, async () => {
       const { key, certificate: cert } = makeCertificate('mx.dest.example', Date.now() - 60_000)
@@ -100,7 +102,9 @@ describe('opening a session', () => {
   }
   it('a host with TLS 1.1 only fails the handshake', async () => {
     const sink = await sinkWith({ tls: { key: certificate.key, cert: certificate.certificate, maxVersion: 'TLSv1.1' } })
-    assert.equal(state(await open(sink, { tls: 'Require' })), 'tls handshake')
+    const opened = await open(sink, { tls: 'Require' })
+    assert.equal(state(opened), 'tls handshake')
+    assert.match(opened.kind === 'failed' && opened.event.kind === 'tls' ? opened.event.text : '', /^TLS handshake failed: it knows neither TLS 1\.2 nor 1\.3 \(ERR_SSL_\w+\)$/)
   })
   it('refuses a session whose host sends replies before the handshake', async () => {
     const sink = await withTls({ injectBeforeTls: '250 2.0.0 injected\r\n' })

@@ -6,6 +6,7 @@ import { handshake, seen } from './handshake.ts'
 import type { RemoteReply } from './outcome.ts'
 import type { Settings } from './settings.ts'
 import { commandLine, type Reply } from './smtp-wire.ts'
+import { wordsOf } from './socket-words.ts'
 import type { Target, TlsSeen } from './target.ts'
 import { tookTooLong, Wire, type Broken, type Heard, type Transcript, type Watch } from './wire.ts'
 
@@ -145,7 +146,7 @@ const secure = async (session: Session, opening: Opening): Promise<HostEvent | u
 
 const unverified = (session: Session): TlsFault | undefined =>
   session.target.tls === 'Verify' && session.tls?.verified !== true
-    ? tlsFault(session, 'unverified', `its certificate does not prove the name: ${session.tls?.fault ?? 'unknown'}`)
+    ? tlsFault(session, 'unverified', `its certificate does not prove the name: ${wordsOf({ code: session.tls?.fault ?? 'unknown' })}`)
     : undefined
 
 const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
@@ -155,7 +156,7 @@ const upgrade = async (session: Session, opening: Opening): Promise<HostEvent | 
   if (socket instanceof Error) {
     session.wire.break({ kind: 'broken', how: 'lost', text: socket.message })
     const expected = target.implicitTls ? ', on a port that should have TLS from the first byte' : ''
-    return tlsFault(session, 'handshake', `TLS handshake failed${expected}: ${(socket as NodeJS.ErrnoException).code ?? socket.message}`)
+    return tlsFault(session, 'handshake', `TLS handshake failed${expected}: ${wordsOf(socket)}`)
   }
   session.wire = new Wire(socket, watch, settings.replyLimits, opening.transcript)
   session.tls = seen(socket)
