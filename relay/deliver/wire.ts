@@ -35,6 +35,11 @@ export class Watch {
   }
 }
 
+/** Who listens takes all that one read brings, 64 KiB, were it the replies to ten thousand recipients: more of it nobody asked for. */
+const mostUnheardBytes = 128 * 1024
+
+const bytesOf = ({ lines }: Reply): number => lines.reduce((sum, line) => sum + line.length + 2, 0)
+
 export const tookTooLong = 'the attempt took too long in all'
 
 export type Transcript = (direction: '<' | '>', line: string) => void
@@ -47,6 +52,7 @@ export class Wire {
   readonly #reader: ReplyReader
   readonly #transcript: Transcript | undefined
   readonly #heard: Reply[] = []
+  #unheardBytes = 0
   #broken: Broken | undefined
   #wake: (() => void) | undefined
 
@@ -79,7 +85,9 @@ export class Wire {
       this.deadline = Infinity
     }
     const reply = this.#heard.shift()
-    return reply === undefined ? this.#broken! : { kind: 'reply', reply }
+    if (reply === undefined) return this.#broken!
+    this.#unheardBytes -= bytesOf(reply)
+    return { kind: 'reply', reply }
   }
 
   /** `shown` stands in the transcript for text that holds a secret. */
@@ -130,9 +138,10 @@ export class Wire {
     for (const reply of replies) {
       if (this.#transcript) for (const line of reply.lines) this.#transcript('<', line)
       this.#heard.push(reply)
+      this.#unheardBytes += bytesOf(reply)
     }
     if (fault) this.break({ kind: 'broken', how: fault.fault, text: fault.text })
-    else if (this.#heard.length > 1000) this.break({ kind: 'broken', how: 'endless', text: 'more replies than commands' })
+    else if (this.#unheardBytes > mostUnheardBytes) this.break({ kind: 'broken', how: 'endless', text: 'more replies than commands' })
     else if (replies.length > 0) this.#wake?.()
   }
   readonly #onClose = (): void => this.break({ kind: 'broken', how: 'lost', text: 'the connection was closed' })

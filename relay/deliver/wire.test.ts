@@ -1,0 +1,57 @@
+// What a next host says before it is heard: all replies of a long pipeline at once, and far more than anybody asked for.
+import assert from 'node:assert/strict'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { attemptOf, bodyOf, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { until } from '../../test/tools/until.ts'
+import type { Settlement } from '../queue/index.ts'
+import { defaultReplyLimits } from './smtp-wire.ts'
+import { Watch, Wire } from './wire.ts'
+
+/** A host that is greeted with one packet, and answers each packet of commands with one. */
+const hostSaying = async (t: TestContext, { greeting = '220 host\r\n', ok = '250 2.0.0 ok\r\n', data = '354 go on\r\n' }: { greeting?: string; ok?: string; data?: string }) => {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}))
+    socket.write(greeting)
+    let [got, inData] = ['', false]
+    socket.on('data', (piece: Buffer) => {
+      got += piece.toString()
+      if (!got.endsWith(inData ? '\r\n.\r\n' : '\r\n') || (!inData && /^(MAIL|RCPT)/.test(got) && !got.endsWith('DATA\r\n'))) return
+      const lines = got.trimEnd().split('\r\n')
+      got = ''
+      socket.write(inData ? ok : lines.map((line) => (line === 'DATA' ? data : line.startsWith('EHLO') ? '250-host\r\n250 PIPELINING\r\n' : ok)).join(''))
+      inData = lines.at(-1) === 'DATA'
+    })
+  })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+const deliverTo = async (t: TestContext, port: number, recipients: number): Promise<Settlement> => {
+  const domains = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Any' as const }, hosts: [{ host: '127.0.0.1', port, preference: 10 }] } }]
+  const deliverer = testDeliverer(testSnapshot({ domains }))
+  t.after(() => deliverer.close())
+  return attemptOf(deliverer, testDelivery({ to: Array.from({ length: recipients }, (_, n) => `u${n}@home.example`), bytes: testMessage.length }), bodyOf(testMessage))
+}
+
+for (const recipients of [1000, 10_000])
+  test(`a host that answers the pipeline of ${recipients.toLocaleString('en')} recipients in one packet takes the mail for all of them`, async (t) => {
+    const { later, trace } = await deliverTo(t, await hostSaying(t, {}), recipients)
+    assert.deepEqual([later?.last.why, trace.map(({ kind, recipients: to }) => [kind, to?.length])], [undefined, [['delivered', recipients]]])
+  })
+
+test('a connection on which 100 replies of 60 KB come that nobody asked for is cut, with less than 1 MB of them in memory', async (t) => {
+  const port = await hostSaying(t, { greeting: `220 host\r\n${`${`250-${'x'.repeat(494)}\r\n`.repeat(120)}250 ok\r\n`.repeat(100)}` })
+  const socket = connect(port, '127.0.0.1')
+  const watch = new Watch(50)
+  const wire = new Wire(socket, watch, defaultReplyLimits)
+  t.after(() => wire.break({ kind: 'broken', how: 'aborted', text: 'the test is over' }))
+  await wire.hear(60_000)
+  await until('the cut', () => wire.broken !== undefined, 60_000, 10)
+  assert.deepEqual([wire.broken?.how, socket.bytesRead < 1_000_000], ['endless', true])
+})
