@@ -55,3 +55,8 @@ test('a connection on which 100 replies of 60 KB come that nobody asked for is c
   await until('the cut', () => wire.broken !== undefined, 60_000, 10)
   assert.deepEqual([wire.broken?.how, socket.bytesRead < 1_000_000], ['endless', true])
 })
+
+test('a host that says 250 in one breath with its 354, before it can have the message, has not taken it', async (t) => {
+  const { later, trace } = await deliverTo(t, await hostSaying(t, { data: '354 go on\r\n250 2.0.0 taken\r\n' }), 1)
+  assert.deepEqual([later?.last.class, trace.map(({ kind }) => kind)], ['Connect', ['attempt', 'deferred']])
+})
