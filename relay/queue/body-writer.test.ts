@@ -4,8 +4,10 @@ import { test } from 'node:test'
 import { ChunkedWriter } from './body-writer.ts'
 import { usualLimits, type Context } from './context.ts'
 import { silentLog } from '../report/index.ts'
+import type { QueueError } from './errors.ts'
 import { createRoom } from './room.ts'
 import { SimulatedClock } from './simulated-clock.ts'
+import { Pace } from './pace.ts'
 import { noFaults, SimulatedStream } from './simulated-stream.ts'
 import { createSubjects } from './subjects.ts'
 import { sweepChunks } from './upkeep.ts'
@@ -24,4 +26,53 @@ test('of an abandoned body of 3 chunks, the answer to the 3rd of which was lost,
   void sweepChunks(context, clock.now() + usualLimits.halfBodyMs)
   await clock.pass(1_000)
   assert.deepEqual(stream.all().map(({ subject }) => subject), [])
+})
+
+const settled = async (clock: SimulatedClock, writing: Promise<void>, ms: number): Promise<string> => {
+  let end = 'waits'
+  writing.then(() => (end = 'taken'), (error: QueueError) => (end = error.code))
+  for (let passed = 0; passed < ms; passed += 1_000) await clock.pass(1_000)
+  return end
+}
+
+for (const [what, count, bytes, then] of [
+  ['570 KB of a body, and then nothing', 42, 570_000, ['taken', 'taken']],
+  ['60 KB of a header section, and then nothing', 300, 60_000, ['QUEUE_FULL', 'QUEUE_FULL']],
+] as const)
+  test(`${count} clients that send ${what} do not keep a mail of 2 KB waiting for a minute`, async () => {
+    const clock = new SimulatedClock()
+    const context = { stream: new SimulatedStream(clock, noFaults).view(), subjects: createSubjects('b'), clock, log: silentLog, limits: usualLimits } as unknown as Context
+    const room = createRoom(usualLimits.unstoredBytes, clock)
+    const writers = Array.from({ length: count }, (_, n) => new ChunkedWriter(context, { room, volumeTakesMore: () => true }, `m${n}`))
+    const first = writers.map((writer) => writer.write(Buffer.alloc(bytes, 'x')).catch(() => {}))
+    await clock.pass(2_000)
+    const small = new ChunkedWriter(context, { room, volumeTakesMore: () => true }, 'small')
+    assert.equal(await settled(clock, small.write(Buffer.alloc(2_000, 'x')), 55_000), 'taken')
+    await small.abandon()
+    await Promise.all(first)
+    assert.deepEqual([await settled(clock, writers[0]!.write(Buffer.from('more')), 1_000), await settled(clock, writers[1]!.write(Buffer.from('more')), 1_000)], then) // who was slow goes on, or has to come again
+    await Promise.all(writers.map((writer) => settled(clock, writer.abandon(), 1_000)))
+    assert.equal(room.used(), 0)
+  })
+
+test('of a client that leaves while its 64 KB wait for memory, 0 bytes of the room stay taken', async () => {
+  const clock = new SimulatedClock()
+  const context = { stream: new SimulatedStream(clock, noFaults).view(), subjects: createSubjects('b'), clock, log: silentLog, limits: usualLimits } as unknown as Context
+  const room = createRoom(100_000, clock)
+  const [first, second] = ['m1', 'm2'].map((id) => new ChunkedWriter(context, { room, volumeTakesMore: () => true }, id)) as [ChunkedWriter, ChunkedWriter]
+  await first.write(Buffer.alloc(64_000, 'x'))
+  const waits = settled(clock, second.write(Buffer.alloc(64_000, 'x')), 5_000)
+  await second.abandon()
+  await first.abandon()
+  assert.deepEqual([await waits, room.used()], ['QUEUE_CLOSED', 0])
+})
+
+test('who sent 10 MB at once is behind a pace of 2 bytes a ms after 10 s of nothing, who sends 20 KB each 9 s never is, 1 byte a second is after 11', () => {
+  const after = (bytes: number, everyMs: number, times: number): boolean => {
+    const pace = new Pace({ bytesPerMs: 2, ms: 10_000 })
+    pace.came(10_000_000, 0)
+    for (let n = 0; n < times; n++) pace.came(bytes, everyMs)
+    return pace.isBehind(everyMs)
+  }
+  assert.deepEqual([after(0, 10_000, 0), after(0, 10_001, 0), after(20_000, 9_000, 100), after(1, 1_000, 9), after(1, 1_000, 10)], [false, true, false, false, true])
 })

@@ -5,6 +5,7 @@ import { readAnswer } from './answers.ts'
 import { sleep } from './clock.ts'
 import type { Context } from './context.ts'
 import { QueueError } from './errors.ts'
+import { Pace } from './pace.ts'
 import type { Room, Stage } from './room.ts'
 import type { BodyWriter, NewBody } from './types.ts'
 
@@ -12,6 +13,10 @@ const chunkBytes = 512 * 1024
 const chunksInFlight = 2
 const roomPatienceMs = 60_000
 const storePatienceMs = 60_000
+// while others wait for memory: who is slower stores what he has, where it is worth it, or has to come again
+const easy = { bytesPerMs: 64, ms: 2_000 }
+const crawling = { bytesPerMs: 2, ms: 10_000 }
+const worthStoring = 16 * 1024
 const emptyLine = Buffer.from('\r\n\r\n')
 
 export class ChunkedWriter implements BodyWriter {
@@ -31,6 +36,9 @@ export class ChunkedWriter implements BodyWriter {
   #flights: Promise<void>[] = []
   #broken: QueueError | undefined
   #over = false
+  readonly #easy = new Pace(easy)
+  readonly #crawling = new Pace(crawling)
+  #waitsSince: number | undefined // for the client; undefined while it waits for us
 
   constructor(context: Context, { room, volumeTakesMore }: { room: Room; volumeTakesMore: () => boolean }, id: string) {
     this.#context = context
@@ -42,20 +50,35 @@ export class ChunkedWriter implements BodyWriter {
   async write(piece: Buffer): Promise<void> {
     if (this.#over) throw new QueueError('QUEUE_CLOSED', 'the body has ended')
     if (this.#broken) throw this.#broken
+    for (const pace of [this.#easy, this.#crawling]) pace.came(piece.length, this.#waitedMs())
+    this.#waitsSince = undefined
+    await this.#take(piece)
+    if (this.#over) return
+    this.#waitsSince = this.#context.clock.monotonic()
+    this.#room.enter(this)
+  }
+
+  async #take(piece: Buffer): Promise<void> {
     await this.#enter(piece.length)
+    if (this.#over) return this.#leaveAgain(piece.length)
     this.#taken += piece.length
     this.#hash?.update(piece)
     this.#bytes += piece.length
     this.#pieces.push(piece)
     this.#pending += piece.length
     if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#goInChunks(this.#context.limits.inlineBytes)
-    while (this.#head && this.#pending >= chunkBytes) await this.#send(this.#cut(chunkBytes))
+    while (this.#head && this.#pending >= chunkBytes && !this.#over) await this.#send(this.#cut(chunkBytes))
   }
 
   /** Who has to wait for room first stores what it holds, or many bodies would wait for each other. */
   async #enter(bytes: number): Promise<void> {
     if (!this.#room.has(bytes, this.#stage)) await this.#makeRoom()
     if (!(await this.#room.take(bytes, roomPatienceMs, this.#stage))) throw new QueueError('QUEUE_FULL', 'no room in memory for more unstored mail')
+  }
+  /** It was let in after it had gone. */
+  #leaveAgain(bytes: number): never {
+    this.#room.give(bytes)
+    throw new QueueError('QUEUE_CLOSED', 'the body was abandoned')
   }
   get #stage(): Stage {
     return this.#head ? 'goes-on' : 'begins'
@@ -64,6 +87,22 @@ export class ChunkedWriter implements BodyWriter {
     const headerEnds = this.#head ? -1 : Buffer.concat(this.#pieces).indexOf(emptyLine)
     if (headerEnds >= 0) this.#goInChunks(headerEnds + emptyLine.length) // the head must hold the header section, but need not hold more
     if (this.#head && this.#pending > 0) await this.#send(this.#cut(this.#pending))
+  }
+  #waitedMs(): number {
+    return this.#waitsSince === undefined ? 0 : this.#context.clock.monotonic() - this.#waitsSince
+  }
+  /** A few dozen clients that stop in the middle would keep out everybody's mail. */
+  relieve(): void {
+    if (this.#over || this.#broken || this.#waitsSince === undefined) return
+    if (this.#crawling.isBehind(this.#waitedMs())) return this.#giveUp()
+    if (this.#easy.isBehind(this.#waitedMs()) && this.#pending >= worthStoring && this.#flights.length < chunksInFlight) this.#makeRoom().catch(() => {}) // the next piece is told
+  }
+  #giveUp(): void {
+    this.#broken = new QueueError('QUEUE_FULL', 'memory for unstored mail is short, and the rest of this one is long in coming')
+    this.#pieces = []
+    this.#pending = 0
+    this.#head = undefined
+    this.#giveAll()
   }
 
   async end(): Promise<NewBody> {
@@ -135,6 +174,7 @@ export class ChunkedWriter implements BodyWriter {
     this.#room.give(given)
   }
   #giveAll(): void {
+    this.#room.leave(this)
     this.#give(this.#taken)
   }
 }

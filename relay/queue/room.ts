@@ -3,13 +3,19 @@
 import type { Clock } from './clock.ts'
 
 export type Stage = 'begins' | 'goes-on'
+/** Who has memory here, and is asked each second for what he can do without while others wait. */
+export type Holder = { relieve(): void }
 export type Room = {
   take(bytes: number, patienceMs: number, stage?: Stage): Promise<boolean>
   /** Whether `take` would not have to wait. */
   has(bytes: number, stage?: Stage): boolean
   give(bytes: number): void
   used(): number
+  enter(holder: Holder): void
+  leave(holder: Holder): void
 }
+
+const askMs = 1_000
 
 type Place = { readonly bytes: number; readonly enter: () => void }
 
@@ -35,7 +41,16 @@ export const createRoom = (limit: number, clock: Clock): Room => {
         letIn()
       })
       line.push(place)
+      if (!asking) askHolders()
     })
+  const holders = new Set<Holder>()
+  let asking = false
+  const askHolders = (): void => {
+    asking = waiting.begins.length + waiting['goes-on'].length > 0
+    if (!asking) return
+    clock.after(askMs, askHolders)
+    for (const holder of holders) holder.relieve()
+  }
   const has = (bytes: number, stage: Stage = 'goes-on') => waiting[stage].length === 0 && fits(bytes, stage)
   return {
     has,
@@ -49,5 +64,7 @@ export const createRoom = (limit: number, clock: Clock): Room => {
       letIn()
     },
     used: () => used,
+    enter: (holder) => void holders.add(holder),
+    leave: (holder) => void holders.delete(holder),
   }
 }
