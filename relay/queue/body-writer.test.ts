@@ -1,6 +1,8 @@
 // What is left of a body that never became a message. How bodies are written and read is in more.test.ts, against a real server.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { ChunkedWriter } from './body-writer.ts'
 import { usualLimits, type Context } from './context.ts'
 import { silentLog } from '../report/index.ts'
@@ -75,4 +77,20 @@ test('who sent 10 MB at once is behind a pace of 2 bytes a ms after 10 s of noth
     return pace.isBehind(everyMs)
   }
   assert.deepEqual([after(0, 10_000, 0), after(0, 10_001, 0), after(20_000, 9_000, 100), after(1, 1_000, 9), after(1, 1_000, 10)], [false, true, false, false, true])
+})
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+test('2 bodies that come octet by octet, 100,000 of them, hold less than 8 MB together', async () => {
+  const clock = new SimulatedClock()
+  const context = { stream: new SimulatedStream(clock, noFaults).view(), subjects: createSubjects('b'), clock, log: silentLog, limits: usualLimits } as unknown as Context
+  const room = createRoom(usualLimits.unstoredBytes, clock)
+  const held = (): number => (collect(), (process.memoryUsage().heapUsed + process.memoryUsage().external) / 1e6)
+  const before = held()
+  const bodies = Array.from({ length: 2 }, (_, n) => new ChunkedWriter(context, { room, volumeTakesMore: () => true }, `m${n}`))
+  for (const body of bodies) for (let n = 0; n < 100_000; n++) await body.write(Buffer.alloc(1, 'x'))
+  const grown = held() - before
+  assert.ok(grown < 8, `${grown.toFixed(1)} MB`)
+  for (const body of bodies) void body.abandon()
 })

@@ -11,6 +11,8 @@ import type { BodyWriter, NewBody } from './types.ts'
 
 const chunkBytes = 512 * 1024
 const chunksInFlight = 2
+const smallBytes = 256
+const mostSmallOnes = 256
 const roomPatienceMs = 60_000
 const storePatienceMs = 60_000
 // while others wait for memory: who is slower stores what he has, where it is worth it, or has to come again
@@ -27,6 +29,7 @@ export class ChunkedWriter implements BodyWriter {
   #hash: Hash | undefined // only of what goes in chunks; most mail does not
   #head: Buffer | undefined // the first bytes, once there are more
   #pieces: Buffer[] = []
+  #smallOnes = 0 // at the end of the pieces
   #pending = 0 // bytes in pieces
   #bytes = 0
   #chunks = 0
@@ -64,10 +67,19 @@ export class ChunkedWriter implements BodyWriter {
     this.#taken += piece.length
     this.#hash?.update(piece)
     this.#bytes += piece.length
-    this.#pieces.push(piece)
+    this.#keep(piece)
     this.#pending += piece.length
     if (!this.#head && this.#bytes > this.#context.limits.inlineBytes) this.#goInChunks(this.#context.limits.inlineBytes)
     while (this.#head && this.#pending >= chunkBytes && !this.#over) await this.#send(this.#cut(chunkBytes))
+  }
+
+  /** Octet by octet must not cost a buffer each: the room counts bytes. */
+  #keep(piece: Buffer): void {
+    this.#pieces.push(piece)
+    this.#smallOnes = piece.length < smallBytes ? this.#smallOnes + 1 : 0
+    if (this.#smallOnes < mostSmallOnes) return
+    this.#pieces.push(Buffer.concat(this.#pieces.splice(-mostSmallOnes)))
+    this.#smallOnes = 0
   }
 
   /** Who has to wait for room first stores what it holds, or many bodies would wait for each other. */
@@ -135,6 +147,7 @@ export class ChunkedWriter implements BodyWriter {
     const all = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
     const rest = all.subarray(bytes)
     this.#pieces = rest.length > 0 ? [rest] : []
+    this.#smallOnes = 0
     this.#pending = rest.length
     return all.subarray(0, bytes)
   }
