@@ -9,22 +9,28 @@ export type CalloutCache = { ask(domain: HostedDomain, mailbox: Mailbox): Promis
 
 const fresh = 10 * 60_000
 const stale = 24 * 3_600_000
-const most = 100_000
+const most = 50_000 // of either answer
 
 export const createCalloutCache = (callout: Callout, now: () => number): CalloutCache => {
-  const kept = new Answers()
+  // apart: addresses that somebody guesses must not push out the users there are
+  const kept: Readonly<Record<Kept['answer'], Answers>> = { yes: new Answers(), no: new Answers() }
+  const find = (namespace: string, key: string): Kept | undefined => kept.yes.get(namespace, key) ?? kept.no.get(namespace, key)
+  const remember = (namespace: string, key: string, answer: Kept['answer']): void => {
+    kept[answer === 'yes' ? 'no' : 'yes'].delete(namespace, key)
+    kept[answer].set(namespace, key, { answer, at: now() })
+  }
   const asking = new Map<string, Promise<'yes' | 'no' | 'unknown'>>()
   const ask = async (key: string, domain: HostedDomain, mailbox: Mailbox): Promise<'yes' | 'no' | 'unknown'> => {
     const answer = await callout(domain, mailbox).catch(() => 'unknown' as const)
-    if (answer !== 'unknown') kept.set(domain.namespace, key, { answer, at: now() })
-    const known = kept.get(domain.namespace, key)
+    if (answer !== 'unknown') remember(domain.namespace, key, answer)
+    const known = find(domain.namespace, key)
     // a user known within the day is kept mail for while the server behind is away
     return answer === 'unknown' && known?.answer === 'yes' && now() - known.at < stale ? 'yes' : answer
   }
   return {
     ask: (domain, mailbox) => {
       const key = `${domain.manifest} ${printMailbox(mailbox)}`
-      const known = kept.get(domain.namespace, key)
+      const known = find(domain.namespace, key)
       if (known && now() - known.at < fresh) return Promise.resolve(known.answer)
       const running = asking.get(key) ?? ask(key, domain, mailbox).finally(() => asking.delete(key))
       asking.set(key, running)
@@ -45,9 +51,14 @@ class Answers {
   set(namespace: string, key: string, answer: Kept): void {
     const answers = this.#byNamespace.get(namespace) ?? new Map<string, Kept>()
     this.#byNamespace.set(namespace, answers)
-    if (!answers.delete(key)) this.#size++
+    this.delete(namespace, key)
     answers.set(key, answer)
+    this.#size++
     if (this.#size > most) this.#forgetOne()
+  }
+
+  delete(namespace: string, key: string): void {
+    if (this.#byNamespace.get(namespace)?.delete(key)) this.#size--
   }
 
   #forgetOne(): void {
