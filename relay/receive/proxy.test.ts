@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { SnapshotInput } from '../snapshot/index.ts'
-import { greetedBy, openTo, sendMail, startReceiver } from '../../test/tools/session.ts'
+import { greetedBy, openTo, sendMail, startReceiver, waitUntil } from '../../test/tools/session.ts'
 import type { TestReceiver } from '../../test/tools/receive.ts'
 import type { Line } from '../../test/tools/talk.ts'
 
@@ -94,3 +94,22 @@ test('peers outside the trusted range are served without a header on the same po
   const receiver = await startReceiver(t, trusting('10.0.0.0/8'))
   assert.match(await sendMail(await greetedBy(t, receiver)), /^250 /)
 })
+
+test('of 3 connections of one client behind the proxy that begin no TLS handshake, where 2 are allowed, the third is closed, and another client has its place', async (t) => {
+  const receiver = await startReceiver(t, (input) => {
+    trusting('127.0.0.0/8', 60)(input)
+    for (const listener of input.listeners) listener.limits = { ...listener.limits, connectionsPerSource: 2 }
+  })
+  const begun = (from: string) => new Promise<Socket>((resolve) => {
+    const socket = connect(receiver.port('submissions'), '127.0.0.1', () => socket.write(v1(from), () => resolve(socket))).on('error', () => {}).resume()
+    t.after(() => socket.destroy())
+  })
+  const all = await Promise.all(Array.from({ length: 3 }, () => begun('192.0.2.1')))
+  await waitUntil(() => all.some(({ closed }) => closed))
+  const other = await begun('192.0.2.2')
+  await handshakeWith(other)
+  assert.deepEqual([all.filter(({ closed }) => closed).length, other.closed], [1, false])
+})
+
+/** By then whatever was to be refused is closed. */
+const handshakeWith = (socket: Socket): Promise<void> => new Promise((resolve, reject) => void connectTls({ socket, rejectUnauthorized: false }, resolve).on('error', reject))

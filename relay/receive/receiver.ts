@@ -4,7 +4,7 @@ import { SMTPServer } from 'smtp-server'
 import type { Socket } from 'node:net'
 import { indexOf, reply, type Reply } from '../decide/index.ts'
 import { anyHolds, prefixesIn, type Listener, type Snapshot } from '../snapshot/index.ts'
-import { readProxy, type ProxyHeaderError } from './proxy.ts'
+import { readProxy, type ProxiedClient, type ProxyHeaderError } from './proxy.ts'
 import { Session } from './session.ts'
 import { sourceOf } from './source.ts'
 import type { Door, State, World } from './state.ts'
@@ -22,6 +22,7 @@ export class Receiver extends SMTPServer {
   leaving = false
   where: { readonly host: string; readonly port: number } | undefined
   readonly #proxied = new WeakMap<Session, boolean>()
+  readonly #behindProxy = new WeakMap<Socket, string>() // what a connection's header says that its source is
   #whenEmpty: (() => void)[] = []
 
   constructor(door: Door, snapshot: Snapshot, listener: Listener) {
@@ -114,18 +115,17 @@ export class Receiver extends SMTPServer {
 
   /** Before its TLS handshake a connection is no session yet, and counts all the same: one source must not have all the places of those that come. */
   override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
-    if (!handshake || this._expectsProxyHeader(socket) || !this.#waitsTooOften(socket)) return super._acceptSocket(socket, handshake)
-    this.door.world.metrics.connections.inc({ listener: this.listener.name, result: 'refused' })
+    if (!handshake || this._expectsProxyHeader(socket) || !this.#waitsTooOften(sourceOf(socket.remoteAddress ?? ''))) return super._acceptSocket(socket, handshake)
+    this.#countRefused()
     socket.on('error', () => {})
     socket.destroy()
     return false
   }
 
-  #waitsTooOften({ remoteAddress = '' }: Socket): boolean {
+  #waitsTooOften(source: string): boolean {
     const { connectionsPerSource } = this.listener.limits
     if (this._pendingSockets.size < connectionsPerSource) return false
-    const source = sourceOf(remoteAddress)
-    return [...this._pendingSockets.keys()].filter((one) => sourceOf(one.remoteAddress ?? '') === source).length >= connectionsPerSource
+    return [...this._pendingSockets.keys()].filter((one) => (this.#behindProxy.get(one) ?? sourceOf(one.remoteAddress ?? '')) === source).length >= connectionsPerSource
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {
@@ -136,7 +136,10 @@ export class Receiver extends SMTPServer {
     const options: SocketOptions = { id: sessionId() }
     if (!this._expectsProxyHeader(socket)) return callback(null, options)
     readProxy(socket, this.listener.limits.greetingSeconds * 1000).then(
-      (client) => callback(null, { ...options, ...client, trustedProxy: true }),
+      (client) => {
+        if (this.#isOneTooMany(socket, client)) return void socket.destroy()
+        callback(null, { ...options, ...client, trustedProxy: true })
+      },
       (error: ProxyHeaderError) => {
         if (!error.wasSilent) this.#refuseProxy(error, socket)
         socket.destroy()
@@ -145,9 +148,23 @@ export class Receiver extends SMTPServer {
     )
   }
 
+  /** Its TLS handshake is still ahead, as for those without a proxy. */
+  #isOneTooMany(socket: Socket, { remoteAddress }: ProxiedClient): boolean {
+    if (this.listener.protocol !== 'Submissions' || remoteAddress === undefined) return false
+    const source = sourceOf(remoteAddress)
+    const isTooMany = this.#waitsTooOften(source)
+    if (isTooMany) this.#countRefused()
+    else this.#behindProxy.set(socket, source)
+    return isTooMany
+  }
+
+  #countRefused(): void {
+    this.door.world.metrics.connections.inc({ listener: this.listener.name, result: 'refused' })
+  }
+
   /** Else a balancer that sends no header, or another, would leave no trace. One that only looks whether the port is open does no harm. */
   #refuseProxy(error: Error, { remoteAddress }: Socket): void {
-    this.door.world.metrics.connections.inc({ listener: this.listener.name, result: 'refused' })
+    this.#countRefused()
     this.#noteError(error, remoteAddress)
   }
 
