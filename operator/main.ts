@@ -142,10 +142,12 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
     onRestart: (resource, why) => metrics.watchRestarts.inc({ resource: resource.plural, why }),
     onChange: (resource, change) => {
       if (resource === secrets) store.changed(change)
+      if (change.after === undefined) applier.gone(resource, change.key)
       queue.add('all')
     },
   })
   state.watched = watched
+  const applier = new Applier(kube)
   const store = new SecretStore(kube, () => watched, onTrouble('Secrets'))
   const notes = createNotes({ kube, controller: controllerName, instance: identity, now: Date.now, onTrouble: onTrouble('events') })
   const records = new RecordWatch({ changed: () => queue.add('all', newsMs), ...(options.recordTimes && { times: options.recordTimes }) })
@@ -157,7 +159,7 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
     met: (object) => metrics.faults.inc({ kind: object.split(' ')[0]! }),
     markOf: (title) => markOf(watched, title),
   })
-  const parts: ReconcileParts = { kube, watched, store, applier: new Applier(kube), tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, passing: new Passing((what, error) => onTrouble(what)(error)), proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }
+  const parts: ReconcileParts = { kube, watched, store, applier, tokenIssuer: new TokenIssuerReader(kube, onTrouble('keys of ServiceAccounts')), notes, records, keys, pokes: new Pokes(), faults, passing: new Passing((what, error) => onTrouble(what)(error)), proven: new Map(), ...strangers, settings, now: () => new Date(), say: (line) => (line.event === 'STATUS_REFUSED' ? sayTrouble(line) : say(line)), onSeen: (seen) => measure(metrics, seen) }
   const queue = new WorkQueue({
     gatherMs,
     failed: (_, error, next) => say({ event: 'RECONCILE_FAILED', why: (error as Error).message, stack: (error as Error).stack, nextInMs: Math.round(next) }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { startFakeKube } from '../test/tools/fake-kube.ts'
-import { createKube, pathOf, type KubeObject } from './kube/index.ts'
+import { createKube, pathOf, type Kube, type KubeObject } from './kube/index.ts'
 import { SecretStore } from './secret-store.ts'
 import { secrets, type Watched } from './watched.ts'
 
@@ -46,4 +46,18 @@ describe('a Secret that is not let read', () => {
       await assert.rejects(store.read(['mail/one']), { status })
     })
   }
+})
+
+describe('a Secret that is deleted', () => {
+  it('while it is read is not there, now and 1 time after', async () => {
+    const state: { live: KubeObject | undefined } = { live: { metadata: { name: 'one', namespace: 'mail', resourceVersion: '1' }, data: { a: encoded('old') } } }
+    const read = async (): Promise<unknown> => {
+      const { live } = state
+      state.live = undefined
+      store.changed({ key: 'mail/one', before: live, after: undefined })
+      return live
+    }
+    const store = new SecretStore({ call: read } as unknown as Kube, () => ({ get: () => state.live }) as unknown as Watched, () => {})
+    assert.deepEqual([await store.one('mail/one'), await store.one('mail/one')], [undefined, undefined])
+  })
 })

@@ -24,7 +24,9 @@ export class SecretStore {
 
   /** A Secret that is gone is forgotten: what we wrote is else believed, for the watch may not have told of it yet. */
   changed({ key, after }: Change): void {
-    if (after === undefined) this.#known.delete(key)
+    if (after !== undefined) return
+    this.#known.delete(key)
+    this.#foreign.delete(key)
   }
 
   /** `refused`: those that may not be read and never were; they hold up nobody else's. */
@@ -68,7 +70,7 @@ export class SecretStore {
       return 'refused' as const
     })
     if (live === 'refused') return known?.data // a right that was taken away in one namespace must not stop all others
-    if (live === undefined) return undefined
+    if (live === undefined || this.#watched().get(secrets, key) === undefined) return undefined // it went while it was read
     return this.#keep(live)
   }
 

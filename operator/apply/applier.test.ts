@@ -132,4 +132,20 @@ describe('an object', () => {
     }
     assert.deepEqual(counts, [1, 1, 2, 3])
   })
+
+  it('of 1,000 that came and went, each with its status, and of 1,000 that were refused for good 300 s ago, 1 is remembered', async (t) => {
+    const { server, applier, time } = await start(t)
+    const one = (n: number): Wanted => ({ resource: services, object: { ...wanted(25).object, metadata: { ...wanted(25).object.metadata, name: `s${n}` } } })
+    for (let n = 0; n < 1000; n++) {
+      await applier.apply(one(n), undefined)
+      await applier.status(services, server.objects(path)[0]!, { said: 'a' }, now)
+      server.remove(path, `s${n}`)
+      applier.gone(services, `mail/s${n}`)
+    }
+    server.fault = ({ method }) => (method === 'PATCH' ? { status: 422 } : undefined)
+    for (let n = 0; n < 1000; n++) await assert.rejects(applier.apply(one(n), undefined), { status: 422 })
+    time.ms += 301_000
+    await assert.rejects(applier.apply(one(0), undefined), { status: 422 })
+    assert.equal(applier.size, 1)
+  })
 })

@@ -25,6 +25,19 @@ export class Applier {
     this.#clock = clock
   }
 
+  /** What is remembered, of how many objects and statuses. */
+  get size(): number {
+    return this.#written.size + this.#refused.size
+  }
+
+  /** An object is not there any more, whoever removed it: what was written of it says nothing about one that is made anew. */
+  gone({ kind }: Resource, object: string): void {
+    for (const key of [`${kind} ${object}`, `status of ${kind} ${object}`]) {
+      this.#written.delete(key)
+      this.#refused.delete(key)
+    }
+  }
+
   /** Whether anything was written. Rejects with NameTaken where the object is somebody else's. */
   async apply({ resource, object }: Wanted, live: KubeObject | undefined): Promise<boolean> {
     const key = `${resource.kind} ${keyOfObject(object)}`
@@ -60,6 +73,8 @@ export class Applier {
       return done
     } catch (error) {
       const now = this.#clock()
+      // what would be asked for again is asked no more where its owner is gone
+      for (const [other, { until }] of this.#refused) if (until <= now) this.#refused.delete(other)
       if (isRefusal(error)) this.#refused.set(key, { hash, mark, error, until: now + askAgainAfter(now - asked) })
       throw error
     }
