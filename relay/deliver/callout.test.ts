@@ -5,6 +5,7 @@ import { mailbox, testDeliverer, testSnapshot } from '../../test/tools/delivery.
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 import type { RunningDeliverer } from './deliverer.ts'
+import { Places } from './places.ts'
 
 describe('the callout', () => {
   const ends: (() => Promise<void>)[] = []
@@ -34,6 +35,11 @@ describe('the callout', () => {
     assert.equal(await ask('user@home.example'), 'yes')
     sink.behave({ replies: { rcpt: '550 5.1.1 gone' } })
     assert.equal(await ask('user@home.example'), 'no')
+  })
+  it('asks about 100 users at once over 20 connections, and each is answered', async () => {
+    const { sink, ask } = await build({})
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => ask(`u${n}@home.example`)))
+    assert.deepEqual([new Set(answers), sink.connections() <= 20], [new Set(['yes']), true])
   })
   it('does not remember "unknown"', async () => {
     const { sink, ask } = await build({ replies: { rcpt: '450 4.2.1 later' } })
@@ -80,4 +86,19 @@ describe('the callout', () => {
     assert.deepEqual([await ask('jürgen@home.example'), await ask('user@home.example')], ['yes', 'yes'])
     assert.deepEqual(sink.commands.map((line) => line.slice(2)).filter((line) => line.startsWith('MAIL')), ['MAIL FROM:<> SMTPUTF8', 'MAIL FROM:<>'])
   })
+})
+
+it('of 5 who want 2 places by 1 name the first 2 have them, who is called off goes without, the others follow in turn, and 0 names are remembered', async () => {
+  const places = new Places(2)
+  const off = new AbortController()
+  const order: string[] = []
+  const never = new AbortController().signal
+  const waits = ['a', 'b', 'c', 'd', 'e'].map(async (who) => void order.push(`${who} ${await places.take('x', who === 'c' ? off.signal : never)}`))
+  off.abort()
+  for (let n = 0; n < 4; n++) {
+    await new Promise(setImmediate)
+    places.give('x')
+  }
+  await Promise.all(waits)
+  assert.deepEqual([order, places.size], [['a true', 'b true', 'c false', 'd true', 'e true'], 0])
 })

@@ -5,6 +5,7 @@ import type { Shared } from './shared.ts'
 import { whatNow, type HostEvent } from './failover.ts'
 import { isPlain } from './fit.ts'
 import { findTargets, hopsOf } from './hops.ts'
+import { Places } from './places.ts'
 import type { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
 import { silent, type Opening, type Session, type Target } from './session.ts'
@@ -14,16 +15,20 @@ export type CalloutAnswer = 'yes' | 'no' | 'unknown'
 
 const patienceMs = 20_000
 
-/** Never throws. */
-export const createCallout = (shared: Shared) => async (domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer> => {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), patienceMs)
-  try {
-    return await askEach(shared, domain, mailbox, controller.signal)
-  } catch {
-    return 'unknown'
-  } finally {
-    clearTimeout(timer)
+/** Never throws. A stranger who guesses users must not open more connections to the hosts of a domain than its mail may. */
+export const createCallout = (shared: Shared) => {
+  const places = new Places(shared.settings.connectionsPerSite)
+  return async (domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer> => {
+    const controller = new AbortController()
+    const timer = setTimeout(() => controller.abort(), patienceMs)
+    try {
+      if (!(await places.take(domain.domain, controller.signal))) return 'unknown'
+      return await askEach(shared, domain, mailbox, controller.signal).finally(() => places.give(domain.domain))
+    } catch {
+      return 'unknown'
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 
