@@ -116,6 +116,14 @@ test('1 domain and 1 route whose Secrets are gone stay as in the snapshot before
   assert.equal(refusalOf(told, 'MailSender mail/app'), undefined)
 })
 
+test('a domain that had a fault of its own and is mended, or whose MailRelay had, holds its name as before against 1 that goes before it: its status could not say so meanwhile', () => {
+  const rivals = given('login', 'client').slice(0, 3).map(([kind, name, spec, status]) => [kind, name, spec, kind === 'MailDomain' ? { conditions: accepted, relays: [] } : status] as const)
+  const { snapshot } = only(declare([...rivals, ['MailDomain', 'a-rival', { domain: 'ours.example' }, { relays: [] }]], read), { before: whole })
+  assert.deepEqual(snapshot.domains?.map(({ name }) => name), ['ours'])
+  const { snapshot: unknown } = only(declare([...rivals, ['MailDomain', 'a-rival', { domain: 'ours.example' }]], read))
+  assert.deepEqual(unknown.domains?.map(({ name }) => name), ['a-rival'], 'nobody had it: the first by name')
+})
+
 test('1 domain and 1 route that were never in force are 0 in the snapshot, and are told what they lack and no more', () => {
   const told = planned(declare(given('gone', 'away').filter(([kind]) => kind !== 'MailSender').map(([kind, name, spec]) => [kind, name, spec] as const), read), { before: parseSnapshot(only(declare(given('login', 'client').slice(0, 2), read)).snapshot) })
   assert.deepEqual([told.snapshots[0]!.snapshot.domains, told.snapshots[0]!.snapshot.routes], [[], []])

@@ -34,9 +34,12 @@ export const toldToStay = (conditions: readonly Condition[], titles: readonly st
 type At = { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }
 
 /** The listeners at which a domain with a fault of its own stays, where the snapshot before has it. */
-export const listenersAsBefore = (domain: MailDomain, at: At, world: World): string[] => {
-  const entry = world.input.before?.get(keyOf(at.relay))?.domains.find(({ manifest }) => manifest === titleOf(domain))
-  return entry !== undefined && entry.domain === normalDomain(domain.spec.domain) ? admitting(domain, at, world) : []
+export const listenersAsBefore = (domain: MailDomain, at: At, world: World): string[] => (hadIt(domain, world.input.before?.get(keyOf(at.relay))) ? admitting(domain, at, world) : [])
+
+/** Whether the snapshot before has it, for the same domain. */
+export const hadIt = (domain: MailDomain, before: Snapshot | undefined): boolean => {
+  const entry = before?.domains.find(({ manifest }) => manifest === titleOf(domain))
+  return entry !== undefined && entry.domain === normalDomain(domain.spec.domain)
 }
 
 /** Listeners open by now that admit a domain which means their MailRelay. */

@@ -1,8 +1,8 @@
 // Judges every object against the others: which are in force, where they attach, and what is wrong with the rest. Pure.
 // Order: relays, then domains (which attach to relays), then senders (which use domains), then policies and routes.
 import type { AnyManifest, DeliveryRoute, ListenerSpec, MailDomain, MailRelay, MailSender, RelayPolicy } from '../../crds/index.ts'
-import { normalDomain } from '../../relay/snapshot/index.ts'
-import { allowedAsBefore, hasOwnFault, listenersAsBefore, senderAsBefore, withOwnFault } from './as-before.ts'
+import { normalDomain, type Snapshot } from '../../relay/snapshot/index.ts'
+import { allowedAsBefore, hadIt, hasOwnFault, listenersAsBefore, senderAsBefore, withOwnFault } from './as-before.ts'
 import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
 import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
 import { keyOf, refOf, titleOf } from './input.ts'
@@ -161,7 +161,7 @@ const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged, 
   const { relay, listeners } = relays.get(key)!
   const open = new Set(listeners.map(({ name }) => name))
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
-  const holders = new Set([...byName.values()].map((rivals) => rivals.find((domain) => faulty.has(domain)) ?? holderOf(byAge(rivals), key, relays, unjudged)))
+  const holders = new Set([...byName.values()].map((rivals) => rivals.find((domain) => faulty.has(domain)) ?? holderOf(byAge(rivals), key, relays, { unjudged, before: bench.world.input.before?.get(key) })))
   const settleOne = (domain: MailDomain): AttachedDomain[] => {
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
@@ -172,10 +172,11 @@ const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged, 
   return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (ranAt(domain, relays.keys()).includes(key) ? [{ domain, listeners: [...open] }] : [])))
 }
 
-/** Who is recorded in status as accepted on this relay; else who has no room there for it; else the oldest. Of two that are recorded, one whose status could not be written since may be out: rather one that can be judged. */
-const holderOf = (sorted: readonly MailDomain[], relay: string, relays: Relays, unjudged: ReadonlySet<MailDomain>): MailDomain => {
+/** Who is recorded in status as accepted on this relay; else who has it in the snapshot before, as one that had a fault, or whose MailRelay had, and is mended; else who has no room there for it; else the oldest. Of two that are recorded, one whose status could not be written since may be out: rather one that can be judged. */
+const holderOf = (sorted: readonly MailDomain[], relay: string, relays: Relays, { unjudged, before }: { readonly unjudged: ReadonlySet<MailDomain>; readonly before: Snapshot | undefined }): MailDomain => {
+  if (sorted.length === 1) return sorted[0]!
   const recorded = sorted.filter((domain) => ranAt(domain).includes(relay))
-  return recorded.find((domain) => !unjudged.has(domain)) ?? recorded[0] ?? sorted.find((domain) => ranAt(domain, relays.keys()).includes(relay)) ?? sorted[0]!
+  return recorded.find((domain) => !unjudged.has(domain)) ?? recorded[0] ?? sorted.find((domain) => hadIt(domain, before)) ?? sorted.find((domain) => ranAt(domain, relays.keys()).includes(relay)) ?? sorted[0]!
 }
 
 const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>): Map<string, AttachedSender[]> => {
