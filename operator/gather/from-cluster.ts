@@ -4,7 +4,7 @@ import { titleOf, type Declared, type Secret, type Unread } from '../plan/index.
 import type { KubeObject } from '../kube/index.ts'
 import { declaredBy } from './from-files.ts'
 import { readObject, type ReadObject } from './read-object.ts'
-import { restOf } from './rest-of.ts'
+import { restOf, type Rest } from './rest-of.ts'
 import { secretRefsIn } from './secret-refs.ts'
 
 export type FromCluster = {
@@ -17,7 +17,7 @@ export type FromCluster = {
 /** Items of a list carry neither apiVersion nor kind: they are given beside. */
 export const gatherCluster = (objects: readonly { readonly apiVersion: string; readonly kind: string; readonly object: KubeObject }[], secrets: readonly Secret[], refusedSecrets: ReadonlyMap<string, Error> = new Map()): FromCluster => {
   const mistaken: Unread[] = []
-  const unread = new Map<string, string>()
+  const unread = new Map<string, { readonly message: string; readonly lends: boolean }>()
   const rests: ReadObject[] = []
   const reads = objects.map(({ apiVersion, kind, object }) => {
     const { read, rest, error } = readSafely(object, apiVersion, kind)
@@ -26,8 +26,8 @@ export const gatherCluster = (objects: readonly { readonly apiVersion: string; r
       const message = read.mistakes.map(({ path, message: what }) => `${path.map(String).join('.')}: ${what}`).join('; ')
       mistaken.push({ object: { kind: kind as KindName, namespace, name }, generation, status: object.status, ...(error !== undefined && { fault: error }), message })
       if (rest) {
-        rests.push({ kind: 'manifest', manifest: rest })
-        unread.set(titleOf(rest), message)
+        rests.push({ kind: 'manifest', manifest: rest.manifest })
+        unread.set(titleOf(rest.manifest), { message, lends: rest.lends })
       }
     }
     return read
@@ -36,7 +36,8 @@ export const gatherCluster = (objects: readonly { readonly apiVersion: string; r
   return { declared: { ...declaredBy([...reads, ...rests]), secrets, refusedSecrets, unread }, manifests, mistaken }
 }
 
-type Read = { readonly read: ReadObject; readonly rest?: AnyManifest | undefined }
+/** `rest`: of what is in force and stays as it was; a MailRelay that cannot be read is left alone anyway. */
+type Read = { readonly read: ReadObject; readonly rest?: Rest | undefined }
 
 /** What throws is a fault of ours, and is told as one. */
 const readSafely = (object: KubeObject, apiVersion: string, kind: string): Read & { readonly error?: unknown } => {
@@ -53,13 +54,11 @@ const readOnce = (object: KubeObject, apiVersion: string, kind: string): Read =>
   if (known) return known
   const whole = { ...object, apiVersion, kind }
   const read = readObject(whole)
-  const one: Read = { read, ...(read.kind === 'mistaken' && staying.has(kind) && { rest: restOf(whole, read.mistakes) }) }
+  const one: Read = { read, ...(read.kind === 'mistaken' && { rest: restOf(whole) }) }
   readBefore.set(object, one)
   return one
 }
 const readBefore = new WeakMap<KubeObject, Read>()
-/** What of these is in force stays as it was; a MailRelay that cannot be read is left alone anyway. */
-const staying: ReadonlySet<string> = new Set<KindName>(['MailDomain', 'RelayPolicy', 'DeliveryRoute'])
 
 /** Every Secret that a manifest names, as namespace/name: a `…SecretRef` anywhere in a spec, of the object's own namespace. */
 export const secretsNamed = (manifests: readonly AnyManifest[]): Set<string> => new Set(manifests.flatMap(({ metadata, spec }) => secretRefsIn(spec).map(({ name }) => `${metadata.namespace}/${name}`)))

@@ -1,31 +1,43 @@
-// Of an object that does not fit its kind, what is left without that: who it is and what it is for, so that it can stay as it was. Pure.
-import type { AnyManifest } from '../../crds/index.ts'
-import type { Mistake } from './mistakes.ts'
+// Of an object that does not fit its kind, what others ask of it while it stays as it was: who it is, for which domain and MailRelays, and to whom it lends. Pure.
+import type { AnyManifest, KindName } from '../../crds/index.ts'
 import { readObject } from './read-object.ts'
 
-/** What is left may have mistakes of its own, such as a list that is empty by now. */
-const mostRounds = 8
+export type Rest = {
+  readonly manifest: AnyManifest
+  /** What a MailDomain lends, and to whom, can be read. */
+  readonly lends: boolean
+}
 
-/** undefined: something without which nobody can say that is missing or wrong, such as the domain of a MailDomain. */
-export const restOf = (value: object, mistakes: readonly Mistake[]): AnyManifest | undefined => {
-  let rest = value
-  let wrong = mistakes
-  for (let round = 0; round < mostRounds; round++) {
-    if (wrong.some(({ path: [first, ...inner] }) => first !== 'spec' || inner.length === 0)) return undefined
-    rest = without(rest, wrong.map(({ path }) => path)) as object
-    const read = readObject(rest)
-    if (read.kind !== 'mistaken') return read.kind === 'manifest' ? read.manifest : undefined
-    wrong = read.mistakes
+type Fields = Readonly<Record<string, unknown>>
+
+/** Of the kinds that stay, what has to be there beside; it is never in force. */
+const standIns: Partial<Record<KindName, Fields>> = {
+  MailDomain: {},
+  RelayPolicy: { targetRefs: [{ kind: 'MailRelay', name: 'none' }], rules: [{ name: 'none', action: 'Deny' }] },
+  DeliveryRoute: {},
+}
+/** What a reference says of which MailRelay it is. */
+const ofRef: Partial<Record<KindName, readonly string[]>> = { MailDomain: ['name', 'namespace'], DeliveryRoute: ['name'] }
+
+/** undefined: nobody can say for which domain or MailRelays it is, or it is of a kind that does not stay. */
+export const restOf = (object: object & { readonly kind: string; readonly spec?: unknown }): Rest | undefined => {
+  const kind = object.kind as KindName
+  const standIn = standIns[kind]
+  if (standIn === undefined || !isMap(object.spec)) return undefined
+  const { relayRefs, domain, allowedSenders } = object.spec
+  const refs = Array.isArray(relayRefs) ? relayRefs.map((ref: unknown) => (isMap(ref) ? pick(ref, ofRef[kind] ?? []) : ref)) : relayRefs
+  const read = (more: Fields): AnyManifest | undefined => {
+    const found = readObject({ ...object, spec: { ...standIn, ...given({ ...(ofRef[kind] && { relayRefs: refs }), ...(kind === 'MailDomain' && { domain, ...more }) }) } })
+    return found.kind === 'manifest' ? found.manifest : undefined
   }
-  return undefined
+  const lending = read({ allowedSenders })
+  if (lending) return { manifest: lending, lends: true }
+  const bare = read({})
+  return bare && { manifest: bare, lends: false }
 }
 
-const without = (value: unknown, paths: readonly (readonly PropertyKey[])[]): unknown => {
-  if (value === null || typeof value !== 'object') return value
-  const below = Map.groupBy(paths, ([first]) => String(first))
-  const kept = Object.entries(value).flatMap(([key, inner]) => {
-    const wrong = (below.get(key) ?? []).map((path) => path.slice(1))
-    return wrong.some(({ length }) => length === 0) ? [] : [[key, without(inner, wrong)] as const]
-  })
-  return Array.isArray(value) ? kept.map(([, inner]) => inner) : Object.fromEntries(kept)
-}
+const isMap = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const given = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+
+const pick = (fields: Fields, names: readonly string[]): Fields => given(Object.fromEntries(names.map((name) => [name, fields[name]])))

@@ -18,8 +18,8 @@ export type Declared = {
   /** By namespace/name, those that may not be read: thrown where one is looked at, for nobody may say that it is not there. */
   readonly refusedSecrets?: ReadonlyMap<string, Error>
   readonly namespaces: readonly Namespace[]
-  /** By title: of whom only a part can be read, and what is wrong with the rest. They are never in force by what they say now. */
-  readonly unread?: ReadonlyMap<string, string>
+  /** By title: of whom only a part can be read, and what is wrong with the rest. They are never in force by what they say now. `lends`: what a MailDomain lends, and to whom, is in that part. */
+  readonly unread?: ReadonlyMap<string, { readonly message: string; readonly lends: boolean }>
 }
 
 /** What the operator (or standalone) made, by `namespace/name` of the object it is for. */

@@ -69,7 +69,7 @@ const note = ({ conditions }: Bench, object: AnyManifest, violation: Violation |
 /** Waiting fields first, then the object's own checks; of what can be read in part nothing else is said. */
 const isSound = <Seen>(bench: Bench, object: AnyManifest, checks: readonly Check<Seen>[], seen: Seen): boolean => {
   const unread = bench.world.input.declared.unread?.get(titleOf(object))
-  return !refuse(bench, object, unread === undefined ? [...fieldIsNotImplemented(object), ...violationsOf(checks, seen)] : [{ reason: 'Unreadable', message: unread }])
+  return !refuse(bench, object, unread === undefined ? [...fieldIsNotImplemented(object), ...violationsOf(checks, seen)] : [{ reason: 'Unreadable', message: unread.message }])
 }
 
 type Relays = ReadonlyMap<string, { readonly relay: MailRelay; readonly listeners: readonly ListenerSpec[] }>
@@ -213,6 +213,7 @@ const asBefore = (sender: MailSender, at: ReturnType<Relays['get']>): AttachedSe
 const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string, readonly AttachedDomain[]>, senders: ReadonlyMap<string, readonly AttachedSender[]>): Map<string, AttachedPolicy[]> => {
   const soundOf = (policy: RelayPolicy): AttachedPolicy[] => {
     const whole = isSound(bench, policy, refusePolicy, { policy, world: bench.world })
+    if (bench.world.input.declared.unread?.has(titleOf(policy))) return [] // its targets are none
     note(bench, policy, senderOfRuleIsMissing(policy, bench.world))
     const targets = policy.spec.targetRefs.filter((target, index) => !refuse(bench, policy, violationsOf(refuseTarget, { policy, target, index, world: bench.world }), { section: sectionOfTarget(target) }))
     return whole && targets.length > 0 ? [{ policy, targets }] : []

@@ -81,26 +81,36 @@ export const listenersForSender = (seen: SeenSender): string[] =>
     .map(({ name }) => name)
 
 /** Its addresses in normal form; without `from` those of the MailDomains of its own namespace. Of what a wildcard covers, the relay lets it use no domain of another namespace that is not named: those that admit it are. */
-export const fromOf = ({ sender, lenders, world }: SeenSender): string[] => {
+export const fromOf = (seen: SeenSender): string[] => {
+  const { sender, lenders } = seen
   if (sender.spec.from !== undefined) {
     const named = normalPatterns(sender.spec.from)
     const wide = named.map((pattern) => partsOf(pattern).domain).filter((domain) => domain.startsWith('*'))
-    const lent = wide.length === 0 ? [] : [...lenders].filter(([name, { domain }]) => domain.metadata.namespace !== sender.metadata.namespace && wide.some((one) => coversDomain(one, name)) && admitsSender(domain, sender, world)).flatMap(([, one]) => one.lent)
+    const lent = wide.length === 0 ? [] : [...lenders].filter(([name, { domain }]) => domain.metadata.namespace !== sender.metadata.namespace && wide.some((one) => coversDomain(one, name))).flatMap(([, one]) => lentTo(one, seen))
     return [...new Set([...named, ...lent])]
   }
-  const own = [...lenders.values()].filter(({ domain }) => domain.metadata.namespace === sender.metadata.namespace && admitsSender(domain, sender, world))
-  return own.flatMap(({ lent }) => lent)
+  return [...lenders.values()].filter(({ domain }) => domain.metadata.namespace === sender.metadata.namespace).flatMap((one) => lentTo(one, seen))
 }
 
-const mayUse = (pattern: string, listener: ListenerSpec, { sender, lenders, world }: SeenSender): boolean => {
+const mayUse = (pattern: string, listener: ListenerSpec, seen: SeenSender): boolean => {
+  const { sender, lenders } = seen
   const wanted = normalPattern(pattern)
   if (wanted === undefined) return false
   const { domain } = partsOf(wanted)
   const lender = lenders.get(domain) // what a MailDomain lends is always at its own name
-  if (lender && admitsSender(lender.domain, sender, world) && lender.lent.some((lent) => coversAddress(lent, wanted))) return true
+  if (lender && lentTo(lender, seen).some((lent) => coversAddress(lent, wanted))) return true
   const ofAnother = lender !== undefined && lender.domain.metadata.namespace !== sender.metadata.namespace
   return normalPatterns(listener.allowedSenders.foreignDomains).some((foreign) => foreign === domain || (!ofAnother && coversDomain(foreign, domain)))
 }
+
+/** What a domain lends to this sender; of one whose allowedSenders cannot be read what it lent before. */
+const lentTo = ({ domain, lent }: Lender, { sender, relay, world }: SeenSender): readonly string[] => {
+  if (isLendingKnown(domain, world)) return admitsSender(domain, sender, world) ? lent : []
+  const before = world.input.before?.get(keyOf(relay))?.senders.find(({ manifest }) => manifest === titleOf(sender))
+  return (before?.from ?? []).filter((pattern) => partsOf(pattern).domain === normalPattern(domain.spec.domain))
+}
+
+const isLendingKnown = (domain: MailDomain, { input }: World): boolean => input.declared.unread?.get(titleOf(domain))?.lends !== false
 
 const admitsSender = (domain: MailDomain, sender: MailSender, world: World): boolean =>
   world.admits(domain.spec.allowedSenders.namespaces, domain.metadata.namespace, sender.metadata.namespace)
@@ -116,6 +126,7 @@ const whyNot = (pattern: string, seen: SeenSender): string => {
     return `no MailDomain for ${wanted.domain}${hint === undefined ? '' : ` (${hint})`} is accepted, and no foreignDomains names it`
   }
   const { domain, lent } = lender
+  if (!isLendingKnown(domain, world)) return `MailDomain ${keyOf(domain)} cannot be read (allowedSenders), and lends only what it lent before`
   if (!admitsSender(domain, sender, world)) return `MailDomain ${keyOf(domain)} does not admit namespace ${sender.metadata.namespace} (allowedSenders)${outside(sender, domain.metadata.namespace, [domain.spec.allowedSenders.namespaces], world)}`
   return `MailDomain ${keyOf(domain)} lends only ${lent.join(', ')}`
 }
