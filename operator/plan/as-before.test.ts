@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseSnapshot, revisionOf, type Snapshot } from '../../relay/snapshot/index.ts'
+import { parseSnapshot, revisionOf, toParts, type Snapshot } from '../../relay/snapshot/index.ts'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
 import { nothingMade, plan, type Declared, type Made, type Plan, type Secret } from './index.ts'
@@ -172,4 +172,14 @@ test('what a policy allows that stays counts: with its 200 ranges of 256 another
   assert.deepEqual(told.snapshots[0]!.snapshot.policies, before.policies)
   assert.equal(before.policies.length, 1)
   assert.ok(told.conditions.some(({ object, reason }) => object.name === 'a' && reason === 'SourcesMakeTheWorld'))
+})
+
+test('16 policies of 460 KB that a change breaks take their room of the snapshot as before: of 16 others as large there is room for 2', () => {
+  const large = (name: string, ...more: object[]): Given[number] => policy(name, [...Array.from({ length: 8 }, (_, n) => ({ name: `r${n}`, match: { rcptTo: Array.from({ length: 256 }, (_unused, m) => `${'x'.repeat(150)}${m}@${'y'.repeat(60)}.example`) }, action: 'Deny' })), ...more])
+  const all = (of: string, ...more: object[]): Given => Array.from({ length: 16 }, (_, n) => large(`${of}-${n}`, ...more))
+  const before = parseSnapshot(only(declare(given('login', 'client', all('a')), read)).snapshot)
+  assert.equal(before.policies.length, 16)
+  const { snapshot } = only(declare(given('login', 'client', [...all('a', later), ...all('b')]), read), { before })
+  assert.deepEqual(Object.entries(Object.groupBy(snapshot.policies!, ({ name }) => name[0]!)).map(([of, them]) => [of, them!.length]), [['a', 16], ['b', 2]])
+  assert.ok(toParts(parseSnapshot(snapshot)).parts.size > 0)
 })

@@ -66,6 +66,7 @@ export const asBefore = ({ snapshot, view }: Kept, titles: ReadonlySet<string>, 
     return entry?.domain === domain ? entry : undefined // one that was made anew under the same name may be for another domain
   }
   const keptDomains = domainsAsBefore(view, domains, domainOf, world)
+  const keptPolicies = world.input.declared.policies.filter((policy) => entryOf(before.policies, titleOf(policy)) !== undefined && !policies.some(({ manifest }) => manifest === titleOf(policy)))
   const keptRoutes = world.input.declared.routes.flatMap((route) => routeAsBefore(route, view, entryOf(before.routes, titleOf(route)), world))
   const named = new Set([...keptDomains.flatMap(({ entry }) => entry.inbound?.hosts ?? []), ...keptRoutes.flatMap(({ entry }) => entry.nextHops)].flatMap(({ tls }) => [tls.clientCertificate, tls.authority]))
   const isAbsent = ({ name }: { readonly name: string }, there: readonly { readonly name: string }[]): boolean => !there.some((one) => one.name === name)
@@ -80,7 +81,8 @@ export const asBefore = ({ snapshot, view }: Kept, titles: ReadonlySet<string>, 
       certificates: inOrderOf(before.certificates, nameOf, [...certificates, ...before.certificates.filter((one) => named.has(one.name) && isAbsent(one, certificates))]),
       schedules: inOrderOf(before.schedules, nameOf, [...schedules, ...before.schedules.filter((one) => keptRoutes.some(({ entry }) => entry.retrySchedule === one.name) && isAbsent(one, schedules))]),
     },
-    view: { ...view, domains: [...view.domains, ...keptDomains.map(({ attached }) => attached)], routes: [...view.routes, ...keptRoutes.map(({ route }) => route)] },
+    // with all that takes room
+    view: { ...view, domains: [...view.domains, ...keptDomains.map(({ attached }) => attached)], policies: [...view.policies, ...keptPolicies.map((policy) => ({ policy, targets: [] }))], routes: [...view.routes, ...keptRoutes.map(({ route }) => route)] },
   }
 }
 
