@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseSnapshot, revisionOf, toParts, type Snapshot } from '../../relay/snapshot/index.ts'
+import { hugeKey } from '../../test/tools/huge-key.ts'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
 import { nothingMade, plan, type Declared, type Made, type Plan, type Secret } from './index.ts'
@@ -182,4 +183,14 @@ test('16 policies of 460 KB that a change breaks take their room of the snapshot
   const { snapshot } = only(declare(given('login', 'client', [...all('a', later), ...all('b')]), read), { before })
   assert.deepEqual(Object.entries(Object.groupBy(snapshot.policies!, ({ name }) => name[0]!)).map(([of, them]) => [of, them!.length]), [['a', 16], ['b', 2]])
   assert.ok(toParts(parseSnapshot(snapshot)).parts.size > 0)
+})
+
+test('a domain that has signed with RSA keys of 8,192 and 2,048 bits, and a host that was shown one of 8,192, since before they had a limit, stay without those 2 keys and with the other', () => {
+  const large = hugeKey(8192)
+  const dkim = [['large', large], ['usual', hugeKey(2048)]].map(([selector, privateKey]) => ({ selector: selector!, privateKey: privateKey!, algorithm: 'rsa' as const }))
+  const before = { ...whole, domains: whole.domains.map((one) => ({ ...one, dkim })), certificates: whole.certificates.map((one) => (one.name.includes('client') ? { ...one, key: large } : one)) }
+  const now = parseSnapshot(only(declare(given('login', 'away'), read), { before }).snapshot)
+  assert.deepEqual(now.domains[0]!.dkim.map(({ selector }) => selector), ['usual'])
+  assert.deepEqual([whole, now].map(({ domains }) => domains[0]!.inbound!.hosts![0]!.tls.clientCertificate !== undefined), [true, false])
+  assert.ok(now.certificates.every(({ key: shown }) => shown !== large))
 })

@@ -9,6 +9,7 @@ import { guarded, type Fault } from './fault.ts'
 import { fit, type Fitted } from './fit.ts'
 import { keyOf, nothingMade, refOf, titleOf, titleOfRef, type Input, type Need } from './input.ts'
 import { judge } from './judge.ts'
+import { withoutLargeKeys } from './large-keys.ts'
 import { needsOf, once } from './needs.ts'
 import { recordsOf, type RecordsWanted } from './records/index.ts'
 import { snapshotOf } from './snapshot/index.ts'
@@ -90,7 +91,7 @@ const withThoseBefore = (one: ReturnType<typeof planOf>, held: ReadonlySet<strin
   if (before === undefined) return { ...one, asBefore: new Set<string>() }
   const isThere = [before.domains, before.senders, before.policies, before.routes].some((entries) => entries.some(({ manifest }) => held.has(manifest)))
   if (!isThere) return { ...one, asBefore: held }
-  const { snapshot, view } = asBefore({ snapshot: one.whole, view: one.view }, held, before, world)
+  const { snapshot, view } = asBefore({ snapshot: one.whole, view: one.view }, held, withoutLargeKeys(before, held), world)
   return { ...one, ...fit(snapshot, view), view, asBefore: held }
 }
 

@@ -1,7 +1,8 @@
 // What the checks let pass, beside what they refuse: of each the nearest that is sound.
 import assert from 'node:assert/strict'
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
+import { hugeKey } from '../../../test/tools/huge-key.ts'
 import { type Given, main, needed, only, open, ours, planned, refusals, sender, submission } from '../../../test/tools/planned.ts'
 import { certificateFor, dkimKeysFor, newAuthority } from '../../make/index.ts'
 import type { Condition } from '../index.ts'
@@ -187,12 +188,3 @@ test('a DKIM key in the Secret of a domain that is too large counts as none, wha
 test('a client certificate with an RSA key of 8,192 bits is shown to nobody, for each handshake would hold up the relay; one with 2,048 bits may be', () => {
   assert.deepEqual([2048, 8192].map((bits) => shownPairFault('', hugeKey(bits))?.replace(/ \(.*/, '')), ['tls.crt or tls.key cannot be read', 'tls.key has more than 4096 bits'])
 })
-
-/** As large as any, in no time: its factors are no primes, and everybody who reads it takes it. */
-const hugeKey = (bits: number): string => {
-  const odd = (): bigint => BigInt(`0xf${'3'.repeat(bits / 8 - 2)}${(2 * Math.floor(Math.random() * 8) + 1).toString(16)}`)
-  const [p, q, d] = [odd(), odd(), odd()]
-  const text = (value: bigint): string => Buffer.from(value.toString(16).replace(/^(..)*.$/, '0$&'), 'hex').toString('base64url')
-  const jwk = { kty: 'RSA', e: 'AQAB', n: text(p * q), d: text(d), p: text(p), q: text(q), dp: text(d), dq: text(d), qi: text(d) }
-  return createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' }).toString()
-}

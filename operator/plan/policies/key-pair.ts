@@ -41,7 +41,8 @@ const mostBits = 4096 // with an RSA key of 16,384 a signature takes seconds, an
 
 const bitsOf = ({ asymmetricKeyDetails }: KeyObject): number => asymmetricKeyDetails?.modulusLength ?? 0
 
-const isTooLarge = (key: string): boolean => {
+/** Of a private key; false where it cannot be read. */
+export const isTooLarge = (key: string): boolean => {
   try {
     return bitsOf(createPrivateKey(key)) > mostBits
   } catch {
