@@ -25,6 +25,8 @@ test('1 domain, 1 policy and 1 route in force that this release cannot read by n
   assert.deepEqual(unread.map(({ object }) => object.name).toSorted(), ['ours', 'rules', 'way'])
   for (const { status } of unread) assert.match(status.conditions[0]!.message, /^spec\..*(greeting|weekdays|mode).*; it stays in force as it was$/)
   assert.equal(statuses.length, found.manifests.length + found.mistaken.length)
+  const relays = (unread.find(({ object }) => object.kind === 'MailDomain')!.status as { relays?: { name: string; conditions: { status: string; message: string }[] }[] }).relays
+  assert.deepEqual(relays?.map(({ name, conditions: [one] }) => [name, one!.status, one!.message]), [['main', 'True', 'in force as it was']])
 })
 
 test('1 domain that cannot be read and was never in force is 0 in the snapshot, and so is one of which nobody can read for which domain it is', () => {

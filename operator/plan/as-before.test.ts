@@ -115,6 +115,7 @@ test('1 domain and 1 route whose Secrets are gone stay as in the snapshot before
   assert.match(refusalOf(told, 'DeliveryRoute mail/way')!, /^Secret mail\/gone does not exist.*; it stays in force as it was$/)
   assert.equal(refusalOf(told, 'MailDomain mail/rival'), 'MailDomain mail/ours holds ours.example')
   assert.equal(refusalOf(told, 'MailSender mail/app'), undefined)
+  assert.deepEqual(told.conditions.filter(({ object, type, status }) => object.kind === 'MailDomain' && type === 'Accepted' && status === 'True' && object.name === 'ours').map(({ relay, message }) => [relay, message]), [['mail/main', 'in force as it was']])
 })
 
 test('a domain that had a fault of its own and is mended, or whose MailRelay had, holds its name as before against 1 that goes before it: its status could not say so meanwhile', () => {

@@ -166,7 +166,7 @@ const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged, 
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
     if (refuse(bench, domain, violation ? [violation] : [], { relay: key })) return []
-    if (!faulty.has(domain)) accept(bench, domain, { relay: key })
+    accept(bench, domain, { relay: key }, 'Accepted', faulty.has(domain) ? 'in force as it was' : 'in force')
     return [{ domain, listeners: listenersForDomain({ domain, relay, world: bench.world }).filter((name) => open.has(name)) }]
   }
   return claimed.flatMap((domain) => judged(bench, domain, () => settleOne(domain), () => (ranAt(domain, relays.keys()).includes(key) ? [{ domain, listeners: [...open] }] : [])))

@@ -57,15 +57,17 @@ export const statusesOf = (input: StatusInput): Status[] => {
   const isLeaving = ({ object }: Unread): boolean => object.kind === 'MailRelay' && input.leaving?.has(`${object.namespace}/${object.name}`) === true
   const statusOf = (one: Unread): Status => {
     const fault = input.faulty?.get(titleOfRef(one.object))
-    const asTold = told.get(titleOfRef(one.object))?.find(({ reason }) => reason === 'Unreadable') ?? one // with what becomes of it
-    return fault === undefined ? unreadStatus({ ...one, message: asTold.message }) : { object: one.object, status: faultyStatus(asJudged(one), fault) }
+    const about = told.get(titleOfRef(one.object)) ?? []
+    const asTold = about.find(({ reason }) => reason === 'Unreadable') ?? one // with what becomes of it
+    return fault === undefined ? unreadStatus({ ...one, message: asTold.message }, relayStatuses(asJudged(one), about, input.controllerName)) : { object: one.object, status: faultyStatus(asJudged(one), fault) }
   }
   return [...statuses, ...input.mistaken.filter((one) => !isLeaving(one)).map(statusOf)]
 }
 
-const unreadStatus = ({ object, generation, status, message }: Unread): Status => {
+/** `relays`: where it is in force as it was. */
+const unreadStatus = ({ object, generation, status, message }: Unread, relays: readonly object[]): Status => {
   const said = { status: 'False', reason: 'Unreadable', message: message.slice(0, 32_000).toWellFormed(), observedGeneration: generation } as const
-  return { object, status: { ...(object.kind === 'MailRelay' && seenBefore({ status })), observedGeneration: generation, conditions: [{ type: 'Accepted', ...said }, { type: 'Ready', ...said }] } }
+  return { object, status: { ...(object.kind === 'MailRelay' && seenBefore({ status })), ...(relays.length > 0 && { relays }), observedGeneration: generation, conditions: [{ type: 'Accepted', ...said }, { type: 'Ready', ...said }] } }
 }
 
 type Judged = { readonly kind: KindName; readonly metadata: { readonly namespace: string; readonly name: string; readonly generation?: number | undefined }; readonly status?: unknown }
@@ -93,14 +95,14 @@ const inForce = 'in force'
 const statement = (manifest: Pick<Judged, 'metadata'>, { type, status, reason, message }: Omit<Statement, 'observedGeneration'>): Statement => ({ type, status, reason, message: message.slice(0, 32_000).toWellFormed(), observedGeneration: manifest.metadata.generation ?? 0 })
 
 /** Several refusals are one condition: the first names its reason, all say what is wrong. */
-const acceptedOf = (manifest: AnyManifest, about: readonly Condition[]): Statement => {
+const acceptedOf = (manifest: Pick<Judged, 'metadata'>, about: readonly Condition[]): Statement => {
   const refused = about.filter(({ type, status }) => type === 'Accepted' && status === 'False')
   if (refused.length > 0) return statement(manifest, { type: 'Accepted', status: 'False', reason: refused[0]!.reason, message: [...new Set(refused.map(({ message }) => message))].join('; ') })
   const [accepted] = about.filter(({ type }) => type === 'Accepted')
   return statement(manifest, { type: 'Accepted', status: 'True', reason: accepted?.reason === 'SelfSigned' ? 'SelfSigned' : 'Accepted', message: accepted?.message ?? inForce })
 }
 
-const othersOf = (manifest: AnyManifest, about: readonly Condition[]): Statement[] => {
+const othersOf = (manifest: Pick<Judged, 'metadata'>, about: readonly Condition[]): Statement[] => {
   const others = Map.groupBy(about.filter(({ type }) => type !== 'Accepted'), ({ type }) => type)
   return [...others.values()].map(([first, ...rest]) => statement(manifest, { ...first!, message: [first!, ...rest].map(({ message }) => message).join('; ') }))
 }
@@ -186,7 +188,7 @@ const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readon
 }
 
 /** Where there are more, those where it is in force come first: that must be remembered; why it is not elsewhere, its own conditions say. */
-const relayStatuses = (manifest: AnyManifest, about: readonly Condition[], controllerName: string): object[] => {
+const relayStatuses = (manifest: Pick<Judged, 'metadata'>, about: readonly Condition[], controllerName: string): object[] => {
   const relays = [...Map.groupBy(about.filter(({ relay }) => relay !== undefined), ({ relay }) => relay!)]
   const all = relays.map(([relay, ofRelay]) => ({ namespace: relay.split('/')[0], name: relay.split('/')[1], controllerName, conditions: [acceptedOf(manifest, ofRelay), ...othersOf(manifest, ofRelay)] }))
   if (all.length <= mostInStatus.relays) return all

@@ -11,9 +11,9 @@ export type RecordsStatus = { readonly published: Statement; readonly requiredRe
 /** Its DNS records, as they were seen, and the algorithms whose DKIM key has none yet, for it is being made. */
 export type RecordsSeen = { readonly judged: readonly JudgedRecord[]; readonly comingKeys: readonly string[] }
 
-/** `seen` undefined: the domain is in force nowhere. */
+/** `seen` undefined: the domain is in force nowhere, or as it was, by what it does not say any more. */
 export const recordsStatus = (domain: MailDomain, seen: RecordsSeen | undefined): RecordsStatus => {
-  if (seen === undefined) return { published: { type: 'RecordsPublished', status: 'Unknown', reason: 'NotInForce', message: 'the domain is in force on no MailRelay, so nothing is asked of DNS' }, requiredRecords: [] }
+  if (seen === undefined) return { published: { type: 'RecordsPublished', status: 'Unknown', reason: 'NotInForce', message: 'the domain is in force on no MailRelay by what it says now, so nothing is asked of DNS' }, requiredRecords: [] }
   const records = seen.judged.map((record) => shown(record, domain))
   return { published: { type: 'RecordsPublished', ...inWords(records, seen.comingKeys) }, requiredRecords: records.slice(0, mostInStatus.records).map(({ type, name, value, observed, state }) => ({ type, name, value, ...(observed !== undefined && { observed }), state })) }
 }
