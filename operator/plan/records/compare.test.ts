@@ -131,3 +131,9 @@ it('of a zone with 1,000 texts of 64 KB no more than 16,384 characters are kept,
   const short = Array.from({ length: 60 }, (_, n) => `verification=${n}`).toSorted()
   assert.deepEqual(keptOf(short.toReversed()), short)
 })
+
+it('beside 1,000 proofs of ownership in one name the SPF record is kept, and so is Published: without it a second would be asked for, and two are none', () => {
+  const proofs = Array.from({ length: 1_000 }, (_, n) => `site-verification=${n}${'x'.repeat(60)}`)
+  const seen = judge(required('SPF'), { ...ours, 'TXT d.example': keptOf([...proofs, 'v=spf1 a:mx1.example -all']) })
+  assert.equal(seen.state, 'Published')
+})

@@ -5,13 +5,17 @@ export type Question = { readonly type: 'MX' | 'TXT' | 'A' | 'AAAA'; readonly na
 /** What DNS says of one name: MX as "10 mx.example", in order, so that the same set always looks the same. */
 export type Fact = { readonly kind: 'records'; readonly values: readonly string[] } | { readonly kind: 'none' } | { readonly kind: 'failed'; readonly why: string }
 
-/** Of what a zone says, as much as a zone that means well does: with 64 KB to each of hundreds of questions one tenant's domains would outgrow the operator, which keeps them. */
+/** Of what a zone says, as much as a zone that means well does, and what we look for before all else: with 64 KB to each of hundreds of questions one tenant's domains would outgrow the operator, which keeps them. */
 export const keptOf = (values: readonly string[]): string[] => {
   let room = mostOfFact
   // a copy: a part of a string keeps the whole
-  return values.map((text) => (text.length > mostOfText ? Buffer.from(text.slice(0, mostOfText)).toString() : text)).toSorted().filter((text) => (room -= text.length) >= 0)
+  const texts = values.map((text) => (text.length > mostOfText ? Buffer.from(text.slice(0, mostOfText)).toString() : text)).toSorted()
+  const inOrder = [...texts.filter(isPolicy), ...texts.filter((text) => !isPolicy(text))]
+  return inOrder.filter((text) => (room -= text.length) >= 0).toSorted()
 }
 
+/** SPF, DMARC and the others say what they are; beside them lie hundreds of proofs of ownership. */
+const isPolicy = (text: string): boolean => /^v=/i.test(text)
 const mostOfFact = 16_384
 /** A text as long as that says nothing of worth: an SPF record should fit 512 octets (RFC 7208 3.4). */
 export const mostOfText = 4_096
