@@ -188,3 +188,12 @@ test('a DKIM key in the Secret of a domain that is too large counts as none, wha
 test('a client certificate with an RSA key of 8,192 bits is shown to nobody, for each handshake would hold up the relay; one with 2,048 bits may be', () => {
   assert.deepEqual([2048, 8192].map((bits) => shownPairFault('', hugeKey(bits))?.replace(/ \(.*/, '')), ['tls.crt or tls.key cannot be read', 'tls.key has more than 4096 bits'])
 })
+
+test('40 MailDomains of 1 namespace that lend 64 long addresses each to everybody cost a sender with a wildcard 0 of its own place: those of that namespace alone it may not use by it', () => {
+  const relay: Given[number] = ['MailRelay', 'main', { hostname: 'a.b', listeners: [submission({ allowedSenders: { namespaces: { from: 'All' }, foreignDomains: ['*'] }, allowedDomains: { namespaces: { from: 'All' }, names: ['*'] } })] }]
+  const ref = { name: 'main', namespace: 'mail' }
+  const lending = (name: string, from?: string[]): Given[number] => ['MailDomain', name, { domain: `${name.replace('/', '.')}.example`, relayRefs: [ref], allowedSenders: { namespaces: { from: 'All' }, ...(from && { from }) } }]
+  const many = Array.from({ length: 40 }, (_, n) => lending(`evil/d${n}`, Array.from({ length: 64 }, (_unused, m) => `${'x'.repeat(280)}${m}@evil.d${n}.example`)))
+  const { senders } = only([relay, ...many, lending('good/d'), ['MailSender', 'shop/app', { relayRef: ref, from: ['*'] }]])
+  assert.deepEqual(senders.map(({ from }) => from), [['*', '*@good.d.example']])
+})

@@ -86,10 +86,20 @@ export const fromOf = (seen: SeenSender): string[] => {
   if (sender.spec.from !== undefined) {
     const named = normalPatterns(sender.spec.from)
     const wide = named.map((pattern) => partsOf(pattern).domain).filter((domain) => domain.startsWith('*'))
-    const lent = wide.length === 0 ? [] : [...lenders].filter(([name, { domain }]) => domain.metadata.namespace !== sender.metadata.namespace && wide.some((one) => coversDomain(one, name))).flatMap(([, one]) => lentTo(one, seen))
-    return [...new Set([...named, ...lent])]
+    const lent = wide.length === 0 ? [] : [...lenders].filter(([name, { domain }]) => domain.metadata.namespace !== sender.metadata.namespace && wide.some((one) => coversDomain(one, name))).map(([, one]) => ({ namespace: one.domain.metadata.namespace, patterns: lentTo(one, seen) }))
+    return [...new Set([...named, ...withinRoom(lent)])]
   }
   return [...lenders.values()].filter(({ domain }) => domain.metadata.namespace === sender.metadata.namespace).flatMap((one) => lentTo(one, seen))
+}
+
+const mostLent = 131_072 // a quarter of what one object may take of the snapshot
+
+/** What others lend to a wildcard must not cost the sender its place: the namespaces that lend most give way. */
+const withinRoom = (lent: readonly { readonly namespace: string; readonly patterns: readonly string[] }[]): string[] => {
+  const byNamespace = [...Map.groupBy(lent, ({ namespace }) => namespace).values()].map((of) => of.flatMap(({ patterns }) => patterns))
+  const sized = byNamespace.map((patterns) => ({ patterns, bytes: patterns.reduce((sum, pattern) => sum + Buffer.byteLength(pattern) + 3, 0) }))
+  let room = mostLent
+  return sized.toSorted((a, b) => a.bytes - b.bytes).flatMap(({ patterns, bytes }) => ((room -= bytes) >= 0 ? patterns : []))
 }
 
 const mayUse = (pattern: string, listener: ListenerSpec, seen: SeenSender): boolean => {
