@@ -96,21 +96,29 @@ export class ChunkedWriter implements BodyWriter {
     return this.#head ? 'goes-on' : 'begins'
   }
   async #makeRoom(): Promise<void> {
+    if (this.#isPastHeader() && this.#pending > 0) await this.#send(this.#cut(this.#pending))
+  }
+  /** The head must hold the header section, but need not hold more. */
+  #isPastHeader(): boolean {
     const headerEnds = this.#head ? -1 : Buffer.concat(this.#pieces).indexOf(emptyLine)
-    if (headerEnds >= 0) this.#goInChunks(headerEnds + emptyLine.length) // the head must hold the header section, but need not hold more
-    if (this.#head && this.#pending > 0) await this.#send(this.#cut(this.#pending))
+    if (headerEnds >= 0) this.#goInChunks(headerEnds + emptyLine.length)
+    return this.#head !== undefined
   }
   #waitedMs(): number {
     return this.#waitsSince === undefined ? 0 : this.#context.clock.monotonic() - this.#waitsSince
   }
-  /** A few dozen clients that stop in the middle would keep out everybody's mail. */
+  get holds(): number {
+    return this.#taken
+  }
+  /** A few dozen clients that stop in the middle would keep out everybody's mail. What can be stored is; only for the rest, and where there is no more, has a client to come again. */
   relieve(): void {
-    if (this.#over || this.#broken || this.#waitsSince === undefined) return
-    if (this.#crawling.isBehind(this.#waitedMs())) return this.#giveUp()
-    if (this.#easy.isBehind(this.#waitedMs()) && this.#pending >= worthStoring && this.#flights.length < chunksInFlight) this.#makeRoom().catch(() => {}) // the next piece is told
+    if (this.#over || this.#waitsSince === undefined) return
+    const canStore = this.#broken === undefined && this.#pending >= worthStoring && this.#flights.length < chunksInFlight && this.#easy.isBehind(this.#waitedMs()) && this.#isPastHeader()
+    if (canStore) this.#makeRoom().catch(() => {}) // the next piece is told
+    else if (this.#flights.length === 0 && (this.#broken || this.#crawling.isBehind(this.#waitedMs()))) this.#giveUp() // what is in flight is in memory
   }
   #giveUp(): void {
-    this.#broken = new QueueError('QUEUE_FULL', 'memory for unstored mail is short, and the rest of this one is long in coming')
+    this.#broken ??= new QueueError('QUEUE_FULL', 'memory for unstored mail is short, and the rest of this one is long in coming')
     this.#pieces = []
     this.#pending = 0
     this.#head = undefined

@@ -3,8 +3,8 @@
 import type { Clock } from './clock.ts'
 
 export type Stage = 'begins' | 'goes-on'
-/** Who has memory here, and is asked each second for what he can do without while others wait. */
-export type Holder = { relieve(): void }
+/** Who has memory here, and is asked each second for what he can do without while others wait for longer than that. */
+export type Holder = { readonly holds: number; relieve(): void }
 export type Room = {
   take(bytes: number, patienceMs: number, stage?: Stage): Promise<boolean>
   /** Whether `take` would not have to wait. */
@@ -17,7 +17,7 @@ export type Room = {
 
 const askMs = 1_000
 
-type Place = { readonly bytes: number; readonly enter: () => void }
+type Place = { readonly bytes: number; readonly since: number; readonly enter: () => void }
 
 export const createRoom = (limit: number, clock: Clock): Room => {
   let used = 0
@@ -34,22 +34,31 @@ export const createRoom = (limit: number, clock: Clock): Room => {
   }
   const wait = (bytes: number, patienceMs: number, line: Place[]) =>
     new Promise<boolean>((resolve) => {
-      const place = { bytes, enter: () => (cancel(), resolve(true)) }
+      const place = { bytes, since: clock.monotonic(), enter: () => (cancel(), resolve(true)) }
       const cancel = clock.after(patienceMs, () => {
         line.splice(line.indexOf(place), 1)
         resolve(false)
         letIn()
       })
       line.push(place)
-      if (!asking) askHolders()
+      if (!asking) askLater()
     })
   const holders = new Set<Holder>()
   let asking = false
-  const askHolders = (): void => {
+  const askLater = (): void => {
     asking = waiting.begins.length + waiting['goes-on'].length > 0
-    if (!asking) return
-    clock.after(askMs, askHolders)
-    for (const holder of holders) holder.relieve()
+    if (asking) clock.after(askMs, askHolders)
+  }
+  /** A busy relay is full for moments all the time. */
+  const isShort = (): boolean => [waiting.begins[0], waiting['goes-on'][0]].some((first) => first !== undefined && clock.monotonic() - first.since >= askMs)
+  /** Who holds most first, and no more of them than it takes. */
+  const askHolders = (): void => {
+    askLater()
+    if (!isShort()) return
+    for (const holder of [...holders].toSorted((one, other) => other.holds - one.holds)) {
+      holder.relieve()
+      if (!isShort()) return
+    }
   }
   const has = (bytes: number, stage: Stage = 'goes-on') => waiting[stage].length === 0 && fits(bytes, stage)
   return {
