@@ -84,6 +84,11 @@ describe('whose signature', () => {
     const signer = (sender: string, name: string) => signs(bank, { envelope: { sender }, from: `a@${name}` }, `From: a@${name}\r\n\r\n`)
     assert.deepEqual(['bank/app', 'shop/app'].map((sender) => [signer(sender, 'bank.example'), signer(sender, 'news.bank.example')]), [['bank.example', 'bank.example'], ['bank.example', undefined]])
   })
+  it('is that of a tenant\'s domain above a domain of the same tenant that has no key yet, also for 1 of another tenant whom that domain admits', () => {
+    const bank = testSnapshot({ domains: [domain('bank.example', { namespace: 'bank' }), domain('news.bank.example', { namespace: 'bank', dkim: [] })] })
+    const signer = (name: string) => signs(bank, { envelope: { sender: 'shop/app' }, from: null }, `From: a@${name}\r\n\r\n`)
+    assert.deepEqual(['news.bank.example', 'x.news.bank.example'].map(signer), ['bank.example', undefined])
+  })
   it('is the envelope sender\'s where the header From has no key', () => assert.equal(signs(shop, { ...identified, from: 'a@shop.example' }, 'From: a@elsewhere.example\r\n\r\n'), 'shop.example'))
   it('is nobody\'s without a key', () => assert.equal(signs(shop, { ...identified, from: 'a@b.example' }, 'From: a@notshop.example\r\n\r\n'), undefined))
   it('is never put under what a stranger sent to a hosted domain, though it says From: us', () => assert.equal(signs(shop, { to: ['user@home.example'] }), undefined))

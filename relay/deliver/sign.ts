@@ -18,12 +18,12 @@ export const signerOf = (snapshot: Snapshot, delivery: Delivery, head: Buffer): 
   for (const domain of domains) {
     const above = atAndAbove(snapshot.domains, domain)
     const found = above.find((one) => one.dkim.length > 0 && one.namespace === above[0]!.namespace) // nobody signs for the domain of another namespace
-    if (found !== undefined && (found.domain === domain || signsBelow(snapshot, delivery, found))) return { domain: found.domain, keys: found.dkim }
+    if (found !== undefined && (above[0]!.domain === domain || signsBelow(snapshot, delivery, found))) return { domain: found.domain, keys: found.dkim }
   }
   return undefined
 }
 
-/** What is below the domain of a tenant is another tenant's only by foreignDomains of the MailRelay: its own domains may sign for that, nobody else's. */
+/** What has no MailDomain and is below that of a tenant is another tenant's only by foreignDomains of the MailRelay: its own domains may sign for that, nobody else's. */
 const signsBelow = ({ relay }: Snapshot, { envelope: { sender } }: Delivery, { namespace }: HostedDomain): boolean =>
   sender === undefined || namespace === relay.namespace || sender.startsWith(`${namespace}/`)
 
