@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { maxPartBytes, toParts, fromParts } from './parts.ts'
+import { maxPartBytes, sealed, toParts, fromParts } from './parts.ts'
 import { parseSnapshot, readSnapshot, revisionOf, watchSnapshot, writeSnapshot, type Snapshot } from './index.ts'
 
 const snapshot = (senders: number, hostname = 'mx.posthouse.example'): Snapshot =>
@@ -46,6 +46,13 @@ describe('the snapshot on its way to a relay', () => {
     )
   })
 
+  it('is refused when its index has lost 1 of its parts, or says 1 thing else of the relay: it is not one of another release', () => {
+    const { index, parts } = toParts({ ...snapshot(1), policies: [{ namespace: 'mail', name: 'p', manifest: 'RelayPolicy mail/p', mode: 'Enforce', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, rules: [{ name: 'none', match: {}, action: 'Deny' }], limits: [] }] })
+    const policies = [...parts].find(([, text]) => text.includes('"section":"policies"'))![0]
+    for (const damaged of [{ ...index, parts: index.parts.filter(({ file }) => file !== policies) }, { ...index, relay: { ...index.relay, paused: true } }])
+      assert.throws(() => fromParts(damaged, (file) => parts.get(file)), { code: 'SNAPSHOT_INVALID', message: /^the index is damaged/ })
+  })
+
   it('is read by its parts where a release wrote it that knew 1 field less: that has its default, and the revision is the one that was written', () =>
     inFolder((folder) => {
       const [{ allowNullSender: _, ...older }] = snapshot(1).senders as [Snapshot['senders'][number]]
@@ -61,7 +68,7 @@ describe('the snapshot on its way to a relay', () => {
     const [[file, text]] = [...parts].filter(([, one]) => one.includes('"section":"senders"')) as [[string, string]]
     const unknown = text.replace('"section":"senders"', '"section":"quotas"')
     const listed = index.parts.map((part) => (part.file === file ? { file, sha256: createHash('sha256').update(unknown).digest('hex') } : part))
-    assert.throws(() => fromParts({ ...index, parts: listed }, (one) => (one === file ? unknown : parts.get(one))), { message: /^quotas: this release does not know it/ })
+    assert.throws(() => fromParts(sealed({ ...index, parts: listed }), (one) => (one === file ? unknown : parts.get(one))), { message: /^quotas: this release does not know it/ })
   })
 
   it('has 1 revision however its keys are ordered, and another when 1 value changes', () => {

@@ -12,6 +12,7 @@ export type SnapshotIndex = {
   readonly revision: string
   readonly relay: Snapshot['relay']
   readonly parts: readonly { readonly file: string; readonly sha256: string }[]
+  readonly sha256?: string // of all else in it; in those of 0.1.0 at first there was none
 }
 export type SnapshotParts = { readonly index: SnapshotIndex; readonly parts: ReadonlyMap<string, string> } // file → text
 
@@ -25,16 +26,24 @@ export const toParts = (snapshot: Snapshot): SnapshotParts => {
   for (const section of sections)
     for (const items of pack(section, snapshot[section])) {
       const text = `{"section":"${section}","items":[${items.join(',')}]}`
-      const sha256 = createHash('sha256').update(text).digest('hex')
+      const sha256 = sha256Of(text)
       const file = `part-${sha256.slice(0, 24)}.json`
       parts.set(file, text)
       listed.push({ file, sha256 })
     }
-  return { index: { version: 1, revision: revisionOf(snapshot), relay: snapshot.relay, parts: listed }, parts }
+  return { index: sealed({ version: 1, revision: revisionOf(snapshot), relay: snapshot.relay, parts: listed }), parts }
 }
 
+/** The revision says nothing of what is whole: a release that knows other fields than the writer would make another one. */
+export const sealed = (index: SnapshotIndex): SnapshotIndex => {
+  const { sha256: _, ...rest } = index
+  return { ...rest, sha256: sha256Of(JSON.stringify(rest)) }
+}
+
+const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex')
+
 /**
- * Throws SnapshotError when a part is missing or altered, the whole does not fit the schema, or says what this release does not know: passed over, a rule could mean more than it does.
+ * Throws SnapshotError when the index or a part is altered, a part is missing, the whole does not fit the schema, or says what this release does not know: passed over, a rule could mean more than it does.
  * What an older release did not say has its default; the revision is what the writer called it.
  */
 export const fromParts = (index: SnapshotIndex, read: (file: string) => string | undefined): Snapshot => {
@@ -49,11 +58,12 @@ export const fromParts = (index: SnapshotIndex, read: (file: string) => string |
 export const fromPartsOfAnyRelease = (index: SnapshotIndex, read: (file: string) => string | undefined): Snapshot => parseSnapshot(wholeOf(index, read))
 
 const wholeOf = (index: SnapshotIndex, read: (file: string) => string | undefined): Record<string, unknown> => {
+  if (index.sha256 !== undefined && index.sha256 !== sealed(index).sha256) throw new SnapshotError('the index is damaged: it does not fit its own sha256')
   const lists: Record<string, unknown[]> = Object.fromEntries(sections.map((section) => [section, []]))
   for (const { file, sha256 } of index.parts) {
     const text = read(file)
     if (text === undefined) throw new SnapshotError(`part ${file} is not there yet`)
-    if (createHash('sha256').update(text).digest('hex') !== sha256) throw new SnapshotError(`part ${file} does not fit the index`)
+    if (sha256Of(text) !== sha256) throw new SnapshotError(`part ${file} does not fit the index`)
     const { section, items } = JSON.parse(text) as { section: string; items: unknown[] }
     lists[section] = [...(lists[section] ?? []), ...items]
   }
