@@ -41,9 +41,9 @@ test('counts fields, Received and From, however they are folded and spelt', () =
   assert.deepEqual({ ...facts, from: facts.from.length }, { fields: 5, received: 2, hasDate: true, hasMessageId: true, from: 2, fromFields: 1, start: 'header' })
 })
 
-test('what the first line is: a field or none, a text, or the line before a mail in a file of mails, in 8 sections', () => {
-  const sections = ['hello: world\r\n', '', '\r\nFrom: a@b.example\r\n', 'hello world\r\n', 'From now on we are friends\r\n', ' From a@b.example\r\n', 'From a@b.example Mon Nov 30 02:23:29 2026\r\n', '>From a@b.example Mon Nov 30 02:23:29 2026\r\n']
-  assert.deepEqual(sections.map((text) => readHeaderSection(Buffer.from(text)).start), ['header', 'header', 'header', 'text', 'text', 'text', 'mbox-line', 'mbox-line'])
+test('what the first line is: a field or none, a text, or the line before a mail in a file of mails, which has a whole date, in 11 sections', () => {
+  const sections = ['hello: world\r\n', '', '\r\nFrom: a@b.example\r\n', 'hello world\r\n', 'From now on we are friends\r\n', ' From a@b.example\r\n', 'From a@b.example Mon Nov 30 02:23:29 2026\r\n', '>From a@b.example Mon Nov 30 02:23:29 2026\r\n', 'From - Mon, 30 Nov 2026 02:23:29 +0000\r\n', 'From Paris Sat and Sun there are flights\r\n', 'From Paris Sat 30 Nov: one flight\r\n']
+  assert.deepEqual(sections.map((text) => readHeaderSection(Buffer.from(text)).start), ['header', 'header', 'header', 'text', 'text', 'text', 'mbox-line', 'mbox-line', 'mbox-line', 'text', 'text'])
 })
 
 test('behind a first line of text nothing is a field, behind the line of a file of mails 3 are', () => {

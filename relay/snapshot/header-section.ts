@@ -43,8 +43,11 @@ const scan = (section: Buffer): Scan => {
 
 const startOf = (text: string): Scan['start'] => {
   if (text === '' || text.startsWith('\r\n') || /^[!-9;-~]+[ \t]*:/.test(text)) return 'header'
-  return /^>?From \S+ +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b/.test(text) ? 'mbox-line' : 'text'
+  return mboxLine.test(text) ? 'mbox-line' : 'text'
 }
+
+// RFC 4155: sender and date as asctime writes it; some write that of RFC 5322. Less of a date may be how a text begins
+const mboxLine = /^>?From \S+ +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2} +\d{4}) +\d{1,2}:\d\d/
 
 /** Behind a first line of text everything is text. */
 const factsOf = ({ from, ...rest }: Scan) =>
