@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { mailbox, testDelivery, type DeliveryChange } from '../../test/tools/delivery.ts'
 import type { Recipient } from '../queue/index.ts'
 import { afterAttempt } from './after-attempt.ts'
+import { reasonOf } from './failover.ts'
 import type { Outcome, RemoteReply } from './outcome.ts'
 
 const said = (line: string): RemoteReply => ({ host: 'mx.dest.example', address: '192.0.2.1', command: 'RCPT', code: Number(line.slice(0, 3)), lines: [line] })
@@ -56,6 +57,13 @@ describe('the settlement', () => {
   it('says that a host cannot be reached where nobody answered at all, and else that it did not answer to the end: 4.4.1 and 4.4.2', () => {
     const lost: Outcome = { kind: 'deferred', why: { class: 'Connect', status: '4.4.2', text: 'connection lost after the final dot', host: 'mx.dest.example' } }
     assert.deepEqual(settle([deferred, lost], 5 * hour).notices.map(({ plain }) => plain), ['The mail server over there cannot be reached.', 'The mail server over there did not answer to the end.'])
+  })
+  it('says of a host that turns everybody away with its greeting, 554 or 421, that it takes no mail: it was reached, and answered', () => {
+    const greeted = (code: number): Outcome => {
+      const words: RemoteReply = { ...said(`${code} no mail here`), command: 'GREETING' }
+      return { kind: 'deferred', why: reasonOf({ kind: 'said', said: words }), said: words }
+    }
+    assert.deepEqual(settle([greeted(554), greeted(421)], 5 * hour).notices.map(({ plain }) => plain), Array(2).fill('The other side is not taking mail at the moment.'))
   })
   it('lets the reason that brings them back first speak for 2 recipients that wait together', () => {
     const schedule = { ...testDelivery().schedule, overrides: [{ when: 'Greylist' as const, attempts: [30] }] }

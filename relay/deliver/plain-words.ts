@@ -25,6 +25,7 @@ export const plainDeferral = (why: DeferReason, said?: RemoteReply): string => {
   if (why.class === 'DNS') return 'The name servers of that domain do not answer properly, so we do not know where to send the message.'
   if (why.class === 'TLS') return sentences.tls
   if (why.class !== 'Connect') return 'The message could not be handed over yet.'
+  if (said !== undefined) return sentences['host-down']
   return why.status === '4.4.1' ? 'The mail server over there cannot be reached.' : 'The mail server over there did not answer to the end.'
 }
 
