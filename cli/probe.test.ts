@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -87,6 +87,19 @@ describe('posthouse probe', () => {
       const elsewhere = await probed('nowhere.example')
       assert.match(elsewhere, /^mail for nowhere\.example goes by DeliveryRoute mail\/out: smart\.example:587, not by what follows; posthouse talk HOST:PORT shows what a server says\nMX nowhere\.example: no such name/)
       assert.doesNotMatch(elsewhere, /return the mail at once/)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+  it('inside a pod whose snapshot this release cannot read, as during an upgrade, says so and goes on; named with --snapshot it is a failure', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'posthouse-probe-'))
+    const lines: string[] = []
+    try {
+      writeFileSync(join(folder, 'index.json'), JSON.stringify({ version: 2 }))
+      const { hosts } = await probe('[127.0.0.2]', { port: '1', timeout: '5', helo: 'me.example' }, (line) => void lines.push(line), folder)
+      assert.match(lines[0]!, /^what the relay runs cannot be read, so its name servers and routes are not known here: .*has version 2; this release reads 1$/)
+      assert.equal(hosts.length, 1)
+      await assert.rejects(probe('[127.0.0.2]', { port: '1', timeout: '5', snapshot: folder }, () => {}), Failure)
     } finally {
       rmSync(folder, { recursive: true })
     }

@@ -1,4 +1,5 @@
 // `posthouse probe`: a troubleshooter's session with a domain's mail servers. Shows where mail would go and what each host says, as it is said.
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { InvalidArgumentError, type Command } from 'commander'
@@ -7,7 +8,7 @@ import { forbiddenByMx, hostsToAsk, interleave, wayInWords, wayOf } from '../rel
 import { normalDomain, splitMailbox, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { probeHost, type HostFinding, type ProbeSettings } from './probe-host.ts'
-import { runningFolder, runningSnapshot } from './running.ts'
+import { inPod, runningSnapshot } from './running.ts'
 import { patienceMs } from './seconds.ts'
 import { print, printJson, styled } from './terminal.ts'
 
@@ -48,11 +49,11 @@ const aNameserver = (text: string): string => {
   return text
 }
 
-export const probe = async (text: string, options: ProbeOptions, say: (line: string) => void): Promise<ProbeResult> => {
+/** `ofPod`: where a relay's pod has its snapshot. */
+export const probe = async (text: string, options: ProbeOptions, say: (line: string) => void, ofPod = inPod): Promise<ProbeResult> => {
   const domain = domainOf(text)
   const settings = settingsOf(domain, options, say)
-  const folder = runningFolder(options.snapshot)
-  const relay = folder === undefined ? undefined : runningSnapshot(folder)
+  const relay = options.snapshot === undefined ? relayOf(ofPod, say) : runningSnapshot(options.snapshot)
   const nameservers = options.nameserver === undefined ? (relay?.relay.resolver.nameservers ?? []) : [options.nameserver]
   const resolver = createResolver({ nameservers: () => nameservers })
   const lookup: string[] = []
@@ -70,6 +71,17 @@ export const probe = async (text: string, options: ProbeOptions, say: (line: str
   say('')
   say(styled(ok ? 'green' : 'red', verdict))
   return { domain, lookup, hosts, verdict, ok }
+}
+
+/** Undefined where this is no pod of a relay, or an upgrade is under way and the snapshot is of another release: a host can be probed all the same. */
+const relayOf = (ofPod: string, say: (line: string) => void): Snapshot | undefined => {
+  if (!existsSync(ofPod)) return undefined
+  try {
+    return runningSnapshot(ofPod)
+  } catch (error) {
+    say(`what the relay runs cannot be read, so its name servers and routes are not known here: ${(error as Error).message}`)
+    return undefined
+  }
 }
 
 const domainOf = (text: string): string => {

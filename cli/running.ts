@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 
-const inPod = '/etc/posthouse/snapshot'
+export const inPod = '/etc/posthouse/snapshot'
 
 /** The folder that is given, else the one inside a relay's pod, where this is one. */
 export const runningFolder = (given: string | undefined): string | undefined => given ?? (existsSync(inPod) ? inPod : undefined)
