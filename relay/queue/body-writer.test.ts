@@ -76,6 +76,18 @@ test('of 42 clients that paused for 15 s while nothing was short, and whose 400 
   assert.deepEqual(new Set(await Promise.all(paused.map((one) => settled(clock, one.write(Buffer.from('more')), 1_000)))), new Set(['taken']))
 })
 
+test('1 client that paused for 15 s with all but the head of its mail in the volume goes on where 42 others can store more than the mail that waits needs', async () => {
+  const { clock, writer } = aRoom()
+  const stored = writer('stored')
+  const sending = stored.write(withHeader(65_536 + 524_288 - 14))
+  await clock.pass(1_000)
+  await sending
+  for (let n = 0; n < 42; n++) await writer(`m${n}`).write(withHeader(400_000))
+  await clock.pass(15_000)
+  assert.equal(await settled(clock, writer('fresh').write(withHeader(4_000_000)), 10_000), 'taken')
+  assert.equal(await settled(clock, stored.write(Buffer.from('more')), 1_000), 'taken')
+})
+
 test('of 300 clients that send half a header section and then nothing, 1 is sent away when 1 mail waits for memory, and 0 when it waits for half a second', async () => {
   const { clock, room, writer } = aRoom()
   const slow = Array.from({ length: 300 }, (_, n) => writer(`m${n}`))

@@ -111,11 +111,13 @@ export class ChunkedWriter implements BodyWriter {
     return this.#taken
   }
   /** A few dozen clients that stop in the middle would keep out everybody's mail. What can be stored is; only for the rest, and where there is no more, has a client to come again. */
-  relieve(): void {
-    if (this.#over || this.#waitsSince === undefined) return
+  relieve(): number {
+    if (this.#over || this.#waitsSince === undefined) return 0
     const canStore = this.#broken === undefined && this.#pending >= worthStoring && this.#flights.length < chunksInFlight && this.#easy.isBehind(this.#waitedMs()) && this.#isPastHeader()
+    const bytes = canStore ? this.#pending : 0
     if (canStore) this.#makeRoom().catch(() => {}) // the next piece is told
     else if (this.#flights.length === 0 && (this.#broken || this.#crawling.isBehind(this.#waitedMs()))) this.#giveUp() // what is in flight is in memory
+    return bytes
   }
   #giveUp(): void {
     this.#broken ??= new QueueError('QUEUE_FULL', 'memory for unstored mail is short, and the rest of this one is long in coming')

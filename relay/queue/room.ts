@@ -4,7 +4,11 @@ import type { Clock } from './clock.ts'
 
 export type Stage = 'begins' | 'goes-on'
 /** Who has memory here, and is asked each second for what he can do without while others wait for longer than that. */
-export type Holder = { readonly holds: number; relieve(): void }
+export type Holder = {
+  readonly holds: number
+  /** How many bytes he is about to give, beside what he gave. */
+  relieve(): number
+}
 export type Room = {
   take(bytes: number, patienceMs: number, stage?: Stage): Promise<boolean>
   /** Whether `take` would not have to wait. */
@@ -55,9 +59,11 @@ export const createRoom = (limit: number, clock: Clock): Room => {
   const askHolders = (): void => {
     askLater()
     if (!isShort()) return
+    const wanted = [...waiting.begins, ...waiting['goes-on']].reduce((sum, { bytes }) => sum + bytes, 0)
+    let coming = 0
     for (const holder of [...holders].toSorted((one, other) => other.holds - one.holds)) {
-      holder.relieve()
-      if (!isShort()) return
+      coming += holder.relieve()
+      if (!isShort() || coming >= wanted) return
     }
   }
   const has = (bytes: number, stage: Stage = 'goes-on') => waiting[stage].length === 0 && fits(bytes, stage)
