@@ -77,6 +77,7 @@ test('the header From is held to the same list: 1 strange mailbox of 2 is enough
   assert.equal(decideHeaderFrom(snapshot, sender!, [splitMailbox('a@shop.example')!]), undefined)
   assert.match(words(decideHeaderFrom(snapshot, sender!, [splitMailbox('a@shop.example')!, splitMailbox('ceo@victim.example')!])!), /ceo@victim\.example in the header From/)
   assert.equal(words(decideHeaderFrom(snapshot, sender!, ['Shop', splitMailbox('a@shop.example')!])!), '550 5.7.1 The header From has Shop, which is not one address; a name with a comma or a colon stands in double quotes (MailSender shop/shop, rule from)')
+  assert.match(words(decideHeaderFrom(snapshot, sender!, ['x'.repeat(60_000)])!), /has x{60}\.\.\., which is not one address;/)
 })
 
 const allowing = (source: string, change: Partial<Policy> = {}): Snapshot => snapshotOf({ policies: [policy({ rules: [{ name: 'office', match: { sources: [source] }, action: 'Allow' }], ...change })] })

@@ -30,11 +30,15 @@ export const denyAddress = (sender: Sender, address: Mailbox | null): Omit<Deny,
   return { kind: 'deny', because, reply: reply('not-your-address', { ...because, sender: `${sender.namespace}/${sender.name}`, address: shown }) }
 }
 
+/** A reply ends at 510 octets: what to do about it stands behind. */
+const inShort = (text: string): string => (text.length <= mostShown ? text : `${text.slice(0, mostShown).toWellFormed()}...`)
+const mostShown = 60
+
 /** At the end of the header section: every mailbox of From is one of the sender's. */
 export const decideHeaderFrom = (snapshot: Snapshot, sender: Sender, from: readonly (Mailbox | string)[]): Deny | undefined => {
   const strange = from.find((address) => typeof address === 'string' || !mayUse(snapshot, sender, address))
   if (strange === undefined) return undefined
   const because = { rule: 'from', manifest: sender.manifest }
-  const words = typeof strange === 'string' ? reply('nobody-in-header', { ...because, text: strange }) : reply('not-your-header', { ...because, sender: `${sender.namespace}/${sender.name}`, address: printMailbox(strange) })
+  const words = typeof strange === 'string' ? reply('nobody-in-header', { ...because, text: inShort(strange) }) : reply('not-your-header', { ...because, sender: `${sender.namespace}/${sender.name}`, address: printMailbox(strange) })
   return { kind: 'deny', because, warnings: [], reply: words }
 }
