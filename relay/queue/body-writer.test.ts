@@ -1,8 +1,7 @@
 // What is left of a body that never became a message. How bodies are written and read is in more.test.ts, against a real server.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collected } from '../../test/tools/heap.ts'
 import { ChunkedWriter } from './body-writer.ts'
 import { usualLimits, type Context } from './context.ts'
 import { silentLog } from '../report/index.ts'
@@ -133,14 +132,10 @@ test('who sent 10 MB at once is behind a pace of 2 bytes a ms after 10 s of noth
   assert.deepEqual([after(0, 10_000, 0), after(0, 10_001, 0), after(20_000, 9_000, 100), after(1, 1_000, 9), after(1, 1_000, 10)], [false, true, false, false, true])
 })
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-/** Buffers that a collection finds unused are freed beside it, on another thread; the next one waits for that. What is left of the tests before would hide what grows here. */
+/** What is left of the tests before would hide what grows here. */
 const held = async (): Promise<number> => {
-  collect()
-  await new Promise(setImmediate)
-  collect()
-  return (process.memoryUsage().heapUsed + process.memoryUsage().external) / 1e6
+  const { heapUsed, external } = await collected()
+  return (heapUsed + external) / 1e6
 }
 
 test('2 bodies that come octet by octet, 100,000 of them, hold less than 8 MB together', async () => {

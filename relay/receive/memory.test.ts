@@ -1,24 +1,14 @@
 // What a stranger's long lines leave behind: nothing in proportion to their length, however many there are.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collected, heapMegabytes as megabytes } from '../../test/tools/heap.ts'
 import { greetedBy, startReceiver } from '../../test/tools/session.ts'
 import { listenerLimitsSchema } from '../snapshot/index.ts'
 import { parsePath } from './address.ts'
 import { Incoming } from './incoming.ts'
 import type { BodySink } from './state.ts'
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-const megabytes = (): number => (collect(), process.memoryUsage().heapUsed / 1e6)
-/** Buffers that a collection finds unused are freed beside it, on another thread; the next one waits for that. */
-const buffersInMegabytes = async (): Promise<number> => {
-  collect()
-  await new Promise(setImmediate)
-  collect()
-  return process.memoryUsage().arrayBuffers / 1e6
-}
+const buffersInMegabytes = async (): Promise<number> => (await collected()).arrayBuffers / 1e6
 const asRead = (text: string): string => Buffer.from(text).toString('utf8') // a line comes as one string of its own
 
 test('8,192 domains of 12,000 letters, and as many short ones in lines as long, are remembered in less than 8 MB', () => {

@@ -47,3 +47,8 @@ export const waitUntil = async (isTrue: () => boolean | Promise<boolean>): Promi
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
+
+/** For startReceiver: these limits at each listener. */
+export const withLimits = (limits: NonNullable<SnapshotInput['listeners'][number]['limits']>) => (input: SnapshotInput): void => {
+  for (const listener of input.listeners) listener.limits = limits
+}
