@@ -1,5 +1,4 @@
 // `posthouse probe`: a troubleshooter's session with a domain's mail servers. Shows where mail would go and what each host says, as it is said.
-import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { InvalidArgumentError, type Command } from 'commander'
@@ -8,7 +7,7 @@ import { forbiddenByMx, hostsToAsk, interleave, wayInWords, wayOf } from '../rel
 import { normalDomain, splitMailbox, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { probeHost, type HostFinding, type ProbeSettings } from './probe-host.ts'
-import { inPod, runningSnapshot } from './running.ts'
+import { runningFolder, runningSnapshot } from './running.ts'
 import { patienceMs } from './seconds.ts'
 import { print, printJson, styled } from './terminal.ts'
 
@@ -49,11 +48,11 @@ const aNameserver = (text: string): string => {
   return text
 }
 
-/** `ofPod`: where a relay's pod has its snapshot. */
-export const probe = async (text: string, options: ProbeOptions, say: (line: string) => void, ofPod = inPod): Promise<ProbeResult> => {
+/** `ofPod`: where a relay's pod has its snapshot, if not where ours have it. */
+export const probe = async (text: string, options: ProbeOptions, say: (line: string) => void, ofPod?: string): Promise<ProbeResult> => {
   const domain = domainOf(text)
   const settings = settingsOf(domain, options, say)
-  const relay = options.snapshot === undefined ? relayOf(ofPod, say) : runningSnapshot(options.snapshot)
+  const relay = relayOf(options, say, ofPod)
   const nameservers = options.nameserver === undefined ? (relay?.relay.resolver.nameservers ?? []) : [options.nameserver]
   const resolver = createResolver({ nameservers: () => nameservers })
   const lookup: string[] = []
@@ -74,11 +73,13 @@ export const probe = async (text: string, options: ProbeOptions, say: (line: str
 }
 
 /** Undefined where this is no pod of a relay, or an upgrade is under way and the snapshot is of another release: a host can be probed all the same. */
-const relayOf = (ofPod: string, say: (line: string) => void): Snapshot | undefined => {
-  if (!existsSync(ofPod)) return undefined
+const relayOf = ({ snapshot }: ProbeOptions, say: (line: string) => void, ofPod: string | undefined): Snapshot | undefined => {
+  const folder = runningFolder(snapshot, ofPod)
+  if (folder === undefined) return undefined
   try {
-    return runningSnapshot(ofPod)
+    return runningSnapshot(folder)
   } catch (error) {
+    if (snapshot !== undefined) throw error
     say(`what the relay runs cannot be read, so its name servers and routes are not known here: ${(error as Error).message}`)
     return undefined
   }

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { readSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 
-export const inPod = '/etc/posthouse/snapshot'
+const inPod = '/etc/posthouse/snapshot'
 
 /** The folder that is given, else the one inside a relay's pod, where this is one. */
-export const runningFolder = (given: string | undefined): string | undefined => given ?? (existsSync(inPod) ? inPod : undefined)
+export const runningFolder = (given: string | undefined, ofPod = inPod): string | undefined => given ?? (existsSync(ofPod) ? ofPod : undefined)
 
 export const runningSnapshot = (folder: string): Snapshot => {
   try {

@@ -1,5 +1,5 @@
 // Which addresses an identified MailSender may use, in MAIL FROM and in the header From (RFC 6409 6.1, 8.1). Pure.
-import { matchesMailbox, printMailbox, type Listener, type Mailbox, type Sender, type Snapshot } from '../snapshot/index.ts'
+import { isWide, matchesMailbox, printMailbox, type Listener, type Mailbox, type Sender, type Snapshot } from '../snapshot/index.ts'
 import { indexOf } from './policy-index.ts'
 import { reply } from './replies.ts'
 import type { Client, Verdict } from './verdict.ts'
@@ -13,8 +13,6 @@ export const mayUse = (snapshot: Snapshot, sender: Sender, address: Mailbox | nu
   const mustBeNamed = holder !== undefined && holder.namespace !== sender.namespace
   return sender.from.some((pattern) => matchesMailbox(pattern, address) && !(mustBeNamed && isWide(pattern)))
 }
-
-const isWide = (pattern: string): boolean => pattern.slice(pattern.lastIndexOf('@') + 1).startsWith('*')
 
 /** At MAIL: an identified sender keeps to its addresses. The null sender is never refused here: it may be a notice for a hosted domain. */
 export const decideMail = (question: { readonly snapshot: Snapshot; readonly listener: Listener; readonly client: Client; readonly mailFrom: Mailbox | null }): Deny | undefined => {

@@ -13,10 +13,10 @@ export const account = ({ log, metrics }: { log: Log; metrics: Metrics }, delive
   for (const [outcome, count] of counts) countEnded(metrics, delivery, outcome, count, now)
   const first = ended[0]?.outcome
   const said = first !== undefined && 'said' in first ? first.said : undefined
-  const later = ended.map(({ outcome }) => outcome).find(({ kind }) => kind === 'deferred') as Extract<Outcome, { kind: 'deferred' }> | undefined
+  const [later] = ended.flatMap(({ outcome }) => (outcome.kind === 'deferred' ? [outcome.why] : []))
   log.info('ATTEMPT', {
     delivery: delivery.id, domain: delivery.domain, attempt: delivery.attempt, outcomes: Object.fromEntries(counts), ...(said && { host: said.host, said: said.lines.join(' / ') }),
-    ...(later && { class: later.why.class, why: later.why.text }), // of DNS, a socket or TLS nobody said anything
+    ...(later && { class: later.class, why: later.text }), // of DNS, a socket or TLS nobody said anything
   })
   const failed = ended.filter(({ outcome }) => outcome.kind === 'refused' || outcome.kind === 'unroutable' || outcome.kind === 'expired')
   if (failed.length > 0) logBounced(log, delivery, whyOf(failed[0]!.outcome), failed.map(({ recipient }) => recipient.mailbox))

@@ -3,8 +3,8 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Answer, Resolver } from '../dns/index.ts'
 import type { NextHopHost, Smarthost, Snapshot, TlsPolicy } from '../snapshot/index.ts'
-import { forbiddenByDeliverTo, forbiddenToAll, sameAddress } from './addresses.ts'
-import { hostsToAsk, interleave, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
+import { forbiddenByDeliverTo, forbiddenToAll } from './addresses.ts'
+import { hostsToAsk, interleave, isOurs, mxPlan, type HostSeen, type MxPlan, type PlanRules } from './mx-plan.ts'
 import type { Way } from './route.ts'
 import type { Target } from './session.ts'
 import type { Settings } from './settings.ts'
@@ -118,11 +118,8 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
 }
 
 /** For a tenant: mail that we hand to ourselves would come round a hundred times, and each question for a recipient would ask us again. */
-const leadsBack = ({ host, port }: NextHopHost, address: string, finding: Finding): string | undefined => {
-  const { addresses, names } = rulesOf(finding).ourselves
-  const isOurs = names.includes(host) || addresses.some((own) => sameAddress(own, address))
-  return isOurs && finding.snapshot.listeners.some((listener) => listener.port === port) ? 'ourselves' : undefined
-}
+const leadsBack = ({ host, port }: NextHopHost, address: string, finding: Finding): string | undefined =>
+  isOurs(host, [address], rulesOf(finding).ourselves) && finding.snapshot.listeners.some((listener) => listener.port === port) ? 'ourselves' : undefined
 
 /** How names of Services end: svc and svc.cluster.local, by the names of our own: name.namespace.svc… */
 const serviceEnds = ({ relay: { ownNames } }: Snapshot): string[] => ownNames.map((name) => name.split('.').slice(2).join('.'))

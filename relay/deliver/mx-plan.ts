@@ -90,9 +90,12 @@ const noAddress = ({ domain, mx }: MxSeen, hosts: readonly HostSeen[], notes: re
   return dnsLater('4.4.4', text, notes)
 }
 
-const isOurselves = ({ name, v4, v6 }: HostSeen, { names, addresses }: Ourselves): boolean =>
-  names.includes(name.replace(/\.$/, '')) ||
-  [v4, v6].some((answer) => answer.kind === 'records' && answer.records.some((address) => addresses.some((own) => sameAddress(own, address))))
+const isOurselves = ({ name, v4, v6 }: HostSeen, ourselves: Ourselves): boolean =>
+  isOurs(name, [v4, v6].flatMap((answer) => (answer.kind === 'records' ? answer.records : [])), ourselves)
+
+/** A host by its name or by one of its addresses. */
+export const isOurs = (name: string, addresses: readonly string[], ourselves: Ourselves): boolean =>
+  ourselves.names.includes(name.replace(/\.$/, '')) || addresses.some((address) => ourselves.addresses.some((own) => sameAddress(own, address)))
 
 const shuffledByPreference = (hosts: readonly HostSeen[], random: () => number): HostSeen[] =>
   hosts.map((host) => ({ host, chance: random() })).sort((a, b) => a.host.preference - b.host.preference || a.chance - b.chance).map(({ host }) => host)

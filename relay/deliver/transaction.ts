@@ -130,13 +130,9 @@ const sendMessage = async (session: Session, content: Content, { timeouts }: Set
   const stuffer = new Stuffer()
   const sent = { dot: false }
   const onGone = (): void => void (sent.dot = true)
-  if (content.whole !== undefined) {
-    if (wire.hasUnread) return answerBeforeDot(wire, timeouts.dot)
-    wire.sendBytes(Buffer.concat([stuffer.piece(content.whole), stuffer.end()]), onGone)
-  } else {
-    if (!(await sendPieces(session, content, stuffer, timeouts.block))) return answerBeforeDot(wire, timeouts.dot)
-    wire.sendBytes(stuffer.end(), onGone)
-  }
+  const isAhead = content.whole !== undefined || (await sendPieces(session, content, stuffer, timeouts.block))
+  if (!isAhead || wire.hasUnread) return answerBeforeDot(wire, timeouts.dot)
+  wire.sendBytes(content.whole === undefined ? stuffer.end() : Buffer.concat([stuffer.piece(content.whole), stuffer.end()]), onGone)
   wire.endsAt = Infinity // RFC 1047: who leaves before this answer makes a duplicate
   const heard = await wire.hear(timeouts.dot)
   if (heard.kind === 'broken') return { broken: heard, dotWritten: sent.dot }
@@ -148,11 +144,11 @@ const sendMessage = async (session: Session, content: Content, { timeouts }: Set
 const sendPieces = async ({ wire }: Session, content: Content, stuffer: Stuffer, ms: number): Promise<boolean> => {
   try {
     for await (const piece of content.open()) if (wire.hasUnread || !(await wire.sendSlowly(stuffer.piece(piece), ms))) return false
-    return !wire.hasUnread
   } catch (error) {
     wire.break({ kind: 'broken', how: 'aborted', text: 'the message could not be read' }) // half a message must never be ended by a dot
     throw error
   }
+  return true
 }
 
 /** A refusal in the middle of DATA is one, and would come again each time; anything else there is no answer. Either way the rest of the message is not sent. */

@@ -96,10 +96,10 @@ export class ChunkedWriter implements BodyWriter {
     return this.#head ? 'goes-on' : 'begins'
   }
   async #makeRoom(): Promise<void> {
-    if (this.#isPastHeader() && this.#pending > 0) await this.#send(this.#cut(this.#pending))
+    if (this.#beginChunks() && this.#pending > 0) await this.#send(this.#cut(this.#pending))
   }
-  /** The head must hold the header section, but need not hold more. */
-  #isPastHeader(): boolean {
+  /** Once the header section is whole: the head must hold it, but need not hold more. Whether it goes in chunks now. */
+  #beginChunks(): boolean {
     const headerEnds = this.#head ? -1 : Buffer.concat(this.#pieces).indexOf(emptyLine)
     if (headerEnds >= 0) this.#goInChunks(headerEnds + emptyLine.length)
     return this.#head !== undefined
@@ -113,7 +113,7 @@ export class ChunkedWriter implements BodyWriter {
   /** A few dozen clients that stop in the middle would keep out everybody's mail. What can be stored is; only for the rest, and where there is no more, has a client to come again. */
   relieve(): number {
     if (this.#over || this.#waitsSince === undefined) return 0
-    const canStore = this.#broken === undefined && this.#pending >= worthStoring && this.#flights.length < chunksInFlight && this.#easy.isBehind(this.#waitedMs()) && this.#isPastHeader()
+    const canStore = this.#broken === undefined && this.#pending >= worthStoring && this.#flights.length < chunksInFlight && this.#easy.isBehind(this.#waitedMs()) && this.#beginChunks()
     const bytes = canStore ? this.#pending : 0
     if (canStore) this.#makeRoom().catch(() => {}) // the next piece is told
     else if (this.#flights.length === 0 && (this.#broken || this.#crawling.isBehind(this.#waitedMs()))) this.#giveUp() // what is in flight is in memory

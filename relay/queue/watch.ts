@@ -23,7 +23,7 @@ const anewAfterMs = 10_000 // longer than an election
 const roomAt = 0.75 // mail that comes and goes at the mark is no news each time
 const skewMs = 2_000
 const unstoredMs = 10_000 // longer than an election
-const noAnswer = 'no server answers for the queue: they are away, or have turned JetStream off, as one does that cannot write' // the second says it on /healthz alone
+const noAnswer = 'no server answers for the queue: they are away, or have turned JetStream off, as one does that cannot write' // and then says so on its /healthz alone
 const noStore = 'the servers answer, and store nothing: look at their volumes, and at /healthz of each'
 const quickMs = 1_000 // an answer that took longer says too little of the time
 /** How long timelines are kept. */

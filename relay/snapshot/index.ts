@@ -4,7 +4,7 @@ export { addressLiteral, fromSevenBits, inSevenBits, normalDomain, printMailbox,
 export { HeaderReader, readHeaderSection, type HeaderFacts } from './header-section.ts'
 export { givesUpAt, isDelayNoticeDue } from './lateness.ts'
 export { mailDate } from './mail-date.ts'
-export { matchesDomain, matchesMailbox } from './pattern.ts'
+export { isWide, matchesDomain, matchesMailbox } from './pattern.ts'
 export { parseSnapshot, revisionOf } from './parse.ts'
 export { fromPartsOfAnyRelease, maxPartBytes, maxSnapshotBytes, type SnapshotIndex, toParts } from './parts.ts'
 export { urlHost } from './url-host.ts'

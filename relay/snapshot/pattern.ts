@@ -8,6 +8,9 @@ const isBelow = (domain: string, suffix: string): boolean => domain.endsWith(suf
 export const matchesDomain = (pattern: string, domain: string): boolean =>
   pattern === '*' || pattern === domain || (pattern.startsWith('*.') && isBelow(domain, pattern.slice(1)))
 
+/** Whether a mailbox pattern is for more than one domain. */
+export const isWide = (pattern: string): boolean => pattern.slice(pattern.lastIndexOf('@') + 1).startsWith('*')
+
 /** Mailbox pattern; local parts exactly, postmaster in any case (RFC 5321 4.5.1). */
 export const matchesMailbox = (pattern: string, { local, domain }: Mailbox): boolean => {
   const at = pattern.lastIndexOf('@')
