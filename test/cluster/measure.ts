@@ -12,7 +12,7 @@ import { memoryOf } from '../tools/relay-process.ts'
 import { until } from '../tools/until.ts'
 import { startApiServer, type ApiServer } from './tools/api-server.ts'
 import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
-import { requestsOf, type Requests } from './tools/requests.ts'
+import { requestsOf, writtenBetween } from './tools/requests.ts'
 
 const usage = `npm run measure                  1,000 MailDomains and 1,000 MailSenders on an API server of their own (Linux, as root)
 npm run measure -- 100           so many of each
@@ -100,9 +100,8 @@ const atRest = async (api: ApiServer): Promise<void> => {
   const before = await requestsOf(api)
   await sleep(60_000)
   const after = await requestsOf(api)
-  const in60s = ({ reads, writes }: Requests): Requests => ({ reads: reads - before.reads, writes: writes - before.writes })
-  const { reads, writes } = in60s(after)
-  console.log(`a minute at rest: ${writes} writes (bar: 0), ${reads} reads, leases apart`)
+  console.log(`a minute at rest: ${after.writes - before.writes} writes (bar: 0), ${after.reads - before.reads} reads, leases apart`)
+  for (const written of writtenBetween(before, after)) console.log(`  ${written}`)
 }
 
 const dns = await startTestDns() // nothing is published
