@@ -54,21 +54,25 @@ const missing = (kind: string, key: string, known: Iterable<string>): string => 
 const byKey = <T extends { readonly metadata: { readonly namespace: string; readonly name: string } }>(objects: readonly T[]): Map<string, T> =>
   new Map(objects.map((object) => [keyOf(object), object]))
 
-const admits = (whom: Namespaces, own: string, other: string, labels: Readonly<Record<string, string>>): boolean => {
+const admits = (whom: Namespaces, own: string, other: string, labels: Labels): boolean => {
   if (whom.from === 'Same') return own === other
   return whom.from === 'All' || selects(whom.selector, { ...labels, 'kubernetes.io/metadata.name': other })
 }
 
 /** As Kubernetes: an empty selector selects everything; NotIn and DoesNotExist hold where the label is absent. */
-const selects = (selector: Namespaces['selector'], labels: Readonly<Record<string, string>>): boolean => {
-  const named = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
+const selects = (selector: Namespaces['selector'], labels: Labels): boolean => {
+  const named = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labelOf(labels, key) === value)
   return named && (selector?.matchExpressions ?? []).every((expression) => fits(expression, labels))
 }
 
 type Expression = NonNullable<NonNullable<Namespaces['selector']>['matchExpressions']>[number]
+type Labels = Readonly<Record<string, string>>
 
-const fits = ({ key, operator, values = [] }: Expression, labels: Readonly<Record<string, string>>): boolean => {
-  const value = labels[key]
+/** A label may be named like something that every object has: toString, constructor. */
+const labelOf = (labels: Labels, key: string): string | undefined => (Object.hasOwn(labels, key) ? labels[key] : undefined)
+
+const fits = ({ key, operator, values = [] }: Expression, labels: Labels): boolean => {
+  const value = labelOf(labels, key)
   const named = value !== undefined && values.includes(value)
   return { In: named, NotIn: !named, Exists: value !== undefined, DoesNotExist: value === undefined }[operator]
 }

@@ -91,6 +91,7 @@ test('a namespace is selected when all of 2 labels and each of 4 kinds of expres
   assert.deepEqual([by('In', 'shop'), by('NotIn', 'shop'), by('Exists'), by('DoesNotExist')].map((one) => admits(one, {})), [false, true, false, true], 'without the label')
   assert.equal(admits({ matchExpressions: [...by('Exists').matchExpressions, ...by('In', 'bank').matchExpressions] }), false, '1 of 2 that does not fit')
   assert.deepEqual([admits({}), admits({ matchLabels: { 'kubernetes.io/metadata.name': 'shop' } })], [true, true])
+  assert.deepEqual(['toString', 'constructor'].map((key) => admits({ matchExpressions: [{ key, operator: 'Exists' }] }, {})), [false, false], 'a label that no namespace has, named as what every object has')
 })
 
 test('a DKIM key for each of 2 algorithms is made for a domain that brings none, and none for one that does: its own signs', () => {
