@@ -93,6 +93,22 @@ describe('an object', () => {
     assert.deepEqual(writes, [true, false, false, true, false])
   })
 
+  it('that the cache still has as it was before our write is written once, and so is its status, in 2 runs each; again when the cache has it from another', async (t) => {
+    const { server, applier, live } = await start(t)
+    const status = { conditions: [condition('Ready', 'True')] }
+    const writes: boolean[] = []
+    await applier.apply(wanted(25), undefined)
+    const stale = live()!
+    for (const _ of ['run', 'run']) writes.push(await applier.apply(wanted(26), stale))
+    const staleNow = live()!
+    for (const _ of ['run', 'run']) writes.push(await applier.status(services, staleNow, status, now))
+    server.put(path, staleNow) // with a version of its own
+    writes.push(await applier.status(services, live()!, status, now))
+    server.put(path, stale)
+    writes.push(await applier.apply(wanted(26), live()))
+    assert.deepEqual(writes, [true, false, true, false, true, true])
+  })
+
   it('whose status is refused is not asked for again before 30 s, unless it or the object is another', async (t) => {
     const { server, applier, time } = await start(t)
     server.put(path, wanted(25).object)

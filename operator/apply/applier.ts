@@ -4,8 +4,8 @@ import { applyObject, applyStatus, deleteObject, keyOfObject, readOne, type Kube
 import { isTaken, type Wanted } from '../plan/index.ts'
 import { isRefusal, NameTaken } from '../refusals.ts'
 
-/** What we wrote last, and the mark the object had then: another mark means that somebody changed it. */
-type Written = { readonly hash: string; readonly mark: string }
+/** What we wrote last, and the mark the object had then: another mark means that somebody changed it. `over`: the version we wrote over, which the cache has until it is told of ours. */
+type Written = { readonly hash: string; readonly mark: string; readonly over: string | undefined }
 /** What was refused, of which object as it was: not asked for again at once. */
 type Refused = { readonly hash: string; readonly mark: string | undefined; readonly error: unknown; readonly until: number }
 
@@ -42,14 +42,13 @@ export class Applier {
   async apply({ resource, object }: Wanted, live: KubeObject | undefined): Promise<boolean> {
     const key = `${resource.kind} ${keyOfObject(object)}`
     const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex')
-    const before = this.#written.get(key)
-    if (live !== undefined && before?.hash === hash && before.mark === markOf(live)) return false
+    if (live !== undefined && this.#isWritten(key, hash, markOf(live), live)) return false
     const now = await this.#unlessRefused(key, hash, live, async () => {
       const there = live ?? (await readOne(this.#kube, resource, object.metadata)) // the cache has only what we made
       mayBeWritten({ resource, object }, there)
       return applyObject(this.#kube, resource, object, 'metadata')
     })
-    this.#written.set(key, { hash, mark: markOf(now) })
+    this.#written.set(key, { hash, mark: markOf(now), over: live && versionOf(live) })
     return true
   }
 
@@ -92,11 +91,15 @@ export class Applier {
     // without the times, which are those of this moment
     const hash = createHash('sha256').update(JSON.stringify(status)).digest('hex')
     const key = `status of ${resource.kind} ${keyOfObject(live)}`
-    const before = this.#written.get(key)
-    if (before?.hash === hash && before.mark === versionOf(live)) return false // what differs is somebody else's
+    if (this.#isWritten(key, hash, versionOf(live), live)) return false // what differs is somebody else's
     const now = await this.#unlessRefused(key, hash, live, () => applyStatus(this.#kube, resource, live, timed as object))
-    if (now !== undefined) this.#written.set(key, { hash, mark: versionOf(now) })
+    if (now !== undefined) this.#written.set(key, { hash, mark: versionOf(now), over: versionOf(live) })
     return now !== undefined
+  }
+
+  #isWritten(key: string, hash: string, mark: string, live: KubeObject): boolean {
+    const before = this.#written.get(key)
+    return before?.hash === hash && (before.mark === mark || before.over === versionOf(live))
   }
 }
 
