@@ -57,4 +57,4 @@ if (everything && clusterLacks().length === 0) {
     if ((await onApiServer()) !== 0) process.exit(1)
   }
 }
-process.exit(flags.up === true ? await keepUp() : await runSuite({ home: import.meta.dirname, command: 'npm run test:cluster', usage, flags, positionals, byDefault: (all) => (flags.list === true ? undefined : all), share }))
+process.exit(flags.up === true ? await keepUp() : await runSuite({ home: import.meta.dirname, command: 'npm run test:cluster', usage, atOnce: 1, flags, positionals, byDefault: (all) => (flags.list === true ? undefined : all), share }))

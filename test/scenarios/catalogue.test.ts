@@ -43,7 +43,7 @@ test('a story that leaves 2 parts out says which where it passed, and the sum th
     mkdirSync(join(home, name!))
     writeFileSync(join(home, name!, 'story.ts'), `export const story = { title: 'told', needs: [], run: async (ctx) => { ${run} } }`)
   }
-  const tell = (flags: object) => runChild(process.execPath, ['--input-type=module', '--eval', `import { runSuite } from ${JSON.stringify(join(import.meta.dirname, 'runner.ts'))}; process.exit(await runSuite(${JSON.stringify({ home, command: '', usage: '', flags, positionals: ['s-01', 's-02'] })}))`])
+  const tell = (flags: object) => runChild(process.execPath, ['--input-type=module', '--eval', `import { runSuite } from ${JSON.stringify(join(import.meta.dirname, 'runner.ts'))}; process.exit(await runSuite(${JSON.stringify({ home, command: '', usage: '', atOnce: 1, flags, positionals: ['s-01', 's-02'] })}))`])
   const { output } = await tell({})
   assert.match(output, /^s-01  passed   told .*\n      passed without: the first; the second\ns-02  passed   told .*\n2 passed \(1 without a part\), 0 failed, 0 skipped$/m)
   const { stdout } = await tell({ json: true })

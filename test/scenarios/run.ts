@@ -21,6 +21,7 @@ process.exit(
     home: import.meta.dirname,
     command: 'npm run scenario',
     usage,
+    atOnce: 2,
     flags,
     positionals,
     byDefault: (all) => {

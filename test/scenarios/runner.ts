@@ -18,6 +18,8 @@ export type Suite = {
   readonly positionals: readonly string[]
   /** What is run when no story is named; undefined: nothing, they are listed. */
   readonly byDefault: (all: readonly Listed[]) => readonly Listed[] | undefined
+  /** How many run beside each other, those apart that mostly wait. */
+  readonly atOnce: number
   /** Made once for all that run, when at least one does. */
   readonly share?: (say: (line: string) => void) => Promise<Shared>
 }
@@ -59,7 +61,11 @@ const runAll = async (running: Running, wanted: readonly Listed[]): Promise<Resu
   // those that mostly wait run beside the others: their sleep costs no processor
   const beside = wanted.filter(({ story }) => story.mostlyWaits === true).map((listed) => runOrSkip(running, listed))
   const results: Result[] = []
-  for (const listed of wanted) if (listed.story.mostlyWaits !== true) results.push(await runOrSkip(running, listed))
+  const others = wanted.filter(({ story }) => story.mostlyWaits !== true).values()
+  const lane = async (): Promise<void> => {
+    for (const listed of others) results.push(await runOrSkip(running, listed))
+  }
+  await Promise.all(Array.from({ length: running.suite.atOnce }, lane))
   return [...results, ...(await Promise.all(beside))].toSorted((a, b) => a.name.localeCompare(b.name))
 }
 
