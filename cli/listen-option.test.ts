@@ -16,6 +16,10 @@ test('a listener opens where --listen says, else at --host and its own port', ()
   assert.deepEqual(bind({ name: 'submission', bindPort: 2526 }), { host: '::1', port: 2587 })
 })
 
+test('a listener named constructor, which every object has, opens at --host and its own port where --listen names 0 others', () => {
+  assert.deepEqual(bindBy({ host: '127.0.0.1', listen: {} })({ name: 'constructor', bindPort: 10025 }), { host: '127.0.0.1', port: 10025 })
+})
+
 test('--listen for a listener that is none of 2 is refused, and names the 2', () => {
   const snapshot = { relay: { manifest: 'MailRelay mail/main' }, listeners: [{ name: 'mx' }, { name: 'submission' }] }
   assert.doesNotThrow(() => refuseUnknown({ mx: '127.0.0.1:4525' }, snapshot))

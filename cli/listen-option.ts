@@ -46,4 +46,4 @@ export const refuseUnknown = (listen: Listen, { relay, listeners }: { readonly r
 export const bindBy =
   ({ host, listen }: { readonly host: string; readonly listen: Listen }) =>
   ({ name, bindPort }: { readonly name: string; readonly bindPort: number }): { host: string; port: number } =>
-    listen[name] === undefined ? { host: addressOf(host), port: bindPort } : hostPort(listen[name])
+    Object.hasOwn(listen, name) ? hostPort(listen[name]!) : { host: addressOf(host), port: bindPort }

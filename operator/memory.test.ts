@@ -17,6 +17,11 @@ test('a client with the address of a node is news once, for its 1 listener', () 
   assert.deepEqual(memory.noteClients(view, 'r', observed, { ...seen, relays: { 'mail/main': { hidden: memory.hidden('mail/main'), strangers: {} } } }), [])
 })
 
+test('of a listener named constructor, which every object has, 0 clients are seen where no pod saw any', () => {
+  const named = { ...view, listeners: [{ ...view.listeners[0]!, name: 'constructor' }] }
+  assert.deepEqual(new Memory().noteClients(named, 'r', answer({ clients: {} }), seen), [])
+})
+
 test('0 clients count of a pod that runs another snapshot, where no node has the address, and where a test believes all', () => {
   const memory = new Memory()
   const observed = answer({ clients: { mx: ['10.84.0.1'] } })

@@ -44,7 +44,7 @@ export class Memory {
     const current = pods.filter((pod) => pod.revision === revision)
     return listeners.flatMap((listener) => {
       if (seen.believeAll === true || hiddenFor(relay, listener, seen) !== undefined) return []
-      const address = current.flatMap(({ clients }) => clients?.[listener.name] ?? []).find((client) => anyHolds(nodes, client))
+      const address = current.flatMap(({ clients = {} }) => (Object.hasOwn(clients, listener.name) ? clients[listener.name]! : [])).find((client) => anyHolds(nodes, client))
       if (address === undefined) return []
       known.hidden = { ...known.hidden, [listener.name]: addressMark(relay, listener) }
       return [{ relay: key, listener: listener.name, address }]
