@@ -47,7 +47,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   const current: Current = { ...read, snapshot: knowingItself(read.snapshot, options) }
   const metrics = createMetrics(`${current.snapshot.relay.namespace}/${current.snapshot.relay.name}`)
   const queue = await openItsQueue(options, current, log, metrics)
-  const deliverer = createDeliverer({ snapshot: () => current.snapshot, log, metrics, pod: options.pod, ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
+  const deliverer = createDeliverer({ snapshot: () => current.snapshot, log, metrics, pod: options.pod, now: () => queue.now(), ...(options.testMx && { mxPort: options.testMx.port, allowLoopback: options.testMx.allowLoopback }) })
   queue.setPaused(current.snapshot.relay.paused)
   await queue.start(deliverer)
   const leaving: ReceiveOptions['leaving'] = (now, mail) => ({ schedule: scheduleFor(now, mail) }) // a route on hold is seen at the attempt

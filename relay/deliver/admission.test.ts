@@ -20,12 +20,21 @@ describe('admission', () => {
   it('lets the 2nd of a site with 30 a minute wait, and says that they start 2 s apart', async () => {
     const [a] = await mxHosts({})
     const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], limits: { ratePerMinute: 30 } }
-    const now = Date.now()
-    const made = deliverer(a!.port, { now: () => now }, { routes: [route] }) // a clock that stands: a machine that stalls for 2 s lets nothing go
+    const made = deliverer(a!.port, { monotonic: () => 1_000_000 }, { routes: [route] }) // a clock that stands: a machine that stalls for 2 s lets nothing go
     await attempt(made) // learns which site it is
     await attempt(made)
     assert.deepEqual(made.admit(testDelivery()), { kind: 'wait', paceMs: 2_000 })
     assert.match(made.whyWaiting('dest.example', { mailFrom: null }).join('\n'), /not before .*30 messages a minute \(DeliveryRoute mail\/r\)/)
+  })
+  it('lets the next of a site with 30 a minute go after 2 s, though the clock was set back by 1 hour', async () => {
+    const [a] = await mxHosts({})
+    const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], limits: { ratePerMinute: 30 } }
+    const clocks = { now: Date.now(), monotonic: 1_000_000 }
+    const made = deliverer(a!.port, { now: () => clocks.now, monotonic: () => clocks.monotonic }, { routes: [route] })
+    await attempt(made) // learns which site it is
+    await attempt(made)
+    Object.assign(clocks, { now: clocks.now - 3_600_000, monotonic: clocks.monotonic + 4_000 })
+    assert.deepEqual(made.admit(testDelivery()), { kind: 'now' })
   })
   it('names a site by its MX hosts once it knows them', async () => {
     const all = await mxHosts({})

@@ -33,19 +33,19 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
     site: (domain, { mailFrom, sender }) => siteOf(shared, { domain, mailFrom, ...(sender !== undefined && { sender }) }).name,
     admit: (delivery) => {
       const { name, limits } = siteOf(shared, leavingOf(delivery))
-      const { kind } = shared.throttle.admit(name, limits, shared.now())
+      const { kind } = shared.throttle.admit(name, limits, shared.monotonic())
       if (kind === 'now') return { kind }
       return { kind: 'wait', ...(limits.ratePerMinute !== undefined && { paceMs: 60_000 / limits.ratePerMinute }) }
     },
     attempt: async (delivery, body, signal) => {
       const site = siteOf(shared, leavingOf(delivery))
-      shared.throttle.start(site.name, site.limits, shared.now())
+      shared.throttle.start(site.name, site.limits, shared.monotonic())
       try {
         return await attemptNow(shared, prepare, { site, delivery, body, signal })
       } catch (error) {
         return brokenOff(shared, delivery, error)
       } finally {
-        shared.throttle.end(site.name, shared.now())
+        shared.throttle.end(site.name, shared.monotonic())
       }
     },
     callout,
@@ -77,7 +77,7 @@ type Prepare = ReturnType<typeof createPreparation>
 type Admitted = { readonly site: Site; readonly delivery: Delivery; readonly body: BodySource; readonly signal: AbortSignal }
 
 const attemptNow = async (shared: Shared, prepare: Prepare, { site, delivery, body, signal }: Admitted): Promise<Settlement | 'other-site'> => {
-  const { options, now, random } = shared
+  const { options, monotonic, random } = shared
   const settings = settingsOn(site.way, shared.settings)
   const snapshot = options.snapshot()
   const holder = holderOf(site.way)
@@ -91,7 +91,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, { site, delivery, bo
     snapshot, resolver: shared.resolver, machine: shared.machine, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
     endsAt: started + attemptLimit(settings, { recipients: delivery.recipients.length, bytes: delivery.bytes }),
     opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }) },
-    avoid: { isSlow: (address) => shared.slow.has(address, now()), note: (event) => shared.slow.note(event, now()) },
+    avoid: { isSlow: (address) => shared.slow.has(address, monotonic()), note: (event) => shared.slow.note(event, monotonic()) },
     contentFor: prepare(snapshot, delivery, content),
   })
   options.metrics.attemptSeconds.observe((performance.now() - started) / 1000)

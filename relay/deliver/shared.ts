@@ -17,7 +17,10 @@ export type DelivererOptions = SettingsInput & {
   readonly metrics: Metrics
   readonly pod: string
   readonly resolver?: Resolver
+  /** Ms since the epoch: how old mail is. */
   readonly now?: () => number
+  /** Ms, never set back: who has to wait for how long. */
+  readonly monotonic?: () => number
   readonly random?: () => number
 }
 
@@ -28,6 +31,7 @@ export type Shared = {
   readonly resolver: Resolver
   readonly machine: Resolver // its own name servers, for names of a cluster that ours may not know
   readonly now: () => number
+  readonly monotonic: () => number
   readonly random: () => number
   readonly pool: Pool
   readonly watch: Watch
@@ -47,6 +51,7 @@ export const share = (options: DelivererOptions): Shared => {
     resolver: options.resolver ?? asking(() => snapshot().relay.resolver.nameservers),
     machine: asking(() => []),
     now: options.now ?? Date.now,
+    monotonic: options.monotonic ?? (() => performance.now()),
     random: options.random ?? Math.random,
     pool: new Pool(settings.timeouts.look),
     watch: new Watch(settings.timeouts.look),

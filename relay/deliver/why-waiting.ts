@@ -2,14 +2,14 @@
 import { settingsOn } from './settings.ts'
 import type { Shared, Site } from './shared.ts'
 
-export const whyWaiting = ({ throttle, now, settings }: Pick<Shared, 'throttle' | 'now' | 'settings'>, site: Site, domain: string): readonly string[] => {
+export const whyWaiting = ({ throttle, now, monotonic, settings }: Pick<Shared, 'throttle' | 'now' | 'monotonic' | 'settings'>, site: Site, domain: string): readonly string[] => {
   const { way, limits, name } = site
   const lines = [wayInWords(way, domain)]
   const setBy = way.kind === 'route' && way.route.limits.connections !== undefined ? way.route.manifest : 'the default'
   lines.push(`${throttle.active(name)} of ${limits.connections} connections to ${name} are in use (${setBy})`)
   if (way.kind === 'route' && way.route.hold) lines.push(`${way.route.manifest} holds mail on this way`)
-  const admission = throttle.admit(name, limits, now())
-  if (admission.kind === 'not-now') lines.push(`not before ${new Date(admission.at).toISOString()}: ${admission.why} (${way.kind === 'route' ? way.route.manifest : 'default'})`)
+  const admission = throttle.admit(name, limits, monotonic())
+  if (admission.kind === 'not-now') lines.push(`not before ${new Date(Math.round(now() + admission.at - monotonic())).toISOString()}: ${admission.why} (${way.kind === 'route' ? way.route.manifest : 'default'})`)
   if (admission.kind === 'wait') lines.push(`all ${limits.connections} connections are busy: the next message starts when one of them is done; an idle one is kept for ${settingsOn(site.way, settings).timeouts.idle / 1000} s`)
   return lines
 }

@@ -32,7 +32,7 @@ export type JetStream = Stream & {
   written(): number
   /** Writes the servers have acknowledged since the start. */
   acknowledged(): number
-  /** Since when, in ms since the epoch, writes have been asked for in vain (unstored.ts). */
+  /** Since when, by the monotonic clock, writes have been asked for in vain (unstored.ts). */
   unstoredSince(): number | undefined
   /** Another stream over the same connection. */
   sibling(name: string): Stream
@@ -62,7 +62,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     }
   }
   const write = async (record: NewRecord, headers: Buffer | undefined): Promise<RawAnswer> => {
-    unstored.asked(Date.now())
+    unstored.asked(performance.now())
     const answer = await link.request(record.subject, record.payload, timeout, headers)
     if (typeof answer === 'string') return silence(answer)
     const read = decodeAck(answer)
@@ -77,7 +77,7 @@ const streamOn = (link: Link, name: string, timeout: number) => {
     connected: () => link.connection() !== undefined && !link.connection()!.isClosed(),
     written: () => written,
     acknowledged: () => acknowledged,
-    unstoredSince: () => unstored.since(Date.now()),
+    unstoredSince: () => unstored.since(performance.now()),
     publish: (record: NewRecord) => {
       written += record.payload.length
       return write(record, encodeHeaders(record))

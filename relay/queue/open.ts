@@ -138,6 +138,9 @@ class ProcessQueue implements Queue {
   emit(event: TraceEvent): void {
     this.#traces.emit(event)
   }
+  now(): number {
+    return this.#watch.serverNow()
+  }
   durable: Queue['durable'] = () => this.#watch.durable()
   isFull: Queue['isFull'] = () => this.#watch.isFull()
   outage: Queue['outage'] = () => this.#watch.outage()

@@ -224,6 +224,8 @@ export type Queue = {
   /** Looks at no more of the trace than a relay has time for beside its work. */
   find(question: TraceQuestion): Promise<TraceFound>
   emit(event: TraceEvent): void // trace stream, without waiting
+  /** The servers' time, which does not jump when this machine's clock is set: how old mail is, is judged by it. */
+  now(): number
   durable(): DurableAccept
   /** It takes 80 % or more of what its volume has room for; once it did, until it takes less than 75 %. */
   isFull(): boolean

@@ -11,7 +11,8 @@ const timeoutMs = 4_000
 /** A stream whose leader answers what is asked of it, or lets every question wait for its time-out. */
 const aWatch = (streams = 1) => {
   const clock = new SimulatedClock()
-  const servers = { answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0 }
+  const machine = { set: 0 } // by how much its clock was set since the start
+  const servers = { set: 0, answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0 }
   const logged: string[] = []
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
@@ -28,19 +29,21 @@ const aWatch = (streams = 1) => {
       if (subject === 'STREAM.INFO.mail' && !isThere) return asked({ error: { code: 404 } })
       return asked({ config: streamConfig('mail', 1), ...(subject === 'STREAM.CREATE.mail' && { did_create: !isThere }) })
     },
-    state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() }),
+    state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() + servers.set }),
     written: () => 0,
     acknowledged: () => servers.acknowledged,
     unstoredSince: () => servers.unstoredSince,
     reconnect: () => void servers.dropped++,
   } as unknown as JetStream
   const metrics = createMetrics()
-  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock, log: { ...silentLog, error: (code: string) => void logged.push(code) }, metrics, onOffset: () => {} })
+  const skews: boolean[] = []
+  const ours = { now: () => clock.now() + machine.set, monotonic: () => clock.monotonic(), after: (ms: number, call: () => void) => clock.after(ms, call) }
+  const watch = new Watch(stream, { name: 'mail', replicas: 1, trustSync: true, bytesLimit: 1e9, clock: ours, log: { ...silentLog, error: (code: string) => void logged.push(code) }, metrics, onOffset: (_, skewed) => void skews.push(skewed) })
   const outage = () => {
     const since = watch.outage()?.since
-    return since === undefined ? undefined : clock.now() - since
+    return since === undefined ? undefined : ours.now() - since
   }
-  return { clock, servers, watch, outage, logged, metrics }
+  return { clock, machine, servers, watch, outage, logged, metrics, skews }
 }
 
 test('an outage counts from the first question without an answer, not from its time-out 4 s later', async (t) => {
@@ -126,4 +129,36 @@ test('the timelines take a tenth of a queue of 1 GB, not the 1 GiB that a server
   t.after(() => watch.stop())
   await clock.pass(1_000)
   assert.equal(servers.traceBytes, 100_000_000)
+})
+
+test("the servers' time goes on as it was when our clock is set 1 year ahead or back, and when theirs is, until both say the same", async (t) => {
+  const { clock, machine, servers, watch, skews } = aWatch()
+  t.after(() => watch.stop())
+  await clock.pass(10_500)
+  const year = 31_536_000_000
+  for (const [ours, theirs] of [[year, 0], [-year, 0], [0, year], [0, -year]] as const) {
+    Object.assign(machine, { set: ours })
+    Object.assign(servers, { set: theirs })
+    assert.equal(watch.serverNow(), clock.now())
+    await clock.pass(3_000)
+    assert.deepEqual([watch.serverNow(), skews.at(-1)], [clock.now(), true])
+  }
+  Object.assign(machine, { set: year })
+  Object.assign(servers, { set: year })
+  await clock.pass(3_000)
+  assert.deepEqual([watch.serverNow(), skews.at(-1)], [clock.now() + year, false])
+})
+
+test('an outage is as long as it is, and the relay connects anew every 10 s, though the clock is set 1 hour ahead or back meanwhile', async (t) => {
+  for (const set of [3_600_000, -3_600_000]) {
+    const { clock, machine, servers, watch, outage } = aWatch()
+    t.after(() => watch.stop())
+    await clock.pass(60_500)
+    servers.answer = false
+    await clock.pass(20_500)
+    assert.deepEqual([outage(), servers.dropped], [20_000, 1])
+    machine.set = set
+    await clock.pass(40_000)
+    assert.deepEqual([outage(), servers.dropped], [60_000, 5])
+  }
 })

@@ -37,21 +37,22 @@ export class Watch {
   #durable: DurableAccept | undefined
   #checkedAt = -Infinity
   #traceMade = false
-  #outage: Outage | undefined
-  #droppedAt = 0
+  #outage: Outage | undefined // its start by the monotonic clock: the other may be set meanwhile
+  #droppedAt = -Infinity
   #bytes = 0
   #writtenThen = 0 // sent when the bytes were asked for; what was sent since is not in them
   #acknowledged = 0
   #full = false
   #saysFull = false
-  #offset = 0
+  #offset = 0 // of the servers' clock from ours
+  #servers: { readonly at: number; readonly seen: number } | undefined // what their clock said, and when by the monotonic one
   #stopped = false
   #cancel = () => {}
 
   constructor(stream: JetStream, options: Options) {
     this.#stream = stream
     this.#options = options
-    this.#outage = { since: options.clock.now(), why: noAnswer }
+    this.#outage = { since: options.clock.monotonic(), why: noAnswer }
     void this.#keepLooking()
   }
 
@@ -64,7 +65,8 @@ export class Watch {
     return this.#durable ?? { ok: false, reason: 'Unreachable', text: 'the queue has not answered yet' }
   }
   outage(): Outage | undefined {
-    return this.#outage
+    const { clock } = this.#options
+    return this.#outage && { ...this.#outage, since: Math.round(clock.now() - (clock.monotonic() - this.#outage.since)) }
   }
   /** At the mark itself; what is told to people is `isFull`, which mail that comes and goes does not change each time. */
   takesMore(): boolean {
@@ -76,9 +78,10 @@ export class Watch {
   bytes(): number {
     return this.#bytes
   }
-  /** The servers' time, on which schedules fire. */
+  /** The servers' time, on which schedules fire. It goes on by the monotonic clock: when ours is set, the mail of a minute must not be days old until the next look. */
   serverNow(): number {
-    return Math.round(this.#options.clock.now() + this.#offset)
+    const { clock } = this.#options
+    return Math.round(this.#servers ? this.#servers.at + clock.monotonic() - this.#servers.seen : clock.now())
   }
   stop(): void {
     this.#stopped = true
@@ -92,12 +95,12 @@ export class Watch {
 
   async #look(): Promise<void> {
     const { clock, metrics, onOffset } = this.#options
-    const begun = clock.now()
+    const begun = clock.monotonic()
     const answers = await this.#check()
-    const before = clock.now()
+    const before = clock.monotonic()
     const written = this.#stream.written()
     const state = answers ? await this.#stream.state() : undefined
-    const after = clock.now()
+    const after = clock.monotonic()
     if (this.#stopped) return
     const answered = this.#durable !== undefined && (this.#hasStored() || state !== undefined)
     this.#found(answered ? this.#storesNothing(after) : { since: begun, why: noAnswer })
@@ -105,8 +108,17 @@ export class Watch {
     metrics.queueUp.set(this.#outage === undefined && this.#durable?.ok === true ? 1 : 0)
     if (!state) return
     this.#measure(state.bytes, written)
-    if (after - before < quickMs) this.#offset = state.at - (before + after) / 2
-    onOffset(this.#offset, Math.abs(this.#offset) > skewMs)
+    if (after - before < quickMs) this.#compare(state.at, (before + after) / 2)
+    onOffset(this.#offset, this.#isSkewed())
+  }
+  /** A time of theirs that ours does not bear out may be one that was set for a moment: what is in flight is judged by what was known. */
+  #compare(at: number, seen: number): void {
+    const { clock } = this.#options
+    this.#offset = at - (clock.now() - (clock.monotonic() - seen))
+    if (!this.#servers || !this.#isSkewed()) this.#servers = { at, seen }
+  }
+  #isSkewed(): boolean {
+    return Math.abs(this.#offset) > skewMs
   }
 
   /** Once at the start; again from time to time: settings can change while we run, and what was wrong can be put right. False: it was asked, and nobody answered. */

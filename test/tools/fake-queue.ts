@@ -41,6 +41,7 @@ export const createFakeQueue = (): FakeQueue => {
       return queue.answer
     },
     emit: (event) => void queue.emitted.push(event),
+    now: () => Date.now(),
     durable: () => queue.durability,
     isFull: () => false,
     outage: () => undefined,
