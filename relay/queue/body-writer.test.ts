@@ -29,6 +29,21 @@ test('of an abandoned body of 3 chunks, the answer to the 3rd of which was lost,
   assert.deepEqual(stream.all().map(({ subject }) => subject), [])
 })
 
+for (const [swept, end] of [[true, 'QUEUE_UNREACHABLE'], [false, 'taken']] as const)
+  test(`a body whose first 2 chunks came before all clocks were set 1 hour ahead, or its machine slept for so long, is ${swept ? 'not taken when they were swept meanwhile' : 'taken when they are there'}`, async () => {
+    const clock = new SimulatedClock()
+    const stream = new SimulatedStream(clock, noFaults)
+    const context = { stream: stream.view(), subjects: createSubjects('b'), clock, log: silentLog, limits: usualLimits } as unknown as Context
+    const writer = new ChunkedWriter(context, { room: createRoom(9e6, clock), volumeTakesMore: () => true }, 'slept')
+    assert.equal(await settled(clock, writer.write(Buffer.alloc(usualLimits.inlineBytes + 2 * 512 * 1024)), 2_000), 'taken')
+    await clock.pass(usualLimits.halfBodyMs)
+    if (swept) void sweepChunks(context, clock.now())
+    await clock.pass(1_000)
+    assert.equal(stream.all().length, swept ? 0 : 2)
+    assert.equal(await settled(clock, writer.write(Buffer.alloc(512 * 1024)), 2_000), 'taken')
+    assert.equal(await settled(clock, writer.end().then(() => {}), 2_000), end)
+  })
+
 const settled = async (clock: SimulatedClock, writing: Promise<void>, ms: number): Promise<string> => {
   let end = 'waits'
   writing.then(() => (end = 'taken'), (error: QueueError) => (end = error.code))

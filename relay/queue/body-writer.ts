@@ -33,6 +33,7 @@ export class ChunkedWriter implements BodyWriter {
   #pending = 0 // bytes in pieces
   #bytes = 0
   #chunks = 0
+  #firstChunkAt = 0 // ms since the epoch: who sweeps goes by that, and not by our monotonic clock
   #lastSeq = 0
   #isSure = true // where each chunk lies
   #taken = 0 // bytes of the room
@@ -131,7 +132,7 @@ export class ChunkedWriter implements BodyWriter {
     this.#over = true
     if (this.#head && this.#pending > 0) await this.#send(this.#cut(this.#pending))
     await Promise.all(this.#flights)
-    if (this.#broken) throw this.#broken
+    if (this.#broken ?? (await this.#isSwept())) throw this.#broken ?? new QueueError('QUEUE_UNREACHABLE', 'the chunks of the body are so old that they may have been swept')
     const inline = this.#head ?? Buffer.concat(this.#pieces)
     this.#giveAll()
     if (!this.#hash || this.#chunks === 0) return { inline }
@@ -145,6 +146,13 @@ export class ChunkedWriter implements BodyWriter {
     this.#giveAll()
     this.#pieces = []
     if (this.#chunks > 0 && this.#isSure) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
+  }
+
+  /** No DATA may last so long; but clocks are set, and machines sleep in the middle of one. */
+  async #isSwept(): Promise<boolean> {
+    const { stream, subjects, clock, limits } = this.#context
+    if (this.#chunks === 0 || Math.abs(clock.now() - this.#firstChunkAt) < limits.halfBodyMs / 2) return false
+    return (await stream.subjects(subjects.bodyOf(this.#id)))?.size !== this.#chunks
   }
 
   #goInChunks(headBytes: number): void {
@@ -165,6 +173,7 @@ export class ChunkedWriter implements BodyWriter {
   /** Bodies that are on their way together are as large as a volume; what could not be accepted at its end is not stored before. */
   async #send(chunk: Buffer): Promise<void> {
     if (!this.#volumeTakesMore()) throw (this.#broken = new QueueError('QUEUE_FULL', 'the queue has no room for the rest of the body'))
+    if (this.#chunks === 0) this.#firstChunkAt = this.#context.clock.now()
     const flight = this.#store(++this.#chunks, chunk).catch((error: unknown) => {
       this.#broken ??= error as QueueError
     })
