@@ -5,7 +5,7 @@ import { createMetrics, silentLog } from '../report/index.ts'
 import { usualLimits } from './context.ts'
 import { noNotices } from './fixtures.ts'
 import { Own, type Tenure } from './own.ts'
-import { SimulatedClock } from './simulated-clock.ts'
+import { createGate, SimulatedClock } from './simulated-clock.ts'
 import { SimulatedStream } from './simulated-stream.ts'
 import type { Stream } from './stream.ts'
 import { createSubjects } from './subjects.ts'
@@ -21,13 +21,15 @@ class World {
   onRead: (subject: string) => void = () => {}
 
   process(pod: string) {
+    const gate = createGate(this.clock)
+    const slept = { ms: 0 }
     /** Its link to the servers: where it is down, nothing is answered, said or heard. It may also be deaf only, or lose its purges only. */
     const link = { isUp: true, isDeaf: false, purges: true }
     const lost: number[] = []
     const gained: Tenure[] = []
     const reader = { alive: true }
     const kept = new Map<number, Tenure>()
-    const context = { stream: this.#view(link), subjects: createSubjects('o'), clock: this.clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: noNotices, newMessageId: () => '', siteOf: (domain: string) => domain, emit: () => {}, limits: usualLimits }
+    const context = { stream: this.#view(link), subjects: createSubjects('o'), clock: { ...gate.clock, monotonic: () => this.clock.monotonic() - slept.ms }, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: noNotices, newMessageId: () => '', siteOf: (domain: string) => domain, emit: () => {}, limits: usualLimits }
     const own = new Own(context, {
       onGained: (tenures) => tenures.forEach((tenure) => (gained.push(tenure), kept.set(tenure.lane, tenure))),
       onLost: ({ lane }) => (lost.push(lane), kept.delete(lane)),
@@ -35,7 +37,15 @@ class World {
       readerAlive: () => reader.alive,
     }, () => '')
     own.start()
-    return { own, lost, gained, reader, link, serves: () => [...kept.values()].filter((tenure) => own.mayStart(tenure)).length }
+    /** Its whole machine is suspended: its monotonic clock stands still. */
+    const suspend = async (ms: number): Promise<void> => {
+      gate.pause()
+      Object.assign(link, { isUp: false })
+      await this.clock.pass(ms)
+      Object.assign(link, { isUp: true })
+      slept.ms += ms
+    }
+    return { own, lost, gained, reader, link, suspend, wake: () => gate.resume(), serves: () => [...kept.values()].filter((tenure) => own.mayStart(tenure)).length }
   }
   #view(link: { readonly isUp: boolean; readonly isDeaf: boolean; readonly purges: boolean }): Stream {
     const stream = this.stream.view()
@@ -71,6 +81,16 @@ class World {
 }
 
 describe('a lane', () => {
+  it('is served by 1 process and not by 2 in the moment in which a machine wakes after 30 s in which its monotonic clock stood still', async () => {
+    const world = new World()
+    const { a, b } = await world.two()
+    await a.suspend(30_000)
+    assert.deepEqual([a.serves(), b.serves()], [0, 64])
+    a.wake()
+    await world.clock.pass(60_000)
+    assert.equal(a.serves() + b.serves(), 64)
+  })
+
   // what a server had removed, and has again after it was killed: nothing expires there any more
   const strayLease = (world: World, lane: number) => world.stream.view().publish({ subject: createSubjects('o').own(lane), payload: Buffer.from(JSON.stringify({ pod: 'gone', incarnation: 'gonei' })) })
 

@@ -9,7 +9,7 @@ import type { NewRecord, StoredRecord } from './stream.ts'
 
 /** One time of owning one lane. */
 export type Tenure = { readonly lane: number; readonly epoch: number; readonly takenAt: number; state: 'kept' | 'leaving' | 'gone' }
-type Kept = Tenure & { lease: number; lastGood: number }
+type Kept = Tenure & { lease: number; lastGood: number; lastGoodAt: number } // monotonic, and ms since the epoch
 
 export type OwnEvents = {
   onGained(tenures: readonly Tenure[]): void
@@ -58,7 +58,9 @@ export class Own {
   }
   /** A delivery may be started: the lease was renewed lately enough that nobody else can have the lane. */
   mayStart(tenure: Tenure): boolean {
-    return tenure.state === 'kept' && this.#context.clock.monotonic() - (tenure as Kept).lastGood < startWithinMs
+    const { clock } = this.#context
+    const { state, lastGood, lastGoodAt } = tenure as Kept
+    return state === 'kept' && Math.max(clock.monotonic() - lastGood, clock.now() - lastGoodAt) < startWithinMs // of a machine that slept, only the second clock went on
   }
   tenureOf(lane: number): Tenure | undefined {
     return this.#kept.get(lane)
@@ -147,12 +149,12 @@ export class Own {
   async #renew(tenures: readonly Kept[]): Promise<void> {
     if (tenures.length === 0) return
     const { stream, clock } = this.#context
-    const begun = clock.monotonic()
+    const begun = { lastGood: clock.monotonic(), lastGoodAt: clock.now() }
     const records = tenures.map((tenure) => this.#again(tenure))
     const meaning = readAnswer(records.length === 1 ? await stream.publish(records[0]!) : await stream.batch(records), { ownAbsent: false, fence: true })
     if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) {
       const first = meaning.lastSeq - tenures.length + 1
-      tenures.forEach((tenure, index) => Object.assign(tenure, { lease: first + index, lastGood: begun }))
+      tenures.forEach((tenure, index) => Object.assign(tenure, { lease: first + index, ...begun }))
     } else if (meaning.kind === 'fenced') for (const tenure of tenures) await (tenures.length === 1 ? this.#findOut(tenure) : this.#renew([tenure]))
   }
   /** Our lease is not as we left it: it lapsed and nobody used that, an answer was lost, or another pod has the lane. */
@@ -202,13 +204,13 @@ export class Own {
     const fresh = claims.filter(({ adopt }) => !adopt)
     if (fresh.length === 0) return
     const { stream, subjects, clock } = this.#context
-    const begun = clock.monotonic()
+    const begun = { lastGood: clock.monotonic(), lastGoodAt: clock.now() }
     const records = fresh.flatMap(({ lane, expect }) => [this.#lease(lane, expect), { subject: subjects.epoch(lane), payload: this.#name() }])
     const meaning = readAnswer(await stream.batch(records), { ownAbsent: false, fence: true })
     if (meaning.kind === 'fenced' && fresh.length > 1) for (const claim of fresh) await this.#take([claim])
     if (meaning.kind !== 'stored' || meaning.lastSeq === undefined) return // unknown: what is ours is adopted at the next look
     const first = meaning.lastSeq - records.length + 1
-    this.#gained(fresh.map(({ lane }, index) => ({ lane, lease: first + 2 * index, epoch: first + 2 * index + 1, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' })))
+    this.#gained(fresh.map(({ lane }, index) => ({ lane, lease: first + 2 * index, epoch: first + 2 * index + 1, takenAt: clock.monotonic(), ...begun, state: 'kept' })))
   }
   /** Taken, but the answer was lost. Where we had it already, and it is the letting go that was lost: taken anew, for what we have settled since lies behind the old epoch. */
   async #adopt({ lane, expect }: Claim): Promise<void> {
@@ -216,10 +218,10 @@ export class Own {
     const epoch = await stream.last(subjects.epoch(lane), 'leader')
     if (epoch.kind !== 'found' || nameIn(epoch.record.payload)?.incarnation !== incarnation) return
     if (epoch.record.seq === this.#had.get(lane)) return this.#take([{ lane, expect, adopt: false }])
-    const begun = clock.monotonic()
+    const begun = { lastGood: clock.monotonic(), lastGoodAt: clock.now() }
     const meaning = readAnswer(await stream.publish(this.#lease(lane, expect)), { ownAbsent: false, fence: true })
     if (meaning.kind !== 'stored' || meaning.lastSeq === undefined) return
-    this.#gained([{ lane, lease: meaning.lastSeq, epoch: epoch.record.seq, takenAt: clock.monotonic(), lastGood: begun, state: 'kept' }])
+    this.#gained([{ lane, lease: meaning.lastSeq, epoch: epoch.record.seq, takenAt: clock.monotonic(), ...begun, state: 'kept' }])
   }
   #gained(tenures: readonly Kept[]): void {
     const { stream, subjects, metrics, log } = this.#context
