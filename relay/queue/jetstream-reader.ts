@@ -13,6 +13,7 @@ type Options = {
   readonly filters: readonly string[]
   readonly from: number
   onRecord(record: StoredRecord): void
+  onOlder?(): void
 }
 
 const heartbeatMs = 1_000
@@ -21,6 +22,7 @@ const expiresMs = 30_000
 const mostPerPull = 500
 const leastPerPull = 32
 const lookMs = 500
+const leaderMayLagMs = 5_000 // a new leader may have less than the one before showed
 
 export class JetStreamReader implements Reader {
   readonly #options: Options
@@ -31,6 +33,7 @@ export class JetStreamReader implements Reader {
   #lastSign = 0
   #current: { readonly consumer: string; readonly subscription: Subscription; place: number } | undefined
   #stopped = false
+  #behindSince: number | undefined // the servers have less than was read
   #making = false
 
   constructor(options: Options) {
@@ -115,7 +118,7 @@ export class JetStreamReader implements Reader {
     const config = { name: consumer, deliver_policy: 'by_start_sequence', opt_start_seq: this.#next, ack_policy: 'none', filter_subjects: filters, mem_storage: true, num_replicas: 1, inactive_threshold: 30e9 }
     const answer = await api(`CONSUMER.CREATE.${name}.${consumer}`, { stream_name: name, config, action: 'create' })
     if (this.#stopped || !answer || answer.error) return
-    if (!(await this.#isCurrent(answer))) return connection.publish(`$JS.API.CONSUMER.DELETE.${name}.${consumer}`) // made anew in a moment, where the servers will
+    if (!(await this.#mayRead(answer))) return connection.publish(`$JS.API.CONSUMER.DELETE.${name}.${consumer}`) // made anew in a moment, where the servers will
     const callback = (error: unknown, message: Msg) => {
       if (!error && this.#current?.consumer === consumer && !this.#stopped) this.#onMessage(message)
     }
@@ -125,9 +128,18 @@ export class JetStreamReader implements Reader {
   }
 
   /** It reads what its own server has: that must not be less than what was read of the lane before. */
-  async #isCurrent({ cluster }: ApiAnswer): Promise<boolean> {
+  async #mayRead({ cluster }: ApiAnswer): Promise<boolean> {
     const { name, api } = this.#options
     const info = await api(`STREAM.INFO.${name}`)
-    return !this.#stopped && info?.config !== undefined && isCurrent(info as { cluster?: Cluster }, (cluster as Cluster | undefined)?.leader)
+    if (this.#stopped || info?.config === undefined || !isCurrent(info as { cluster?: Cluster }, (cluster as Cluster | undefined)?.leader)) return false
+    return !this.#isOlder(info)
+  }
+  /** Servers with a backup of their data give sequences anew: what comes there lies before what was read already. */
+  #isOlder({ state, cluster }: ApiAnswer): boolean {
+    const isBehind = (state as { last_seq: number }).last_seq < this.#next - 1
+    this.#behindSince = isBehind ? (this.#behindSince ?? performance.now()) : undefined
+    if (this.#behindSince === undefined) return false
+    if (cluster === undefined || performance.now() - this.#behindSince >= leaderMayLagMs) this.#options.onOlder?.()
+    return true
   }
 }

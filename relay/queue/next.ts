@@ -31,6 +31,8 @@ export type NextParts = {
   /** Everything written before our epoch has been seen. */
   onPassedEpoch(tenure: Tenure, notes: LaneNotes): void
   onUnknownNotes(tenure: Tenure): void
+  /** The stream has less than we have read of it. */
+  onOlder(tenure: Tenure): void
   onUnreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void
 }
 
@@ -157,7 +159,7 @@ export class Next {
       shared.asked--
       this.#onRecord(record, byLane.get(subjects.lane(record.subject)))
     }
-    const shared: Shared = { lanes: lanes.length, asked: 0, reader: stream.read({ filters, from: 1, onRecord }) }
+    const shared: Shared = { lanes: lanes.length, asked: 0, reader: stream.read({ filters, from: 1, onRecord, onOlder: () => lanes.forEach(({ tenure }) => this.#parts.onOlder(tenure)) }) }
     const byLane = new Map(lanes.map((lane) => [lane.tenure.lane, lane]))
     for (const lane of lanes) lane.reader = shared
     this.#readers.add(shared)

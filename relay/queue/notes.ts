@@ -76,6 +76,10 @@ export const readLaneNotes = ({ stream, subjects, clock, log, metrics }: Context
       else cancel = clock.after(1_000, look)
     }
     let cancel = clock.after(1_000, look)
-    const reader = stream.read({ filters, from: 1, onRecord })
+    const onOlder = () => {
+      for (const lane of open.keys()) notes.delete(lane)
+      finish()
+    }
+    const reader = stream.read({ filters, from: 1, onRecord, onOlder })
     reader.want(500)
   })

@@ -64,6 +64,7 @@ export class Owner {
       onFinishedBefore: (tenure, record) => this.#finishedBefore(tenure, record),
       onPassedEpoch: (tenure, notes) => void this.#passedEpoch(tenure, notes),
       onUnknownNotes: (tenure) => void this.own.passOn(tenure, passOnMs),
+      onOlder: (tenure) => this.own.lost(tenure, 'the servers have an older state of the stream, as from a backup: the lane is read anew'),
       onUnreadable: (tenure, record, error) => this.#unreadable(tenure, record, error),
     })
     this.steer = new Steer(context, { own: this.own, next: this.next, deliverer, paused, serverNow })
