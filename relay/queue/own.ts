@@ -20,7 +20,7 @@ export type OwnEvents = {
 }
 
 const leaseSeconds = 10
-const strayMs = 3 * leaseSeconds * 1_000 // older than that it has expired, whatever a server says
+const strayMs = 3 * leaseSeconds * 1_000 // older than that it has expired, whatever a server says; more than that ahead it is of a clock that was set back
 const renewEveryMs = 3_000
 const startWithinMs = 6_000
 const tickMs = 400
@@ -185,12 +185,12 @@ export class Own {
     this.#watchFree(open.filter((lane) => !leases.has(lane)), clock.monotonic())
     return { pod, now: clock.monotonic(), others, ours: this.#kept, leases, freeSince: this.#freeSince, startedAt: this.#startedAt, avoid: this.#avoid }
   }
-  /** Killed servers were seen to have leases again that had been removed, and some of those never expire: their lanes would be nobody's. */
+  /** Killed servers were seen to have leases again that had been removed, and some of those never expire; and those from before the servers' clock was set back last for hours: their lanes would be nobody's. */
   async #withoutStrays(leases: readonly StoredRecord[]): Promise<readonly StoredRecord[]> {
     const { stream, clock } = this.#context
-    const before = (now: number): StoredRecord[] => leases.filter(({ at }) => at < now - strayMs)
-    const state = before(clock.now()).length === 0 ? undefined : await stream.state()
-    const strays = state === undefined ? [] : before(state.at) // by the servers' time: ours may have been set
+    const astray = (now: number): StoredRecord[] => leases.filter(({ at }) => Math.abs(now - at) > strayMs)
+    const state = astray(clock.now()).length === 0 ? undefined : await stream.state()
+    const strays = state === undefined ? [] : astray(state.at) // by the servers' time: ours may have been set
     for (const { subject, seq } of strays) await stream.purge(subject, seq + 1)
     return leases.filter((lease) => !strays.includes(lease))
   }
