@@ -76,6 +76,20 @@ describe('the watch over DNS records', () => {
     assert.match(watch.judge('mail/shaky')[0]!.why!, /SERVFAIL/)
   })
 
+  it('asks the 2nd name server at once where the 1st, which is not wanted any more, would have said nothing for 10 minutes', async () => {
+    const silent = await startTestDns({})
+    try {
+      for (const name of ['d.example', '_dmarc.d.example', 'ph-rsa-202611._domainkey.d.example']) silent.set(name, { does: 'hang' })
+      const { watch } = start({ patienceMs: 600_000 })
+      watch.want(new Map([['mail/d', wantedFor('d.example', silent.nameserver)]]))
+      await until('a question', () => silent.questions.length > 0)
+      want(watch, 'd.example')
+      await until('all of them', () => states(watch).every((state) => state === 'Published'))
+    } finally {
+      await silent.close()
+    }
+  })
+
   it('with 40 domains whose server says nothing, still sees another within seconds of a turn, and stops at once', async () => {
     const silent = Array.from({ length: 40 }, (_, n) => `silent${n}.example`)
     for (const name of silent) for (const full of [name, `_dmarc.${name}`, `ph-rsa-202611._domainkey.${name}`]) dns.set(full, { does: 'hang' })

@@ -39,11 +39,12 @@ export class RecordWatch {
   /** By MailDomain. Who is new, or wants something else, is looked at soon; who is not named any more is forgotten. */
   want(all: ReadonlyMap<string, RecordsWanted>): void {
     for (const key of this.#watched.keys()) if (!all.has(key)) this.#watched.delete(key)
+    this.#leaveServers(new Set([...all.values()].map(serversOf)))
     for (const [key, wanted] of all) {
       const before = this.#watched.get(key)
       if (before !== undefined && JSON.stringify(before.wanted) === JSON.stringify(wanted)) continue
       const facts = before?.facts ?? new Map<string, Fact>()
-      this.#watched.set(key, { facts, judged: judgedBy(wanted, facts).records, failures: before?.failures ?? new Map(), wanted, unchanged: 0 })
+      this.#watched.set(key, { facts, judged: judgedBy(wanted, facts).records, failures: new Map(before?.failures), wanted, unchanged: 0 })
       this.#queue.add(key)
     }
   }
@@ -76,7 +77,7 @@ export class RecordWatch {
 
   /** Answers lead to further questions: the hosts of an MX, the includes of an SPF record. */
   async #ask({ wanted, facts: before, failures }: Watched): Promise<Facts> {
-    const resolver = this.#resolverOf(wanted.nameservers)
+    const resolver = this.#resolverOf(wanted)
     const facts = new Map<string, Fact>()
     for (let round = 0; round < mostRounds; round++) {
       const questions = judgedBy(wanted, facts).questions.slice(0, mostQuestions - facts.size)
@@ -84,6 +85,7 @@ export class RecordWatch {
       const answers = await Promise.all(questions.map(async (question) => [titleOfQuestion(question), await factOf(resolver, question)] as const))
       for (const [title, fact] of answers) facts.set(title, this.#believed(title, fact, before.get(title), failures))
     }
+    for (const title of failures.keys()) if (!facts.has(title)) failures.delete(title) // not asked any more
     return facts
   }
 
@@ -95,8 +97,17 @@ export class RecordWatch {
     return before.kind === 'failed' || count < this.#times.failures ? before : fact // the first words of a failure stay: others would be no news
   }
 
-  #resolverOf(nameservers: readonly string[]): Resolver {
-    const key = nameservers.join(' ')
+  /** What was asked of them ends now: nobody waits for it. */
+  #leaveServers(wanted: ReadonlySet<string>): void {
+    for (const [key, resolver] of this.#resolvers) {
+      if (wanted.has(key)) continue
+      resolver.close()
+      this.#resolvers.delete(key)
+    }
+  }
+  #resolverOf(wanted: RecordsWanted): Resolver {
+    const { nameservers } = wanted
+    const key = serversOf(wanted)
     const known = this.#resolvers.get(key)
     if (known) return known
     const made = createResolver({ nameservers: () => nameservers, timeoutMs: this.#times.patienceMs, rounds: 2, cache })
@@ -110,6 +121,8 @@ export class RecordWatch {
     await this.#queue.stop()
   }
 }
+
+const serversOf = ({ nameservers }: RecordsWanted): string => nameservers.join(' ')
 
 const judgedBy = ({ records }: RecordsWanted, facts: Facts): { readonly records: JudgedRecord[]; readonly questions: Question[] } => {
   const { look, missing } = lookInto(facts)
