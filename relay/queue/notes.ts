@@ -26,6 +26,10 @@ export class LaneNotes {
   isFinished(subject: string, seq: number): boolean {
     return (this.#finished.get(subject) ?? 0) > seq || this.#inAdvance.has(subject)
   }
+  /** For who removes them: they are not kept here. */
+  takeOld(): readonly OldNote[] {
+    return this.old.splice(0)
+  }
   /** Our cursor is past all the ready records they speak of. */
   forgetReady(): void {
     for (const subject of this.#finished.keys()) if (subject.startsWith('ready.')) this.#finished.delete(subject)

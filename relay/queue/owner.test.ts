@@ -67,3 +67,17 @@ test('a record that is read wrong once is no record set aside: 0 are counted whe
   await clock.pass(60_000)
   assert.deepEqual([stream.all().filter(({ subject }) => subject.includes('.held.')).length, await counted()], [1, 1])
 })
+
+test('a new owner keeps 0 of the 100 deliveries that the notes of the one before him name, once they are removed', async (t) => {
+  const first = await simulated({ deliverer: () => deliverer(() => delivered), view: (stream) => ({ ...stream, purge: () => Promise.resolve(undefined), remove: () => Promise.resolve(false) }) })
+  const { clock, stream } = first
+  for (let n = 0; n < 100; n++) first.accept(aMessage())
+  await clock.pass(10_000)
+  first.stop()
+  const second = await simulated({ after: { clock, stream }, deliverer: () => deliverer(() => delivered), pod: 'pod-2' })
+  t.after(second.stop)
+  const lane = laneOf('one.example')
+  await clock.pass(120_000)
+  assert.deepEqual(stream.all().filter(({ subject }) => /\.(ready|done)\./.test(subject)), [])
+  assert.deepEqual(second.owner.next.notesOf(lane)!.old, [])
+})

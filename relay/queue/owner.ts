@@ -164,11 +164,12 @@ export class Owner {
   /** Everything the old notes speak of has been seen and is being removed; when it is gone they go too. */
   async #passedEpoch(tenure: Tenure, notes: LaneNotes): Promise<void> {
     const { lane } = tenure
-    const waiting = notes.old.flatMap(({ finished, seq }) => finished.filter((subject) => !subject.startsWith('ready.')).map((subject) => this.#gone(lane, longSubject(this.#context.subjects, subject), seq)))
+    const old = notes.takeOld()
+    const waiting = old.flatMap(({ finished, seq }) => finished.filter((subject) => !subject.startsWith('ready.')).map((subject) => this.#gone(lane, longSubject(this.#context.subjects, subject), seq)))
     notes.forgetReady()
     await Promise.all([...(this.#goneBefore.get(tenure) ?? []), ...waiting])
     this.#goneBefore.delete(tenure)
-    await Promise.all(notes.old.map((old) => this.#oldNoteGone(tenure, old)))
+    await Promise.all(old.map((one) => this.#oldNoteGone(tenure, one)))
     if (tenure.state !== 'gone') this.removal.tidied(lane)
   }
   /** It stays while a schedule that it speaks of may still fire. */
