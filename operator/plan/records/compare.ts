@@ -81,7 +81,7 @@ const spfFaults: Readonly<Record<SpfResult, ((subject: Subject) => Judged) | und
   unasked: () => notAsked,
   no: (subject) => ({ state: 'Different', why: `it does not let ${printSubject(subject)} send: put a:${subject.host} into it` }),
   none: () => ({ state: 'Missing' }),
-  error: () => ({ state: 'Different', why: 'it cannot be evaluated (RFC 7208 4.6): a wrong word, an include of nothing, more than 10 look-ups, or as many as 4,096 characters' }),
+  error: () => ({ state: 'Different', why: 'it cannot be evaluated (RFC 7208 4.6): a wrong word, an include of nothing, more than 10 look-ups or hosts of an mx, or as many as 4,096 characters' }),
   unclear: (subject) => unknown(`whether it lets ${printSubject(subject)} send depends on the message (macros, exists or ptr)`),
   failed: () => unknown('a name that the SPF record refers to could not be looked up'),
 }

@@ -2,6 +2,7 @@
 // What depends on one message (macros, exists) or may not be used any more (ptr) is not evaluated: then nobody can tell.
 import { anyHolds, prefixesIn } from '../../../relay/snapshot/index.ts'
 import { addressesOf, mostOfText, type Fact, type Look } from './facts.ts'
+import { areTerms } from './spf-syntax.ts'
 
 /** A host with one of its addresses; without any where DNS knows none. */
 export type Subject = { readonly host: string; readonly address?: string }
@@ -23,7 +24,8 @@ const checkDomain = (domain: string, check: Check): SpfResult => {
   const records = spfRecordsIn(fact)
   if (records.length !== 1) return records.length === 0 ? 'none' : 'error' // RFC 7208 4.5
   if (records[0]!.length >= mostOfText) return 'error' // ten of 64 KB take seconds, for each domain and each look
-  return checkTerms(records[0]!.split(/ +/).slice(1).filter((term) => term !== ''), domain, check)
+  const terms = records[0]!.split(/ +/).slice(1).filter((term) => term !== '')
+  return areTerms(terms) ? checkTerms(terms, domain, check) : 'error'
 }
 
 /** The first mechanism that matches decides (RFC 7208 4.6.2); one that nobody can tell decides only if it would not have let the host pass anyway. */
@@ -100,7 +102,9 @@ const mxMatches = ({ host, lengths }: Target, check: Check): Match => {
   const fact = check.look('MX', host)
   if (fact === undefined) return 'unasked'
   if (fact.kind === 'failed') return 'failed'
-  const results = exchangesIn(fact).slice(0, 10).map((exchange) => hostMatches({ host: exchange, lengths }, check))
+  const exchanges = exchangesIn(fact)
+  if (exchanges.length > 10) return 'error' // RFC 7208 4.6.4
+  const results = exchanges.map((exchange) => hostMatches({ host: exchange, lengths }, check))
   return results.includes(true) ? true : (results.find((result) => result !== false) ?? false)
 }
 
