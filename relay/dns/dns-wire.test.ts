@@ -65,3 +65,9 @@ test('a FORMERR or NOTIMP of 12 octets, without the question, is the answer of a
 test('a packet of 12 octets that says anything else, or has another id, belongs to no question', () => {
   assert.deepEqual([headerOnly(7, 0), headerOnly(7, 3), headerOnly(8, 1)].map((bytes) => readPacket(bytes, 7, question).kind), ['foreign', 'foreign', 'foreign'])
 })
+
+test('BADVERS has the rcode of a NOERROR, its other half is in OPT: a server that knows no EDNS like ours (RFC 6891 6.1.3), and not a name without records', () => {
+  const withOpt = (rcode: number, extendedRcode: number) => dnsPacket.encode({ type: 'response', id: 7, flags: dnsPacket.RECURSION_AVAILABLE | rcode, questions: [question], additionals: [{ type: 'OPT', name: '.', udpPayloadSize: 1232, extendedRcode, ednsVersion: 0, flags: 0, flag_do: false, options: [] }] } as never)
+  const readings = [[0, 1], [7, 1], [3, 1], [0, 0], [3, 0]].map(([rcode, extended]) => readPacket(withOpt(rcode!, extended!), 7, question))
+  assert.deepEqual(readings.map((one) => (one.kind === 'failed' ? one.why : one.kind)), ['no-edns', 'RCODE 23', 'RCODE 19', 'answer', 'answer'])
+})

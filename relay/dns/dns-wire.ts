@@ -28,14 +28,22 @@ export type Reading =
 export const readPacket = (bytes: Buffer, id: number, question: Question): Reading => {
   const packet = decode(bytes)
   if (packet === undefined || packet.type !== 'response' || packet.id !== id) return { kind: 'foreign' }
-  const rcode = (packet as { rcode?: string }).rcode ?? 'NOERROR'
-  const knowsNoEdns = rcode === 'FORMERR' || rcode === 'NOTIMP' // who does not understand a question may not repeat it
+  const rcode = rcodeOf(packet)
+  const knowsNoEdns = rcode === 'FORMERR' || rcode === 'NOTIMP' || rcode === badVersion // who does not understand a question may not repeat it
   if (!answers(packet, question) && !(knowsNoEdns && (packet.questions ?? []).length === 0)) return { kind: 'foreign' }
   if (packet.flag_tc) return { kind: 'truncated' }
   if (knowsNoEdns) return { kind: 'no-edns' }
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return { kind: 'failed', why: rcode }
   return isLame(packet) ? { kind: 'failed', why: 'lame: it refers to other servers instead of answering' } : { kind: 'answer', packet }
 }
+
+/** Its upper bits are in OPT (RFC 6891 6.1.3): without them BADVERS is a NOERROR without records, and mail would be returned for it. */
+const rcodeOf = (packet: DecodedPacket): string => {
+  const options = (packet.additionals ?? []).find(({ type }) => type === 'OPT') as { extendedRcode?: number } | undefined
+  const upper = options?.extendedRcode ?? 0
+  return upper === 0 ? ((packet as { rcode?: string }).rcode ?? 'NOERROR') : `RCODE ${upper * 16 + (packet.flags! & 15)}`
+}
+const badVersion = 'RCODE 16'
 
 const decode = (bytes: Buffer): DecodedPacket | undefined => {
   try {
