@@ -71,7 +71,7 @@ const spec = z
         connections: z.int().min(1).max(10_000).describe('Connections at once to one site, over all relay pods together. 20 if absent.').optional(),
         messagesPerConnection: z.int().min(1).max(1_000_000).describe('Messages in one connection. 100 if absent.').optional(),
         ratePerMinute: z.int().min(1).max(10_000_000).describe('Messages a minute to one site, over all relay pods together. No limit if absent.').optional(),
-        addressesPerAttempt: z.int().min(1).max(20).describe('Addresses asked in one attempt before the mail waits for its next. 5 if absent.').optional(),
+        addressesPerAttempt: z.int().min(1).max(20).describe('Addresses asked in one attempt before the mail waits for its next; those that there is no way to do not count. 5 if absent.').optional(),
       })
       .describe('How hard to knock.')
       .optional(),

@@ -4,14 +4,14 @@ import { it, type TestContext } from 'node:test'
 import { attemptOf, bodyOf, never, testDeliverer, testDelivery, testMessage, testSnapshot, type DeliveryChange } from '../../test/tools/delivery.ts'
 import { freePort } from '../../cli/standalone/nats-process.ts'
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
-import { createResolver } from '../dns/index.ts'
+import { createResolver, type Answer, type Resolver } from '../dns/index.ts'
 import type { Settlement } from '../queue/index.ts'
-import { runAttempt } from './attempt.ts'
+import { runAttempt, type Attempt, type AttemptResult } from './attempt.ts'
 import { contentOf } from './content.ts'
-import type { TlsFault } from './failover.ts'
+import type { HostEvent, TlsFault } from './failover.ts'
 import type { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
-import type { Opening } from './session.ts'
+import type { Opening, Target } from './session.ts'
 import { attemptLimit, settingsFrom, type Timeouts } from './settings.ts'
 import { Watch } from './wire.ts'
 
@@ -46,22 +46,56 @@ it('returns with 5.6.7 the one of 2 recipients that a host that says 502 to EHLO
   assert.deepEqual(sink.mails.map(({ to }) => to), [['<user@dest.example>']])
 })
 
-it('tries a host without TLS 1 time and not 200, though it says again that its TLS failed', async () => {
-  const asked: (boolean | undefined)[] = []
-  const fault: TlsFault = { kind: 'tls', how: 'handshake', policy: 'Opportunistic', implicitTls: false, host: '127.0.0.1', address: '127.0.0.1', text: 'no' }
-  const pool = { take: (_target: unknown, { withoutTls }: Opening) => Promise.resolve((asked.push(withoutTls), { kind: 'failed', event: fault })) } as unknown as Pool
+type Take = (target: Target, opening: Opening) => HostEvent
+/** One attempt by way of a pool in which every host ends like this. */
+const attemptBy = async (take: Take, change: Partial<Attempt> = {}): Promise<AttemptResult> => {
+  const pool = { take: (target: Target, opening: Opening) => Promise.resolve({ kind: 'failed', event: take(target, opening) }) } as unknown as Pool
   const snapshot = snapshotWith({ port: 25 })
   const settings = settingsFrom({})
   const delivery = testDelivery()
   const content = await contentOf(bodyOf(testMessage), testMessage.length)
-  const { ended } = await runAttempt({
+  return runAttempt({
     snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), machine: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), endsAt: Infinity, way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
     opening: { hostname: 'mx1.relay.example', settings, watch: new Watch(10) },
     message: { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => Promise.resolve(false) },
     avoid: { isSlow: () => false, note: () => {} },
     contentFor: () => Promise.resolve({ content }),
+    ...change,
   })
+}
+
+it('tries a host without TLS 1 time and not 200, though it says again that its TLS failed', async () => {
+  const asked: (boolean | undefined)[] = []
+  const fault: TlsFault = { kind: 'tls', how: 'handshake', policy: 'Opportunistic', implicitTls: false, host: '127.0.0.1', address: '127.0.0.1', text: 'no' }
+  const { ended } = await attemptBy((_, { withoutTls }) => (asked.push(withoutTls), fault))
   assert.deepEqual([asked, ended.map(({ outcome }) => outcome.kind === 'deferred' && outcome.why.class)], [[false, true], ['TLS']])
+})
+
+/** MX hosts of both families, as seen where there is no way to any IPv6 address. */
+const withoutIpv6 = async (hosts: readonly { readonly v4: readonly string[]; readonly v6: readonly string[] }[]): Promise<{ asked: string[]; result: AttemptResult }> => {
+  const asked: string[] = []
+  const records = <T>(some: readonly T[]): Answer<T> => (some.length > 0 ? { kind: 'records', records: some, ttl: 60 } : { kind: 'nodata', ttl: 60 })
+  const resolver = {
+    mx: () => Promise.resolve(records(hosts.map((_, index) => ({ preference: index, exchange: `mx${index}.dest.example` })))),
+    addresses: (name: string, family: 4 | 6) => Promise.resolve(records(hosts[Number(/\d+/.exec(name)![0])]![`v${family}`])),
+  } as unknown as Resolver
+  const result = await attemptBy(({ host, address }) => {
+    asked.push(address)
+    const noWay = address.includes(':')
+    return { kind: 'silent', at: 'CONNECT', how: noWay ? 'no-way' : 'refused', host, address, text: noWay ? 'no way' : 'connection refused', reused: false, dotWritten: false }
+  }, { resolver, way: { kind: 'mx' } as Attempt['way'] })
+  return { asked, result }
+}
+
+it('an address that there is no way to is none of the 5 of an attempt: of 6 hosts with both families 5 are asked over IPv4, and what they did is told', async () => {
+  const { asked, result: { ended } } = await withoutIpv6(Array.from({ length: 6 }, (_, n) => ({ v4: [`8.8.0.${n}`], v6: [`2600::${n}`, `2600::1:${n}`] })))
+  assert.deepEqual(asked.filter((address) => !address.includes(':')), [0, 1, 2, 3, 4].map((n) => `8.8.0.${n}`))
+  assert.match(JSON.stringify(ended[0]!.outcome), /mx4\.dest\.example \[8\.8\.0\.4\]: connection refused/)
+})
+
+it('of 1,000 addresses without a way 25 are tried, and no more notes are written', async () => {
+  const { asked, result: { notes } } = await withoutIpv6(Array.from({ length: 16 }, (_, n) => ({ v4: [], v6: Array.from({ length: 64 }, (_, m) => `2600::${n}:${m}`) })))
+  assert.deepEqual([asked.length, notes.length], [25, 25])
 })
 
 const twenty = Array.from({ length: 20 }, (_, index) => `user${index}@dest.example`)

@@ -34,10 +34,10 @@ export type Attempt = Finding & {
 type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
 
 /** What is still open while the attempt goes on. */
-type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; aborted: boolean }
+type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; waysLeft: number; aborted: boolean }
 
 export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
-  const progress: Progress = { open: attempt.delivery.recipients, ended: [], notes: [], addressesLeft: attempt.settings.addressesPerAttempt, aborted: false }
+  const progress: Progress = { open: attempt.delivery.recipients, ended: [], notes: [], addressesLeft: attempt.settings.addressesPerAttempt, waysLeft: mostWithoutWay, aborted: false }
   const hops = hopsOf(attempt.way, attempt.random)
   let unroutable: Extract<Found, { kind: 'unroutable' }> | undefined
   for (const hop of hops) {
@@ -169,13 +169,19 @@ const judge = ({ avoid }: Attempt, progress: Progress, recipients: readonly Reci
 }
 
 const noteFailure = (progress: Progress, event: HostEvent): void => {
+  // most clusters have no IPv6 to the world: half of the addresses, asked in no time, must not be all of the attempt
+  if (hasNoWay(event) && progress.waysLeft-- > 0) progress.addressesLeft++
   const reason = reasonOf(event)
   progress.notes.push(reason.text)
   // a host that answered says more than a backup that is not there
   if (progress.telling === undefined || tells(event) >= tells(progress.telling)) Object.assign(progress, { last: reason, telling: event })
 }
 
-const tells = (event: HostEvent): number => (event.kind === 'silent' && event.at === 'CONNECT' ? 0 : 1)
+const hasNoWay = (event: HostEvent): boolean => event.kind === 'silent' && event.how === 'no-way'
+/** A stranger's MX hosts may have a thousand such addresses. */
+const mostWithoutWay = 20
+
+const tells = (event: HostEvent): number => (hasNoWay(event) ? -1 : event.kind === 'silent' && event.at === 'CONNECT' ? 0 : 1)
 
 const statusOf = (event: HostEvent): string => reasonOf(event).status
 

@@ -15,7 +15,7 @@ export const dial = (target: Target, { settings, signal }: { readonly settings: 
     }
     const timer = setTimeout(() => fail('timeout', 'no connection in time'), settings.timeouts.connect)
     const onAbort = (): void => fail('aborted', 'the attempt was called off')
-    const onError = (error: NodeJS.ErrnoException): void => fail(error.code === 'ECONNREFUSED' ? 'refused' : 'lost', wordsOf(error))
+    const onError = (error: NodeJS.ErrnoException): void => fail(howOf(error.code ?? ''), wordsOf(error))
     const settle = (result: Socket | Silent): void => {
       clearTimeout(timer)
       socket.off('error', onError)
@@ -27,3 +27,8 @@ export const dial = (target: Target, { settings, signal }: { readonly settings: 
     if (signal?.aborted === true) onAbort()
     else signal?.addEventListener('abort', onAbort, { once: true })
   })
+
+/** Without a packet sent: no route, no address of our own to come from, a family that this machine does not know. */
+const noWay: ReadonlySet<string> = new Set(['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
+
+const howOf = (code: string): Silent['how'] => (noWay.has(code) ? 'no-way' : code === 'ECONNREFUSED' ? 'refused' : 'lost')

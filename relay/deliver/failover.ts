@@ -11,7 +11,7 @@ export type Said = { readonly kind: 'said'; readonly said: RemoteReply; readonly
 export type Silent = {
   readonly kind: 'silent'
   readonly at: 'CONNECT' | 'TLS' | Place
-  readonly how: 'forbidden' | 'refused' | 'lost' | 'timeout' | 'garbled' | 'endless' | 'aborted'
+  readonly how: 'forbidden' | 'no-way' | 'refused' | 'lost' | 'timeout' | 'garbled' | 'endless' | 'aborted'
   readonly host: string
   readonly address: string
   readonly text: string
