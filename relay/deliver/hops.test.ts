@@ -44,9 +44,10 @@ describe('a host of deliverTo', () => {
     { what: 'in the relay\'s namespace, the metadata of the machine', namespace: 'mail', host: 'imds.example', zone: { addresses: ['169.254.169.254', 'fd00:ec2::254'] }, tried: [] },
   ]) it(`${what}: ${tried.length} of ${zone.addresses.length} addresses are tried`, async () => assert.deepEqual(await triedBy(namespace, host, zone), tried))
 
-  it('outside the relay\'s namespace, ours by 1 of our addresses or by our name: mail would come round a hundred times, and is not tried; at a port that is no listener\'s, and in our namespace, it is', async () => {
+  it('outside the relay\'s namespace, ours by 1 of our addresses, by our name in any case, or as a CNAME for it: mail would come round a hundred times, and is not tried; at a port that is no listener\'s, and in our namespace, it is', async () => {
     const ours = { addresses: ['2001:4860:0::1', '8.8.4.4'] }
     assert.deepEqual([await triedBy('shop', 'mx.shop.example', ours), await triedBy('shop', 'mx1.relay.example', { addresses: ['8.8.8.8'] })], [[], []])
+    assert.deepEqual([await triedBy('shop', 'MX1.relay.example', { addresses: ['8.8.8.8'] }), await triedBy('shop', 'mx.shop.example', { addresses: ['8.8.8.8'], alias: 'mx1.relay.example' })], [[], []])
     assert.deepEqual([(await triedBy('shop', 'mx.shop.example', ours, { addresses: [] }, 2526)).length, (await triedBy('mail', 'mx.shop.example', ours)).length], [2, 2])
   })
 

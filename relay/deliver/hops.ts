@@ -108,7 +108,7 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
   const { addresses, alias, failure } = await (namespaceBound === undefined ? namedAddresses : boundAddresses)(named.host, finding)
   const notes: string[] = []
   const usable = addresses.filter((address) => {
-    const why = namespaceBound === undefined ? forbiddenToAll(address) : (leadsBack(named, address, finding) ?? forbiddenByDeliverTo(address, { host: named.host, alias }, { namespace: namespaceBound, services: serviceEnds(finding.snapshot) }, rulesOf(finding)))
+    const why = namespaceBound === undefined ? forbiddenToAll(address) : (leadsBack(named, { address, alias }, finding) ?? forbiddenByDeliverTo(address, { host: named.host, alias }, { namespace: namespaceBound, services: serviceEnds(finding.snapshot) }, rulesOf(finding)))
     if (why) notes.push(`${named.host} [${address}] is ${why}: not tried`)
     return why === undefined
   })
@@ -118,8 +118,8 @@ const findNamed = async ({ host: named, namespaceBound }: Extract<Hop, { kind: '
 }
 
 /** For a tenant: mail that we hand to ourselves would come round a hundred times, and each question for a recipient would ask us again. */
-const leadsBack = ({ host, port }: NextHopHost, address: string, finding: Finding): string | undefined =>
-  isOurs(host, [address], rulesOf(finding).ourselves) && finding.snapshot.listeners.some((listener) => listener.port === port) ? 'ourselves' : undefined
+const leadsBack = ({ host, port }: NextHopHost, { address, alias = host }: { readonly address: string; readonly alias?: string | undefined }, finding: Finding): string | undefined =>
+  isOurs([host, alias], [address], rulesOf(finding).ourselves) && finding.snapshot.listeners.some((listener) => listener.port === port) ? 'ourselves' : undefined
 
 /** How names of Services end: svc and svc.cluster.local, by the names of our own: name.namespace.svc… */
 const serviceEnds = ({ relay: { ownNames } }: Snapshot): string[] => ownNames.map((name) => name.split('.').slice(2).join('.'))

@@ -88,6 +88,13 @@ describe('the DNS truth table', () => {
 })
 
 describe('ourselves in the list', () => {
+  it('an MX that is a CNAME for our name is ourselves, also where nobody told us our address, and so is a domain without MX that is one', () => {
+    const alias: Answer<string> = { kind: 'records', records: ['203.0.114.7'], ttl: 60, alias: 'mx1.relay.example' }
+    assert.equal(statusOf(plan([host('in.dest.example', 10, alias)])), 'permanent 5.4.6')
+    assert.equal(statusOf(plan([host('dest.example', 0, alias)], {}, nodata)), 'permanent 5.4.6')
+    const backup = plan([host('primary.dest.example', 5), host('in.dest.example', 10, nodata, alias), host('last.dest.example', 20)])
+    assert.deepEqual(backup.kind === 'hosts' && backup.hosts.map(({ name }) => name), ['primary.dest.example'])
+  })
   it('asks only hosts better than us, by name', () => {
     const result = plan([host('a.example', 10), host('mx1.relay.example', 20), host('c.example', 30), host('d.example', 20)])
     assert.deepEqual(result.kind === 'hosts' && result.hosts.map(({ name }) => name), ['a.example'])

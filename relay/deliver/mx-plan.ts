@@ -90,12 +90,14 @@ const noAddress = ({ domain, mx }: MxSeen, hosts: readonly HostSeen[], notes: re
   return dnsLater('4.4.4', text, notes)
 }
 
-const isOurselves = ({ name, v4, v6 }: HostSeen, ourselves: Ourselves): boolean =>
-  isOurs(name, [v4, v6].flatMap((answer) => (answer.kind === 'records' ? answer.records : [])), ourselves)
+const isOurselves = ({ name, v4, v6 }: HostSeen, ourselves: Ourselves): boolean => {
+  const found = [v4, v6].filter((answer) => answer.kind === 'records')
+  return isOurs([name, ...found.flatMap(({ alias }) => alias ?? [])], found.flatMap(({ records }) => records), ourselves)
+}
 
-/** A host by its name or by one of its addresses. */
-export const isOurs = (name: string, addresses: readonly string[], ourselves: Ourselves): boolean =>
-  ourselves.names.includes(name.replace(/\.$/, '')) || addresses.some((address) => ourselves.addresses.some((own) => sameAddress(own, address)))
+/** A host by one of its names (its own, and that which it is a CNAME for), or by one of its addresses: of a load balancer's those are not always known. */
+export const isOurs = (names: readonly string[], addresses: readonly string[], ourselves: Ourselves): boolean =>
+  names.some((name) => ourselves.names.includes(name.replace(/\.$/, '').toLowerCase())) || addresses.some((address) => ourselves.addresses.some((own) => sameAddress(own, address)))
 
 const shuffledByPreference = (hosts: readonly HostSeen[], random: () => number): HostSeen[] =>
   hosts.map((host) => ({ host, chance: random() })).sort((a, b) => a.host.preference - b.host.preference || a.chance - b.chance).map(({ host }) => host)
