@@ -51,8 +51,14 @@ type Address = ReturnType<typeof ipaddr.parse>
 const bare = (address: string): Address | undefined => {
   if (!ipaddr.isValid(address)) return undefined
   const parsed = ipaddr.process(address)
-  if (parsed.kind() !== 'ipv6' || parsed.range() !== 'rfc6052') return parsed
+  if (parsed.kind() !== 'ipv6' || !(parsed.range() === 'rfc6052' || isCompatible(parsed))) return parsed
   return ipaddr.fromByteArray(parsed.toByteArray().slice(12)) // NAT64 (RFC 6052)
+}
+
+/** ::127.0.0.1, an IPv4 address with 96 zeros before it (RFC 4291 2.5.5.1), which some systems still tunnel to; not :: and ::1. */
+const isCompatible = (address: Address): boolean => {
+  const bytes = address.toByteArray()
+  return bytes.slice(0, 12).every((byte) => byte === 0) && bytes.slice(12, 14).some((byte) => byte !== 0)
 }
 
 const isInside = (address: Address, cidr: string): boolean => {

@@ -135,7 +135,7 @@ describe('the order', () => {
 })
 
 describe('addresses an MX must not lead to', () => {
-  const refused = ['127.0.0.1', '10.0.0.1', '192.168.1.1', '172.16.0.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', '::1', '::', 'fe80::1', 'fd00::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '64:ff9b::10.0.0.1', 'ff02::1', '8.8.4.9']
+  const refused = ['127.0.0.1', '10.0.0.1', '192.168.1.1', '172.16.0.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', '::1', '::', 'fe80::1', 'fd00::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '64:ff9b::10.0.0.1', '::7f00:1', '::a00:1', 'ff02::1', '8.8.4.9']
   for (const address of refused) it(`${address} is refused`, () => assert.notEqual(forbiddenByMx(address, rules), undefined))
   for (const address of ['8.8.8.8', '2606:4700::1', '64:ff9b::8.8.8.8']) it(`${address} passes`, () => assert.equal(forbiddenByMx(address, rules), undefined))
   it('loopback passes where a test allows it, private does not', () => {
