@@ -22,8 +22,8 @@ const atom = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[A-Za-z0-9!#$%
 export const printMailbox = ({ local, domain }: Mailbox): string =>
   `${atom.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`}@${domain}`
 
-/** An IP address where a domain could stand (RFC 5321 4.1.3). */
-export const addressLiteral = (address: string): string => (address.includes(':') ? `[IPv6:${address}]` : `[${address}]`)
+/** An IP address where a domain could stand (RFC 5321 4.1.3), without a zone. */
+export const addressLiteral = (address: string): string => (address.includes(':') ? `[IPv6:${address.replace(/%.*$/, '')}]` : `[${address}]`)
 
 /** An address where only ASCII may stand, as RFC 6533 3 writes it: ü is \\x{FC}. */
 export const inSevenBits = (text: string): string => text.replace(/[^\x00-\x7f]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`)
