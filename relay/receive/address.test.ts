@@ -28,6 +28,8 @@ const good: readonly (readonly [string, string])[] = [
   ['<a@[192.0.2.1]>', 'a|[192.0.2.1]'],
   ['<a@192.0.2.1>', 'a|192.0.2.1'], // a name that does not exist
   ['<a@[IPv6:2001:DB8::1]>', 'a|[IPv6:2001:db8::1]'],
+  ['<a@[IPv6:2001:DB8:0:0:0::0001]>', 'a|[IPv6:2001:db8::1]'], // one destination, however it is spelt (RFC 5952)
+  ['<a@[IPv6:::FFFF:192.0.2.1]>', 'a|[IPv6:::ffff:c000:201]'],
   ['<üser@exämple.de>', 'üser|xn--exmple-cua.de'],
   ['<a@ｈosted.example>', 'a|hosted.example'], // wide letters are the same name (UTS 46)
   ['<a@hоsted.example>', 'a|xn--hsted-jye.example'], // a Cyrillic о is another one
@@ -44,6 +46,12 @@ const bad = [
 ]
 for (const text of ['', ' ', '<']) test(`says that there is none in ${JSON.stringify(text)}`, () => assert.equal(mailboxOf(text), 'fault: there is none'))
 for (const text of bad) test(`refuses ${JSON.stringify(text.slice(0, 60))}`, () => assert.match(mailboxOf(text), /^fault: /))
+
+test('an address may have 254 octets, and of a letter beyond ASCII each octet counts: 122 ü before 10 of ASCII, and not 123', () => {
+  const of = (letters: number) => mailboxOf(`<${'ü'.repeat(letters)}@b.example>`)
+  assert.equal(of(122), `${'ü'.repeat(122)}|b.example`)
+  assert.equal(of(123), 'fault: longer than 254 octets')
+})
 
 test('says what needs SMTPUTF8, and what does not', () => {
   for (const [text, needs] of [['<a@b.example>', false], ['<ä@b.example>', true], ['<a@ä.example>', true]] as const) {

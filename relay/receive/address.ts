@@ -1,6 +1,6 @@
 // Reads the path of MAIL and RCPT (RFC 5321 4.1.2): what counts is the final mailbox. Pure.
 import { isIPv4 } from 'node:net'
-import { normalDomain, parseAddress, type Mailbox } from '../snapshot/index.ts'
+import { normalDomain, shortIpv6, type Mailbox } from '../snapshot/index.ts'
 
 export type ParsedPath =
   | { readonly kind: 'path'; readonly mailbox: Mailbox | null; readonly needsUtf8: boolean; readonly rest: string }
@@ -31,7 +31,7 @@ const readRest = (inner: string, local: Local, angle: boolean): ParsedPath => {
   const domain = readDomain(inner.slice(local.end + 1, end))
   if (domain === undefined) return fault('the part after @ is no domain')
   if (angle && inner[end] !== '>') return fault('> is missing')
-  if (end - local.start > 254) return fault('longer than 254 octets') // RFC 5321 4.5.3.1.3, with < and >
+  if (Buffer.byteLength(inner.slice(local.start, end)) > 254) return fault('longer than 254 octets') // RFC 5321 4.5.3.1.3, with < and >
   const needsUtf8 = /[^\x00-\x7f]/.test(inner.slice(local.start, end))
   return withRest({ mailbox: { local: local.value, domain }, needsUtf8 }, inner.slice(angle ? end + 1 : end))
 }
@@ -103,5 +103,6 @@ export const literalOf = (text: string): string | undefined => {
   const literal = /^\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]$/i.exec(text)
   const [, six, four] = literal ?? []
   if (four !== undefined) return isIPv4(four) ? `[${four}]` : undefined
-  return six !== undefined && six.includes(':') && parseAddress(six) ? `[IPv6:${six.toLowerCase()}]` : undefined
+  const spelt = shortIpv6(six ?? '')
+  return spelt === undefined ? undefined : `[IPv6:${spelt}]`
 }

@@ -56,6 +56,9 @@ export const printAddress = ({ family, value }: Address): string =>
     ? [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.')
     : Array.from({ length: 8 }, (_, group) => ((value >> BigInt(112 - 16 * group)) & 0xffffn).toString(16)).join(':')
 
+/** The one spelling of an IPv6 address that RFC 5952 recommends; undefined where the text is none. */
+export const shortIpv6 = (text: string): string | undefined => (isIPv6(text) ? ipaddr.IPv6.parse(text).toRFC5952String() : undefined)
+
 /** Whether every address of one prefix is one of the other; false where either is none. */
 export const isWithin = (inner: string, outer: string): boolean => {
   const [narrow, wide] = [parsePrefix(inner), parsePrefix(outer)]
