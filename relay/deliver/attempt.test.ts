@@ -58,7 +58,7 @@ const attemptBy = async (take: Take, change: Partial<Attempt> = {}): Promise<Att
     snapshot, settings, delivery, pool, resolver: createResolver({ nameservers: () => [] }), machine: createResolver({ nameservers: () => [] }), random: () => 0.5, signal: never(), endsAt: Infinity, way: wayOf(snapshot, { domain: delivery.domain, mailFrom: null }),
     opening: { hostname: 'mx1.relay.example', settings, watch: new Watch(10) },
     message: { envelope: delivery.envelope, recipients: delivery.recipients, content, hasEightBit: () => Promise.resolve(false) },
-    avoid: { isSlow: () => false, note: () => {} },
+    avoid: { isSlow: () => false, note: () => {}, reached: () => {} },
     contentFor: () => Promise.resolve({ content }),
     ...change,
   })

@@ -30,8 +30,8 @@ export type Attempt = Finding & {
   readonly contentFor: (fit: Fit, host: string) => Promise<{ readonly content: Content } | { readonly unfit: Extract<Outcome, { kind: 'unroutable' }> }>
 }
 
-/** Addresses that let us wait lately: they come last. */
-type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void }
+/** Addresses that let us wait lately, or a family of them: they come last. */
+type Avoid = { isSlow(address: string): boolean; note(event: HostEvent): void; reached(address: string): void }
 
 /** What is still open while the attempt goes on. */
 type Progress = { open: readonly Recipient[]; readonly ended: Ended[]; readonly notes: string[]; last?: DeferReason; telling?: HostEvent; addressesLeft: number; waysLeft: number; aborted: boolean }
@@ -97,6 +97,7 @@ const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Pr
       how = { withoutTls: true, fresh: true }
       continue
     }
+    attempt.avoid.reached(target.address)
     const told = await useSession(attempt, progress, opened.session, here)
     const again = sortOut(attempt, progress, told)
     here = again.here

@@ -91,7 +91,7 @@ const attemptNow = async (shared: Shared, prepare: Prepare, { site, delivery, bo
     snapshot, resolver: shared.resolver, machine: shared.machine, settings, random, delivery, way: site.way, pool: shared.pool, signal, message,
     endsAt: started + attemptLimit(settings, { recipients: delivery.recipients.length, bytes: delivery.bytes }),
     opening: { hostname: snapshot.relay.hostname, settings, watch: shared.watch, onOpen: (tls) => options.metrics.remoteConnections.inc({ tls }) },
-    avoid: { isSlow: (address) => shared.slow.has(address, monotonic()), note: (event) => shared.slow.note(event, monotonic()) },
+    avoid: { isSlow: (address) => shared.slow.has(address, monotonic()), note: (event) => shared.slow.note(event, monotonic()), reached: (address) => shared.slow.reached(address) },
     contentFor: prepare(snapshot, delivery, content),
   })
   options.metrics.attemptSeconds.observe((performance.now() - started) / 1000)
