@@ -12,11 +12,11 @@ describe('the callout', () => {
   after(() => Promise.all(ends.map((end) => end())))
   const build = async (options: SinkOptions, second?: SinkOptions): Promise<{ sink: RunningSink; ask: (text: string) => ReturnType<RunningDeliverer['callout']>; deliverer: RunningDeliverer }> => {
     const sink = await startSink(options)
-    const other = second && (await startSink(second))
-    const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...(other ? [{ host: '127.0.0.1', port: other.port, preference: 20 }] : [])]
+    const other = second && (await startSink({ ...second, host: '127.0.0.2' }))
+    const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...(other ? [{ host: other.host, port: other.port, preference: 20 }] : [])]
     const domains: SnapshotInput['domains'] = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Callout' }, hosts } }]
     const snapshot = testSnapshot({ domains })
-    const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: options.hang ? 300 : 30_000 } })
+    const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: options.hang ? 300 : 30_000, callout: 8_000 } })
     ends.push(() => deliverer.close(), () => sink.close(), async () => other?.close())
     return { sink, deliverer, ask: (text) => deliverer.callout(snapshot.domains[0]!, mailbox(text)) }
   }
@@ -60,6 +60,14 @@ describe('the callout', () => {
   it('asks the second host when the first is away', async () => {
     const { ask } = await build({ drop: 'greeting' }, { replies: { rcpt: '550 5.1.1 no' } })
     assert.equal(await ask('user@home.example'), 'no')
+  })
+  it('asks the second host when the first hangs, and has half of the time left for it; the next user is asked of the second at once, and the first has had 1 connection', async () => {
+    const { sink, ask } = await build({ hang: 'greeting' }, { replies: { rcpt: (line) => (line.includes('gone') ? '550 5.1.1 no' : undefined) } })
+    assert.deepEqual([await ask('gone@home.example'), await ask('user@home.example'), sink.connections()], ['no', 'yes', 1])
+  })
+  it('has all of the time for a host that is the only one', async () => {
+    const { ask } = await build({ delayMs: (phase) => (phase === 'greeting' ? 5_000 : 0) })
+    assert.equal(await ask('user@home.example'), 'yes')
   })
   it('uses one connection for many questions in a row', async () => {
     const { sink, ask } = await build({})

@@ -4,7 +4,7 @@ import type { HostedDomain, Mailbox } from '../snapshot/index.ts'
 import type { Shared } from './shared.ts'
 import { whatNow, type HostEvent } from './failover.ts'
 import { isPlain } from './fit.ts'
-import { findTargets, hopsOf } from './hops.ts'
+import { findTargets, hopsOf, type Found, type Hop } from './hops.ts'
 import { Places } from './places.ts'
 import type { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
@@ -13,14 +13,12 @@ import { mailCommand, rcptCommand } from './smtp-wire.ts'
 
 export type CalloutAnswer = 'yes' | 'no' | 'unknown'
 
-const patienceMs = 20_000
-
 /** Never throws. A stranger who guesses users must not open more connections to the hosts of a domain than its mail may. */
 export const createCallout = (shared: Shared) => {
   const places = new Places(shared.settings.connectionsPerSite)
   return async (domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer> => {
     const controller = new AbortController()
-    const timer = setTimeout(() => controller.abort(), patienceMs)
+    const timer = setTimeout(() => controller.abort(), shared.settings.timeouts.callout)
     try {
       if (!(await places.take(domain.domain, controller.signal))) return 'unknown'
       return await askEach(shared, domain, mailbox, controller.signal).finally(() => places.give(domain.domain))
@@ -35,27 +33,49 @@ export const createCallout = (shared: Shared) => {
 const askEach = async (shared: Shared, domain: HostedDomain, mailbox: Mailbox, signal: AbortSignal): Promise<CalloutAnswer> => {
   const snapshot = shared.options.snapshot()
   const finding = { snapshot, resolver: shared.resolver, machine: shared.machine, settings: shared.settings, random: shared.random }
-  const opening = { hostname: snapshot.relay.hostname, settings: shared.settings, watch: shared.watch, signal }
-  for (const hop of hopsOf(wayOf(snapshot, { domain: domain.domain, mailFrom: null }), shared.random)) {
-    const found = await findTargets(hop, domain.domain, finding)
-    for (const target of found.kind === 'targets' ? found.targets : []) {
-      if (signal.aborted) return 'unknown'
-      const answer = await askTarget(shared.pool, target, mailbox, opening)
-      if (answer !== 'unknown') return answer
-    }
+  const opening = { hostname: snapshot.relay.hostname, settings: shared.settings, watch: shared.watch }
+  const endsAt = performance.now() + shared.settings.timeouts.callout
+  const hops = hopsOf(wayOf(snapshot, { domain: domain.domain, mailFrom: null }), shared.random)
+  const isSlow = ({ address }: Target): boolean => shared.slow.has(address, shared.monotonic())
+  for await (const { target, isLast } of inOrder(hops, (hop) => findTargets(hop, domain.domain, finding), isSlow)) {
+    if (signal.aborted) return 'unknown'
+    const left = (endsAt - performance.now()) / (isLast ? 1 : 2) // one that hangs must leave time for the next
+    const answer = await within(left, signal, (until) => askTarget(shared, target, mailbox, { ...opening, signal: until }))
+    if (answer !== 'unknown') return answer
   }
   return 'unknown'
+}
+
+/** By preference, those that hung lately after all others: as attempt.ts does it. */
+async function* inOrder(hops: readonly Hop[], find: (hop: Hop) => Promise<Found> | Found, isSlow: (target: Target) => boolean): AsyncGenerator<{ target: Target; isLast: boolean }> {
+  const slow: Target[] = []
+  for (const [index, hop] of hops.entries()) {
+    const found = await find(hop)
+    const targets = found.kind === 'targets' ? found.targets : []
+    slow.push(...targets.filter(isSlow))
+    const others = targets.filter((target) => !slow.includes(target))
+    for (const [at, target] of others.entries()) yield { target, isLast: index === hops.length - 1 && at === others.length - 1 && slow.length === 0 }
+  }
+  for (const [at, target] of slow.entries()) yield { target, isLast: at === slow.length - 1 }
+}
+
+const within = async <T>(ms: number, signal: AbortSignal, run: (until: AbortSignal) => Promise<T>): Promise<T> => {
+  const own = new AbortController()
+  const timer = setTimeout(() => own.abort(), ms)
+  return run(AbortSignal.any([signal, own.signal])).finally(() => clearTimeout(timer))
 }
 
 type Asking = Opening & { readonly signal: AbortSignal }
 
 /** As a delivery does (attempt.ts): once more without TLS where its handshake failed and need not be, and afresh where a kept connection had died. */
-const askTarget = async (pool: Pool, target: Target, mailbox: Mailbox, opening: Asking): Promise<CalloutAnswer> => {
+const askTarget = async ({ pool, slow, monotonic }: Shared, target: Target, mailbox: Mailbox, opening: Asking): Promise<CalloutAnswer> => {
   let how = { withoutTls: false, fresh: false }
   for (let round = 0; round < 3; round++) {
     const opened = await pool.take(target, { ...opening, withoutTls: how.withoutTls }, how.fresh)
+    if (opened.kind === 'open') slow.reached(target.address)
     const answer = opened.kind === 'failed' ? opened.event : await askSession(opened.session, mailbox, pool, opening)
     if (typeof answer === 'string') return answer
+    slow.note(answer.kind === 'silent' && answer.how === 'aborted' ? { ...answer, how: 'timeout' } : answer, monotonic()) // it is only called off where its time is over
     const next = whatNow(answer)
     if (next === 'same-host-without-tls' && !how.withoutTls) how = { withoutTls: true, fresh: true }
     else if (next === 'same-host-fresh') how = { ...how, fresh: true }

@@ -18,13 +18,14 @@ export type Timeouts = {
   readonly rset: number
   readonly idle: number // a connection without mail
   readonly look: number // how often the clock is looked at
+  readonly callout: number // all that a client waits for at RCPT
   readonly attempt: number // all of an attempt with one recipient and a short message
 }
 
 const minutes = 60_000
 export const defaultTimeouts: Timeouts = {
   connect: 30_000, greeting: 5 * minutes, tls: 60_000, ehlo: 5 * minutes, auth: 60_000, mail: 5 * minutes, rcpt: 5 * minutes,
-  data: 2 * minutes, block: 3 * minutes, dot: 10 * minutes, rset: 20_000, idle: 10_000, look: 500, attempt: 60 * minutes,
+  data: 2 * minutes, block: 3 * minutes, dot: 10 * minutes, rset: 20_000, idle: 10_000, look: 500, callout: 20_000, attempt: 60 * minutes,
 }
 
 export type Settings = {
