@@ -146,6 +146,7 @@ describe('the resolver', () => {
   })
   it('calls a name that DNS cannot hold a failure without asking', async () => {
     assert.match(failure(await resolver().mx(`${'x'.repeat(64)}.example`)), /no name/)
+    assert.match(failure(await resolver({ timeoutMs: 200, rounds: 1 }).mx(`${'\ufffd'.repeat(22)}.example`)), /no name/) // 66 octets: what a CNAME to 22 octets of no UTF-8 is read as
   })
 
   it('lets go of what it waits for when it is closed', async () => {

@@ -113,7 +113,8 @@ class Servers {
 const silentMs = 30_000
 const keyOf = ({ address, port }: NameServer): string => `${address} ${port}`
 
-const labelsAreTooLong = (name: string): boolean => name.length > 253 || name.split('.').some((label) => label.length > 63)
+/** In octets (RFC 1035 3.1): what is no UTF-8 in an alias takes three for each, and a question with it would be none. */
+const labelsAreTooLong = (name: string): boolean => Buffer.byteLength(name) > 253 || name.split('.').some((label) => Buffer.byteLength(label) > 63)
 
 const nameServers = (named: readonly string[]): NameServer[] => (named.length > 0 ? named : getServers()).map(parseServer)
 
