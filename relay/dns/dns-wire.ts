@@ -6,7 +6,8 @@ const { AUTHENTIC_DATA, RECURSION_DESIRED } = dnsPacket
 /** RFC 9715: no fragments. */
 const payloadSize = 1232
 
-export type Question = { readonly name: string; readonly type: RecordType }
+export type { DecodedPacket }
+export type Question = { readonly name: string; readonly type: RecordType | 'NS' }
 
 export const encodeQuestion = (id: number, { name, type }: Question, withEdns: boolean): Buffer =>
   dnsPacket.encode({

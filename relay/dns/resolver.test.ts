@@ -44,6 +44,17 @@ describe('the resolver', () => {
     assert.equal((await resolver().mx('empty.example')).kind, 'nodata')
     assert.equal((await resolver().mx('nowhere.example')).kind, 'nxdomain')
   })
+  it('takes a server that denies every name, 1 MX that exists and the root of DNS among them, for one that failed, asks the next, and believes it where it knows 1 name', async (t) => {
+    const [liar, honest] = [await startTestDns({ '.': {} }), await startTestDns({ '.': {}, 'inside.example': { a: ['192.0.2.9'] }, 'dest.example': { mx: [[10, 'mx1.dest.example']] } })]
+    t.after(() => Promise.all([liar.close(), honest.close()]))
+    const alone = resolver({ nameservers: () => [liar.nameserver] })
+    assert.deepEqual(await alone.mx('dest.example'), { kind: 'failed', why: '127.0.0.1: denies dest.example, but knows not even the root of DNS: it is not believed' })
+    const both = resolver({ nameservers: () => [liar.nameserver, honest.nameserver] })
+    assert.equal((await both.mx('dest.example')).kind, 'records')
+    assert.equal((await both.mx('nowhere.example')).kind, 'nxdomain', 'by one that gave a record, in a network without the root')
+    liar.set('.', { ns: ['a.root-servers.net'] })
+    assert.equal((await resolver({ nameservers: () => [liar.nameserver] }).mx('dest.example')).kind, 'nxdomain', 'it knows the root')
+  })
   it('knows without asking that 3 names under .invalid do not exist, and asks about invalid.example (RFC 6761 6.4)', async () => {
     const { mx } = resolver()
     const kinds = await Promise.all(['far.invalid', 'INVALID', 'a.b.invalid.', 'invalid.example'].map(async (name) => (await mx(name)).kind))

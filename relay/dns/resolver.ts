@@ -1,9 +1,10 @@
 // Names to records: every server in turn, CNAMEs followed, answers kept by TTL. Failures are kept briefly and never become "does not exist".
 import { getServers } from 'node:dns'
 import type { Answer, MxRecord, RecordType, Resolver } from './answer.ts'
-import { ask, type NameServer } from './ask.ts'
+import { ask, type NameServer, type Patience } from './ask.ts'
+import { Belief } from './belief.ts'
 import { AnswerCache, type CacheLimits } from './cache.ts'
-import { follow, longestChain, sameName } from './dns-wire.ts'
+import { follow, longestChain, sameName, type DecodedPacket } from './dns-wire.ts'
 
 export type ResolverOptions = {
   /** "ip", "ip:port" or "[ip6]:port"; empty: the system's. Asked anew for every question, so a new snapshot counts at once. */
@@ -18,7 +19,7 @@ export type ResolverOptions = {
 export const createResolver = (options: ResolverOptions): Resolver => {
   const now = options.now ?? (() => performance.now())
   const cache = new AnswerCache(options.cache ?? {}, now)
-  const asking: Asking = { options, servers: new Servers(now) }
+  const asking: Asking = { options, servers: new Servers(now), belief: new Belief(now) }
   const pending = new Map<string, Promise<Answer<unknown>>>()
   const closing = new AbortController()
   const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {
@@ -45,7 +46,7 @@ export const createResolver = (options: ResolverOptions): Resolver => {
   }
 }
 
-type Asking = { readonly options: ResolverOptions; readonly servers: Servers }
+type Asking = { readonly options: ResolverOptions; readonly servers: Servers; readonly belief: Belief }
 
 /** RFC 6761 6.4: nobody is asked about a name under .invalid. */
 const cannotExist = (name: string): boolean => /(^|\.)invalid\.?$/i.test(name)
@@ -74,19 +75,29 @@ const chase = async (asking: Asking, name: string, type: RecordType, signal: Abo
 const withAlias = (answer: Answer<unknown>, name: string, end: string): Answer<unknown> =>
   answer.kind === 'records' && !sameName(name, end) ? { ...answer, alias: end } : answer
 
-const askAll = async ({ options, servers: known }: Asking, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
+const askAll = async ({ options, servers: known, belief }: Asking, name: string, type: RecordType, signal: AbortSignal): ReturnType<typeof ask> => {
   const servers = known.inOrder(nameServers(options.nameservers()))
+  const patience = { ms: options.timeoutMs ?? 2500, signal }
   const faults = new Set<string>()
   if (labelsAreTooLong(name)) return { kind: 'failed', why: `${name} is no name that DNS can hold` }
   for (let round = 0; round < (options.rounds ?? 2); round++) {
     for (const server of servers) {
-      const answer = await ask(server, { name, type }, { ms: options.timeoutMs ?? 2500, signal })
-      if (answer.kind === 'answer' || signal.aborted) return answer
-      if (answer.isSilent) known.noteSilent(server)
-      faults.add(`${server.address}: ${answer.why}`)
+      const answer = await ask(server, { name, type }, patience)
+      if (signal.aborted || (answer.kind === 'answer' && (await isBelieved(server, answer.packet, belief, patience)))) return answer
+      if (answer.kind === 'answer') faults.add(`${server.address}: denies ${name}, but knows not even the root of DNS: it is not believed`)
+      else faults.add(`${server.address}: ${answer.why}`)
+      if (answer.kind === 'failed' && answer.isSilent) known.noteSilent(server)
     }
   }
   return { kind: 'failed', why: servers.length === 0 ? 'no name server is known' : [...faults].slice(0, 4).join('; ') }
+}
+
+const isBelieved = async (server: NameServer, { answers = [] }: DecodedPacket, belief: Belief, patience: Patience): Promise<boolean> => {
+  if (answers.length > 0) return belief.noteRecords(keyOf(server)), true
+  return belief.believes(keyOf(server), async () => {
+    const root = await ask(server, { name: '.', type: 'NS' }, patience)
+    return root.kind === 'answer' && (root.packet.answers ?? []).length > 0
+  })
 }
 
 /** Servers that were silent lately come last: a dead first one costs its time-out once, and not for every name. */

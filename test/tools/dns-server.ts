@@ -20,6 +20,7 @@ export type Zone = {
   readonly mx?: readonly (readonly [number, string])[] // as in a zone file, "a\\..b" has a dot within its first label
   readonly txt?: readonly (string | readonly string[])[] // a record, or the strings of one
   readonly cname?: string
+  readonly ns?: readonly string[]
   readonly ttl?: number
   readonly does?: Misbehaviour
 }
@@ -31,7 +32,7 @@ export type TestDns = {
   close(): Promise<void>
 }
 
-/** Names not listed are NXDOMAIN; a listed name without the type is NODATA. */
+/** Names not listed are NXDOMAIN; a listed name without the type is NODATA. It knows the root of DNS, unless that is listed. */
 export const startTestDns = async (zones: Readonly<Record<string, Zone>> = {}, at: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 }): Promise<TestDns> => {
   const known = new Map(Object.entries(zones).map(([name, zone]) => [name.toLowerCase(), zone]))
   const questions: string[] = []
@@ -100,12 +101,14 @@ const framed = (packet: Buffer): Buffer => {
   return Buffer.concat([length, packet])
 }
 
+const root: Zone = { ns: ['a.root-servers.net'] }
+
 type Response = { readonly packets: readonly Buffer[]; readonly delayMs: number; readonly hang: boolean; readonly drop: boolean }
 
 const respond = (known: ReadonlyMap<string, Zone>, questions: string[], query: Packet, by: 'udp' | 'tcp'): Response => {
   const { name, type } = query.questions![0]!
-  questions.push(`${type} ${name} ${by}`)
-  const zone = known.get(name.toLowerCase())
+  const zone = known.get(name.toLowerCase()) ?? (name === '.' ? root : undefined)
+  if (zone !== root) questions.push(`${type} ${name} ${by}`)
   const does = zone?.does
   const right = encode(query, zone, known)
   const one = (packet: Buffer, delayMs = 0): Response => ({ packets: [packet], delayMs, hang: false, drop: false })
@@ -173,6 +176,7 @@ const recordsOf = (name: string, type: string, zone: Zone | undefined): Answer[]
   if (type === 'A') return (zone?.a ?? []).map((data) => ({ ...base, type: 'A' as const, data }))
   if (type === 'AAAA') return (zone?.aaaa ?? []).map((data) => ({ ...base, type: 'AAAA' as const, data }))
   if (type === 'MX') return (zone?.mx ?? []).map(([preference, exchange]) => (exchange.includes('\\') ? { ...base, type: mxByNumber, data: mxInBytes(preference, exchange) } : { ...base, type: 'MX' as const, data: { preference, exchange } }))
+  if (type === 'NS') return (zone?.ns ?? []).map((data) => ({ ...base, type: 'NS' as const, data }))
   if (type === 'TXT') return (zone?.txt ?? []).map((data) => ({ ...base, type: 'TXT' as const, data: [data].flat() }))
   return []
 }
