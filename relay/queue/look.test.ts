@@ -25,3 +25,20 @@ test('while the notes of what is finished cannot be read, 1 delivery that has en
 const neverRemoving = (stream: Stream): Stream => ({ ...stream, purge: () => Promise.resolve(undefined), remove: () => Promise.resolve(false) })
 
 const withoutNotes = ({ stream, subjects }: Context): Stream => ({ ...stream, records: (filter, ...others) => (filter === subjects.all('done') ? Promise.resolve(undefined) : stream.records(filter, ...others)) })
+
+test('1 deferred and 1 held record of a newer release are listed by the names by which show finds them, under the domain where the summary counts them', async (t) => {
+  const { clock, context, stop } = await simulated({ deliverer: () => deliverer(() => delivered) })
+  t.after(stop)
+  const { stream, subjects } = context
+  void stream.publish({ subject: subjects.later(3, 'one.example', 'm1-0', 1), payload: Buffer.from([9, 9, 9]) })
+  void stream.publish({ subject: subjects.held(3, 'one.example', 'm2-1a', 1), payload: Buffer.from([9, 9, 9]) })
+  const look = new Look(context, { ownerOf: () => undefined })
+  const ask = async <T>(question: Promise<T>): Promise<T> => (await clock.pass(5_000), question)
+  const entries = await ask(look.list({ domain: 'one.example' }))
+  assert.deepEqual(entries.map(({ id, state, recipients }) => [id, state, recipients]), [['m1.0', 'deferred', []], ['m2.1a', 'held', []]])
+  assert.deepEqual(await ask(look.summary()), [{ domain: 'one.example', ready: 0, deferred: 1, held: 1 }])
+  assert.deepEqual(await ask(look.list({ message: 'm1' })), entries.slice(0, 1))
+  for (const entry of entries) assert.deepEqual((await ask(look.show(entry.id)))?.entry, entry)
+  assert.ok(entries.every((entry) => entry.schedule === undefined && entry.why?.includes('format 9')))
+  assert.deepEqual(await ask(look.list({ sender: '<>' })), [])
+})

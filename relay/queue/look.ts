@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
 import { laneCount } from './lanes.ts'
 import { decodeDelivery, decodeNote } from './record-wire.ts'
-import { asDelivery, isUnreadable, unreadableHead, type DeliveryHead } from './record.ts'
+import { asDelivery, isUnderstood, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
 import { decodeToken, encodeToken, splitDeliveryToken } from './subjects.ts'
 import { unreachable } from './errors.ts'
@@ -99,8 +99,8 @@ export class Look {
   async *#matching({ message, domain, sender, state }: QueueFilter): AsyncGenerator<Sighting> {
     const { subjects } = this.#context
     const finished = await this.#finished()
-    const isFrom = ({ message: of, envelope: { sender: by, mailFrom } }: DeliveryHead) =>
-      sender === undefined || sender === by || (sender === '<>' ? mailFrom === null && !isUnreadable(of) : mailFrom !== null && sender === printMailbox(mailFrom)) // who sent what cannot be read is not known
+    const isFrom = ({ recipients, envelope: { sender: by, mailFrom } }: DeliveryHead) =>
+      sender === undefined || sender === by || (sender === '<>' ? mailFrom === null && isUnderstood({ recipients }) : mailFrom !== null && sender === printMailbox(mailFrom)) // who sent what cannot be read is not known
     const fits = ({ head }: Sighting) => (message === undefined || head.message === message) && (domain === undefined || head.domain === domain) && isFrom(head)
     for (const [is, kind] of [['ready', 'ready'], ...kinds] as const) {
       if (state !== undefined && state !== is) continue
@@ -160,7 +160,7 @@ export class Look {
       recipients: head.recipients.map(({ mailbox }) => printMailbox(mailbox)),
       ...(head.envelope.sender !== undefined && { sender: head.envelope.sender }),
       ...(state === 'deferred' && head.nextAt !== undefined && { nextAt: head.nextAt }),
-      ...(!isUnreadable(message) && { schedule: schedule.manifest }),
+      ...(isUnderstood(head) && { schedule: schedule.manifest }),
       ...((head.why ?? last?.why) !== undefined && { why: head.why ?? last!.why }),
       ...(last?.said !== undefined && { said: last.said }),
       ...(last?.host !== undefined && { host: last.host }),
@@ -178,8 +178,15 @@ const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting 
     const { head, inline } = decodeDelivery(record.payload)
     return { state, record, head, inline, lane }
   } catch (error) {
-    return { state, record, head: unreadableHead(record, (error as Error).message), inline: record.payload, lane }
+    const head = { ...unreadableHead(record, (error as Error).message), ...(state !== 'ready' && namedIn(record.subject)) }
+    return { state, record, head, inline: record.payload, lane }
   }
+}
+
+/** Whoever waits is named by its subject, also where its record cannot be read: it is listed under the name by which it is found. */
+const namedIn = (subject: string): Pick<DeliveryHead, 'message' | 'n' | 'domain'> => {
+  const { message, n } = splitDeliveryToken(subject.split('.')[4] ?? '')
+  return { message: decodeToken(message), n: decodeToken(n), domain: decodeToken(domainTokenOf(subject)) }
 }
 
 const finishedIn = ({ payload }: StoredRecord): string[] => {

@@ -58,3 +58,5 @@ export const unreadableHead = ({ seq, at, payload }: { readonly seq: number; rea
   schedule: { name: 'none', manifest: 'none', attempts: [3_600], giveUpAfter: 86_400, overrides: [] },
 })
 export const isUnreadable = (id: string): boolean => id.startsWith(unreadable)
+/** What could be read has somebody to go to. */
+export const isUnderstood = ({ recipients }: { readonly recipients: readonly unknown[] }): boolean => recipients.length > 0
