@@ -6,6 +6,8 @@ import { usualLimits } from './context.ts'
 import { aMessage, deferred, delivered, deliverer, simulated } from './fixtures.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { createSubjects } from './subjects.ts'
+import { overdueOf } from './upkeep.ts'
+import { silentLog } from '../report/index.ts'
 
 const minute = 60_000
 
@@ -87,4 +89,20 @@ test('1 delivery whose schedule fires late, while the overdue ones are being lis
   void owner.upkeep()
   await clock.pass(2 * minute)
   assert.deepEqual(tried, [1, 2])
+})
+
+test('2 waiting records that this release cannot read are told once each by the owner of their lane, the newer one as RECORD_VERSION, and not at each of 5 looks', async (t) => {
+  const { clock, stream, owner, context, stop } = await simulated({ deliverer: () => deliverer(() => delivered) })
+  t.after(stop)
+  const { subjects } = context
+  void stream.view().publish({ subject: subjects.later(3, 'one.example', 'm1-0', 1), payload: Buffer.from([9, 0, 0]) })
+  void stream.view().publish({ subject: subjects.later(3, 'one.example', 'm2-0', 1), payload: Buffer.from([1, 0]) })
+  await clock.pass(1_000)
+  const lines: string[] = []
+  const log = { ...silentLog, error: (code: string) => void lines.push(code) }
+  for (let look = 0; look < 5; look++) {
+    void overdueOf({ ...context, log }, owner.own.tenureOf(3)!, clock.now())
+    await clock.pass(1_000)
+  }
+  assert.deepEqual(lines, ['RECORD_VERSION', 'RECORD_UNREADABLE'])
 })

@@ -3,6 +3,7 @@
 import type { Context } from './context.ts'
 import { shareEnded } from './compose.ts'
 import type { Settled } from './entry.ts'
+import type { QueueError } from './errors.ts'
 import { entryOf } from './next.ts'
 import type { Tenure } from './own.ts'
 import { decodeBodyStart } from './record-wire.ts'
@@ -80,6 +81,15 @@ const newestOf = async (stream: Context['stream'], names: readonly string[]): Pr
   return newest
 }
 
+const toldOf = new WeakMap<Tenure, number>()
+
+/** What waits and cannot be read is told once by each owner of its lane, not at every look: it stays as it is until its schedule fires. */
+const tellOnce = (log: Context['log'], tenure: Tenure, { subject, seq }: StoredRecord, error: Error): void => {
+  if (seq <= (toldOf.get(tenure) ?? 0)) return
+  toldOf.set(tenure, seq)
+  log.error((error as QueueError).code === 'RECORD_VERSION' ? 'RECORD_VERSION' : 'RECORD_UNREADABLE', { subject, seq, error: error.message })
+}
+
 /** Waiting deliveries of a lane whose time has long come: each as a new attempt, due at once. */
 export const overdueOf = async ({ stream, subjects, log }: Context, tenure: Tenure, serverNow: number): Promise<Settled[]> => {
   const overdue: Settled[] = []
@@ -92,7 +102,7 @@ export const overdueOf = async ({ stream, subjects, log }: Context, tenure: Tenu
         const entry = entryOf(tenure, record)
         if ((entry.head.nextAt ?? Infinity) < serverNow - overdueMs) overdue.push(moved(subjects, entry, serverNow))
       } catch (error) {
-        log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
+        tellOnce(log, tenure, record, error as Error)
       }
     }
     from = records.at(-1)!.seq + 1
