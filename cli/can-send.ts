@@ -3,7 +3,8 @@ import { isIP } from 'node:net'
 import { Option, type Command } from 'commander'
 import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
 import { holderOf, wayOf } from '../relay/deliver/internal.ts'
-import { splitMailbox, type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
+import { parsePath } from '../relay/receive/internal.ts'
+import { type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { printProblem } from '../operator/index.ts'
 import { compile } from './compile-manifests.ts'
 import { Failure } from './failure.ts'
@@ -44,11 +45,13 @@ export const canSendCommand = (program: Command): void => {
 
 const run = async (options: Options): Promise<void> => {
   const snapshot = await snapshotFor(options)
-  const answers = canSend(snapshot, questionOf(snapshot, options))
+  const answers = answersTo(snapshot, options)
   process.exitCode = answers.some(({ verdict }) => verdict === 'no') ? 1 : 0
   if (options.json) printJson(answers)
   else for (const answer of answers) print(inWords(answer))
 }
+
+export const answersTo = (snapshot: Snapshot, options: Options): Answer[] => canSend(snapshot, questionOf(snapshot, options))
 
 const snapshotFor = async ({ file, snapshot, relay }: Options): Promise<Snapshot> => {
   const folder = file === undefined ? runningFolder(snapshot) : snapshot
@@ -72,11 +75,12 @@ const declared = async (file: string, relay: string | undefined): Promise<Snapsh
 type Asked = { readonly listener: Listener; readonly client: Client; readonly mailFrom: Mailbox | null; readonly rcptTo: readonly Mailbox[] }
 
 const questionOf = (snapshot: Snapshot, options: Options): Asked => {
-  const client = clientOf(snapshot, options)
+  const given = clientOf(snapshot, options)
   const from = options.from.replace(/^<(.*)>$/, '$1')
+  const listener = listenerOf(snapshot, given, options.listener)
   return {
-    client,
-    listener: listenerOf(snapshot, client, options.listener),
+    listener,
+    client: { ...given, tls: given.tls || listener.protocol === 'Submissions' }, // TLS from the first octet
     mailFrom: from === '' ? null : mailboxOf(from, '--from'),
     rcptTo: options.to.map((to) => mailboxOf(to.replace(/^<(.*)>$/, '$1'), '--to')),
   }
@@ -100,10 +104,11 @@ const listenerOf = ({ listeners, senders, relay }: Snapshot, client: Client, nam
   return found
 }
 
+/** As a session reads it, which refuses what is none (501). */
 const mailboxOf = (text: string, option: string): Mailbox => {
-  const mailbox = splitMailbox(text)
-  if (!mailbox) throw new Failure(`${option} ${text}: not an address such as name@example.org`)
-  return mailbox
+  const read = parsePath(`<${text}>`)
+  if (read.kind === 'path' && read.mailbox !== null && read.rest === '') return read.mailbox
+  throw new Failure(`${option} ${text}: not an address such as name@example.org${read.kind === 'fault' ? ` (${read.why})` : ''}`)
 }
 
 export type Answer = {
@@ -118,16 +123,25 @@ export type Answer = {
 
 export const canSend = (snapshot: Snapshot, asked: Asked): Answer[] => {
   const { listener, client, mailFrom } = asked
-  const refused = decideMail({ snapshot, listener, client, mailFrom })
+  const refused = refusedBefore(snapshot, asked)
   return asked.rcptTo.map((rcptTo) => {
     const common = { to: `${rcptTo.local}@${rcptTo.domain}`, listener: listener.name }
-    if (refused) return { ...common, verdict: 'no', reply: line(refused.reply), because: refused.because, warnings: [] }
+    if (refused) return { ...common, verdict: 'no', reply: line(refused.reply), ...(refused.because && { because: refused.because }), warnings: [] }
     const verdict = decideRecipient({ snapshot, listener, client, mailFrom, rcptTo })
     const known = { ...common, because: verdict.because, warnings: verdict.warnings }
     if (verdict.kind === 'deny') return { ...known, verdict: 'no', reply: line(verdict.reply) }
     const heldBy = holderOf(wayOf(snapshot, { domain: rcptTo.domain, mailFrom, ...(client.sender !== undefined && { sender: client.sender }) }))
     return { ...known, ...userOf(snapshot, rcptTo, verdict.kind === 'hold' || heldBy !== undefined), ...(heldBy !== undefined && { heldBy }) }
   })
+}
+
+/** What AUTH and MAIL say, whoever the mail is for. */
+const refusedBefore = (snapshot: Snapshot, { listener, client, mailFrom }: Asked): { readonly reply: Reply; readonly because?: Because } | undefined => {
+  const sender = snapshot.senders.find(({ namespace, name }) => `${namespace}/${name}` === client.sender)
+  if (sender && listener.auth.length === 0) return { reply: reply('auth-not-here') }
+  if (sender && !sender.listeners.includes(listener.name)) return { reply: reply('auth-not-admitted', { manifest: sender.manifest, listener: listener.name }) }
+  if (snapshot.relay.closing === true) return { reply: reply('being-removed', { manifest: snapshot.relay.manifest }) }
+  return decideMail({ snapshot, listener, client, mailFrom })
 }
 
 const userOf = (snapshot: Snapshot, rcptTo: Mailbox, isHeld: boolean): Pick<Answer, 'verdict' | 'reply'> => {

@@ -19,7 +19,7 @@ const arrows: Record<string, readonly string[]> = {
   'relay/receive': ['relay/snapshot', 'relay/decide', 'relay/queue', 'relay/report'],
   relay: ['relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/receive', 'relay/notices', 'relay/dns', 'relay/report'],
   operator: ['relay/snapshot', 'relay/decide', 'relay/dns', 'crds'],
-  cli: ['operator', 'relay', 'relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/dns', 'relay/report', 'crds'],
+  cli: ['operator', 'relay', 'relay/snapshot', 'relay/decide', 'relay/queue', 'relay/deliver', 'relay/receive', 'relay/dns', 'relay/report', 'crds'],
 }
 
 const rooms = Object.keys(arrows).sort((a, b) => b.length - a.length)
