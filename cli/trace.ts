@@ -47,7 +47,7 @@ const printEvents = (events: readonly TraceEvent[]): void => {
 type Why =
   | { kind: 'delivery'; entry: QueueEntry; limits: string[]; durable: DurableAccept }
   | { kind: 'message'; message: string; deliveries: { entry: QueueEntry; limits: string[] }[]; durable: DurableAccept } // one with several deliveries
-  | { kind: 'domain'; domain: string; entries: QueueEntry[]; limits: string[]; durable: DurableAccept }
+  | { kind: 'domain'; domain: string; entries: QueueEntry[]; more: boolean; limits: string[]; durable: DurableAccept } // more: not all of them are counted
   | { kind: 'ended'; events: TraceEvent[] }
 
 const why = async (about: string, options: Asking): Promise<void> => {
@@ -56,6 +56,7 @@ const why = async (about: string, options: Asking): Promise<void> => {
   if (answer.kind === 'ended') return print('It is not in the queue any more. What became of it:'), printEvents(answer.events)
   if (answer.kind === 'domain') {
     printReasons(answer.entries)
+    if (answer.more) print(`These are the first ${answer.entries.length} that wait; posthouse queue summary --domain ${answer.domain} counts them all.`)
     printLimits(answer.limits)
   } else printDeliveries(answer.kind === 'message' ? answer.deliveries : [answer])
   if (!answer.durable.ok) print(styled('red', `queue     ${answer.durable.text}`))

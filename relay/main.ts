@@ -6,7 +6,7 @@ import { capacityOf, openQueue } from './queue/index.ts'
 import { type ReceiveOptions, type Receiving, startReceiving } from './receive/index.ts'
 import { createComposeNotice } from './notices/index.ts'
 import { createLog, createMetrics, type Log, type Metrics, type Readiness, startAdmin, startHttp } from './report/index.ts'
-import { type Listener, readSnapshot, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
+import { type Listener, readSnapshot, splitMailbox, type Snapshot, type SnapshotWatch, watchSnapshot } from './snapshot/index.ts'
 import { gateways } from './gateways.ts'
 import { statusOf } from './status.ts'
 import { adminCalls } from './steering.ts'
@@ -58,7 +58,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
     return readinessOf(queue, state, Date.now())
   }
   const http = await startHttp({ ...options.http, metrics, readiness, beforeScrape: () => setFigures(metrics, queue, current, Date.now()), status: () => toldTo(current, queue, readiness(), { routes: deliverer.reached(), gateways: gateways(), ...receiving.witnessed() }) })
-  const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf({ pod: options.pod, current, queue, readiness: readiness() }, Date.now())))
+  const admin = await startAdmin(options.adminSocket, adminCalls(queue, () => statusOf({ pod: options.pod, current, queue, readiness: readiness() }, Date.now()), ({ domain, mailFrom, sender }) => deliverer.heldBy(domain, { mailFrom: splitMailbox(mailFrom) ?? null, ...(sender !== undefined && { sender }) })))
   const watch = follow(options, { current, receiving, queue, log, metrics })
   log.info('START', { revision: current.revision, listeners: receiving.addresses(), http: http.port })
   const stop = async () => {

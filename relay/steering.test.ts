@@ -6,14 +6,14 @@ import { adminCalls } from './steering.ts'
 
 const entry = (n: number, state: QueueEntry['state'] = 'deferred'): QueueEntry => ({ id: `m1.${n}`, message: 'm1', state, domain: 'slow.example', mailFrom: 'a@b.example', recipients: [`r${n}@slow.example`], bytes: 1, arrivedAt: 0, attempt: 2, lane: 1 })
 
-const callsOn = (entries: readonly QueueEntry[]) => {
+const callsOn = (entries: readonly QueueEntry[], holder?: string) => {
   const rounds: string[][] = []
   const list = async ({ state, message, domain, sender, limit = 100 }: QueueFilter) =>
     entries.filter((one) => (state ?? one.state) === one.state && (message ?? one.message) === one.message && (domain ?? one.domain) === one.domain && (sender ?? one.mailFrom) === one.mailFrom).slice(0, limit)
   const names: (string | undefined)[] = []
   const order = async ({ by }: GivenOrder, ids: readonly string[]) => (names.push(by), rounds.push([...ids]), ids.map((id) => ({ id, done: true })))
   const queue = { list, order, show: async () => undefined, whyWaiting: async () => [], trace: async () => [], durable: () => ({ ok: true, reason: '', text: '' }) }
-  return { rounds, names, calls: adminCalls(queue as unknown as Queue, async () => ({})) }
+  return { rounds, names, calls: adminCalls(queue as unknown as Queue, async () => ({}), () => holder) }
 }
 
 describe('orders', () => {
@@ -63,6 +63,17 @@ describe('what an order would take', () => {
     assert.deepEqual([takes, leaves], [1, [{ id: 'm1.0', why: 'it is not on hold' }, { id: 'm1.2', why: 'it is not on hold' }]])
   })
 
+  it('leaves what the order itself would leave: 1 that a route would hold again, 1 that was set aside, and 1 of a newer release', async () => {
+    const entries = [entry(0, 'held'), { ...entry(0, 'held'), id: 'unreadable7.0', message: 'unreadable7', recipients: [] }, { ...entry(0, 'held'), id: 'm2.0', message: 'm2', recipients: [] }]
+    const takes = async (order: string): Promise<[string[], string[]]> => {
+      const { entries: taken, leaves } = (await callsOn(entries, 'DeliveryRoute mail/wait').calls.takes!({ order, filter: { domain: 'slow.example' } })) as Taken
+      return [taken.map(({ id }) => id), leaves.map(({ id, why }) => `${id}: ${why.slice(0, 32)}`)]
+    }
+    const leftAlone = 'm2.0: this release cannot read it and '
+    assert.deepEqual(await takes('release'), [[], ['m1.0: DeliveryRoute mail/wait holds ma', 'unreadable7.0: it could not be understood: it c', leftAlone]])
+    assert.deepEqual(await takes('delete'), [['m1.0', 'unreadable7.0'], [leftAlone]])
+  })
+
   it('is 0 of a whole queue', async () => {
     const { calls } = callsOn([entry(0)])
     await assert.rejects(calls.takes!({ order: 'delete', filter: {} }), { code: 'TOO_WIDE' })
@@ -78,6 +89,14 @@ describe('questions', () => {
   it("a sender's summary counts all 250 of its deliveries", async () => {
     const { calls } = callsOn(Array.from({ length: 250 }, (_, n) => entry(n)))
     assert.deepEqual(await calls.summary!({ sender: 'a@b.example' }), [{ domain: 'slow.example', ready: 0, deferred: 250, held: 0 }])
+  })
+
+  it('why shows 1,000 of the 1,203 deliveries of a domain and says that there are more, and of 1,000 that there are not', async () => {
+    for (const [count, more] of [[1_203, true], [1_000, false]] as const) {
+      const { calls } = callsOn(Array.from({ length: count }, (_, n) => entry(n)))
+      const answer = (await calls.why!({ about: 'slow.example' })) as { entries: unknown[]; more: boolean }
+      assert.deepEqual([answer.entries.length, answer.more], [1_000, more])
+    }
   })
 
   it('why takes 3 ways to write a domain that waits under its A-labels, as queue --domain does', async () => {

@@ -1,7 +1,7 @@
 // The calls of the admin socket: what people ask of a running relay, in the queue's terms.
 import { AdminError, type AdminCalls } from './report/index.ts'
 import type { DomainSummary, GivenOrder, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
-import { traceDays, uselessOrder } from './queue/index.ts'
+import { refusedOrder, traceDays } from './queue/index.ts'
 import { normalDomain } from './snapshot/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
@@ -9,7 +9,10 @@ const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounc
 const ordersAtOnce = 500
 const all = Number.MAX_SAFE_INTEGER
 
-export const adminCalls = (queue: Queue, status: () => Promise<object>): AdminCalls => ({
+/** The manifest that holds mail like this on its way. */
+type HeldBy = (entry: QueueEntry) => string | undefined
+
+export const adminCalls = (queue: Queue, status: () => Promise<object>, heldBy: HeldBy = () => undefined): AdminCalls => ({
   status: () => status(),
   summary: (args) => summary(queue, filterOf(args)),
   list: (args) => queue.list(filterOf(args)),
@@ -25,7 +28,7 @@ export const adminCalls = (queue: Queue, status: () => Promise<object>): AdminCa
   },
   takes: async ({ order: word, ids, filter }) => {
     const order = orderOf(word)
-    return Array.isArray(ids) ? takenOf(order, await named(queue, ids.map(String))) : takenOf(order, await fitting(queue, order, filter))
+    return takenOf(order, Array.isArray(ids) ? await named(queue, ids.map(String)) : await fitting(queue, order, filter), heldBy)
   },
 })
 
@@ -76,11 +79,11 @@ const named = async (queue: Queue, ids: readonly string[]): Promise<(QueueEntry 
 
 const mostShown = 100
 
-const takenOf = (order: Order, given: readonly (QueueEntry | string)[]): Taken => {
+const takenOf = (order: Order, given: readonly (QueueEntry | string)[], heldBy: HeldBy): Taken => {
   const entries: QueueEntry[] = []
   const leaves: { id: string; why: string }[] = []
   for (const one of given) {
-    const why = typeof one === 'string' ? 'it is not in the queue (any more)' : uselessOrder(order, one.state)
+    const why = typeof one === 'string' ? 'it is not in the queue (any more)' : refusedOrder(order, one, heldBy(one))
     if (typeof one === 'string' || why !== undefined) leaves.push({ id: typeof one === 'string' ? one : one.id, why: why! })
     else entries.push(one)
   }
@@ -112,13 +115,16 @@ const why = async (queue: Queue, about: string): Promise<object> => {
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: await queue.whyWaiting(entry.entry), durable: queue.durable() }
   const domain = normalDomain(about) ?? about.toLowerCase() // what is no name (an address literal) as it stands
-  const entries = await queue.list({ domain, limit: 1000 })
-  if (entries.length > 0) return { kind: 'domain', domain, entries, limits: await queue.whyWaiting(entries[0]!), durable: queue.durable() }
+  const found = await queue.list({ domain, limit: mostOfDomain + 1 })
+  const entries = found.slice(0, mostOfDomain)
+  if (entries.length > 0) return { kind: 'domain', domain, entries, more: found.length > entries.length, limits: await queue.whyWaiting(entries[0]!), durable: queue.durable() }
   const events = await queue.trace(about.split('.')[0]!)
   if (events.length > 0) return { kind: 'ended', events }
   if (about.includes('.') && !/\.\d+[ab]*$/.test(about)) throw new AdminError('NOT_FOUND', `nothing waits for ${domain}: posthouse queue shows which domains have mail, posthouse trace what became of a message`)
   return missing(about)
 }
+
+const mostOfDomain = 1_000
 
 /** As they were accepted. */
 const inOrder = (entries: readonly QueueEntry[]): QueueEntry[] => entries.toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))

@@ -6,7 +6,7 @@ import type { Look } from './look.ts'
 import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
 import { printMailbox, splitMailbox } from '../snapshot/index.ts'
-import { isUnreadable } from './record.ts'
+import { isUnderstood, isUnreadable } from './record.ts'
 import type { Deliverer, GivenOrder, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
@@ -17,6 +17,8 @@ const askMs = 15_000
 const whyMs = 3_000
 const asksAtOnce = 64
 const tooCloseMs = 2_000
+const setAside = 'it could not be understood: it can only be looked at and deleted'
+const heldAgain = (holder: string): string => `${holder} holds mail on this way, and would hold it again: end that hold first, or bounce or delete it`
 const leftAlone = 'this release cannot read it and leaves it alone; the release that wrote it can'
 
 /** The asking side: any process of the relay, also one without lanes. */
@@ -98,9 +100,9 @@ export class Steer {
     if (entry === undefined) return no('it has just moved on; look again')
     if (entry === 'unreadable') return no(leftAlone)
     if (entry === 'in-flight') return no('it is being tried right now; look again when that has ended')
-    if (entry.head.recipients.length === 0 && order !== 'delete') return no('it could not be understood: it can only be looked at and deleted')
+    if (!isUnderstood(entry.head) && order !== 'delete') return no(setAside)
     const holder = order === 'release' ? this.#holderOf(entry) : undefined
-    if (holder !== undefined) return no(`${holder} holds mail on this way, and would hold it again: end that hold first, or bounce or delete it`)
+    if (holder !== undefined) return no(heldAgain(holder))
     return (await this.#do(entry, ask)) ?? { id, done: true }
   }
 
@@ -139,8 +141,18 @@ export class Steer {
   }
 }
 
+/** The same of a delivery as a list shows it, and what else its lane's owner would say. */
+export const refusedOrder = (order: Order, entry: QueueEntry, holder: string | undefined): string | undefined => {
+  const isSetAside = entry.state === 'held' && isUnreadable(entry.id)
+  if (!isUnderstood(entry) && !isSetAside) return leftAlone
+  const useless = uselessOrder(order, entry.state)
+  if (useless !== undefined) return useless
+  if (isSetAside && order !== 'delete') return setAside
+  return order === 'release' && holder !== undefined ? heldAgain(holder) : undefined
+}
+
 /** Why an order changes nothing of a delivery in this state; undefined: it does. */
-export const uselessOrder = (order: Order, state: Ask['state']): string | undefined => {
+const uselessOrder = (order: Order, state: Ask['state']): string | undefined => {
   if (order === 'hold' && state === 'held') return 'it is on hold already'
   if (order === 'release' && state !== 'held') return 'it is not on hold'
   if (order === 'retry' && state === 'held') return 'it is on hold: release lets it go'
