@@ -34,7 +34,7 @@ export const find = async (options: Asking & Finding): Promise<void> => {
 }
 
 const row = ({ at, message, from, recipients, became }: TracedMessage): string[] => [
-  clock(at).slice(0, 19),
+  clock(at).replace(/\.\d+/, ''),
   message,
   from === undefined ? '?' : from || '<>',
   inShort(recipients) || '?',

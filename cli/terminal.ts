@@ -76,4 +76,5 @@ export const size = (bytes: number): string => {
 
 export const ago = (at: number, now: number): string => `${duration(now - at)} ago`
 export const when = (at: number, now: number): string => (at <= now ? 'now' : `in ${duration(at - now)}`)
-export const clock = (at: number): string => new Date(at).toISOString().replace('T', ' ').replace('Z', '')
+/** In UTC, as the Z says: whoever reads it may sit elsewhere than the relay. */
+export const clock = (at: number): string => new Date(at).toISOString().replace('T', ' ')

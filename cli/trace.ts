@@ -12,7 +12,7 @@ export const traceCommand = (program: Command): void => {
     .option('--latest', 'the newest message')
     .option('--to <address>', 'instead of an id: messages for this envelope recipient, a line each')
     .option('--from <address>', 'instead of an id: messages from this envelope sender; <> for notices')
-    .option('--since <when>', 'how far to look back, as 1h, or a time (default: 1d; timelines are kept 7d)')
+    .option('--since <when>', 'how far to look back, as 1h, or a time, of UTC where it names no zone (default: 1d; timelines are kept 7d)')
     .option('--until <when>', 'nothing newer, as 2h, or a time')
     .option('--limit <n>', 'at most this many messages, the newest (default: 20)')
     .action(trace)
@@ -40,7 +40,7 @@ const printEvents = (events: readonly TraceEvent[]): void => {
     const colour = kind in colours ? colours[kind as keyof typeof colours] : 'bold'
     print(`${clock(at)}  ${styled(colour, kind.padEnd(9))} ${delivery ?? ''} ${text}`.trimEnd())
     const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`, by && `by order of ${by}`]
-    for (const line of more) if (line) print(`${' '.repeat(25)}${line}`)
+    for (const line of more) if (line) print(`${' '.repeat(26)}${line}`)
   }
 }
 
