@@ -105,6 +105,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
   PosthouseQueueLost: {
     labels: byRelay,
     fires: { at: '30m', series: { [of('queue_lost_total', 'pod="a"')]: '0x10 1x100', [of('queue_lost_total', 'pod="b"')]: always(0) } }, // one process makes it anew
+    alsoFires: { at: '30m', series: { [of('queue_lost_total', 'pod="new"')]: '_x10 1x100', [of('queue_lost_total', 'pod="old"')]: '0x20' } }, // one that begins after the loss finds it before it is first scraped
     quiet: { at: '100m', series: { [of('queue_lost_total')]: '0x5 1x200' } }, // more than an hour ago
   },
   PosthouseQueueServerDown: {

@@ -29,8 +29,10 @@ export const streamConfig = (name: string, replicas: number) => ({
   metadata: { posthouse_lanes: String(laneCount) },
 })
 
+export const traceName = (name: string): string => `${name}_trace`
+
 export const traceConfig = (name: string, replicas: number, limits: { days: number; bytes: number }) => ({
-  name: `${name}_trace`,
+  name: traceName(name),
   subjects: [`${name}_trace.>`],
   retention: 'limits',
   storage: 'file',

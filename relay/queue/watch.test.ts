@@ -12,7 +12,7 @@ const timeoutMs = 4_000
 const aWatch = (streams = 1) => {
   const clock = new SimulatedClock()
   const machine = { set: 0 } // by how much its clock was set since the start
-  const servers = { set: 0, answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0 }
+  const servers = { set: 0, answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0, traced: undefined as number | undefined }
   const logged: string[] = []
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
@@ -22,7 +22,7 @@ const aWatch = (streams = 1) => {
   const stream = {
     maxPayload: () => undefined,
     api: (subject: string, body?: { readonly max_bytes?: number }) => {
-      if (subject === 'STREAM.INFO.mail_trace') return asked({ error: { code: 404 } })
+      if (subject === 'STREAM.INFO.mail_trace') return asked(servers.traced === undefined ? { error: { code: 404 } } : { config: {}, state: { last_seq: servers.traced } })
       if (subject === 'STREAM.CREATE.mail_trace') servers.traceBytes = body!.max_bytes!
       const isThere = servers.streams > 0
       if (subject === 'STREAM.CREATE.mail') servers.streams = 1
@@ -122,6 +122,16 @@ test('a stream that is made where there was none is no news; one that was known 
   servers.streams = 0
   await clock.pass(60_000)
   assert.deepEqual([watch.durable().ok, servers.streams, logged, await counted()], [true, 1, ['QUEUE_LOST'], 1])
+})
+
+test('a process that begins after the loss says so too: of a stream that it makes where the timelines tell of 5 mails, and not where they tell of 0', async (t) => {
+  for (const [traced, lost] of [[5, 1], [0, 0]] as const) {
+    const { clock, servers, watch, logged, metrics } = aWatch(0)
+    t.after(() => watch.stop())
+    servers.traced = traced
+    await clock.pass(60_000)
+    assert.deepEqual([watch.durable().ok, logged, (await metrics.queueLost.get()).values[0]?.value], [true, lost === 1 ? ['QUEUE_LOST'] : [], lost])
+  }
 })
 
 test('the timelines take a tenth of a queue of 1 GB, not the 1 GiB that a server with such a volume refuses', async (t) => {

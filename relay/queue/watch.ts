@@ -3,7 +3,7 @@
 import type { Log, Metrics } from '../report/index.ts'
 import { fullAt } from './capacity.ts'
 import type { Clock } from './clock.ts'
-import { checkDurable, makeStream, traceConfig, type DurableOptions } from './durable.ts'
+import { checkDurable, makeStream, traceConfig, traceName, type DurableOptions } from './durable.ts'
 import type { JetStream } from './jetstream.ts'
 import type { Accepted, DurableAccept, Outage } from './types.ts'
 
@@ -126,10 +126,9 @@ export class Watch {
     const { clock, log, name, replicas, bytesLimit, trace = usualTrace(bytesLimit) } = this.#options
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
-    const found = await checkDurable(this.#stream, {
-      ...this.#options,
-      onMade: () => this.#durable && this.#lost(), // we knew it
-    })
+    let isMade = false
+    const found = await checkDurable(this.#stream, { ...this.#options, onMade: () => (isMade = true) })
+    if (isMade && (this.#durable !== undefined || (await this.#tookMail()))) this.#lost()
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
     if (!found.ok && this.#durable?.reason !== found.reason) log.error('QUEUE_NOT_DURABLE', { reason: found.reason, why: found.text })
@@ -137,6 +136,12 @@ export class Watch {
     this.#checkedAt = now
     if (!this.#traceMade) this.#traceMade = (await makeStream(this.#stream, traceConfig(name, replicas, trace)))?.config !== undefined
     return true
+  }
+
+  /** Who begins after the loss has not known the stream. The timelines tell whether mail was ever taken: that they are there says nothing, for they are made also where the queue is refused. */
+  async #tookMail(): Promise<boolean> {
+    const trace = await this.#stream.api(`STREAM.INFO.${traceName(this.#options.name)}`)
+    return ((trace?.state as { readonly last_seq?: number } | undefined)?.last_seq ?? 0) > 0
   }
 
   /** Nothing else shows it: an empty queue looks like a quiet one. */
