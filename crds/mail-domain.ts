@@ -97,6 +97,8 @@ const dkim = proven(
       at: ['rotation'],
     },
   ],
+  // owned as a whole: of an object from which a server-side apply takes every member the API server makes null, and refuses it; {} stands here as often as not
+  { 'x-kubernetes-map-type': 'atomic' },
 )
 
 /** Where both are written in ASCII; names in other letters may look different and be the same, and the plan compares those. */

@@ -196,6 +196,15 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
     assert.equal(await refusal(manifestOf('MailDomain', 'spec', { domain: 'bücher.example', allowedSenders: { from: ['*@xn--bcher-kva.example'] } })), 'taken')
   })
 
+  it('take 1 MailDomain with dkim: {} by a server-side apply of who owned all in it, as whoever comes from a client-side one, 2 times, and forget what was set', async () => {
+    const domain = resourceOf('MailDomain')
+    const save = (dkim: Tree): Promise<KubeObject> => applyObject(kube, domain, { metadata: { name: 'owned', namespace: 'default' }, spec: { domain: 'o.example', outbound: { dkim } } })
+    const made = await save({})
+    const dkimOf = ({ spec }: KubeObject): Tree => (spec as { outbound: { dkim: Tree } }).outbound.dkim
+    await save({ ...dkimOf(made), rotation: { every: '90d' } })
+    for (const _ of [1, 2]) assert.deepEqual(dkimOf(await save({})), { algorithms: ['ed25519', 'rsa'], selectorPrefix: 'ph' })
+  })
+
   it('refuse another domain in 1 MailDomain that is there', async () => {
     const domain = resourceOf('MailDomain')
     await applyObject(kube, domain, { metadata: { name: 'there', namespace: 'default' }, spec: { domain: 'd.example' } })
