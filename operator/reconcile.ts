@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, slowMs, type Kube, type KubeObject, 
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isManaged, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isPartOf, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
@@ -229,8 +229,7 @@ const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { 
   const kept = new Set(wanted.map(({ resource, object }) => `${resource.kind} ${keyOfObject(object)}`))
   for (const resource of [...Object.values(made), secrets])
     for (const object of watched.all(resource)) {
-      const { namespace, labels = {} } = object.metadata
-      const isItsOwn = isManaged(object) && namespace === relay.metadata.namespace && labels['app.kubernetes.io/instance'] === relay.metadata.name
+      const isItsOwn = object.metadata.namespace === relay.metadata.namespace && isPartOf(relay, object)
       if (isItsOwn && !kept.has(`${resource.kind} ${keyOfObject(object)}`)) await applier.remove(resource, object)
     }
 }

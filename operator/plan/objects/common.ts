@@ -40,6 +40,10 @@ export const selectorOf = ({ metadata: { name } }: { readonly metadata: { readon
   'app.kubernetes.io/component': component,
 })
 
+/** Made for the relay, by its labels: all of them, for others put the instance on what they like (a Secret with DKIM keys, say, by a tool whose application has the relay's name). */
+export const isPartOf = (relay: MailRelay, object: Pick<KubeObject, 'metadata'>): boolean =>
+  isManaged(object) && (['relay', 'queue'] as const).some((component) => Object.entries(selectorOf(relay, component)).every(([label, value]) => object.metadata.labels?.[label] === value))
+
 /** Metadata of an object that belongs to the relay: it goes when the relay goes. */
 export const metadataOf = (relay: MailRelay, component: Component, suffix = ''): KubeObject['metadata'] => ({
   name: `${relay.metadata.name}${suffix}`,

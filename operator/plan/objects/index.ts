@@ -9,7 +9,7 @@ import { queueObjects } from './queue.ts'
 import { serviceOf } from './service.ts'
 import { snapshotSecrets } from './snapshot-secrets.ts'
 
-export { isManaged, isTaken, managedLabels, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
+export { isManaged, isPartOf, isTaken, managedLabels, resources, selectorOf, type ObjectSettings, type Wanted } from './common.ts'
 export { httpPort, portName } from './deployment.ts'
 export { configOf, queueCertificateNames, queueLoginName, serversOf, withItsClaims } from './queue.ts'
 export { snapshotSecretNames } from './snapshot-secrets.ts'
