@@ -1,6 +1,6 @@
 // Secrets by name: read when a manifest names them, again when their version changed; and those we write ourselves.
 import { isEqual, type Applier } from './apply/index.ts'
-import { keyOfObject, readOne, type Change, type Kube, type KubeError, type KubeObject } from './kube/index.ts'
+import { KubeError, keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
 import { isManaged, isTaken, type Data } from './plan/index.ts'
 import { isRefusal, SecretRefused } from './refusals.ts'
 import { secrets, type Watched } from './watched.ts'
@@ -74,15 +74,18 @@ export class SecretStore {
     return this.#keep(live)
   }
 
-  /** Written only where it says something else than what is there. */
+  /** Written only where it says something else than what is there; never over what was put there since it was looked for, as by a restore: that is a conflict, and tried again. */
   async keep(applier: Applier, object: KubeObject, kept: Data | undefined, data: Data): Promise<void> {
     const key = keyOfObject(object)
     const live = this.#watched().get(secrets, key)
     const foreign = this.#foreign.get(key) ?? []
     const isKept = kept !== undefined && isEqual(data, without(kept, foreign)) && (live === undefined || (!isTaken(live, object) && isAsMade(live, object)))
     if (isKept) return
+    const isRead = this.#known.has(key)
+    const there = live ?? (isRead ? undefined : await readOne(this.#kube, secrets, object.metadata))
+    if (there !== undefined && !isRead && !isTaken(there, object)) throw new KubeError({ status: 409, reason: 'Conflict', message: `Secret ${key} is there, and what is in it was not read yet` })
     const encoded = Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
-    const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, data: encoded } }, live))
+    const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, data: encoded } }, there))
     this.#foreign.set(key, Object.keys(now).filter((name) => !(name in data)))
   }
 
