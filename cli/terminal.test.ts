@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { WriteStream } from 'node:tty'
 import { ago, duration, jsonOf, legible, styled, table, when } from './terminal.ts'
 
 describe('the CLI on a terminal', () => {
@@ -25,13 +26,18 @@ describe('the CLI on a terminal', () => {
   it('lines up 300,000 rows: a queue may have so many domains', () => {
     assert.equal(table(['A', 'B'], Array.from({ length: 300_000 }, () => ['x', 'y'])).length, 'A  B\n'.length * 300_001 - 1)
   })
-  it('writes 0 colour codes where the stream is no terminal, or NO_COLOR is set', () => {
-    assert.equal(styled('red', 'no', { isTTY: false } as NodeJS.WriteStream), 'no')
-    const before = process.env.NO_COLOR
+  it('writes 0 colour codes where the stream is no terminal, the terminal is a dumb one, or NO_COLOR is set', (t) => {
+    const { TERM, NO_COLOR, FORCE_COLOR, CI } = process.env
+    t.after(() => Object.assign(process.env, Object.fromEntries(Object.entries({ TERM, NO_COLOR, FORCE_COLOR, CI }).filter(([, value]) => value !== undefined))))
+    for (const name of ['NO_COLOR', 'FORCE_COLOR', 'CI']) delete process.env[name]
+    const terminal = Object.assign(Object.create(WriteStream.prototype) as WriteStream, { isTTY: true })
+    process.env.TERM = 'xterm-256color'
+    assert.match(styled('red', 'no', terminal), /\u001b\[31mno/)
+    assert.equal(styled('red', 'no', { isTTY: false } as WriteStream), 'no')
+    process.env.TERM = 'dumb'
+    assert.equal(styled('red', 'no', terminal), 'no')
+    Object.assign(process.env, { TERM: 'xterm-256color', NO_COLOR: '1' })
+    assert.equal(styled('red', 'no', terminal), 'no')
     delete process.env.NO_COLOR
-    assert.match(styled('red', 'no', { isTTY: true } as NodeJS.WriteStream), /\u001b\[31mno/)
-    process.env.NO_COLOR = '1'
-    assert.equal(styled('red', 'no', { isTTY: true } as NodeJS.WriteStream), 'no')
-    if (before === undefined) delete process.env.NO_COLOR
   })
 })

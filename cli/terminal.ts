@@ -1,4 +1,4 @@
-// How the CLI speaks: colour only on a terminal (and never with NO_COLOR), tables, times in words. Knows no mail.
+// How the CLI speaks: colour only on a terminal that has it (never with NO_COLOR, nor on a dumb one), tables, times in words. Knows no mail.
 import { createInterface } from 'node:readline/promises'
 import { styleText } from 'node:util'
 
@@ -6,7 +6,7 @@ type Style = Parameters<typeof styleText>[0]
 
 /** Styled where `stream` is a terminal that wants colour. */
 export const styled = (style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string =>
-  stream.isTTY && process.env.NO_COLOR === undefined ? styleText(style, text, { validateStream: false }) : text
+  stream.isTTY && stream.hasColors() ? styleText(style, text, { validateStream: false }) : text
 
 export const print = (line = ''): void => void process.stdout.write(`${legible(line)}\n`)
 export const complain = (line: string): void => void process.stderr.write(`${legible(line)}\n`)
