@@ -21,7 +21,7 @@ export const receive: Dashboard = {
       panels: [
         { title: 'Accepted by listener', about: 'Messages a second.', unit: 'reqps', stacked: true, queries: [['sum by (relay, listener) (rate(posthouse_messages_accepted_total{relay=~"$relay"}[$__rate_interval]))', '{{relay}} {{listener}}']] },
         { title: 'Refused by status', about: 'Commands refused a second, by enhanced status (RFC 3463). 5.7.1: strangers; 4.7.1: limits; 4.3.0: the queue; 4.3.1: its volume is full. The log code REFUSED names the rule.', unit: 'reqps', stacked: true, queries: [['sum by (status) (rate(posthouse_messages_refused_total{relay=~"$relay"}[$__rate_interval]))', '{{status}}']] },
-        { title: 'Bytes accepted', about: 'Of messages that got their 250, a second: the rate at which the volume of the queue can fill.', unit: 'bytes', queries: [['sum by (relay) (rate(posthouse_message_accepted_bytes_total{relay=~"$relay"}[$__rate_interval]))', '{{relay}}']] },
+        { title: 'Bytes accepted', about: 'Of messages that got their 250, a second. With some hundred bytes more for each, the rate at which the volume of the queue can fill.', unit: 'bytes', queries: [['sum by (relay) (rate(posthouse_message_accepted_bytes_total{relay=~"$relay"}[$__rate_interval]))', '{{relay}}']] },
         { title: 'Time to the 250', about: 'From the end of DATA: half, 95 % and 99 % of the messages.', unit: 's', queries: [0.5, 0.95, 0.99].map((q) => [`histogram_quantile(${q}, sum by (le) (rate(posthouse_accept_seconds_bucket{relay=~"$relay"}[$__rate_interval])))`, `${q * 100} %`] as const) },
       ],
     },
