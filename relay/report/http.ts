@@ -34,8 +34,28 @@ export const startHttp = async ({ host, port, metrics, readiness, beforeScrape, 
       (error: Error) => response.writeHead(500).end(`${error.message}\n`),
     )
   })
+  keepFew(server)
   await listening(server, () => server.listen(port, host))
   return { port: (server.address() as { port: number }).port, close: () => closed(server) }
+}
+
+/** Prometheus, the operator and the kubelet have one or two each. */
+const mostPerAddress = 50
+
+/** Anybody in the cluster may reach the port: who opens connections without end must not take the memory and the probes of all. */
+const keepFew = (server: Server): void => {
+  const open = new Map<string, number>()
+  server.on('connection', (socket) => {
+    const from = socket.remoteAddress ?? ''
+    const count = (open.get(from) ?? 0) + 1
+    if (count > mostPerAddress) return void socket.destroy()
+    open.set(from, count)
+    socket.once('close', () => {
+      const left = open.get(from)! - 1
+      if (left === 0) open.delete(from)
+      else open.set(from, left)
+    })
+  })
 }
 
 export const listening = (server: Server, listen: () => void): Promise<void> =>
