@@ -5,7 +5,6 @@ import { normalDomain, type Snapshot, type SnapshotInput } from '../../relay/sna
 import { violationsOf, type Condition, type Violation } from './condition.ts'
 import { keyOf, titleOf, titleOfRef } from './input.ts'
 import { listenersForDomain } from './policies/domain.ts'
-import { byAge } from './policies/policy.ts'
 import { listenersForSender, refuseSender, type SeenSender } from './policies/sender.ts'
 import type { AttachedDomain, AttachedSender, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
@@ -108,7 +107,7 @@ const domainsAsBefore = (view: RelayView, planned: readonly { readonly manifest:
 /** In the order in which they are asked. */
 const policiesAsBefore = (planned: readonly Policy[], entryOf: (title: string) => Policy | undefined, world: World): Policy[] => {
   const now = new Map(planned.map((one) => [one.manifest, one]))
-  return byAge(world.input.declared.policies).flatMap((policy) => now.get(titleOf(policy)) ?? entryOf(titleOf(policy)) ?? [])
+  return world.input.declared.policies.flatMap((policy) => now.get(titleOf(policy)) ?? entryOf(titleOf(policy)) ?? [])
 }
 
 /** What addresses the policies that stay let in: more of them may not make the world. */

@@ -6,7 +6,7 @@ import { maxPartBytes, maxSnapshotBytes, type SnapshotInput } from '../../relay/
 import type { Violation } from './condition.ts'
 import { titleOf } from './input.ts'
 import type { RelayView } from './view.ts'
-import { byAge } from './policies/policy.ts'
+import { byAge } from './by-age.ts'
 
 export type Fitted = { readonly snapshot: SnapshotInput; readonly tooBig: readonly { readonly object: AnyManifest; readonly violation: Violation }[] }
 

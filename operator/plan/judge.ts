@@ -8,7 +8,7 @@ import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
 import { keyOf, refOf, titleOf } from './input.ts'
 import { domainIsHeldByAnother, listenersForDomain, refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
 import { fieldIsNotImplemented } from './policies/not-implemented.ts'
-import { allowedSourcesOf, byAge, refusePolicy, refusePolicyOnRelay, refuseTarget, sectionOfTarget, senderOfRuleIsMissing } from './policies/policy.ts'
+import { allowedSourcesOf, refusePolicy, refusePolicyOnRelay, refuseTarget, sectionOfTarget, senderOfRuleIsMissing } from './policies/policy.ts'
 import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
 import { accountIsMissing, fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
@@ -161,7 +161,7 @@ const settle = (bench: Bench, key: string, relays: Relays, { claimed, unjudged, 
   const { relay, listeners } = relays.get(key)!
   const open = new Set(listeners.map(({ name }) => name))
   const byName = Map.groupBy(claimed, ({ spec }) => normalDomain(spec.domain))
-  const holders = new Set([...byName.values()].map((rivals) => rivals.find((domain) => faulty.has(domain)) ?? holderOf(byAge(rivals), key, relays, { unjudged, before: bench.world.input.before?.get(key) })))
+  const holders = new Set([...byName.values()].map((rivals) => rivals.find((domain) => faulty.has(domain)) ?? holderOf(rivals, key, relays, { unjudged, before: bench.world.input.before?.get(key) })))
   const settleOne = (domain: MailDomain): AttachedDomain[] => {
     const holder = byName.get(normalDomain(domain.spec.domain))!.find((rival) => holders.has(rival))!
     const violation = domainIsHeldByAnother(domain, holder)
@@ -199,7 +199,7 @@ const judgeSenders = (bench: Bench, relays: Relays, domains: ReadonlyMap<string,
     accept(bench, sender, { relay: key })
     return inForce({ sender, listeners: listenersForSender(seen), from: fromOf(seen) })
   }
-  for (const sender of byAge(bench.world.input.declared.senders)) {
+  for (const sender of bench.world.input.declared.senders) {
     const key = `${sender.spec.relayRef.namespace ?? sender.metadata.namespace}/${sender.spec.relayRef.name}`
     const one = judged(bench, sender, () => judgeOne(sender, key), () => asBefore(sender, relays.get(key)))
     if (one !== undefined) append(attached, key, one)
@@ -218,7 +218,7 @@ const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string
     const targets = policy.spec.targetRefs.filter((target, index) => !refuse(bench, policy, violationsOf(refuseTarget, { policy, target, index, world: bench.world }), { section: sectionOfTarget(target) }))
     return whole && targets.length > 0 ? [{ policy, targets }] : []
   }
-  const sound = byAge(bench.world.input.declared.policies).flatMap((policy) => judged(bench, policy, () => soundOf(policy), () => []))
+  const sound = bench.world.input.declared.policies.flatMap((policy) => judged(bench, policy, () => soundOf(policy), () => []))
   const atFault = new Set(withOwnFault(bench.conditions))
   const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, { sound, atFault }, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
   for (const { policy, targets } of sound) for (const target of targets) judged(bench, policy, () => tellTarget(bench, policy, target, attached), () => undefined)

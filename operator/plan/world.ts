@@ -1,7 +1,8 @@
 // The input with indexes over it, and the consent of one namespace towards another. Pure.
 import type { DeliveryRoute, MailDomain, MailRelay, MailSender, Namespaces, RetrySchedule } from '../../crds/index.ts'
 import { didYouMean } from '../near-miss.ts'
-import { keyOf, type Input, type Secret } from './input.ts'
+import { byAge } from './by-age.ts'
+import { keyOf, type Declared, type Input, type Secret } from './input.ts'
 
 type Named = 'MailRelay' | 'MailDomain' | 'MailSender' | 'RetrySchedule' | 'Secret' | 'ServiceAccount'
 
@@ -21,7 +22,8 @@ export type World = {
   readonly aboutLabels: (namespace: string, asked: readonly Namespaces[]) => string
 }
 
-export const worldOf = (input: Input): World => {
+export const worldOf = (given: Input): World => {
+  const input = { ...given, declared: sorted(given.declared) }
   const { declared, accounts = new Set<string>() } = input
   const [relays, domains, senders, schedules] = [byKey(declared.relays), byKey(declared.domains), byKey(declared.senders), byKey(declared.schedules)]
   const secrets = new Map(declared.secrets.map((secret) => [`${secret.namespace}/${secret.name}`, secret]))
@@ -44,10 +46,14 @@ export const worldOf = (input: Input): World => {
   }
 }
 
+/** In which order objects were listed, or made known by events, means nothing: the same objects make the same snapshot. What is new comes last, and changes the last part of one only. */
+const sorted = ({ relays, domains, senders, policies, routes, schedules, ...rest }: Declared): Declared =>
+  ({ ...rest, relays: byAge(relays), domains: byAge(domains), senders: byAge(senders), policies: byAge(policies), routes: byAge(routes), schedules: byAge(schedules) })
+
 const missing = (kind: string, key: string, known: Iterable<string>): string => {
   const name = key.slice(key.indexOf('/') + 1)
   const beside = key.slice(0, key.length - name.length)
-  const hint = didYouMean(name, [...known].filter((other) => other.startsWith(beside)).map((other) => other.slice(beside.length)))
+  const hint = didYouMean(name, [...known].filter((other) => other.startsWith(beside)).map((other) => other.slice(beside.length)).toSorted())
   return `${kind} ${key} does not exist${hint === undefined ? '' : `; ${hint}`}`
 }
 

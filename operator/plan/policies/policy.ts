@@ -1,7 +1,7 @@
 // What keeps a RelayPolicy out, alone, at one target, or on one MailRelay.
 import type { RelayPolicy } from '../../../crds/index.ts'
 import type { Check, Violation } from '../condition.ts'
-import { keyOf, titleOf } from '../input.ts'
+import { titleOf } from '../input.ts'
 import type { World } from '../world.ts'
 import { trustTooMany, widthFault } from './allow-sources.ts'
 import { patternIsNoName } from './domain.ts'
@@ -92,9 +92,3 @@ export const senderOfRuleIsMissing = (policy: RelayPolicy, world: World): Violat
 
 /** Names of MailSenders as namespace/name. */
 export const senderKeys = (names: readonly string[] | undefined, namespace: string): string[] => (names ?? []).map((name) => (name.includes('/') ? name : `${namespace}/${name}`))
-
-/** The oldest first, then by name: the order in which policies are asked, and in which Allow rules add up. */
-export const byAge = <T extends { readonly metadata: { readonly namespace: string; readonly name: string; readonly creationTimestamp?: string | undefined } }>(objects: readonly T[]): T[] =>
-  [...objects].sort((a, b) => compare(a.metadata.creationTimestamp ?? '9999', b.metadata.creationTimestamp ?? '9999') || compare(keyOf(a), keyOf(b)))
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
