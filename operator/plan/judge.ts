@@ -5,13 +5,14 @@ import { normalDomain, type Snapshot } from '../../relay/snapshot/index.ts'
 import { allowedAsBefore, hadIt, hasOwnFault, listenersAsBefore, senderAsBefore, withOwnFault } from './as-before.ts'
 import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
 import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
-import { keyOf, refOf, titleOf } from './input.ts'
+import { keyOf, refOf, titleOf, titleOfRef } from './input.ts'
 import { domainIsHeldByAnother, listenersForDomain, refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
 import { fieldIsNotImplemented } from './policies/not-implemented.ts'
-import { allowedSourcesOf, refusePolicy, refusePolicyOnRelay, refuseTarget, sectionOfTarget, senderOfRuleIsMissing } from './policies/policy.ts'
+import { allowedSourcesOf, refusePolicy, refusePolicyOnRelay, refuseTarget, senderOfRuleIsMissing } from './policies/policy.ts'
 import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
 import { accountIsMissing, fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
+import { sectionOfTarget, titlesAt, titleOfTarget, type Target } from './policies/targets.ts'
 import { addressesAt } from './source-address.ts'
 import type { AttachedDomain, AttachedPolicy, AttachedSender, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
@@ -220,16 +221,11 @@ const judgePolicies = (bench: Bench, relays: Relays, domains: ReadonlyMap<string
   }
   const sound = bench.world.input.declared.policies.flatMap((policy) => judged(bench, policy, () => soundOf(policy), () => []))
   const atFault = new Set(withOwnFault(bench.conditions))
-  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, { sound, atFault }, titlesOn(relay, domains.get(key) ?? [], senders.get(key) ?? []))]))
-  for (const { policy, targets } of sound) for (const target of targets) judged(bench, policy, () => tellTarget(bench, policy, target, attached), () => undefined)
+  const titles = new Map([...relays].map(([key, { relay }]) => [key, titlesAt({ relay, domains: domains.get(key) ?? [], senders: senders.get(key) ?? [] })]))
+  const attached = new Map([...relays].map(([key, { relay }]) => [key, policiesOn(bench, relay, { sound, atFault }, titles.get(key)!)]))
+  for (const { policy, targets } of sound) for (const target of targets) judged(bench, policy, () => tellTarget(bench, { policy, target, attached, titles }), () => undefined)
   return attached
 }
-
-/** What a target of a policy may be on this relay. */
-const titlesOn = (relay: MailRelay, domains: readonly AttachedDomain[], senders: readonly AttachedSender[]): ReadonlySet<string> =>
-  new Set([relay, ...domains.map(({ domain }) => domain), ...senders.map(({ sender }) => sender)].map(titleOf))
-
-const titleOfTarget = (policy: RelayPolicy, { kind, name }: RelayPolicy['spec']['targetRefs'][number]): string => titleOf({ kind, metadata: { namespace: policy.metadata.namespace, name } })
 
 const policiesOn = (bench: Bench, relay: MailRelay, { sound, atFault }: { readonly sound: readonly AttachedPolicy[]; readonly atFault: ReadonlySet<string> }, titles: ReadonlySet<string>): AttachedPolicy[] => {
   const allowedBefore = allowedAsBefore(atFault, bench.world.input.before?.get(keyOf(relay)))
@@ -244,12 +240,17 @@ const policiesOn = (bench: Bench, relay: MailRelay, { sound, atFault }: { readon
   return sound.flatMap((one) => judged(bench, one.policy, () => policyOn(one), () => []))
 }
 
-const tellTarget = (bench: Bench, policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], attached: ReadonlyMap<string, readonly AttachedPolicy[]>): void => {
+type Told = { readonly policy: RelayPolicy; readonly target: Target; readonly attached: ReadonlyMap<string, readonly AttachedPolicy[]>; readonly titles: ReadonlyMap<string, ReadonlySet<string>> }
+
+/** By MailRelay: a policy that one refuses may be in force at another. */
+const tellTarget = (bench: Bench, { policy, target, attached, titles }: Told): void => {
   const section = sectionOfTarget(target)
-  const inForce = [...attached.values()].some((policies) => policies.some((one) => one.policy === policy && one.targets.includes(target)))
-  if (inForce) return accept(bench, policy, { section })
-  const toldAlready = bench.conditions.some(({ object, relay, status }) => object.kind === 'RelayPolicy' && relay !== undefined && status === 'False' && object.name === policy.metadata.name && object.namespace === policy.metadata.namespace)
-  if (!toldAlready) refuse(bench, policy, [{ reason: 'TargetNotAccepted', message: `${titleOfTarget(policy, target)} is not in force itself`, path: ['spec', 'targetRefs', policy.spec.targetRefs.indexOf(target), 'name'] }], { section })
+  const title = titleOfTarget(policy, target)
+  const isRefusal = ({ object, relay, status }: Condition): boolean => relay !== undefined && status === 'False' && titleOfRef(object) === titleOf(policy) && titles.get(relay)?.has(title) === true
+  const inForce = [...attached].filter(([, policies]) => policies.some((one) => one.policy === policy && one.targets.includes(target)))
+  for (const [key] of inForce) accept(bench, policy, { relay: key, section })
+  if (inForce.length > 0 || bench.conditions.some(isRefusal)) return
+  refuse(bench, policy, [{ reason: 'TargetNotAccepted', message: `${title} is not in force itself`, path: ['spec', 'targetRefs', policy.spec.targetRefs.indexOf(target), 'name'] }], { section })
 }
 
 const judgeRoutes = (bench: Bench, relays: Relays): Map<string, DeliveryRoute[]> => {

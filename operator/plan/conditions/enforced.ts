@@ -9,11 +9,11 @@ import type { ObservedReason } from './reasons.ts'
 type Target = RelayPolicy['spec']['targetRefs'][number]
 export type Enforced = { readonly type: 'Enforced'; readonly status: 'True' | 'False'; readonly reason: ObservedReason | Reason; readonly message: string }
 
-/** `accepted`: what the plan says of this target. */
+/** `accepted`: what the plan says of this target; `views`: of the MailRelays where it is in force there. */
 export const enforcedAt = (policy: RelayPolicy, target: Target, accepted: { readonly status: string; readonly reason: string; readonly message: string }, views: readonly ObservedFleet[]): Enforced => {
   const no = (reason: Enforced['reason'], message: string): Enforced => ({ type: 'Enforced', status: 'False', reason, message })
   const here = views.filter(({ view }) => view.policies.some((one) => one.policy === policy && one.targets.includes(target)))
-  if (accepted.status !== 'True') return no(accepted.reason as Reason, accepted.message)
+  if (here.length === 0 && accepted.status !== 'True') return no(accepted.reason as Reason, accepted.message)
   if (here.length === 0) return no('NotInForce', 'no MailRelay in force has this target')
   if (policy.spec.mode === 'Warn') return no('WarnOnly', 'mode is Warn: what it would do is logged and counted, and not done')
   const overridden = here.map(({ view }) => overriddenAt(policy, target, view))

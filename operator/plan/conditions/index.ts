@@ -4,7 +4,7 @@ import type { Condition } from '../condition.ts'
 import { guarded, wasAccepted, type Fault } from '../fault.ts'
 import { keyOf, nothingSeen, titleOf, titleOfRef, type ObjectRef, type Seen, type Unread } from '../input.ts'
 import { selectorOf } from '../objects/index.ts'
-import { sectionOfTarget } from '../policies/policy.ts'
+import { sectionOfTarget, titlesAt, titleOfTarget, type Target } from '../policies/targets.ts'
 import { closedFor, hiddenFor } from '../trust.ts'
 import { enforcedAt } from './enforced.ts'
 import { judgeFleet, type Observed, type ObservedFleet } from './fleet.ts'
@@ -196,8 +196,14 @@ const relayStatuses = (manifest: Pick<Judged, 'metadata'>, about: readonly Condi
   return [...inForceThere, ...refused].slice(0, mostInStatus.relays)
 }
 
-const targetStatus = (policy: RelayPolicy, target: RelayPolicy['spec']['targetRefs'][number], about: readonly Condition[], views: StatusInput['views']): object => {
+/** What one MailRelay says of the whole policy is about the targets that are there. */
+const targetStatus = (policy: RelayPolicy, target: Target, about: readonly Condition[], views: StatusInput['views']): object => {
   const { kind, name, sectionName } = target
-  const accepted = acceptedOf(policy, about.filter(({ section }) => section === undefined || section === sectionOfTarget(target)))
-  return { kind, name, ...(sectionName !== undefined && { sectionName }), conditions: [accepted, statement(policy, enforcedAt(policy, target, accepted, views))] }
+  const isAt = (relay: string): boolean => views.every(({ view }) => keyOf(view.relay) !== relay || titlesAt(view).has(titleOfTarget(policy, target)))
+  const told = about.filter(({ section, relay }) => section === sectionOfTarget(target) || (section === undefined && (relay === undefined || isAt(relay))))
+  const inForceAt = told.filter(({ type, status }) => type === 'Accepted' && status === 'True').flatMap(({ relay = [] }) => relay)
+  const accepted = acceptedOf(policy, told)
+  const message = accepted.status === 'True' || inForceAt.length === 0 ? accepted.message : `${accepted.message}; it is in force at MailRelay ${inForceAt.join(', ')}`
+  const here = views.filter(({ view }) => inForceAt.includes(keyOf(view.relay)))
+  return { kind, name, ...(sectionName !== undefined && { sectionName }), conditions: [statement(policy, { ...accepted, message }), statement(policy, enforcedAt(policy, target, accepted, here))] }
 }

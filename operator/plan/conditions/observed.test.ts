@@ -116,7 +116,7 @@ describe('Enforced', () => {
     assert.deepEqual([judged(fleetOf(hold, policy())), judged(fleetOf(hold, policy()), fleetOf(hold))], [['False Overridden', words], ['True PartlyOverridden', words]])
   })
   it('in mode Warn is False on 2 pods of 2', () => assert.equal(judge(policy({ mode: 'Warn' }), ['r2', 'r2']), 'False WarnOnly'))
-  it('of a target that is refused is False for the same reason', () => assert.equal(judge(policy(), ['r2', 'r2'], { status: 'False', reason: 'TargetNotFound', message: 'gone' }), 'False TargetNotFound'))
+  it('of a target that is refused is False for the same reason', () => assert.equal(judge(policy(), ['r2', 'r2'], { status: 'False', reason: 'TargetNotFound', message: 'gone' }, false), 'False TargetNotFound'))
   it('on 1 MailRelay that has it for 0 of its targets is False', () => assert.equal(judge(policy(), ['r2', 'r2'], accepted, true, []), 'False NotInForce'))
   it('on 0 MailRelays is False', () => assert.equal(judge(policy(), ['r2', 'r2'], accepted, false), 'False NotInForce'))
   it('of 2 rules of which the 2nd is never asked is True, and says so', () => assert.equal(judge(policy({ rules: [{ name: 'no', match: {}, action: 'Deny' }, { name: 'late', match: {}, action: 'Hold' }] }), ['r2', 'r2']), 'True PartlyOverridden'))

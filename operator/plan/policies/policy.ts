@@ -52,9 +52,6 @@ const listenerIsMissing: Check<SeenTarget> = ({ policy, target, index, world }) 
   return { reason: 'TargetNotFound', message: `${titleOf(relay)} has no listener ${target.sectionName}, only ${relay.spec.listeners.map(({ name }) => name).join(', ')}`, path: ['spec', 'targetRefs', index, 'sectionName'] }
 }
 
-/** What conditions call one target of a policy. */
-export const sectionOfTarget = ({ kind, name, sectionName }: RelayPolicy['spec']['targetRefs'][number]): string => `${kind} ${name}${sectionName === undefined ? '' : ` ${sectionName}`}`
-
 export const refuseTarget: readonly Check<SeenTarget>[] = [
   targetIsMissing, // a policy for nothing looks like protection and is none
   listenerIsMissing, // the same
