@@ -3,6 +3,7 @@
 //   4. the message made fit for that host   5. one transaction   6. what follows, by failover.ts
 // Touches connections through the pool only; never throws but for a bug or a message that cannot be read.
 import type { Delivery, Recipient } from '../queue/index.ts'
+import { byDomain } from '../snapshot/index.ts'
 import type { Content } from './content.ts'
 import { reasonOf, whatNow, type HostEvent } from './failover.ts'
 import { fitTo, type Fit, type Message } from './fit.ts'
@@ -49,11 +50,17 @@ export const runAttempt = async (attempt: Attempt): Promise<AttemptResult> => {
     else await tryTargets(attempt, progress, found)
   }
   // another hop of the route may be back tomorrow: only where every way ends there, there is no way
-  if (unroutable !== undefined && hops.length === 1) endAll(progress, progress.open, unroutable.outcome)
+  if (unroutable !== undefined && hops.length === 1) endAll(progress, progress.open, lostItsDomain(attempt) ? waiting(unroutable.outcome) : unroutable.outcome)
   endAll(progress, progress.open, leftOver(progress))
   const { ended, notes, aborted } = progress
   return { ended, notes, aborted }
 }
+
+/** A stranger's mail is taken for hosted domains only. Whether their MailDomain was moved, is made anew or lost its label for a moment, DNS knew nothing of where it was to go: of that it cannot say the last word. */
+const lostItsDomain = ({ snapshot, delivery: { envelope, domain } }: Attempt): boolean => envelope.stranger === true && byDomain(snapshot.domains).get(domain)?.inbound === undefined
+
+const waiting = ({ status, text }: Extract<Outcome, { kind: 'unroutable' }>): Outcome =>
+  ({ kind: 'deferred', why: { class: 'Other', status: status.replace('5', '4'), text: `${text}; it came for a MailDomain that is not in force here now` } })
 
 const isOver = (attempt: Attempt, progress: Progress): boolean => {
   if (attempt.signal.aborted) progress.aborted = true

@@ -131,4 +131,16 @@ describe('an attempt by MX', () => {
       assert.equal(notices.length, later ? 0 : 1)
     })
   }
+
+  for (const [what, domain, why] of [['our own MX', 'ours.example', /lead back to ourselves/], ['no such domain', 'nowhere.example', /does not exist/], ['a null MX', 'null.example', /takes no mail/]] as const) {
+    it(`${what}: what a stranger sent to a hosted domain waits where 0 MailDomains have that domain now, and fails where 1 has it as backup MX`, async () => {
+      const mail = { to: [`user@${domain}`], envelope: { stranger: true } } as const
+      const { later, notices } = await attempt(deliverer(1), mail)
+      assert.deepEqual([later!.last.class, later!.countsAsAttempt, notices], ['Other', true, []])
+      assert.match(later!.last.why, why)
+      assert.match(later!.last.why, /; it came for a MailDomain that is not in force here now$/)
+      const backup = { namespace: 'mail', name: 'd', manifest: 'MailDomain mail/d', domain, listeners: ['mx'], inbound: { recipients: { mode: 'Any' as const } } }
+      assert.equal((await attempt(deliverer(1, {}, { domains: [backup] }), mail)).notices[0]!.kind, 'failed')
+    })
+  }
 })
