@@ -18,6 +18,8 @@ export type World = {
   readonly admits: (whom: Namespaces, own: string, other: string) => boolean
   /** "MailRelay mail/mian does not exist; did you mean main?", of the names in that namespace. */
   readonly missing: (kind: Named, key: string) => string
+  /** The same of a MailSender that an object of namespace `asking` names: of those there, or that send through a MailRelay there. Who guesses learns of no others. */
+  readonly missingSender: (key: string, asking: string) => string
   /** What a person should know who wonders why none of these, where one is a selector, picks this namespace; else nothing. */
   readonly aboutLabels: (namespace: string, asked: readonly Namespaces[]) => string
 }
@@ -41,6 +43,7 @@ export const worldOf = (given: Input): World => {
     },
     relaysIn: (namespace) => declared.relays.filter(({ metadata }) => metadata.namespace === namespace),
     missing: (kind, key) => missing(kind, key, { MailRelay: relays, MailDomain: domains, MailSender: senders, RetrySchedule: schedules, Secret: secrets, ServiceAccount: accounts }[kind].keys()),
+    missingSender: (key, asking) => missing('MailSender', key, declared.senders.filter(({ metadata: { namespace }, spec: { relayRef } }) => [namespace, relayRef.namespace].includes(asking)).map(keyOf)),
     admits: (whom, own, other) => admits(whom, own, other, labels.get(other) ?? {}),
     aboutLabels: (namespace, asked) => (labels.has(namespace) || asked.every(({ from }) => from !== 'Selector') ? '' : `; Namespace ${namespace} is not declared, so no selector sees its labels`),
   }

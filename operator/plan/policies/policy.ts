@@ -82,7 +82,7 @@ export const allowedSourcesOf = ({ spec }: RelayPolicy): string[] => spec.rules.
 export const senderOfRuleIsMissing = (policy: RelayPolicy, world: World): Violation | undefined => {
   for (const [index, { match }] of policy.spec.rules.entries()) {
     const unknown = senderKeys(match.senders, policy.metadata.namespace).filter((key) => world.sender(key) === undefined)
-    if (unknown.length > 0) return { reason: 'SenderNotFound', message: `${unknown.map((key) => world.missing('MailSender', key)).join('; ')} (${titleOf(policy)} holds without)`, path: ['spec', 'rules', index, 'match', 'senders'] }
+    if (unknown.length > 0) return { reason: 'SenderNotFound', message: `${unknown.map((key) => world.missingSender(key, policy.metadata.namespace)).join('; ')} (${titleOf(policy)} holds without)`, path: ['spec', 'rules', index, 'match', 'senders'] }
   }
   return undefined
 }

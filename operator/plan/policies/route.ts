@@ -46,5 +46,5 @@ export const refuseRoute: readonly Check<SeenRoute>[] = [
 /** Not a reason to refuse: the other senders of the match still take the route. */
 export const senderOfMatchIsMissing = (route: DeliveryRoute, world: World): Violation | undefined => {
   const unknown = senderKeys(route.spec.match.senders, route.metadata.namespace).filter((key) => world.sender(key) === undefined)
-  return unknown.length === 0 ? undefined : { reason: 'SenderNotFound', message: `${unknown.map((key) => world.missing('MailSender', key)).join('; ')} (${titleOf(route)} holds without)`, path: ['spec', 'match', 'senders'] }
+  return unknown.length === 0 ? undefined : { reason: 'SenderNotFound', message: `${unknown.map((key) => world.missingSender(key, route.metadata.namespace)).join('; ')} (${titleOf(route)} holds without)`, path: ['spec', 'match', 'senders'] }
 }
