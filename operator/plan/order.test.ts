@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import fc from 'fast-check'
-import { revisionOf, parseSnapshot } from '../../relay/snapshot/index.ts'
+import { wayOf } from '../../relay/deliver/internal.ts'
+import { parseSnapshot, revisionOf } from '../../relay/snapshot/index.ts'
 import { declare, open, planned, sink, submission, type Given } from '../../test/tools/planned.ts'
 import { needsIn, nothingMade, plan, type Declared } from './index.ts'
 
@@ -45,4 +46,11 @@ it('makes the same snapshots and says the same of 20 manifests, in whichever ord
   assert.equal(planned(given).snapshots.length, 3)
   const shuffled = fc.tuple(...lists.map((list) => fc.shuffledSubarray<unknown>([...declared[list]], { minLength: declared[list].length })))
   fc.assert(fc.property(shuffled, (orders) => assert.deepEqual(planOf({ ...declared, ...Object.fromEntries(orders.map((order, index) => [lists[index], order])) }), expected)), { numRuns: 200 })
+})
+
+it('a manifest that is in no cluster yet is younger than 1 of 2 that is there: of 2 routes alike the old one wins, as it will there', () => {
+  const route = (name: string, created?: string): Given[number] => ['DeliveryRoute', name, { match: { recipientDomains: ['partner.example'] } }, created === undefined ? {} : { created }]
+  const { snapshots } = planned([relay('main'), route('a-new'), route('old', '2026-01-01T00:00:00Z')])
+  const way = wayOf(parseSnapshot(snapshots[0]!.snapshot), { domain: 'partner.example', mailFrom: null })
+  assert.equal(way.kind === 'route' && way.route.name, 'old')
 })

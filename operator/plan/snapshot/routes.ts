@@ -1,6 +1,7 @@
 // The DeliveryRoutes of a snapshot. Pure.
 import { secondsOf, type DeliveryRoute } from '../../../crds/index.ts'
 import type { SnapshotInput } from '../../../relay/snapshot/index.ts'
+import { createdAt } from '../by-age.ts'
 import { titleOf } from '../input.ts'
 import type { RelayView } from '../view.ts'
 import { normalPatterns } from '../names.ts'
@@ -27,7 +28,8 @@ export const routesOf = ({ routes }: RelayView, world: World): SnapshotRoute[] =
       limits: present(spec.limits ?? {}),
       timeouts: Object.fromEntries(Object.entries(present(spec.timeouts ?? {})).map(([phase, wait]) => [phase, secondsOf(wait)])),
       hold: spec.hold,
-      ...present({ createdAt: metadata.creationTimestamp, retrySchedule: spec.retryScheduleName }),
+      createdAt: createdAt(route),
+      ...present({ retrySchedule: spec.retryScheduleName }),
     }
   })
 
