@@ -5,7 +5,7 @@ import { normalDomain, type Snapshot } from '../../relay/snapshot/index.ts'
 import { allowedAsBefore, hadIt, hasOwnFault, listenersAsBefore, senderAsBefore, withOwnFault } from './as-before.ts'
 import { violationsOf, type Check, type Condition, type Violation } from './condition.ts'
 import { guarded, ranAt, wasAccepted, type Fault } from './fault.ts'
-import { keyOf, refOf, titleOf, titleOfRef } from './input.ts'
+import { keyOf, refOf, titleOf } from './input.ts'
 import { domainIsHeldByAnother, listenersForDomain, refuseDomain, refuseDomainOnRelay } from './policies/domain.ts'
 import { fieldIsNotImplemented } from './policies/not-implemented.ts'
 import { allowedSourcesOf, refusePolicy, refusePolicyOnRelay, refuseTarget, senderOfRuleIsMissing } from './policies/policy.ts'
@@ -246,7 +246,8 @@ type Told = { readonly policy: RelayPolicy; readonly target: Target; readonly at
 const tellTarget = (bench: Bench, { policy, target, attached, titles }: Told): void => {
   const section = sectionOfTarget(target)
   const title = titleOfTarget(policy, target)
-  const isRefusal = ({ object, relay, status }: Condition): boolean => relay !== undefined && status === 'False' && titleOfRef(object) === titleOf(policy) && titles.get(relay)?.has(title) === true
+  const { namespace, name } = policy.metadata
+  const isRefusal = ({ object, relay, status }: Condition): boolean => relay !== undefined && status === 'False' && object.kind === policy.kind && object.name === name && object.namespace === namespace && titles.get(relay)?.has(title) === true
   const inForce = [...attached].filter(([, policies]) => policies.some((one) => one.policy === policy && one.targets.includes(target)))
   for (const [key] of inForce) accept(bench, policy, { relay: key, section })
   if (inForce.length > 0 || bench.conditions.some(isRefusal)) return

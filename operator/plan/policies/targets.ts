@@ -10,6 +10,12 @@ export const sectionOfTarget = ({ kind, name, sectionName }: Target): string => 
 
 export const titleOfTarget = ({ metadata: { namespace } }: RelayPolicy, { kind, name }: Target): string => titleOf({ kind, metadata: { namespace, name } })
 
-/** What a target of a policy may be at this MailRelay. */
-export const titlesAt = ({ relay, domains, senders }: Pick<RelayView, 'relay' | 'domains' | 'senders'>): ReadonlySet<string> =>
-  new Set([relay, ...domains.map(({ domain }) => domain), ...senders.map(({ sender }) => sender)].map(titleOf))
+type At = Pick<RelayView, 'relay' | 'domains' | 'senders'>
+const known = new WeakMap<At, ReadonlySet<string>>()
+
+/** What a target of a policy may be at this MailRelay; read once of each. */
+export const titlesAt = (at: At): ReadonlySet<string> => {
+  const titles = known.get(at) ?? new Set([at.relay, ...at.domains.map(({ domain }) => domain), ...at.senders.map(({ sender }) => sender)].map(titleOf))
+  known.set(at, titles)
+  return titles
+}
