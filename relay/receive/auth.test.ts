@@ -53,8 +53,8 @@ test('EHLO names the 4 mechanisms, and a token proves its MailSender by each of 
 
 const refusals: readonly (readonly [what: string, change: Readonly<Record<string, unknown>>, words: string])[] = [
   ['for another relay', { aud: ['posthouse.dev/mail/other'] }, 'it is not for this relay, whose audience is posthouse.dev/mail/main'],
-  ['of an account without a MailSender', { sub: 'system:serviceaccount:shop:other' }, 'no MailSender of namespace shop on MailRelay mail/main names ServiceAccount shop/other'],
-  ['of an account of the same name in another namespace', { sub: 'system:serviceaccount:evil:shop' }, 'no MailSender of namespace evil on MailRelay mail/main names ServiceAccount evil/shop'],
+  ['of an account without a MailSender', { sub: 'system:serviceaccount:shop:other' }, 'no MailSender of namespace shop in force on MailRelay mail/main names ServiceAccount shop/other'],
+  ['of an account of the same name in another namespace', { sub: 'system:serviceaccount:evil:shop' }, 'no MailSender of namespace evil in force on MailRelay mail/main names ServiceAccount evil/shop'],
   ['that is 2 hours old', { iat: Math.floor(Date.now() / 1000) - 7200 }, 'it is older than an hour; its volume needs expirationSeconds: 3600 or less'],
 ]
 for (const [what, change, words] of refusals)

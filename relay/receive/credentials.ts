@@ -14,7 +14,7 @@ export const verifyToken = async (state: State, token: string): Promise<Reply> =
   if (proof.kind === 'refused') return reply('token-refused', { why: filledIn(tokenFaults[proof.fault], { issuer: relay.tokens?.issuer ?? '', audience: relay.tokens?.audience ?? '' }) })
   const account = `${proof.namespace}/${proof.name}`
   const sender = indexOf(snapshot).accounts.get(account)
-  return sender ? admit(state, sender) : reply('token-refused', { why: `no MailSender of namespace ${proof.namespace} on ${relay.manifest} names ServiceAccount ${account}` })
+  return sender ? admit(state, sender) : reply('token-refused', { why: `no MailSender of namespace ${proof.namespace} in force on ${relay.manifest} names ServiceAccount ${account}` })
 }
 
 const filledIn = (text: string, words: Readonly<Record<string, string>>): string => text.replace(/\{(\w+)\}/g, (whole, key: string) => words[key] ?? whole)

@@ -49,7 +49,7 @@ export const story: Story = {
     assert.match(sent, /< 235 2\.7\.0 Authenticated as MailSender shop\/shop\n[^]*< 250 2\.0\.0 queued as /, sent)
     await until('the mail of the shop at the mail store', async () => (await kubectl('logs', 'mailstore', '-n', 'mail')).includes('from the shop'), 60_000, 300)
     assert.match(await submit(cluster, { ...shop, from: 'boss@browncow.example' }), /< 550 5\.7\.1 shop\/shop may not send as boss@browncow\.example/)
-    assert.match(await submit(cluster, { ...shop, account: { ...shop.account, name: 'default' } }), /< 535 5\.7\.8 Token refused: no MailSender of namespace shop on MailRelay mail\/main names ServiceAccount shop\/default/)
+    assert.match(await submit(cluster, { ...shop, account: { ...shop.account, name: 'default' } }), /< 535 5\.7\.8 Token refused: no MailSender of namespace shop in force on MailRelay mail\/main names ServiceAccount shop\/default/)
 
     ctx.step('kubectl posthouse tells what became of it, and why the other was refused')
     const ask = async (code: number, says: RegExp, ...args: string[]): Promise<string> => {

@@ -74,7 +74,7 @@ export const story: Story = {
     await becomes('maildomain', 'mail/board', 'Contested', /^True FromNotAllowed MailSender tenant\/boss is refused/)
 
     ctx.step('in the session: who has no MailSender in force is nobody, who has one writes as itself only')
-    assert.match(await submit(cluster, { ...news, account: { name: 'boss', audience }, from: 'boss@board.browncow.example' }), /< 535 5\.7\.8 Token refused: no MailSender of namespace tenant on MailRelay mail\/main names ServiceAccount tenant\/boss/)
+    assert.match(await submit(cluster, { ...news, account: { name: 'boss', audience }, from: 'boss@board.browncow.example' }), /< 535 5\.7\.8 Token refused: no MailSender of namespace tenant in force on MailRelay mail\/main names ServiceAccount tenant\/boss/)
     assert.match(await submit(cluster, { ...news, from: 'orders@browncow.example' }), /< 550 5\.7\.1 tenant\/news may not send as orders@browncow\.example \(MailSender tenant\/news, rule from\)/)
     assert.match(await submit(cluster, { ...news, account: { name: 'news', audience: 'posthouse.dev/mail/other' } }), /< 535 5\.7\.8 Token refused: it is not for this relay/)
 
