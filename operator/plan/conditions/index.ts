@@ -170,13 +170,22 @@ const notObserved = { status: 'Unknown', reason: 'NotObserved', message: 'no rel
 
 const perRelay: readonly KindName[] = ['MailDomain', 'MailSender', 'DeliveryRoute']
 
+/** Who may not look at the MailRelay has to read it here: one that is being deleted delivers what it has, and answers 451 to everything new. */
+const noMailTaken = (manifest: AnyManifest, about: readonly Condition[], views: StatusInput['views']): Statement[] => {
+  const at = about.filter(({ type, status }) => type === 'Accepted' && status === 'True').flatMap(({ relay = [] }) => relay)
+  const isLeaving = (key: string): boolean => views.some(({ view: { relay } }) => keyOf(relay) === key && relay.metadata.deletionTimestamp !== undefined)
+  if (!takesMail.has(manifest.kind) || at.length === 0 || !at.every(isLeaving)) return []
+  return [statement(manifest, { type: 'Ready', status: 'False', reason: 'RelayLeaving', message: `${at.map((key) => `MailRelay ${key}`).join(', ')}: being deleted, and takes no new mail` })]
+}
+const takesMail: ReadonlySet<KindName> = new Set<KindName>(['MailDomain', 'MailSender'])
+
 const attachedStatus = (manifest: Exclude<AnyManifest, MailRelay>, about: readonly Condition[], { controllerName, bindings, records, views, refused }: StatusInput): Status['status'] => {
   const accepted = acceptedOf(manifest, about)
   const refusal = refused?.get(titleOf(manifest))
   const others = othersOf(manifest, about).map((one) => (refusal !== undefined && one.type === 'CredentialsReady' ? { ...one, status: 'False' as const, ...refusal } : one))
   const unmade = refusal === undefined || manifest.kind === 'MailSender' ? [] : [statement(manifest, { type: 'Ready', status: 'False', ...refusal })]
   const dns = manifest.kind === 'MailDomain' ? recordsStatus(manifest, records.get(keyOf(manifest))) : undefined
-  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), ...(manifest.kind === 'DeliveryRoute' ? [statement(manifest, reachableOf(manifest, views))] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady'), ...unmade])]
+  const conditions = [accepted, ...others, ...(dns ? [statement(manifest, dns.published)] : []), ...(manifest.kind === 'DeliveryRoute' ? [statement(manifest, reachableOf(manifest, views))] : []), readyOf(manifest, [accepted, ...others.filter(({ type }) => type === 'CredentialsReady'), ...unmade, ...noMailTaken(manifest, about, views)])]
   const binding = manifest.kind === 'MailSender' ? bindings.get(keyOf(manifest)) : undefined
   return {
     conditions,

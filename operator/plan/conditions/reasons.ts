@@ -25,6 +25,7 @@ export const observedReasons = {
   QueueUnknown: 'a MailRelay is being deleted, and nobody can say what its queue holds',
   QueueClosing: 'a MailRelay is being deleted, and its pods are taking no more mail',
   QueueDiscarded: 'a MailRelay is being deleted, and the mail in its queue is given up as asked for',
+  RelayLeaving: 'every MailRelay where it is in force is being deleted, and takes no new mail',
   Ready: 'everything the object needs is there',
   Programmed: 'all pods run the newest snapshot',
   ScaledToZero: 'replicas is 0: nothing takes or delivers mail',
