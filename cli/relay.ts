@@ -43,6 +43,7 @@ export const relayCommand = (program: Command): void => {
 }
 
 const run = async (options: Options): Promise<void> => {
+  const stopping = untilSignal() // also while it starts: process 1 of a container never hears of a signal that it does not listen for
   const { podName, startRelay } = await import('../relay/main.ts') // loaded when wanted: other commands start faster
   const { createLog } = await import('../relay/report/index.ts')
   const pod = options.pod ?? podName()
@@ -63,7 +64,7 @@ const run = async (options: Options): Promise<void> => {
     ...(options.testMxPort !== undefined && { testMx: { port: Number(options.testMxPort), allowLoopback: true } }),
     ...(options.testUpkeep !== undefined && { testUpkeepMs: Number(options.testUpkeep) * 1000 }),
   }).catch(endNotStarted)
-  await untilSignal()
+  await stopping
   await relay.stop()
 }
 
