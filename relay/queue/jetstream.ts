@@ -1,5 +1,5 @@
 // The real stream, over one NATS connection that never gives up. Says what was answered; what it means is for answers.ts.
-import { connect, errors, type ConnectionOptions, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
+import { connect, errors, type ConnectionOptions, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node' // the maintained client of the NATS project, Apache-2.0
 import { randomBytes } from 'node:crypto'
 import { isExpectation } from './answers.ts'
 import { JetStreamReader } from './jetstream-reader.ts'
@@ -40,6 +40,8 @@ export type JetStream = Stream & {
 }
 
 const noResponders = 'no responders'
+/** Whoever takes away that we may hear something drops the subscription, and does not make it anew when he gives that back. */
+const hearAgainMs = 1_000
 const silence = (text: string): RawAnswer => ({ kind: 'silence', text })
 
 /** Connects in the background: until then everything is answered with silence. */
@@ -133,10 +135,15 @@ const openLink = ({ servers, secrets, clientName }: JetStreamOptions) => {
   const core: Pick<Stream, 'tell' | 'hear' | 'ask'> = {
     tell: (subject, data) => void (connection && !connection.isClosed() && connection.publish(subject, data)),
     hear: (subject, on) => {
-      let stop = () => void waiting.splice(waiting.indexOf(listen), 1)
+      let stop = (): void => void waiting.splice(waiting.indexOf(listen), 1)
       const listen = (to: NatsConnection) => {
-        const subscription = to.subscribe(subject, { callback: (error, message) => void (error ?? on(asBuffer(message.data), (data) => void message.respond(data))) })
+        const callback = (error: unknown, message: Msg) => (error ? again(to) : on(asBuffer(message.data), (data) => void message.respond(data)))
+        const subscription = to.subscribe(subject, { callback })
         stop = () => void (to.isClosed() || subscription.unsubscribe())
+      }
+      const again = (to: NatsConnection) => {
+        const timer = setTimeout(() => !to.isClosed() && listen(to), hearAgainMs).unref()
+        stop = () => clearTimeout(timer)
       }
       if (connection) listen(connection)
       else waiting.push(listen)
