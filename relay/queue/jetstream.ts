@@ -168,7 +168,7 @@ const openLink = ({ servers, secrets, clientName }: JetStreamOptions) => {
 const keepConnecting = async (stopped: () => boolean, options: Pick<ConnectionOptions, 'servers' | 'name' | 'reconnectToServer'>): Promise<NatsConnection | undefined> => {
   for (let wait = 100; !stopped(); wait = Math.min(wait * 2, 2_000)) {
     try {
-      const made = await connect({ ...options, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 5_000, timeout: 3_000, noAsyncTraces: true })
+      const made = await connect({ ...options, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 5_000, timeout: 3_000, noAsyncTraces: true, ignoreAuthErrorAbort: true })
       if (!stopped()) return made
       await made.close()
     } catch {

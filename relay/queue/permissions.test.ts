@@ -87,3 +87,11 @@ test('a relay whose 1 inbox was taken away gets answers again when it is given b
   await server.permit('')
   await until('an answer again', answers)
 })
+
+test('a relay without a login goes on with a server that wanted 1 for a while, however often that refused it', async (t) => {
+  const { server, answers } = await connected(t)
+  await server.startAnew(false)
+  await until('3 refusals', () => server.said('authentication error') > 2)
+  await server.startAnew(true)
+  await until('an answer again', answers)
+})
