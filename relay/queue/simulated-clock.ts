@@ -51,7 +51,7 @@ export class SimulatedClock implements Clock {
 /** All microtasks are done when an immediate runs. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-export type Gate = { readonly clock: Clock; pass(call: () => void): void; pause(): void; resume(): void; kill(): void }
+export type Gate = { readonly clock: Clock; pass(call: () => void): void; pause(): void; resume(): void; kill(): void; dead(): boolean }
 
 export const createGate = (clock: Clock): Gate => {
   let state: 'running' | 'paused' | 'dead' = 'running'
@@ -75,5 +75,6 @@ export const createGate = (clock: Clock): Gate => {
       state = 'dead'
       waiting.length = 0
     },
+    dead: () => state === 'dead',
   }
 }

@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts'
 import type { Found, NewRecord, RawAnswer, Reader, Stream, StoredRecord } from './stream.ts'
 
 /** What happens to one request. Only `none` is answered truthfully. */
-type Fault = { readonly kind: 'none' | 'question-lost' | 'answer-lost' | 'refused' } | { readonly kind: 'late'; readonly ms: number }
+export type Fault = { readonly kind: 'none' | 'question-lost' | 'answer-lost' | 'refused' } | { readonly kind: 'late'; readonly ms: number }
 export type Chance = {
   fault(): Fault
   latencyMs(): number
@@ -44,44 +44,33 @@ export class SimulatedStream {
     return [...this.#records.values()]
   }
 
-  /** The stream as one process sees it. */
-  view(): Stream {
+  /** The stream as one process sees it; `faultOf` may decide about each of its calls. */
+  view(faultOf: (call: string) => Fault = () => this.#chance.fault()): Stream {
+    const change = async (call: string, act: () => number): Promise<number | undefined> => {
+      let removed = 0
+      const answer = await this.#ask(faultOf(call), () => {
+        removed = act()
+        return { kind: 'ack', seq: 0, duplicate: false }
+      })
+      return answer.kind === 'ack' ? removed : undefined
+    }
     return {
-      publish: (record) => this.#ask(() => this.#write([record])),
-      batch: (records) => this.#ask(() => this.#write(records)),
-      purge: async (filter, below) => {
-        let removed = 0
-        const answer = await this.#ask(() => {
-          removed = this.#purge(filter, below)
-          return { kind: 'ack', seq: 0, duplicate: false }
-        })
-        return answer.kind === 'ack' ? removed : undefined
-      },
-      remove: async (seq) => {
-        let removed = false
-        const answer = await this.#ask(() => {
-          removed = this.#remove(seq)
-          return { kind: 'ack', seq: 0, duplicate: false }
-        })
-        return answer.kind === 'ack' && removed
-      },
-      read: (how) => this.#read(how),
-      last: (subject, from) => this.#look((now) => this.#last(subject, from === 'any' ? now - this.#chance.lagMs() : now)),
-      records: (filter, limit, from = 1) => this.#look((now) => this.#matching(filter, now - this.#chance.lagMs()).filter(({ seq }) => seq >= from).slice(0, limit)),
-      subjects: (filter) => this.#look(() => countBySubject(this.#matching(filter))),
-      state: () => this.#look((now) => ({ bytes: 0, messages: this.#records.size, lastSeq: this.#seq, at: now })),
+      publish: (record) => this.#ask(faultOf(`publish ${record.subject}`), () => this.#write([record])),
+      batch: (records) => this.#ask(faultOf(`batch ${records[0]?.subject}`), () => this.#write(records)),
+      purge: (filter, below) => change(`purge ${filter}`, () => this.#purge(filter, below)),
+      remove: async (seq) => (await change(`remove ${seq}`, () => Number(this.#remove(seq)))) === 1,
+      read: (how) => (faultOf(`read ${how.filters[0]}`), this.#read(how)),
+      last: (subject, from) => this.#look<Found>(faultOf(`last ${subject}`), (now) => this.#last(subject, from === 'any' ? now - this.#chance.lagMs() : now), { kind: 'unknown', why: 'time-out' }),
+      records: (filter, limit, from = 1) => this.#look(faultOf(`records ${filter}`), (now) => this.#matching(filter, now - this.#chance.lagMs()).filter(({ seq }) => seq >= from).slice(0, limit), undefined),
+      subjects: (filter) => this.#look(faultOf(`subjects ${filter}`), () => countBySubject(this.#matching(filter)), undefined),
+      state: () => this.#look(faultOf('state'), (now) => ({ bytes: 0, messages: this.#records.size, lastSeq: this.#seq, at: now }), undefined),
       tell: (subject, data) => this.#tell(subject, data, () => {}),
       hear: (subject, on) => this.#hear(subject, on),
-      ask: (subject, data, ms) =>
-        new Promise((resolve) => {
-          if (!this.#tell(subject, data, resolve)) resolve('nobody')
-          else this.#clock.after(ms, () => resolve('silence'))
-        }),
+      ask: (subject, data, ms) => this.#question(faultOf(`ask ${subject}`), subject, data, ms),
     }
   }
 
-  #ask(act: () => RawAnswer): Promise<RawAnswer> {
-    const fault = this.#chance.fault()
+  #ask(fault: Fault, act: () => RawAnswer): Promise<RawAnswer> {
     return new Promise((resolve) => {
       const answerAfter = (ms: number, answer: () => RawAnswer) => void this.#clock.after(ms, () => resolve(answer()))
       if (fault.kind === 'refused') answerAfter(this.#chance.latencyMs(), () => ({ kind: 'error', code: 10164, text: 'wrong last sequence' }))
@@ -93,8 +82,19 @@ export class SimulatedStream {
       }
     })
   }
-  #look<T>(see: (now: number) => T): Promise<T> {
-    return new Promise((resolve) => void this.#clock.after(this.#chance.latencyMs(), () => (this.#expire(), resolve(see(this.#clock.now())))))
+  /** What could not be seen is `nothing`: at once, or when the time is over. */
+  #look<T>({ kind }: Fault, see: (now: number) => T, nothing: T): Promise<T> {
+    return new Promise((resolve) => {
+      if (kind === 'none') this.#clock.after(this.#chance.latencyMs(), () => (this.#expire(), resolve(see(this.#clock.now()))))
+      else this.#clock.after(kind === 'refused' ? this.#chance.latencyMs() : 4_000, () => resolve(nothing))
+    })
+  }
+  #question({ kind }: Fault, subject: string, data: Buffer, ms: number): ReturnType<Stream['ask']> {
+    return new Promise((resolve) => {
+      const isHeard = kind !== 'question-lost' && this.#tell(subject, data, kind === 'none' ? resolve : () => {})
+      if (!isHeard && kind !== 'question-lost') resolve('nobody')
+      else this.#clock.after(ms, () => resolve('silence'))
+    })
   }
 
   /** All or nothing, as a batch of one is. */
@@ -161,9 +161,9 @@ export class SimulatedStream {
       planned = false
       if (stopped || wanted === 0) return
       const now = this.#clock.now() - this.#chance.lagMs()
-      const record = this.#after(next, now, filters)
+      const { seen, record } = this.#after(next, now, filters)
+      next = seen + 1
       if (!record) return void (this.#lastSeqAhead(next) && plan(50))
-      next = record.seq + 1
       wanted--
       onRecord(record)
       plan(0)
@@ -187,9 +187,16 @@ export class SimulatedStream {
       },
     }
   }
-  #after(from: number, asOf: number, filters: readonly string[]): Kept | undefined {
-    for (const record of this.#records.values()) if (record.seq >= from && record.visibleAt <= asOf && filters.some((filter) => matches(filter, record.subject))) return record
-    return undefined
+  /** `seen`: up to where nothing else is to be found later. */
+  #after(from: number, asOf: number, filters: readonly string[]): { readonly seen: number; readonly record?: Kept } {
+    let seen = from - 1
+    for (const record of this.#records.values()) {
+      if (record.seq < from) continue
+      if (record.visibleAt > asOf) break
+      seen = record.seq
+      if (filters.some((filter) => matches(filter, record.subject))) return { seen, record }
+    }
+    return { seen }
   }
   #lastSeqAhead(next: number): boolean {
     return this.#seq >= next && this.#chance.lagMs !== noFaults.lagMs
@@ -227,14 +234,16 @@ export class SimulatedStream {
 
 /** Subject filters as NATS has them. */
 const matches = (filter: string, subject: string): boolean => {
-  const pattern = patterns.get(filter) ?? patternOf(filter)
-  patterns.set(filter, pattern)
-  return pattern.test(subject)
+  const test = tests.get(filter) ?? testOf(filter)
+  tests.set(filter, test)
+  return test(subject)
 }
-const patterns = new Map<string, RegExp>()
-const patternOf = (filter: string): RegExp => {
+const tests = new Map<string, (subject: string) => boolean>()
+const testOf = (filter: string): ((subject: string) => boolean) => {
+  if (!filter.includes('*')) return filter.endsWith('.>') ? (subject) => subject.startsWith(filter.slice(0, -1)) : (subject) => subject === filter
   const tokens = filter.split('.').map((token) => (token === '*' ? '[^.]+' : token === '>' ? '.+' : token.replace(/[[\]=/$+?^(){}|\\]/g, '\\$&')))
-  return new RegExp(`^${tokens.join('\\.')}$`)
+  const pattern = new RegExp(`^${tokens.join('\\.')}$`)
+  return (subject) => pattern.test(subject)
 }
 
 const countBySubject = (records: readonly StoredRecord[]): Map<string, number> => {
