@@ -30,6 +30,7 @@ const good: readonly (readonly [string, string])[] = [
   ['<a@[IPv6:2001:DB8::1]>', 'a|[IPv6:2001:db8::1]'],
   ['<a@[IPv6:2001:DB8:0:0:0::0001]>', 'a|[IPv6:2001:db8::1]'], // one destination, however it is spelt (RFC 5952)
   ['<a@[IPv6:::FFFF:192.0.2.1]>', 'a|[IPv6:::ffff:c000:201]'],
+  ['<a@[IPv6:::192.0.2.1]>', 'a|[IPv6:::c000:201]'], // an address of 96 zeros and no other (RFC 4291 2.5.5.1)
   ['<üser@exämple.de>', 'üser|xn--exmple-cua.de'],
   ['<a@ｈosted.example>', 'a|hosted.example'], // wide letters are the same name (UTS 46)
   ['<a@hоsted.example>', 'a|xn--hsted-jye.example'], // a Cyrillic о is another one

@@ -15,9 +15,12 @@ export const parseAddress = (text: string): Address | undefined => {
   const bare = text.replace(/%.*$/, '')
   if (isIPv4(bare)) return { family: 4, value: toNumber(ipaddr.IPv4.parse(bare).octets, 8n) }
   if (!isIPv6(bare)) return undefined
-  const value = toNumber(ipaddr.IPv6.parse(bare).parts, 16n)
+  const value = toNumber(parseIpv6(bare).parts, 16n)
   return value >> 32n === mapped >> 32n ? { family: 4, value: value & 0xffff_ffffn } : { family: 6, value }
 }
+
+/** ipaddr.js takes ::1.2.3.4 for ::ffff:1.2.3.4, which is another address. */
+const parseIpv6 = (text: string): ipaddr.IPv6 => ipaddr.IPv6.parse(text.replace(/^::(?=\d+\.)/, '::0:'))
 
 const toNumber = (parts: readonly number[], bits: bigint): bigint => parts.reduce((sum, part) => (sum << bits) | BigInt(part), 0n)
 
@@ -57,7 +60,7 @@ export const printAddress = ({ family, value }: Address): string =>
     : Array.from({ length: 8 }, (_, group) => ((value >> BigInt(112 - 16 * group)) & 0xffffn).toString(16)).join(':')
 
 /** The one spelling of an IPv6 address that RFC 5952 recommends; undefined where the text is none. */
-export const shortIpv6 = (text: string): string | undefined => (isIPv6(text) ? ipaddr.IPv6.parse(text).toRFC5952String() : undefined)
+export const shortIpv6 = (text: string): string | undefined => (isIPv6(text) ? parseIpv6(text).toRFC5952String() : undefined)
 
 /** Whether every address of one prefix is one of the other; false where either is none. */
 export const isWithin = (inner: string, outer: string): boolean => {
