@@ -49,7 +49,7 @@ const filterOf = ({ domain: asked, sender: from, state, limit }: Filter): Record
   return { ...(domain !== undefined && { domain }), ...(sender !== undefined && { sender }), ...(state !== undefined && { state }), ...(limit !== undefined && { limit: Number(limit) }) }
 }
 
-/** As the queue has it: in lower-case A-labels. What is no name (an address literal) is looked for as it stands. */
+/** As the queue has it: in lower-case A-labels. What is no name (an address literal) the relay reads. */
 const domainOf = (text: string): string => {
   if (text.includes('@')) throw new Failure(`--domain ${text}: a recipient domain, such as example.org, without what is before the @`)
   return domainToASCII(text.replace(/\.$/, '')) || text.toLowerCase()

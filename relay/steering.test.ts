@@ -104,6 +104,14 @@ describe('questions', () => {
     for (const about of ['bücher.example', 'BÜCHER.example.', 'xn--bcher-kva.example.']) assert.equal(((await calls.why!({ about })) as { domain: string }).domain, 'xn--bcher-kva.example')
   })
 
+  it('why, and a list by its domain, take 3 ways to write an address literal', async () => {
+    const { calls } = callsOn([{ ...entry(0), domain: '[IPv6:2001:db8::1]' }])
+    for (const about of ['[IPv6:2001:db8::1]', '[ipv6:2001:db8::1]', '[IPv6:2001:DB8:0::1]']) {
+      assert.equal(((await calls.why!({ about })) as { domain: string }).domain, '[IPv6:2001:db8::1]')
+      assert.equal(((await calls.list!({ domain: about })) as QueueEntry[]).length, 1, about)
+    }
+  })
+
   it('why takes a domain in any case, and says of one without mail that 0 wait', async () => {
     const { calls } = callsOn([entry(0)])
     assert.equal(((await calls.why!({ about: 'SLOW.Example' })) as { domain: string }).domain, 'slow.example')

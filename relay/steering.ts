@@ -2,7 +2,7 @@
 import { AdminError, type AdminCalls } from './report/index.ts'
 import type { DomainSummary, GivenOrder, Order, OrderResult, Queue, QueueEntry, QueueFilter, Taken, TraceQuestion } from './queue/index.ts'
 import { refusedOrder, traceDays } from './queue/index.ts'
-import { normalDomain } from './snapshot/index.ts'
+import { literalOf, normalDomain } from './snapshot/index.ts'
 
 const orders: readonly Order[] = ['hold', 'release', 'retry', 'postpone', 'bounce', 'delete']
 /** Orders are given in rounds of this many, so that one call never holds the queue. */
@@ -114,7 +114,7 @@ const why = async (queue: Queue, about: string): Promise<object> => {
   if (several.length > 1) return { kind: 'message', message: about, deliveries: await Promise.all(several.map(async (entry) => ({ entry, limits: await queue.whyWaiting(entry) }))), durable: queue.durable() }
   const entry = /^[0-9A-Za-z_-]+(\.\w+)?$/.test(about) ? await queue.show(about) : undefined
   if (entry) return { kind: 'delivery', ...entry, limits: await queue.whyWaiting(entry.entry), durable: queue.durable() }
-  const domain = normalDomain(about) ?? about.toLowerCase() // what is no name (an address literal) as it stands
+  const domain = normalDomain(about) ?? literalOf(about) ?? about.toLowerCase() // what is neither as it stands
   const found = await queue.list({ domain, limit: mostOfDomain + 1 })
   const entries = found.slice(0, mostOfDomain)
   if (entries.length > 0) return { kind: 'domain', domain, entries, more: found.length > entries.length, limits: await queue.whyWaiting(entries[0]!), durable: queue.durable() }
@@ -140,7 +140,7 @@ const latest = async (queue: Queue): Promise<unknown> => {
 
 const filterOf = (args: Record<string, unknown>): QueueFilter => ({
   ...(typeof args.message === 'string' && { message: args.message }),
-  ...(typeof args.domain === 'string' && { domain: args.domain }),
+  ...(typeof args.domain === 'string' && { domain: literalOf(args.domain) ?? args.domain }),
   ...(typeof args.sender === 'string' && { sender: args.sender }),
   ...((args.state === 'ready' || args.state === 'deferred' || args.state === 'held') && { state: args.state }),
   ...(typeof args.limit === 'number' && { limit: args.limit }),

@@ -1,6 +1,5 @@
 // Reads the path of MAIL and RCPT (RFC 5321 4.1.2): what counts is the final mailbox. Pure.
-import { isIPv4 } from 'node:net'
-import { normalDomain, shortIpv6, type Mailbox } from '../snapshot/index.ts'
+import { literalOf, normalDomain, type Mailbox } from '../snapshot/index.ts'
 
 export type ParsedPath =
   | { readonly kind: 'path'; readonly mailbox: Mailbox | null; readonly needsUtf8: boolean; readonly rest: string }
@@ -97,12 +96,3 @@ const longestKept = 255
 export const onItsOwn = (text: string): string => Buffer.from(text).toString()
 
 const readDomain = (text: string): string | undefined => (text.startsWith('[') ? literalOf(text) : /[:_]/.test(text) ? undefined : domainOf(text))
-
-/** An address literal (RFC 5321 4.1.3), in one spelling. */
-export const literalOf = (text: string): string | undefined => {
-  const literal = /^\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]$/i.exec(text)
-  const [, six, four] = literal ?? []
-  if (four !== undefined) return isIPv4(four) ? `[${four}]` : undefined
-  const spelt = shortIpv6(six ?? '')
-  return spelt === undefined ? undefined : `[IPv6:${spelt}]`
-}

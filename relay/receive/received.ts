@@ -1,6 +1,6 @@
 // The header fields we put in front of a message: one Received (RFC 5321 4.4, RFC 3848, RFC 6531 4.3), and on submission what is missing (RFC 6409 8). Pure.
-import { addressLiteral, mailDate, printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
-import { domainOf, literalOf } from './address.ts'
+import { addressLiteral, literalOf, mailDate, printMailbox, type HeaderFacts, type Mailbox } from '../snapshot/index.ts'
+import { domainOf } from './address.ts'
 
 export type Trace = {
   readonly helo: string

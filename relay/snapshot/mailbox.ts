@@ -1,6 +1,7 @@
 // A mailbox as the rest of the relay sees it, and the normal form of a domain. Pure.
 import { isIPv4 } from 'node:net'
 import { domainToASCII } from 'node:url'
+import { shortIpv6 } from './cidr.ts'
 
 /** Local part exactly as given (unquoted where quoting was not needed); domain in lower-case A-labels, or `[1.2.3.4]`. */
 export type Mailbox = { readonly local: string; readonly domain: string }
@@ -22,6 +23,15 @@ const atom = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[A-Za-z0-9!#$%
 export const printMailbox = ({ local, domain }: Mailbox): string =>
   `${atom.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`}@${domain}`
 
+/** An address literal (RFC 5321 4.1.3), in one spelling. */
+export const literalOf = (text: string): string | undefined => {
+  const literal = /^\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]$/i.exec(text)
+  const [, six, four] = literal ?? []
+  if (four !== undefined) return isIPv4(four) ? `[${four}]` : undefined
+  const spelt = shortIpv6(six ?? '')
+  return spelt === undefined ? undefined : `[IPv6:${spelt}]`
+}
+
 /** An IP address where a domain could stand (RFC 5321 4.1.3), without a zone. */
 export const addressLiteral = (address: string): string => (address.includes(':') ? `[IPv6:${address.replace(/%.*$/, '')}]` : `[${address}]`)
 
@@ -36,7 +46,7 @@ export const splitMailbox = (text: string): Mailbox | undefined => {
   const at = text.lastIndexOf('@')
   if (at < 1) return undefined
   const local = text.slice(0, at)
-  const literal = /^\[[0-9A-Za-z.:]+\]$/.test(text.slice(at + 1)) ? text.slice(at + 1) : undefined
+  const literal = literalOf(text.slice(at + 1)) ?? (/^\[[0-9A-Za-z.:]+\]$/.test(text.slice(at + 1)) ? text.slice(at + 1) : undefined)
   const domain = literal ?? normalDomain(text.slice(at + 1))
   const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(local)
   return domain === undefined ? undefined : { local: quoted ? quoted[1]!.replace(/\\(.)/g, '$1') : local, domain }
