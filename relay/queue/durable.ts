@@ -6,7 +6,7 @@ import type { ApiAnswer } from './jetstream-wire.ts'
 import { createSubjects } from './subjects.ts'
 import type { DurableAccept } from './types.ts'
 
-export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made. */ onMade?(): void }
+export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made, and when that was by the servers' clock. */ onMade?(at: string): void }
 
 export const streamConfig = (name: string, replicas: number) => ({
   name,
@@ -51,7 +51,7 @@ export const checkDurable = async (stream: Pick<JetStream, 'api' | 'maxPayload'>
   const wanted = streamConfig(options.name, options.replicas)
   const found = await makeStream(stream, wanted)
   if (!found) return undefined
-  if (found.did_create === true) options.onMade?.()
+  if (found.did_create === true) options.onMade?.(String(found.created))
   if (found.error) return found.error.code === 503 ? undefined : no('StreamRefused', `the servers refuse the stream ${options.name}: ${found.error.description}`)
   const wrong = [...differences(wanted, found.config as Record<string, unknown>), ...tooSmall(stream.maxPayload())]
   if (wrong.length > 0) return no('StreamMismatch', `the stream ${options.name} is not as it must be: ${wrong.join('; ')}`)

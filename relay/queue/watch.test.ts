@@ -12,7 +12,7 @@ const timeoutMs = 4_000
 const aWatch = (streams = 1) => {
   const clock = new SimulatedClock()
   const machine = { set: 0 } // by how much its clock was set since the start
-  const servers = { set: 0, answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0, traced: undefined as number | undefined }
+  const servers = { set: 0, answer: true, acknowledged: 0, unstoredSince: undefined as number | undefined, dropped: 0, streams, traceBytes: 0, traced: undefined as number | undefined, traceAnswersAt: 0, firstTracedAt: 0 }
   const logged: string[] = []
   const asked = async <T>(answer: T): Promise<T | undefined> => {
     if (servers.answer) return answer
@@ -22,12 +22,13 @@ const aWatch = (streams = 1) => {
   const stream = {
     maxPayload: () => undefined,
     api: (subject: string, body?: { readonly max_bytes?: number }) => {
-      if (subject === 'STREAM.INFO.mail_trace') return asked(servers.traced === undefined ? { error: { code: 404 } } : { config: {}, state: { last_seq: servers.traced } })
+      if (subject === 'STREAM.INFO.mail_trace' && clock.monotonic() < servers.traceAnswersAt) return asked({ error: { code: 503 } })
+      if (subject === 'STREAM.INFO.mail_trace') return asked(servers.traced === undefined ? { error: { code: 404 } } : { config: {}, state: { last_seq: servers.traced, first_ts: new Date(servers.firstTracedAt).toISOString() } })
       if (subject === 'STREAM.CREATE.mail_trace') servers.traceBytes = body!.max_bytes!
       const isThere = servers.streams > 0
       if (subject === 'STREAM.CREATE.mail') servers.streams = 1
       if (subject === 'STREAM.INFO.mail' && !isThere) return asked({ error: { code: 404 } })
-      return asked({ config: streamConfig('mail', 1), ...(subject === 'STREAM.CREATE.mail' && { did_create: !isThere }) })
+      return asked({ config: streamConfig('mail', 1), ...(subject === 'STREAM.CREATE.mail' && { did_create: !isThere, created: new Date(clock.now()).toISOString() }) })
     },
     state: () => asked({ bytes: 0, messages: 0, lastSeq: 0, at: clock.now() + servers.set }),
     written: () => 0,
@@ -131,6 +132,16 @@ test('a process that begins after the loss says so too: of a stream that it make
     servers.traced = traced
     await clock.pass(60_000)
     assert.deepEqual([watch.durable().ok, logged, (await metrics.queueLost.get()).values[0]?.value], [true, lost === 1 ? ['QUEUE_LOST'] : [], lost])
+  }
+})
+
+test('a process that begins after the loss says so 1 time also where the timelines have no leader in the first 10 s, and not where the 5 mails they tell of came in these 10 s', async (t) => {
+  for (const [since, said] of [[-1_000, ['QUEUE_LOST']], [5_000, []]] as const) {
+    const { clock, servers, watch, logged } = aWatch(0)
+    t.after(() => watch.stop())
+    Object.assign(servers, { traced: 5, traceAnswersAt: clock.monotonic() + 10_000, firstTracedAt: clock.now() + since })
+    await clock.pass(120_000)
+    assert.deepEqual([watch.durable().ok, logged], [true, said])
   }
 })
 

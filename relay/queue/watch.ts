@@ -37,6 +37,7 @@ export class Watch {
   #durable: DurableAccept | undefined
   #checkedAt = -Infinity
   #traceMade = false
+  #made: { readonly at: string; readonly wasKnown: boolean } | undefined // the stream, by us, until it is known whether that was a loss
   #outage: Outage | undefined // its start by the monotonic clock: the other may be set meanwhile
   #droppedAt = -Infinity
   #bytes = 0
@@ -126,9 +127,8 @@ export class Watch {
     const { clock, log, name, replicas, bytesLimit, trace = usualTrace(bytesLimit) } = this.#options
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
-    let isMade = false
-    const found = await checkDurable(this.#stream, { ...this.#options, onMade: () => (isMade = true) })
-    if (isMade && (this.#durable !== undefined || (await this.#tookMail()))) this.#lost()
+    const found = await checkDurable(this.#stream, { ...this.#options, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }) })
+    await this.#tellLoss()
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
     if (!found.ok && this.#durable?.reason !== found.reason) log.error('QUEUE_NOT_DURABLE', { reason: found.reason, why: found.text })
@@ -138,10 +138,19 @@ export class Watch {
     return true
   }
 
+  async #tellLoss(): Promise<void> {
+    if (!this.#made) return
+    const isLoss = this.#made.wasKnown || (await this.#tookMailBefore(this.#made.at))
+    if (isLoss === undefined) return // asked again at the next check
+    this.#made = undefined
+    if (isLoss) this.#lost()
+  }
   /** Who begins after the loss has not known the stream. The timelines tell whether mail was ever taken: that they are there says nothing, for they are made also where the queue is refused. */
-  async #tookMail(): Promise<boolean> {
+  async #tookMailBefore(made: string): Promise<boolean | undefined> {
     const trace = await this.#stream.api(`STREAM.INFO.${traceName(this.#options.name)}`)
-    return ((trace?.state as { readonly last_seq?: number } | undefined)?.last_seq ?? 0) > 0
+    const { last_seq: last = 0, first_ts: first = '' } = (trace?.state ?? {}) as { readonly last_seq?: number; readonly first_ts?: string }
+    if (!trace || (trace.error && trace.error.code !== 404)) return undefined
+    return last > 0 && !(Date.parse(first) >= Date.parse(made))
   }
 
   /** Nothing else shows it: an empty queue looks like a quiet one. */
