@@ -80,6 +80,13 @@ test('groups 5 recipients in 2 domains into 2 deliveries, names a recipient give
   assert.deepEqual(receiver.queue.emitted.map(({ kind, message: id }) => [kind, id]), [['accepted', 'm1']])
 })
 
+test('what is traced of a mail that came in is of the servers\' time, as what follows is: with a clock of ours 2 s ahead it would stand behind its delivery', async (t) => {
+  const receiver = await start(t)
+  receiver.queue.now = () => 1_000
+  await sendMail(await greeted(t, receiver), simple, undefined, ['a@hosted.example'])
+  assert.deepEqual(receiver.queue.emitted.map(({ kind, at }) => [kind, at]), [['accepted', 1_000]])
+})
+
 test('1 mail to 1,000 recipients in 300 domains is 300 deliveries, and the next recipient is one too many', async (t) => {
   const receiver = await start(t)
   const line = await greeted(t, receiver, 'submissions')
