@@ -10,14 +10,14 @@ import { Places } from './places.ts'
 describe('the callout', () => {
   const ends: (() => Promise<void>)[] = []
   after(() => Promise.all(ends.map((end) => end())))
-  const build = async (options: SinkOptions, second?: SinkOptions): Promise<{ sink: RunningSink; ask: (text: string) => ReturnType<RunningDeliverer['callout']>; deliverer: RunningDeliverer }> => {
+  const build = async (options: SinkOptions, ...more: SinkOptions[]): Promise<{ sink: RunningSink; ask: (text: string) => ReturnType<RunningDeliverer['callout']>; deliverer: RunningDeliverer }> => {
     const sink = await startSink(options)
-    const other = second && (await startSink({ ...second, host: '127.0.0.2' }))
-    const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...(other ? [{ host: other.host, port: other.port, preference: 20 }] : [])]
+    const others = await Promise.all(more.map((one, index) => startSink({ ...one, host: `127.0.0.${index + 2}` })))
+    const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...others.map(({ host, port }, index) => ({ host, port, preference: 20 + index }))]
     const domains: SnapshotInput['domains'] = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Callout' }, hosts } }]
     const snapshot = testSnapshot({ domains })
     const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: options.hang ? 300 : 30_000, callout: 8_000 } })
-    ends.push(() => deliverer.close(), () => sink.close(), async () => other?.close())
+    ends.push(() => deliverer.close(), () => sink.close(), ...others.map((other) => () => other.close()))
     return { sink, deliverer, ask: (text) => deliverer.callout(snapshot.domains[0]!, mailbox(text)) }
   }
 
@@ -64,6 +64,12 @@ describe('the callout', () => {
   it('asks the second host when the first hangs, and has half of the time left for it; the next user is asked of the second at once, and the first has had 1 connection', async () => {
     const { sink, ask } = await build({ hang: 'greeting' }, { replies: { rcpt: (line) => (line.includes('gone') ? '550 5.1.1 no' : undefined) } })
     assert.deepEqual([await ask('gone@home.example'), await ask('user@home.example'), sink.connections()], ['no', 'yes', 1])
+  })
+  it('comes to the third host though it needs 3 s and 2 before it hang: it had 2 s of the first 8, and is not taken for one that hangs too', async () => {
+    const { ask } = await build({ hang: 'greeting' }, { hang: 'greeting' }, { delayMs: (phase) => (phase === 'greeting' ? 3_000 : 0) })
+    const answers: string[] = []
+    while (answers.length < 6 && !answers.includes('yes')) answers.push(await ask('user@home.example'))
+    assert.equal(answers.at(-1), 'yes', answers.join(', '))
   })
   it('has all of the time for a host that is the only one', async () => {
     const { ask } = await build({ delayMs: (phase) => (phase === 'greeting' ? 5_000 : 0) })

@@ -40,7 +40,8 @@ const askEach = async (shared: Shared, domain: HostedDomain, mailbox: Mailbox, s
   for await (const { target, isLast } of inOrder(hops, (hop) => findTargets(hop, domain.domain, finding), isSlow)) {
     if (signal.aborted) return 'unknown'
     const left = (endsAt - performance.now()) / (isLast ? 1 : 2) // one that hangs must leave time for the next
-    const answer = await within(left, signal, (until) => askTarget(shared, target, mailbox, { ...opening, signal: until }))
+    const hangs = left > shared.settings.timeouts.callout / 3 // who had less, after others that hung or slow DNS, may only be slower than that
+    const answer = await within(left, signal, (until) => askTarget(shared, target, mailbox, { ...opening, signal: until, hangs }))
     if (answer !== 'unknown') return answer
   }
   return 'unknown'
@@ -65,7 +66,8 @@ const within = async <T>(ms: number, signal: AbortSignal, run: (until: AbortSign
   return run(AbortSignal.any([signal, own.signal])).finally(() => clearTimeout(timer))
 }
 
-type Asking = Opening & { readonly signal: AbortSignal }
+/** `hangs`: what is called off is an address that hangs. */
+type Asking = Opening & { readonly signal: AbortSignal; readonly hangs: boolean }
 
 /** As a delivery does (attempt.ts): once more without TLS where its handshake failed and need not be, and afresh where a kept connection had died. */
 const askTarget = async ({ pool, slow, monotonic }: Shared, target: Target, mailbox: Mailbox, opening: Asking): Promise<CalloutAnswer> => {
@@ -75,7 +77,7 @@ const askTarget = async ({ pool, slow, monotonic }: Shared, target: Target, mail
     if (opened.kind === 'open') slow.reached(target.address)
     const answer = opened.kind === 'failed' ? opened.event : await askSession(opened.session, mailbox, pool, opening)
     if (typeof answer === 'string') return answer
-    slow.note(answer.kind === 'silent' && answer.how === 'aborted' ? { ...answer, how: 'timeout' } : answer, monotonic()) // it is only called off where its time is over
+    slow.note(opening.hangs && answer.kind === 'silent' && answer.how === 'aborted' ? { ...answer, how: 'timeout' } : answer, monotonic()) // it is only called off where its time is over
     const next = whatNow(answer)
     if (next === 'same-host-without-tls' && !how.withoutTls) how = { withoutTls: true, fresh: true }
     else if (next === 'same-host-fresh') how = { ...how, fresh: true }
