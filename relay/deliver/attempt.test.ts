@@ -9,7 +9,7 @@ import type { Settlement } from '../queue/index.ts'
 import { runAttempt, type Attempt, type AttemptResult } from './attempt.ts'
 import { contentOf } from './content.ts'
 import type { HostEvent, TlsFault } from './failover.ts'
-import type { Pool } from './pool.ts'
+import { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
 import type { Opening, Target } from './session.ts'
 import { attemptLimit, settingsFrom, type Timeouts } from './settings.ts'
@@ -91,6 +91,21 @@ it('an address that there is no way to is none of the 5 of an attempt: of 6 host
   const { asked, result: { ended } } = await withoutIpv6(Array.from({ length: 6 }, (_, n) => ({ v4: [`8.8.0.${n}`], v6: [`2600::${n}`, `2600::1:${n}`] })))
   assert.deepEqual(asked.filter((address) => !address.includes(':')), [0, 1, 2, 3, 4].map((n) => `8.8.0.${n}`))
   assert.match(JSON.stringify(ended[0]!.outcome), /mx4\.dest\.example \[8\.8\.0\.4\]: connection refused/)
+})
+
+it('what a host did over IPv4 is told, though 1 more is asked after it that there is no way to', async () => {
+  const { asked, result: { ended } } = await withoutIpv6([{ v4: ['8.8.0.0'], v6: [] }, { v4: [], v6: ['2600::1'] }])
+  assert.deepEqual(asked, ['8.8.0.0', '2600::1'])
+  assert.match(JSON.stringify(ended[0]!.outcome), /mx0\.dest\.example \[8\.8\.0\.0\]: connection refused/)
+})
+
+it('1 connection that opens says of its address that it was reached', async (t) => {
+  const sink = await startSink()
+  const pool = new Pool(500)
+  t.after(() => (pool.close(), sink.close()))
+  const reached: string[] = []
+  await attemptBy(() => assert.fail(), { pool, way: wayOf(snapshotWith({ port: sink.port }), { domain: 'dest.example', mailFrom: null }), avoid: { isSlow: () => false, note: () => {}, reached: (address) => reached.push(address) } })
+  assert.deepEqual([reached, sink.mails.length], [['127.0.0.1'], 1])
 })
 
 it('of 1,000 addresses without a way 25 are tried, and no more notes are written', async () => {
