@@ -20,11 +20,11 @@ describe('admission', () => {
   it('lets the 2nd of a site with 30 a minute wait, and says that they start 2 s apart', async () => {
     const [a] = await mxHosts({})
     const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' as const }], limits: { ratePerMinute: 30 } }
-    const made = deliverer(a!.port, { monotonic: () => 1_000_000 }, { routes: [route] }) // a clock that stands: a machine that stalls for 2 s lets nothing go
+    const made = deliverer(a!.port, { now: () => Date.UTC(2026, 0, 1), monotonic: () => 1_000_000 }, { routes: [route] }) // a clock that stands: a machine that stalls for 2 s lets nothing go
     await attempt(made) // learns which site it is
     await attempt(made)
     assert.deepEqual(made.admit(testDelivery()), { kind: 'wait', paceMs: 2_000 })
-    assert.match(made.whyWaiting('dest.example', { mailFrom: null }).join('\n'), /not before .*30 messages a minute \(DeliveryRoute mail\/r\)/)
+    assert.match(made.whyWaiting('dest.example', { mailFrom: null }).join('\n'), /not before 2026-01-01T00:00:04.000Z: .*30 messages a minute \(DeliveryRoute mail\/r\)/)
   })
   it('lets the next of a site with 30 a minute go after 2 s, though the clock was set back by 1 hour', async () => {
     const [a] = await mxHosts({})
