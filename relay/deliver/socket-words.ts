@@ -4,7 +4,7 @@ const words: Readonly<Record<string, string>> = {
   ECONNRESET: 'the other side cut the connection off (ECONNRESET)',
   EHOSTUNREACH: 'there is no way to that host (EHOSTUNREACH)',
   ENETUNREACH: 'there is no way to that network (ENETUNREACH)',
-  EADDRNOTAVAIL: 'this machine has no address to connect from (EADDRNOTAVAIL)',
+  EADDRNOTAVAIL: 'this machine has no address, or no free port, to connect from (EADDRNOTAVAIL)',
   EAFNOSUPPORT: 'this machine does not know that family of addresses (EAFNOSUPPORT)',
   ENOTFOUND: 'the name does not resolve (ENOTFOUND)',
   EAI_AGAIN: 'the name could not be looked up: DNS does not answer (EAI_AGAIN)',
