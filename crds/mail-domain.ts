@@ -83,7 +83,7 @@ const rotation = proven(
 
 const dkim = proven(
   z.strictObject({
-    selectorPrefix: z.string().min(1).max(30).regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/).default('ph').describe('First part of the selector; the rest is algorithm and month, such as ph-rsa-202611. Another prefix is another key, which signs when its record was seen in DNS.'),
+    selectorPrefix: z.string().min(1).max(30).regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/).default('ph').describe('First part of the selector; the rest is algorithm, month and a number made from the key, such as ph-rsa-202611-04711815. Another prefix is another key, which signs when its record was seen in DNS.'),
     algorithms: ordered(z.enum(['ed25519', 'rsa']), 2, 'What to sign with: rsa is RSA-SHA256 with 2048 bits, ed25519 is RFC 8463. One signature each.').min(1).default(['ed25519', 'rsa']),
     rotation: rotation.optional(),
     keySecretRef: secretRef('Keys of your own, instead of generated ones: <algorithm>.key (PEM, PKCS#8; rsa of 1024 to 4096 bits) and <algorithm>.selector.').optional(),

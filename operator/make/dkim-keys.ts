@@ -65,10 +65,11 @@ const timesOf = (keys: readonly KeptKey[]): Data =>
 type Making = { readonly taken: readonly string[]; readonly isFirst: boolean; readonly at: number; readonly newKey: NonNullable<DkimOptions['newKey']> }
 
 const makeKey = async ({ domain, algorithm, selectorPrefix }: DkimNeed, { taken, isFirst, at, newKey }: Making): Promise<{ readonly key: KeptKey; readonly data: Data } | undefined> => {
-  const selector = nextSelector(taken, selectorPrefix, algorithm, at)
   const privateKey = await newKey(algorithm)
   if (privateKey === undefined) return undefined
-  const record = dkimRecord(domain, selector, publicPartOf(privateKey, algorithm), algorithm)
+  const publicPart = publicPartOf(privateKey, algorithm)
+  const selector = nextSelector(taken, selectorPrefix, algorithm, publicPart, at)
+  const record = dkimRecord(domain, selector, publicPart, algorithm)
   // the key last: without its record it would never be published
   return { key: { selector, madeAt: at, ...(isFirst && { signsFrom: at }) }, data: { [`${selector}.txt`]: `${zoneLine(record)}\n`, [`${selector}.key`]: privateKey } }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, test } from 'node:test'
 import fc from 'fast-check'
 import { comingOf, nextSelector, signingOf, stepRotation, usualOverlapMs, type Given, type KeptKey, type Rotation } from './dkim-rotation.ts'
 
@@ -7,11 +7,11 @@ const day = 86_400_000
 const start = Date.parse('2026-11-02T00:00:00Z')
 const rotation: Rotation = { everyMs: 90 * day, overlapMs: 7 * day }
 
-/** One look of the operator: a step, and the key that it asks for. `used`: selectors of keys that are forgotten. */
+/** One look of the operator: a step, and the key that it asks for, the same each time, as the worst. `used`: selectors of keys that are forgotten. */
 const look = (given: Given, used: Iterable<string> = []): readonly KeptKey[] => {
   const { keys, make } = stepRotation(given)
   if (make === undefined) return keys
-  return [...keys, { selector: nextSelector([...given.keys.map(({ selector }) => selector), ...used], given.selectorPrefix, 'rsa', given.now), madeAt: given.now, ...(make === 'first' && { signsFrom: given.now }) }]
+  return [...keys, { selector: nextSelector([...given.keys.map(({ selector }) => selector), ...used], given.selectorPrefix, 'rsa', 'AAAA', given.now), madeAt: given.now, ...(make === 'first' && { signsFrom: given.now }) }]
 }
 
 const at = (days: number): number => start + days * day
@@ -24,18 +24,18 @@ describe('the rotation of DKIM keys every 90 days with 7 days of overlap', () =>
     return [signingOf(keys)?.selector, comingOf(keys)?.selector, keys.length]
   }
   const steps: readonly (readonly [title: string, days: number, publish: string | undefined, expected: ReturnType<typeof on>])[] = [
-    ['makes the very first key, which signs without being seen', 0, undefined, ['ph-rsa-202611', undefined, 1]],
-    ['makes none on day 82', 82, undefined, ['ph-rsa-202611', undefined, 1]],
-    ['makes the next on day 83', 83, undefined, ['ph-rsa-202611', 'ph-rsa-202701', 2]],
-    ['goes on with the first on day 200 while the next is not seen, and makes no third', 200, undefined, ['ph-rsa-202611', 'ph-rsa-202701', 2]],
-    ['signs with the next as soon as it is seen, on day 201', 201, 'ph-rsa-202701', ['ph-rsa-202701', undefined, 2]],
-    ['keeps the first for 7 days after', 207, undefined, ['ph-rsa-202701', undefined, 2]],
-    ['forgets the first on day 208', 208, undefined, ['ph-rsa-202701', undefined, 1]],
-    ['makes a third on day 284', 284, undefined, ['ph-rsa-202701', 'ph-rsa-202708', 2]],
-    ['does not sign with it on day 285 though it is seen: it is not due', 285, 'ph-rsa-202708', ['ph-rsa-202701', 'ph-rsa-202708', 2]],
-    ['signs with it on day 291', 291, undefined, ['ph-rsa-202708', undefined, 2]],
-    ['changes nothing when the clock goes back 100 days', 191, undefined, ['ph-rsa-202708', undefined, 2]],
-    ['and rotates 90 days after that, not 190', 191 + 83, undefined, ['ph-rsa-202708', 'ph-rsa-202708-2', 3]],
+    ['makes the very first key, which signs without being seen', 0, undefined, ['ph-rsa-202611-73649557', undefined, 1]],
+    ['makes none on day 82', 82, undefined, ['ph-rsa-202611-73649557', undefined, 1]],
+    ['makes the next on day 83', 83, undefined, ['ph-rsa-202611-73649557', 'ph-rsa-202701-73649557', 2]],
+    ['goes on with the first on day 200 while the next is not seen, and makes no third', 200, undefined, ['ph-rsa-202611-73649557', 'ph-rsa-202701-73649557', 2]],
+    ['signs with the next as soon as it is seen, on day 201', 201, 'ph-rsa-202701-73649557', ['ph-rsa-202701-73649557', undefined, 2]],
+    ['keeps the first for 7 days after', 207, undefined, ['ph-rsa-202701-73649557', undefined, 2]],
+    ['forgets the first on day 208', 208, undefined, ['ph-rsa-202701-73649557', undefined, 1]],
+    ['makes a third on day 284', 284, undefined, ['ph-rsa-202701-73649557', 'ph-rsa-202708-73649557', 2]],
+    ['does not sign with it on day 285 though it is seen: it is not due', 285, 'ph-rsa-202708-73649557', ['ph-rsa-202701-73649557', 'ph-rsa-202708-73649557', 2]],
+    ['signs with it on day 291', 291, undefined, ['ph-rsa-202708-73649557', undefined, 2]],
+    ['changes nothing when the clock goes back 100 days', 191, undefined, ['ph-rsa-202708-73649557', undefined, 2]],
+    ['and rotates 90 days after that, not 190', 191 + 83, undefined, ['ph-rsa-202708-73649557', 'ph-rsa-202708-73649558', 3]],
   ]
   for (const [title, days, publish, expected] of steps) {
     it(title, () => {
@@ -46,7 +46,7 @@ describe('the rotation of DKIM keys every 90 days with 7 days of overlap', () =>
 })
 
 describe('without rotation', () => {
-  it('the first key signs for 10 years', () => assert.deepEqual(signingOf(look({ keys: look({ keys: [], selectorPrefix: 'ph', now: at(0) }), selectorPrefix: 'ph', now: at(3653) }))?.selector, 'ph-rsa-202611'))
+  it('the first key signs for 10 years', () => assert.deepEqual(signingOf(look({ keys: look({ keys: [], selectorPrefix: 'ph', now: at(0) }), selectorPrefix: 'ph', now: at(3653) }))?.selector, 'ph-rsa-202611-73649557'))
   it('a prefix that comes back 8 days later gets another selector of the same month: the first is forgotten, and a resolver may not have', () => {
     let keys: readonly KeptKey[] = []
     const used = new Set<string>()
@@ -55,15 +55,24 @@ describe('without rotation', () => {
       for (const { selector } of keys) used.add(selector)
     }
     for (const [days, prefix] of [[0, 'ph'], [1, 'mta'], [1, 'mta'], [9, 'ph'], [9, 'ph']] as const) on(days, prefix)
-    assert.deepEqual(keys.map(({ selector }) => selector), ['mta-rsa-202611', 'ph-rsa-202611-2'])
+    assert.deepEqual(keys.map(({ selector }) => selector), ['mta-rsa-202611-73649557', 'ph-rsa-202611-73649558'])
   })
   it('another prefix makes a key that signs when it is seen; where nobody looks, after 7 days', () => {
     const first = look({ keys: [], selectorPrefix: 'ph', now: at(0) })
     const made = look({ keys: first, selectorPrefix: 'mta', now: at(1) })
-    assert.deepEqual([signingOf(made)?.selector, comingOf(made)?.selector], ['ph-rsa-202611', 'mta-rsa-202611'])
+    assert.deepEqual([signingOf(made)?.selector, comingOf(made)?.selector], ['ph-rsa-202611-73649557', 'mta-rsa-202611-73649557'])
     const signs = (given: Partial<Given>) => signingOf(look({ keys: made, selectorPrefix: 'mta', now: at(1), ...given }))?.selector
-    assert.deepEqual([signs({ seen: () => false, now: at(400) }), signs({ seen: () => true }), signs({ now: at(1) + usualOverlapMs - 1 }), signs({ now: at(1) + usualOverlapMs })], ['ph-rsa-202611', 'mta-rsa-202611', 'ph-rsa-202611', 'mta-rsa-202611'])
+    assert.deepEqual([signs({ seen: () => false, now: at(400) }), signs({ seen: () => true }), signs({ now: at(1) + usualOverlapMs - 1 }), signs({ now: at(1) + usualOverlapMs })], ['ph-rsa-202611-73649557', 'mta-rsa-202611-73649557', 'ph-rsa-202611-73649557', 'mta-rsa-202611-73649557'])
   })
+})
+
+test('selectors of 2 keys made in one month by who knows of none before differ, are read by a release before, and fit a DNS label with the longest prefix', () => {
+  const selectors = ['A', 'B'].map((publicPart) => nextSelector([], 'p'.repeat(30), 'ed25519', publicPart, start))
+  assert.notEqual(selectors[0], selectors[1])
+  for (const selector of selectors) {
+    assert.match(selector, /^[a-z0-9-]+-ed25519-[0-9]{6}(?:-[0-9]+)?$/)
+    assert.ok(selector.length <= 63)
+  }
 })
 
 describe('keys that somebody touched', () => {

@@ -3,6 +3,8 @@
 //   2. `overlap` before the next is due, its key is made and its record can be published
 //   3. it signs when it is due and its record was seen in DNS, however long that takes; without anybody who looks, when `overlap` is over
 //   4. the one before it is kept for `overlap` more, for mail that is under way
+import { createHash } from 'node:crypto'
+
 export type KeptKey = {
   readonly selector: string
   readonly madeAt: number // ms
@@ -75,16 +77,15 @@ const isNextToBeMade = (keys: readonly KeptKey[], given: Given): boolean => {
   return isOfOldPrefix || (given.rotation !== undefined && given.now >= dueAt(signing, given) - given.rotation.overlapMs)
 }
 
-const form = /^(.*)-(?:ed25519|rsa)-([0-9]{6})(?:-([0-9]+))?$/
+const form = /^(.*)-(?:ed25519|rsa)-[0-9]{6}(?:-[0-9]+)?$/ // keys of before have a number only where the month had one already
 const prefixOf = (selector: string): string => form.exec(selector)?.[1] ?? ''
 
-/** Prefix, algorithm, month; a number after it where the month has one already. Never one that was used, though its key be forgotten: a resolver may still hold its old record. */
-export const nextSelector = (usedBefore: readonly string[], selectorPrefix: string, algorithm: string, now: number): string => {
-  const used = usedBefore.flatMap((selector) => {
-    const [, prefix, month = '', number = '1'] = form.exec(selector) ?? []
-    return prefix === selectorPrefix ? [{ month, number: Number(number) }] : []
-  })
-  const month = [new Date(now).toISOString().slice(0, 7).replace('-', ''), ...used.map((one) => one.month)].sort().at(-1)!
-  const number = 1 + Math.max(0, ...used.filter((one) => one.month === month).map((one) => one.number))
-  return `${selectorPrefix}-${algorithm}-${month}${number === 1 ? '' : `-${number}`}`
+/** Prefix, algorithm, month, and a number that is the key's own: a MailDomain made anew knows nothing of the keys it had, whose records resolvers may still hold. Digits, for a release before reads no other selector. */
+export const nextSelector = (usedBefore: readonly string[], selectorPrefix: string, algorithm: string, publicPart: string, now: number): string => {
+  const month = new Date(now).toISOString().slice(0, 7).replace('-', '')
+  const of = (number: number): string => `${selectorPrefix}-${algorithm}-${month}-${String(number % numbers).padStart(8, '0')}`
+  let number = createHash('sha256').update(publicPart).digest().readUInt32BE() % numbers
+  while (usedBefore.includes(of(number))) number += 1
+  return of(number)
 }
+const numbers = 100_000_000

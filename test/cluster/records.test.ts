@@ -49,7 +49,7 @@ describe('DNS records and DKIM keys, on a real API server with a real name serve
     assert.equal(status, 'False')
     assert.match(message, /^browncow\.example\. IN MX 10 mx\.example\.$/m)
     assert.match(message, /^browncow\.example\. IN TXT "v=spf1 a:mx\.example ~all"$/m)
-    assert.match(message, /^ph-rsa-[0-9]{6}\._domainkey\.browncow\.example\. IN TXT "v=DKIM1; k=rsa; p=[^"]{237}" "[^"]+"$/m)
+    assert.match(message, /^ph-rsa-[0-9]{6}-[0-9]{8}\._domainkey\.browncow\.example\. IN TXT "v=DKIM1; k=rsa; p=[^"]{237}" "[^"]+"$/m)
     assert.equal((await world.condition('MailDomain', 'browncow', 'Ready'))?.status, 'True')
     assert.equal((await signing()).length, 2)
   })
