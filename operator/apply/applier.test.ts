@@ -109,6 +109,20 @@ describe('an object', () => {
     assert.deepEqual(writes, [true, false, true, false, true, true])
   })
 
+  it('that a backup of etcd puts back to the version we wrote over, after the cache had ours, is written once more, and so is its status', async (t) => {
+    const { applier, live } = await start(t)
+    const status = { conditions: [condition('Ready', 'True')] }
+    const writes: boolean[] = []
+    await applier.apply(wanted(25), undefined)
+    for (const write of [(cached: KubeObject) => applier.apply(wanted(26), cached), (cached: KubeObject) => applier.status(services, cached, status, now)]) {
+      const kept = live()!
+      writes.push(await write(kept))
+      const ours = live()!
+      for (const cached of [kept, ours, kept, kept]) writes.push(await write(cached))
+    }
+    assert.deepEqual(writes, [[true, false, false, true, false], [true, false, false, true, false]].flat())
+  })
+
   it('whose status is refused is not asked for again before 30 s, unless it or the object is another', async (t) => {
     const { server, applier, time } = await start(t)
     server.put(path, wanted(25).object)

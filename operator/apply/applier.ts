@@ -4,7 +4,7 @@ import { applyObject, applyStatus, deleteObject, keyOfObject, readOne, type Kube
 import { isTaken, type Wanted } from '../plan/index.ts'
 import { isRefusal, NameTaken } from '../refusals.ts'
 
-/** What we wrote last, and the mark the object had then: another mark means that somebody changed it. `over`: the version we wrote over, which the cache has until it is told of ours. */
+/** What we wrote last, and the mark the object had then: another mark means that somebody changed it. `over`: the version we wrote over, which the cache has until it is told of ours; later it comes back only with a backup of etcd. */
 type Written = { readonly hash: string; readonly mark: string; readonly over: string | undefined }
 /** What was refused, of which object as it was: not asked for again at once. */
 type Refused = { readonly hash: string; readonly mark: string | undefined; readonly error: unknown; readonly until: number }
@@ -42,6 +42,7 @@ export class Applier {
   async apply({ resource, object }: Wanted, live: KubeObject | undefined): Promise<boolean> {
     const key = `${resource.kind} ${keyOfObject(object)}`
     const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex')
+    if (live !== undefined) this.#seen(key, live)
     if (live !== undefined && this.#isWritten(key, hash, markOf(live), live)) return false
     const now = await this.#unlessRefused(key, hash, live, async () => {
       const there = live ?? (await readOne(this.#kube, resource, object.metadata)) // the cache has only what we made
@@ -86,15 +87,21 @@ export class Applier {
 
   /** `live`: as the cache has it. Written only where it says something else; a condition keeps the time of its last change. */
   async status(resource: Resource, live: KubeObject, status: object, time: string): Promise<boolean> {
+    const key = `status of ${resource.kind} ${keyOfObject(live)}`
     const timed = withTimes(status, live.status, time)
+    this.#seen(key, live)
     if (isEqual(timed, ours(live.status))) return false
     // without the times, which are those of this moment
     const hash = createHash('sha256').update(JSON.stringify(status)).digest('hex')
-    const key = `status of ${resource.kind} ${keyOfObject(live)}`
     if (this.#isWritten(key, hash, versionOf(live), live)) return false // what differs is somebody else's
     const now = await this.#unlessRefused(key, hash, live, () => applyStatus(this.#kube, resource, live, timed as object))
     if (now !== undefined) this.#written.set(key, { hash, mark: versionOf(now), over: versionOf(live) })
     return now !== undefined
+  }
+
+  #seen(key: string, live: KubeObject): void {
+    const before = this.#written.get(key)
+    if (before?.over !== undefined && before.over !== versionOf(live)) this.#written.set(key, { ...before, over: undefined })
   }
 
   #isWritten(key: string, hash: string, mark: string, live: KubeObject): boolean {
