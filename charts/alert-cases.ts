@@ -106,7 +106,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     labels: byRelay,
     fires: { at: '30m', series: { [of('queue_lost_total', 'pod="a"')]: '0x10 1x100', [of('queue_lost_total', 'pod="b"')]: always(0) } }, // one process makes it anew
     alsoFires: { at: '30m', series: { [of('queue_lost_total', 'pod="new"')]: '_x10 1x100', [of('queue_lost_total', 'pod="old"')]: '0x20' } }, // one that begins after the loss finds it before it is first scraped
-    quiet: { at: '100m', series: { [of('queue_lost_total')]: '0x5 1x200' } }, // more than an hour ago
+    quiet: { at: '100m', series: { [of('queue_lost_total')]: '0x5 1x24 _x20 1x200' } }, // more than an hour ago, though an hour ago nothing was scraped
   },
   PosthouseQueueServerDown: {
     labels: `${byRelay},server="main-queue-1"`,
@@ -128,7 +128,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     labels: byRelay,
     fires: { at: '30m', series: { [of('queue_records_unreadable_total')]: '0x10 1x100' } },
     alsoFires: { at: '30m', series: { [of('queue_records_unreadable_total', 'pod="new"')]: '_x10 1x100', [of('queue_records_unreadable_total', 'pod="old"')]: '0x20' } }, // a release that cannot read what the one before wrote finds it as it starts, before it is first scraped
-    quiet: { at: '100m', series: { [of('queue_records_unreadable_total')]: always(1), [of('queue_purge_faults_total')]: always(0) } },
+    quiet: { at: '100m', series: { [of('queue_records_unreadable_total')]: '1x30 _x20 1x200', [of('queue_purge_faults_total')]: always(0) } },
   },
   PosthouseOperatorAway: { labels: '', fires: { at: '10m', series: { 'posthouse_operator_leader{lease="a/b",pod="a"}': always(0) } }, quiet: { at: '10m', series: { 'posthouse_operator_leader{lease="a/b",pod="a"}': always(0), 'posthouse_operator_leader{lease="a/b",pod="b"}': always(1) } } },
   PosthouseOperatorNotReconciling: {
