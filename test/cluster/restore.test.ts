@@ -33,8 +33,8 @@ const isOwned = ({ metadata }: KubeObject): boolean => metadata.ownerReferences 
 
 /** As Velero restores an object: name, labels and annotations, and what it says but for its status and what the cluster gave it. */
 const asRestored = (object: KubeObject): KubeObject => {
-  const { name, labels } = object.metadata
-  const kept = { ...object, status: undefined, metadata: { name, namespace: 'mail', labels: { ...labels, 'velero.io/restore-name': 'night' } } }
+  const { name, labels, annotations = {} } = object.metadata
+  const kept = { ...object, status: undefined, metadata: { name, namespace: 'mail', annotations, labels: { ...labels, 'velero.io/restore-name': 'night' } } }
   const { clusterIP } = (object.spec ?? {}) as { clusterIP?: string }
   return clusterIP === undefined || clusterIP === 'None' ? kept : { ...kept, spec: { ...(object.spec as object), clusterIP: undefined, clusterIPs: undefined } }
 }
