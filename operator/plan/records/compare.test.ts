@@ -65,6 +65,7 @@ describe('an SPF record', () => {
     ['+all', { 'TXT d.example': ['v=spf1 +all'] }, 'Published'],
     ['that says no before it says yes', { 'TXT d.example': ['v=spf1 -a:mx1.example +all'] }, 'Different'],
     ['an include of a record that says no', { 'TXT d.example': ['v=spf1 include:a.example -all'], 'TXT a.example': ['v=spf1 ip4:198.51.100.1 -all'] }, 'Different'],
+    ['a host with a slash in its name, which is not the domain', { ...ours, 'TXT d.example': ['v=spf1 a:b/c.example/24 -all'], 'A d.example': ['192.0.2.1'], 'AAAA d.example': ['2001:db8::1'], 'A b/c.example': ['198.51.100.1'] }, 'Different'],
     ['by mx, of which there are 11', { ...ours, 'TXT d.example': ['v=spf1 mx -all'], 'MX d.example': ['10 mx1.example', ...Array.from({ length: 10 }, (_, n) => `20 h${n}.example`)] }, 'Different', /cannot be evaluated/],
     ['ours, and behind it a word that is none', { 'TXT d.example': ['v=spf1 a:mx1.example ip4:192.0.2 -all'] }, 'Different', /cannot be evaluated/],
     ['a colon where redirect has =', { 'TXT d.example': ['v=spf1 a:mx1.example redirect:a.example'], 'TXT a.example': ['v=spf1 -all'] }, 'Different', /cannot be evaluated/],

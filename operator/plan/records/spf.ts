@@ -83,7 +83,7 @@ type Target = { readonly host: string; readonly lengths: readonly [ip4: string, 
 
 /** ":host/24//64": host and prefix lengths are optional (RFC 7208 5.6). */
 const targetOf = (tail: string, domain: string): Target => {
-  const [, host, ip4 = '32', ip6 = '128'] = /^(?::([^/]*))?(?:\/(\d+))?(?:\/\/(\d+))?$/.exec(tail) ?? []
+  const [, host, ip4 = '32', ip6 = '128'] = /^(?::(.*?))?(?:\/(\d+))?(?:\/\/(\d+))?$/.exec(tail) ?? []
   return { host: host ?? domain, lengths: [ip4, ip6] }
 }
 
