@@ -21,7 +21,7 @@ process.exit(
     home: import.meta.dirname,
     command: 'npm run scenario',
     usage,
-    atOnce: 2,
+    atOnce: flags['needs-nothing'] === true || flags['no-root'] === true ? 2 : 1, // those that need more fill volumes, stall networks and run a machine: that is load enough
     flags,
     positionals,
     byDefault: (all) => {
