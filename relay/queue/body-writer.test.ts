@@ -29,6 +29,21 @@ test('of an abandoned body of 3 chunks, the answer to the 3rd of which was lost,
   assert.deepEqual(stream.all().map(({ subject }) => subject), [])
 })
 
+test('of an abandoned body of 3 chunks, of whose purge the servers hear only when they are asked a 3rd time, nothing is left without a sweep', async () => {
+  const clock = new SimulatedClock()
+  const stream = new SimulatedStream(clock, noFaults)
+  let purges = 0
+  const view = stream.view((call) => ({ kind: call.startsWith('purge') && ++purges < 3 ? 'question-lost' : 'none' }))
+  const context = { stream: view, subjects: createSubjects('b'), clock, log: silentLog, limits: usualLimits } as unknown as Context
+  const writer = new ChunkedWriter(context, { room: createRoom(9e6, clock), volumeTakesMore: () => true }, 'refused')
+  void writer.write(Buffer.alloc(usualLimits.inlineBytes + 3 * 512 * 1024))
+  await clock.pass(10_000)
+  assert.equal(stream.all().length, 3)
+  void writer.abandon()
+  await clock.pass(60_000)
+  assert.deepEqual([stream.all().map(({ subject }) => subject), purges], [[], 3])
+})
+
 for (const [swept, end] of [[true, 'QUEUE_UNREACHABLE'], [false, 'taken']] as const)
   test(`a body whose first 2 chunks came before all clocks were set 1 hour ahead, or its machine slept for so long, is ${swept ? 'not taken when they were swept meanwhile' : 'taken when they are there'}`, async () => {
     const clock = new SimulatedClock()

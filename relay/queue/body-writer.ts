@@ -21,6 +21,9 @@ const crawling = { bytesPerMs: 2, ms: 10_000 }
 const worthStoring = 16 * 1024
 const emptyLine = Buffer.from('\r\n\r\n')
 
+const purgesAtMost = 10
+const purgeAgainMs = 2_000
+
 export class ChunkedWriter implements BodyWriter {
   readonly #context: Context
   readonly #room: Room
@@ -145,7 +148,13 @@ export class ChunkedWriter implements BodyWriter {
     await Promise.allSettled(this.#flights)
     this.#giveAll()
     this.#pieces = []
-    if (this.#chunks > 0 && this.#isSure) await this.#context.stream.purge(this.#context.subjects.bodyOf(this.#id), this.#lastSeq + 1)
+    if (this.#chunks > 0 && this.#isSure) await this.#purge(purgesAtMost)
+  }
+  /** Servers that have very much to remove, as when the volume was full a moment ago, may not answer in time. Nobody waits for the next try. */
+  async #purge(tries: number): Promise<void> {
+    const { stream, subjects, clock } = this.#context
+    const removed = await stream.purge(subjects.bodyOf(this.#id), this.#lastSeq + 1)
+    if (removed === undefined && tries > 1) clock.after(purgeAgainMs, () => void this.#purge(tries - 1).catch(() => {}))
   }
 
   /** No DATA may last so long; but clocks are set, and machines sleep in the middle of one. */
