@@ -28,7 +28,6 @@ export class JetStreamReader implements Reader {
   readonly #options: Options
   readonly #watch: NodeJS.Timeout
   #next: number
-  #lastSubject: string | undefined // of the record before it
   #wanted = 0 // records that may still come
   #asked = 0 // of these, those asked of the consumer now
   #lastSign = 0
@@ -77,7 +76,6 @@ export class JetStreamReader implements Reader {
     else {
       this.#current.place = delivered.place
       this.#next = delivered.record.seq + 1
-      this.#lastSubject = delivered.record.subject
       this.#wanted--
       this.#asked--
       this.#options.onRecord(delivered.record)
@@ -134,16 +132,7 @@ export class JetStreamReader implements Reader {
     const { name, api } = this.#options
     const info = await api(`STREAM.INFO.${name}`)
     if (this.#stopped || info?.config === undefined || !isCurrent(info as { cluster?: Cluster }, (cluster as Cluster | undefined)?.leader)) return false
-    return !this.#isOlder(info) && !(await this.#isAnother())
-  }
-  /** Such servers may have gone past the end that we knew. What lies at the place of the record that we read last tells, where anything does. */
-  async #isAnother(): Promise<boolean> {
-    if (this.#lastSubject === undefined) return false
-    const answer = await this.#options.api(`STREAM.MSG.GET.${this.#options.name}`, { seq: this.#next - 1 })
-    const there = (answer?.message as { readonly subject?: string } | undefined)?.subject
-    if (this.#stopped || there === undefined || there === this.#lastSubject) return false
-    this.#options.onOlder?.()
-    return true
+    return !this.#isOlder(info)
   }
   /** Servers with a backup of their data give sequences anew: what comes there lies before what was read already. */
   #isOlder({ state, cluster }: ApiAnswer): boolean {
