@@ -83,10 +83,11 @@ const askAll = async ({ options, servers: known, belief }: Asking, name: string,
   for (let round = 0; round < (options.rounds ?? 2); round++) {
     for (const server of servers) {
       const answer = await ask(server, { name, type }, patience)
-      if (signal.aborted || (answer.kind === 'answer' && (await isBelieved(server, answer.packet, belief, patience)))) return answer
-      if (answer.kind === 'answer') faults.add(`${server.address}: denies ${name}, but knows not even the root of DNS: it is not believed`)
-      else faults.add(`${server.address}: ${answer.why}`)
+      if (signal.aborted) return answer
+      const fault = answer.kind === 'failed' ? answer.why : (await isBelieved(server, answer.packet, belief, patience)) ? undefined : `denies ${name}, but knows not even the root of DNS: it is not believed`
+      if (fault === undefined) return answer
       if (answer.kind === 'failed' && answer.isSilent) known.noteSilent(server)
+      faults.add(`${server.address}: ${fault}`)
     }
   }
   return { kind: 'failed', why: servers.length === 0 ? 'no name server is known' : [...faults].slice(0, 4).join('; ') }

@@ -135,7 +135,8 @@ export class ChunkedWriter implements BodyWriter {
     this.#over = true
     if (this.#head && this.#pending > 0) await this.#send(this.#cut(this.#pending))
     await Promise.all(this.#flights)
-    if (this.#broken ?? (await this.#isSwept())) throw this.#broken ?? new QueueError('QUEUE_UNREACHABLE', 'the chunks of the body are so old that they may have been swept')
+    if (this.#broken) throw this.#broken
+    if (await this.#isSwept()) throw new QueueError('QUEUE_UNREACHABLE', 'the chunks of the body are so old that they may have been swept')
     const inline = this.#head ?? Buffer.concat(this.#pieces)
     this.#giveAll()
     if (!this.#hash || this.#chunks === 0) return { inline }

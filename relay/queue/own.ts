@@ -6,6 +6,7 @@ import type { Context } from './context.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts'
 import { laneCount } from './lanes.ts'
 import type { NewRecord, StoredRecord } from './stream.ts'
+import type { Clock } from './clock.ts'
 
 /** One time of owning one lane. */
 export type Tenure = { readonly lane: number; readonly epoch: number; readonly takenAt: number; state: 'kept' | 'leaving' | 'gone' }
@@ -26,6 +27,9 @@ const startWithinMs = 6_000
 const tickMs = 400
 const helloMs = 300
 const handOverPatienceMs = 60_000
+
+/** When a renewal that may come true was asked for. */
+const onBothClocks = (clock: Clock): Pick<Kept, 'lastGood' | 'lastGoodAt'> => ({ lastGood: clock.monotonic(), lastGoodAt: clock.now() })
 
 export class Own {
   readonly heartbeat: Heartbeat
@@ -149,7 +153,7 @@ export class Own {
   async #renew(tenures: readonly Kept[]): Promise<void> {
     if (tenures.length === 0) return
     const { stream, clock } = this.#context
-    const begun = { lastGood: clock.monotonic(), lastGoodAt: clock.now() }
+    const begun = onBothClocks(clock)
     const records = tenures.map((tenure) => this.#again(tenure))
     const meaning = readAnswer(records.length === 1 ? await stream.publish(records[0]!) : await stream.batch(records), { ownAbsent: false, fence: true })
     if (meaning.kind === 'stored' && meaning.lastSeq !== undefined) {
@@ -204,7 +208,7 @@ export class Own {
     const fresh = claims.filter(({ adopt }) => !adopt)
     if (fresh.length === 0) return
     const { stream, subjects, clock } = this.#context
-    const begun = { lastGood: clock.monotonic(), lastGoodAt: clock.now() }
+    const begun = onBothClocks(clock)
     const records = fresh.flatMap(({ lane, expect }) => [this.#lease(lane, expect), { subject: subjects.epoch(lane), payload: this.#name() }])
     const meaning = readAnswer(await stream.batch(records), { ownAbsent: false, fence: true })
     if (meaning.kind === 'fenced' && fresh.length > 1) for (const claim of fresh) await this.#take([claim])
@@ -218,7 +222,7 @@ export class Own {
     const epoch = await stream.last(subjects.epoch(lane), 'leader')
     if (epoch.kind !== 'found' || nameIn(epoch.record.payload)?.incarnation !== incarnation) return
     if (epoch.record.seq === this.#had.get(lane)) return this.#take([{ lane, expect, adopt: false }])
-    const begun = { lastGood: clock.monotonic(), lastGoodAt: clock.now() }
+    const begun = onBothClocks(clock)
     const meaning = readAnswer(await stream.publish(this.#lease(lane, expect)), { ownAbsent: false, fence: true })
     if (meaning.kind !== 'stored' || meaning.lastSeq === undefined) return
     this.#gained([{ lane, lease: meaning.lastSeq, epoch: epoch.record.seq, takenAt: clock.monotonic(), ...begun, state: 'kept' }])
