@@ -34,7 +34,7 @@ export const make = async (needs: readonly Need[], options: MakeOptions): Promis
     attempt('MailRelay', relay, async () => {
       const signer = await authority(relay)
       if (signer === undefined) return undefined
-      const data = await kept(`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls', options, (before) => certificateFrom(before, names, signer, options.now))
+      const data = await kept([`${relay}-certificate`, ['MailRelay', relay], 'kubernetes.io/tls'], options, (before) => certificateFrom(before, names, signer, options.now))
       return [relay, { certificate: data['tls.crt'], key: data['tls.key'] }] as const
     }))
   const credentials = await several(of('credential'), async (need) => {
@@ -47,7 +47,7 @@ export const make = async (needs: readonly Need[], options: MakeOptions): Promis
   await several(of('binding'), (need) =>
     attempt('MailSender', need.sender, async () => {
       const signer = await authority(need.relay)
-      if (signer !== undefined) await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => bindingFrom(need, need, signer))
+      if (signer !== undefined) await kept([credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp'], options, () => bindingFrom(need, need, signer))
     }))
   const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, (await guard('MailDomain', domain, () => dkimKeysOf(domain, ofDomain, options))) ?? []] as const)
   return { certificates: Object.fromEntries(certificates.filter((one) => one !== undefined)), credentials: Object.fromEntries(credentials.flat()), dkim: Object.fromEntries(dkim) }
@@ -56,9 +56,10 @@ export const make = async (needs: readonly Need[], options: MakeOptions): Promis
 const isMade = (one: readonly [string, MadeCredential | undefined]): one is readonly [string, MadeCredential] => one[1] !== undefined
 
 const credentialOf = async (need: NeedFor<'credential'>, signer: Authority, options: MakeOptions): Promise<MadeCredential> => {
-  const before = await options.store.one(credentialSecretOf(need.sender))
+  const place: Place = [credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp']
+  const before = await options.store.one(place[0])
   const { data, made } = credentialFrom(before ?? {}, need, need, signer, options.now)
-  await kept(credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp', options, () => data)
+  await keep(place, options, before, data)
   return made
 }
 
@@ -69,8 +70,8 @@ const credentialBefore = async ({ sender, username }: NeedFor<'credential'>, { s
 /** All keys of a domain lie in one Secret, written once. */
 const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], options: MakeOptions): Promise<MadeDkimKey[]> => {
   const name = `${domain}-dkim`
-  const before = (await options.store.one(name)) ?? {}
-  let data = before
+  const before = await options.store.one(name)
+  let data = before ?? {}
   const keys: MadeDkimKey[] = []
   const news: DkimNews[] = []
   for (const need of needs) {
@@ -79,8 +80,11 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
     keys.push(...made.keys)
     news.push(...made.news)
   }
-  const isKept = await options.refusals.attempt('MailDomain', domain, () => kept(name, ['MailDomain', domain], 'Opaque', options, () => data))
-  if (isKept === undefined) return keys.filter(({ privateKey }) => Object.values(before).includes(privateKey))
+  const isKept = await options.refusals.attempt('MailDomain', domain, async () => {
+    await keep([name, ['MailDomain', domain], 'Opaque'], options, before, data)
+    return true
+  })
+  if (isKept === undefined) return keys.filter(({ privateKey }) => Object.values(before ?? {}).includes(privateKey))
   for (const one of news) options.tell('MailDomain', domain, one)
   return keys
 }
@@ -95,13 +99,21 @@ export const queueSecretsOf = async ({ relay }: RelayView, clusterDomain: string
   return queueSecretsFrom(before, need, authority, options.now)
 }
 
-const authorityOf = async (relay: string, options: MakeOptions): Promise<Authority> => authorityIn(await kept(`${relay}-ca`, ['MailRelay', relay], 'Opaque', options, (before) => authorityFrom(before, options.now)))
+const authorityOf = async (relay: string, options: MakeOptions): Promise<Authority> => authorityIn(await kept([`${relay}-ca`, ['MailRelay', relay], 'Opaque'], options, (before) => authorityFrom(before, options.now)))
 
-const kept = async <T extends Data>(key: string, owner: readonly [kind: string, key: string], type: string, { store, applier, owner: ownerOf }: MakeOptions, from: (before: Data) => T): Promise<T> => {
-  const before = await store.one(key)
+/** Of a Secret: "mail/main-ca", of whom, of which type. */
+type Place = readonly [key: string, owner: readonly [kind: string, key: string], type: string]
+
+const kept = async <T extends Data>(place: Place, options: MakeOptions, from: (before: Data) => T): Promise<T> => {
+  const before = await options.store.one(place[0])
   const data = from(before ?? {})
+  await keep(place, options, before, data)
+  return data
+}
+
+/** `before`: what `data` was made from, as it was read. */
+const keep = async ([key, owner, type]: Place, { store, applier, owner: ownerOf }: MakeOptions, before: Data | undefined, data: Data): Promise<void> => {
   const [namespace, name] = key.split('/') as [string, string]
   const metadata = { name, namespace, labels: { 'app.kubernetes.io/name': 'posthouse', ...managedLabels }, ownerReferences: ownerOf(...owner) }
   await store.keep(applier, { metadata, type }, before, data)
-  return data
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { startFakeKube } from '../test/tools/fake-kube.ts'
+import { Applier } from './apply/index.ts'
 import { createKube, pathOf, type Kube, type KubeObject } from './kube/index.ts'
 import { SecretStore } from './secret-store.ts'
 import { secrets, type Watched } from './watched.ts'
@@ -59,5 +60,34 @@ describe('a Secret that is deleted', () => {
     }
     const store = new SecretStore({ call: read } as unknown as Kube, () => ({ get: () => state.live }) as unknown as Watched, () => {})
     assert.deepEqual([await store.one('mail/one'), await store.one('mail/one')], [undefined, undefined])
+  })
+})
+
+describe('a Secret that we write', () => {
+  const ours = { metadata: { name: 'one', namespace: 'mail', labels: { 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/managed-by': 'posthouse' } } }
+  const storing = async (t: TestContext) => {
+    const { server, store } = await start(t)
+    const applier = new Applier(createKube({ server: server.url, prepare: () => Promise.resolve({ headers: {} }) }, { random: () => 0 }))
+    const now = (): unknown => server.objects(path)[0]!.data
+    return { store, now, put: (text: string) => server.put(path, { ...ours, data: { a: encoded(text) } }), keep: (kept: { a: string } | undefined, text: string) => store.keep(applier, ours, kept, { a: text }) }
+  }
+  it('is not written over where it was put there since we looked, though 1 other has read it by now', async (t) => {
+    const { store, now, put, keep } = await storing(t)
+    const before = (await store.one('mail/one')) as undefined
+    put('theirs')
+    await store.one('mail/one')
+    await assert.rejects(keep(before, 'new'), { status: 409 })
+    assert.deepEqual(now(), { a: encoded('theirs') })
+  })
+  it('is not written over where it was changed since we read it, and is at the 2nd try', async (t) => {
+    const { store, now, put, keep } = await storing(t)
+    put('old')
+    const read = async (): Promise<{ a: string }> => (await store.one('mail/one')) as { a: string }
+    const before = await read()
+    put('theirs')
+    await assert.rejects(keep(before, 'new'), { status: 409 })
+    assert.deepEqual(now(), { a: encoded('theirs') })
+    await keep(await read(), 'newer')
+    assert.deepEqual(now(), { a: encoded('newer') })
   })
 })

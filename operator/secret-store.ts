@@ -74,18 +74,20 @@ export class SecretStore {
     return this.#keep(live)
   }
 
-  /** Written only where it says something else than what is there; never over what was put there since it was looked for, as by a restore: that is a conflict, and tried again. */
+  /** Written only where it says something else than what is there; never over what was put there since `kept` was read, as by a restore: that is a conflict, and tried again. */
   async keep(applier: Applier, object: KubeObject, kept: Data | undefined, data: Data): Promise<void> {
     const key = keyOfObject(object)
     const live = this.#watched().get(secrets, key)
     const foreign = this.#foreign.get(key) ?? []
     const isKept = kept !== undefined && isEqual(data, without(kept, foreign)) && (live === undefined || (!isTaken(live, object) && isAsMade(live, object)))
     if (isKept) return
-    const isRead = this.#known.has(key)
-    const there = live ?? (isRead ? undefined : await readOne(this.#kube, secrets, object.metadata))
-    if (there !== undefined && !isRead && !isTaken(there, object)) throw new KubeError({ status: 409, reason: 'Conflict', message: `Secret ${key} is there, and what is in it was not read yet` })
+    const known = this.#known.get(key)
+    const there = live ?? (known === undefined ? await readOne(this.#kube, secrets, object.metadata) : undefined)
+    const isOther = known === undefined ? there !== undefined : !isEqual(known.data, kept) // known: another may have read it since
+    if (isOther && !(there !== undefined && isTaken(there, object))) throw new KubeError({ status: 409, reason: 'Conflict', message: `Secret ${key} is there, and what is in it was not read yet` })
     const encoded = Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
-    const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, data: encoded } }, there))
+    const metadata = { ...object.metadata, ...(known !== undefined && { resourceVersion: known.version }) } // the server refuses where it has another
+    const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, metadata, data: encoded } }, there))
     this.#foreign.set(key, Object.keys(now).filter((name) => !(name in data)))
   }
 

@@ -95,7 +95,8 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     const [collection, name] = request.method === 'POST' ? [path, body.metadata.name] : [own.slice(0, own.lastIndexOf('/')), own.slice(own.lastIndexOf('/') + 1)]
     const before = state.store.get(keyOf(collection, name))
     if (request.method === 'POST' && before) return say(answer, 409, statusOf(409, 'AlreadyExists'))
-    if (request.method === 'PUT' && body.metadata.resourceVersion !== before?.metadata.resourceVersion) return say(answer, 409, statusOf(409, 'Conflict'))
+    const over = request.method === 'PATCH' ? (body.metadata?.resourceVersion ?? before?.metadata.resourceVersion) : body.metadata?.resourceVersion
+    if ((request.method === 'PUT' || request.method === 'PATCH') && over !== before?.metadata.resourceVersion) return say(answer, 409, statusOf(409, 'Conflict'))
     if (isStatus && !before) return say(answer, 404, statusOf(404, 'NotFound'))
     if (request.method === 'DELETE') return drop(collection, name) ? say(answer, 200, {}) : say(answer, 404, statusOf(404, 'NotFound'))
     say(answer, before ? 200 : 201, save(collection, request.method === 'PATCH' ? { ...before, ...body, metadata: { ...before?.metadata, ...body.metadata } } : body))
