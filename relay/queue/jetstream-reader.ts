@@ -12,9 +12,11 @@ type Options = {
   readonly api: (subject: string, body?: object) => Promise<ApiAnswer | undefined>
   readonly filters: readonly string[]
   readonly from: number
+  isUnique?(subject: string): boolean
   onRecord(record: StoredRecord): void
   onOlder?(): void
 }
+type Mark = Pick<StoredRecord, 'seq' | 'subject'>
 
 const heartbeatMs = 1_000
 const silenceMs = 3_500 // three heartbeats and a little
@@ -23,6 +25,7 @@ const mostPerPull = 500
 const leastPerPull = 32
 const lookMs = 500
 const leaderMayLagMs = 5_000 // a new leader may have less than the one before showed
+const marksKept = 4
 
 export class JetStreamReader implements Reader {
   readonly #options: Options
@@ -34,6 +37,8 @@ export class JetStreamReader implements Reader {
   #current: { readonly consumer: string; readonly subscription: Subscription; place: number } | undefined
   #stopped = false
   #behindSince: number | undefined // the servers have less than was read
+  #wasBehind = false // and it is not known yet that what they have now is what was read
+  #marks: readonly Mark[] = [] // what was read last of subjects that come once, the newest first
   #making = false
 
   constructor(options: Options) {
@@ -76,6 +81,7 @@ export class JetStreamReader implements Reader {
     else {
       this.#current.place = delivered.place
       this.#next = delivered.record.seq + 1
+      this.#mark(delivered.record)
       this.#wanted--
       this.#asked--
       this.#options.onRecord(delivered.record)
@@ -85,11 +91,16 @@ export class JetStreamReader implements Reader {
 
   #onStatus(message: Msg): void {
     const code = message.headers?.code ?? 0
-    if (code === 100) return // a heartbeat
+    if (code === 100) return this.#onHeartbeat(Number(message.headers?.get('Nats-Last-Consumer')))
     const left = message.headers?.get('Nats-Pending-Messages')
     if (code !== 408 || !left) return void this.#renew()
     this.#asked = Math.max(0, this.#asked - Number(left)) // this pull has expired
     this.#pull()
+  }
+
+  /** It tells the place of the last record sent: one that was lost on its way, with none behind it, nothing else would show. */
+  #onHeartbeat(lastPlace: number): void {
+    if (this.#current && lastPlace > this.#current.place) void this.#renew()
   }
 
   #drop(): void {
@@ -132,13 +143,38 @@ export class JetStreamReader implements Reader {
     const { name, api } = this.#options
     const info = await api(`STREAM.INFO.${name}`)
     if (this.#stopped || info?.config === undefined || !isCurrent(info as { cluster?: Cluster }, (cluster as Cluster | undefined)?.leader)) return false
-    return !this.#isOlder(info)
+    return !this.#isOlder(info) && (await this.#isSame())
+  }
+  #mark({ subject, seq }: StoredRecord): void {
+    if (this.#options.isUnique?.(subject)) this.#marks = [{ subject, seq }, ...this.#marks.slice(0, marksKept - 1)]
+  }
+  /** They may have an older state, and have gone past the end that we knew since: what was stored up to there would never be read. */
+  async #isSame(): Promise<boolean> {
+    if (this.#options.isUnique === undefined) return true
+    const found = await this.#lookAtMarks()
+    if (found === 'unknown' || this.#stopped) return false
+    const isOther = found === 'other' || (found === 'gone' && this.#wasBehind)
+    this.#wasBehind = false
+    if (isOther) this.#options.onOlder?.()
+    return !isOther
+  }
+  /** 'gone': they were removed, as all that is finished is. A whole record is asked for only where it is not the one that was read: over a bad link it takes long. */
+  async #lookAtMarks(): Promise<'same' | 'other' | 'gone' | 'unknown'> {
+    const { name, api } = this.#options
+    const infos = await Promise.all(this.#marks.map(({ subject }) => api(`STREAM.INFO.${name}`, { subjects_filter: subject })))
+    if (infos.some((info) => info?.config === undefined)) return 'unknown'
+    if (infos.some((info, n) => Object.hasOwn((info!.state as { readonly subjects?: object }).subjects ?? {}, this.#marks[n]!.subject))) return 'same'
+    const there = await Promise.all(this.#marks.map(({ seq }) => api(`STREAM.MSG.GET.${name}`, { seq })))
+    if (there.some((got) => got?.message === undefined && got?.error?.code !== 404)) return 'unknown'
+    if (there.some((got, n) => got!.message !== undefined && (got!.message as { readonly subject: string }).subject !== this.#marks[n]!.subject)) return 'other'
+    return 'gone'
   }
   /** Servers with a backup of their data give sequences anew: what comes there lies before what was read already. */
   #isOlder({ state, cluster }: ApiAnswer): boolean {
     const isBehind = (state as { last_seq: number }).last_seq < this.#next - 1
     this.#behindSince = isBehind ? (this.#behindSince ?? performance.now()) : undefined
     if (this.#behindSince === undefined) return false
+    this.#wasBehind = true
     if (cluster === undefined || performance.now() - this.#behindSince >= leaderMayLagMs) this.#options.onOlder?.()
     return true
   }

@@ -87,3 +87,31 @@ test('of 12 mails over a link that is cut in the middle of answers, 37 octets la
   assert.ok(accepted > 0)
   assert.deepEqual(doubled, [])
 })
+
+test('1 mail whose record was lost on its way to the process that serves its lane is delivered, though no other comes after it', async (t) => {
+  const link: Link = { swallows: false, cutAfter: Infinity }
+  const proxy = await startProxy(nats.urls[0]!, link)
+  const queue = await openTestQueue({ ...nats, urls: [proxy.url] }, { name: 'lost' })
+  const other = await openTestQueue(nats, { name: 'lost' })
+  t.after(async () => {
+    await queue.close()
+    await other.close()
+    proxy.close()
+  })
+  const came: string[] = []
+  await until('durable', () => queue.durable().ok && other.durable().ok)
+  await queue.start(deliverer(({ message }) => (came.push(message), delivered)))
+  await until('its lanes', () => queue.counts().lanesOwned === 64)
+  const send = async (): Promise<string> => {
+    const message = aMessage({ domains: ['a.example'] })
+    assert.equal((await other.accept(message)).kind, 'stored')
+    return message.id
+  }
+  const first = await send()
+  await until('the first', () => came.includes(first))
+  link.swallows = true
+  const second = await send()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  link.swallows = false
+  await until('the second', () => came.includes(second), 60_000)
+})

@@ -159,11 +159,15 @@ export class Next {
       shared.asked--
       this.#onRecord(record, byLane.get(subjects.lane(record.subject)))
     }
-    const shared: Shared = { lanes: lanes.length, asked: 0, reader: stream.read({ filters, from: 1, onRecord, onOlder: () => lanes.forEach(({ tenure }) => this.#parts.onOlder(tenure)) }) }
+    const shared: Shared = { lanes: lanes.length, asked: 0, reader: stream.read({ filters, from: 1, isUnique: (subject) => this.#isReady(subject), onRecord, onOlder: () => lanes.forEach(({ tenure }) => this.#parts.onOlder(tenure)) }) }
     const byLane = new Map(lanes.map((lane) => [lane.tenure.lane, lane]))
     for (const lane of lanes) lane.reader = shared
     this.#readers.add(shared)
     this.#fill()
+  }
+
+  #isReady(subject: string): boolean {
+    return subject.startsWith(`${this.#context.subjects.relay}.ready.`)
   }
 
   /** Lets as many records come as the window has room for: an equal share to each reader, whatever another has asked for and not got. */
@@ -188,7 +192,7 @@ export class Next {
       lane.passedEpoch = true
       this.#parts.onPassedEpoch(lane.tenure, lane.notes)
     }
-    if (!record.subject.startsWith(`${this.#context.subjects.relay}.ready.`)) return this.#fill()
+    if (!this.#isReady(record.subject)) return this.#fill()
     const short = shortSubject(this.#context.subjects, record.subject)
     const undecided = this.#undecided.get(short)
     if (undecided) void undecided.then(() => this.#take(lane, record, short))

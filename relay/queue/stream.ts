@@ -40,8 +40,8 @@ export type Stream = {
   purge(filter: string, below: number): Promise<number | undefined>
   /** Removes the one record of this sequence; false: it is not known that it was there and is gone. */
   remove(seq: number): Promise<boolean>
-  /** `onOlder`: the stream has less than was read of it; nothing more comes. */
-  read(options: { readonly filters: readonly string[]; readonly from: number; onRecord(record: StoredRecord): void; onOlder?(): void }): Reader
+  /** `onOlder`: the stream has not what was read of it, as from a backup; nothing more comes. `isUnique`: subjects that are written once, by which that is told. */
+  read(options: { readonly filters: readonly string[]; readonly from: number; isUnique?(subject: string): boolean; onRecord(record: StoredRecord): void; onOlder?(): void }): Reader
   /** The last record of a subject: from any replica (may lag), or from the leader. */
   last(subject: string, from: 'any' | 'leader'): Promise<Found>
   /** Records the filter matches in stream order, at most `limit`, from sequence `from` on, from any replica; undefined: no answer. */
