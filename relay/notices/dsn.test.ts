@@ -156,6 +156,18 @@ describe('a delivery status notification', () => {
     assert.equal(compose([failed('a@relay.example')], { from: null, to: ['a@relay.example', 'PostMaster@relay.example'] }, postmaster), undefined, '1 of 2 recipients is the postmaster')
     assert.equal(compose([failed('postmaster@relay.example')], { from: null }, { ...settings, postmaster: 'Postmaster@relay.example' }), undefined)
   })
+  it('goes to the postmaster where it is 1 of our own that its sender\'s host refused, as it was sent: with NOTIFY=NEVER for the hosts it passes', () => {
+    const postmaster = { ...settings, postmaster: 'postmaster@relay.example' }
+    const failedNotice = (about: NewMessage): NewMessage | undefined => {
+      const [{ recipients }] = about.deliveries as [NewMessage['deliveries'][0]]
+      return compose([{ ...failed('x@y.example'), recipient: recipients[0]! }], { from: null, to: recipients, envelope: about.envelope }, postmaster)
+    }
+    const toPostmaster = failedNotice(compose([failed('a@dest.example')])!)!
+    assert.deepEqual(toPostmaster.deliveries[0]!.recipients[0]!.mailbox, mailbox('postmaster@relay.example'))
+    assert.match(textOf(toPostmaster), /^Final-Recipient: rfc822; orders@shop\.example\r$/m)
+    assert.equal(failedNotice(toPostmaster), undefined)
+    assert.equal(compose([failed('a@dest.example', {}, { notify: ['NEVER'] })], { from: null }, postmaster), undefined, 'of another\'s, whose client said so')
+  })
   it('is 7 bits for a message of 7 bits, and 8BITMIME where the original has 8', () => {
     assert.equal(compose([failed('a@dest.example')])!.envelope.body, '7BIT')
     const message = compose([failed('a@dest.example')], { original: Buffer.from('Subject: x\r\n\r\nü\r\n'), envelope: { ret: 'FULL' } })!

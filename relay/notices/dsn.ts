@@ -14,7 +14,7 @@ export type NoticeSettings = {
 type Given = Parameters<ComposeNotice>[0]
 
 export const composeDsn = (settings: NoticeSettings, given: Given): NewMessage | undefined => {
-  const notices = given.notices.filter(isWanted)
+  const notices = isOurs(given.delivery.envelope) ? given.notices : given.notices.filter(isWanted)
   const to = addressee(settings, given.delivery, notices)
   if (notices.length === 0 || to === undefined) return undefined
   const utf8 = isGlobal(given, notices)
@@ -35,6 +35,9 @@ export const composeDsn = (settings: NoticeSettings, given: Given): NewMessage |
     body: { inline: text },
   }
 }
+
+/** A notice says NEVER for the hosts that it passes: of one that fails the postmaster hears all the same. */
+const isOurs = ({ mailFrom, source }: Delivery['envelope']): boolean => mailFrom === null && source === 'local'
 
 /** RFC 3461 4.1: NEVER silences all; a list wants only what it names; without NOTIFY failures and delays are told. */
 export const isWanted = ({ kind, recipient: { notify } }: Notice): boolean => {
