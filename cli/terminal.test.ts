@@ -16,6 +16,7 @@ describe('the CLI on a terminal', () => {
     assert.equal(legible('Subject: \u001b]0;owned\u0007\u009b2J\u001b[8mx\u202ey'), 'Subject: \\x1b]0;owned\\x07\\x9b2J\\x1b[8mx\\u202ey')
     assert.equal(legible('over\rwritten\r\nnext\tline\n'), 'over\\x0dwritten\r\nnext\tline\n')
     assert.equal(legible('\u001b[31mred\u001b[39m \u001b[1mbold\u001b[22m'), '\u001b[31mred\u001b[39m \u001b[1mbold\u001b[22m')
+    assert.deepEqual([/[^ -~\n]/.test(jsonOf({ a: '\u202egpj\u2069' })), JSON.parse(jsonOf({ a: '\u202egpj\u2069' }))], [false, { a: '\u202egpj\u2069' }])
     assert.deepEqual([jsonOf({ a: '\u009b2J\u001b' }).includes('\u009b'), JSON.parse(jsonOf({ a: '\u009b2J\u001b' }))], [false, { a: '\u009b2J\u001b' }])
   })
 

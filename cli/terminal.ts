@@ -36,8 +36,8 @@ const escaped = (character: string): string => {
   return hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, '0')}`
 }
 
-/** JSON itself leaves the control characters above 7f as they are. */
-export const jsonOf = (value: unknown): string => JSON.stringify(value, undefined, 2).replace(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+/** JSON itself leaves the control characters above 7f as they are, and what turns the direction of writing. */
+export const jsonOf = (value: unknown): string => JSON.stringify(value, undefined, 2).replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /** Whoever read the output may go away (`| head`): nothing ends by it, neither an order nor a relay, and the exit code stays. Another fault, a full disk, is said, and the exit code is 2. */
 export const outliveReaders = (out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr): void => {

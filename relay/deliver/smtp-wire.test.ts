@@ -65,6 +65,7 @@ describe('replies', () => {
   })
   it('are cut to 200 characters where they are none', () => assert.equal(new ReplyReader().feed(Buffer.from(`HTTP ${'x'.repeat(300)}\r\n`)).fault!.text.length, 200))
   it('may end in a bare LF', () => assert.deepEqual(feed('250 OK\n').replies[0]!.lines, ['250 OK']))
+  it('have nothing that turns the direction of writing in a log or a timeline, and keep 1 word in Hebrew', () => assert.deepEqual(feed('550 \u202egpj.exe\u2066 \u05dc\u05d0\r\n').replies[0]!.lines, ['550 ?gpj.exe? \u05dc\u05d0']))
   it('have no control characters that could break a log line', () => assert.deepEqual(feed('550 a\tb\x1b[31m\rc\r\n').replies[0]!.lines, ['550 a b?[31m?c']))
   it('keep UTF-8 as it is', () => assert.deepEqual(feed('550 5.1.1 Müller gibt es nicht\r\n').replies[0]!.lines, ['550 5.1.1 Müller gibt es nicht']))
   it('know when half a reply is left', () => assert.deepEqual(['250 OK\r\n250-half\r\n', '250 OK\r\n25', '250 OK\r\n'].map((text) => feed(text).reader.isMidReply), [true, true, false]))

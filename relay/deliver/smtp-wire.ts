@@ -102,11 +102,11 @@ export class ReplyReader {
 
 const endless = (unit: string, limit: number): ReplyFault => ({ fault: 'endless', text: `a reply of more than ${limit} ${unit}` })
 
-/** Replies end up in logs, traces and notices: control characters go, UTF-8 stays what it is (RFC 6531 3.7.4.2). */
+/** Replies end up in logs, traces and notices: control characters go, and what turns the direction of writing; UTF-8 stays what it is (RFC 6531 3.7.4.2). */
 const printable = (latin1: string): string => {
   // eslint-disable-next-line no-control-regex
   if (/^[\x20-\x7e]*$/.test(latin1)) return latin1
-  return Buffer.from(latin1, 'latin1').toString('utf8').replace(/\t/g, ' ').replace(/[\p{Cc}\u2028\u2029]/gu, '?')
+  return Buffer.from(latin1, 'latin1').toString('utf8').replace(/\t/g, ' ').replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?')
 }
 
 const toReply = (lines: readonly string[]): Reply => {

@@ -54,8 +54,11 @@ const recipientLines = ({ recipient, plain, diagnostic, remote, willRetryUntil, 
 
 const withoutType = (diagnostic: string): string => diagnostic.replace(/^[A-Za-z0-9-]+; /, '')
 
+/** Nothing that others wrote ends a line of ours, or turns the direction of writing so that it reads as something else. */
+export const onOneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+
 /** Lines of at most 76 characters where there are spaces, never over 900 octets (RFC 5322 2.1.1); no control characters. */
-const wrapped = (lines: readonly string[]): string[] => lines.flatMap((line) => wrap(line.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trimEnd()))
+const wrapped = (lines: readonly string[]): string[] => lines.flatMap((line) => wrap(onOneLine(line).trimEnd()))
 
 const wrap = (line: string): string[] => {
   const width = line.startsWith('  ') ? 200 : 76 // the other side's words stay together where they can

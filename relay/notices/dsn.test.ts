@@ -89,6 +89,13 @@ describe('a delivery status notification', () => {
     assert.match(parts[0]!.content, /\r\n {2}In detail: connection lost after the final dot\r\n/)
     assert.match(parts[1]!.content, /^Remote-MTA: dns; mx\.dest\.example\r\nDiagnostic-Code: X-Posthouse; connection lost/m)
   })
+  it('has nothing in 3 parts that turns the direction of writing: neither of a reply nor of an original recipient', () => {
+    const turned = '\u202egpj.exe\u2066'
+    for (const smtputf8 of [false, true]) {
+      const message = compose([failed('müller@dest.example', { diagnostic: `smtp; 550 ${turned}`, plain: `So ${turned}` }, { orcpt: 'utf-8;\\x{202E}a@x.example' })], { envelope: { smtputf8 } })
+      assert.doesNotMatch(textOf(message), /[\u202a-\u202e\u2066-\u2069]/u)
+    }
+  })
   it('has one block for every recipient', () => {
     const { parts } = read(compose([failed('a@dest.example'), failed('b@dest.example', { status: '5.2.2', remote: 'mx2.dest.example' }, { orcpt: 'rfc822;b+2Bold@dest.example' })], { envelope: { envid: 'Q+3D1' } }))
     const blocks = parts[1]!.content.trimEnd().split('\r\n\r\n')

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
 import { addressLiteral, fromSevenBits, inSevenBits, mailDate, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
-import { humanText, subjectOf } from './dsn-words.ts'
+import { humanText, onOneLine, subjectOf } from './dsn-words.ts'
 
 export type NoticeSettings = {
   readonly hostname: string
@@ -87,7 +87,7 @@ const message = ({ hostname, given, to, utf8 }: Letter, notices: readonly Notice
   const human = humanText(hostname, given.delivery, notices, more)
   const head = [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
-    `To: <${safe(printMailbox(to))}>`,
+    `To: <${onOneLine(printMailbox(to))}>`,
     `Subject: ${subjectOf(notices)}`,
     `Date: ${mailDate(new Date(given.now))}`,
     `Message-ID: <${given.id}@${hostname}>`,
@@ -138,13 +138,13 @@ const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
 /** ORCPT is "type;xtext" (RFC 3461 4.2); the field has the address itself (RFC 3464 2.3.1). What type utf-8 escapes besides, a global report has as it is (RFC 6533 3). */
 const originalRecipient = (orcpt: string, utf8: boolean): string => {
   const [type = 'rfc822', ...rest] = orcpt.split(';')
-  const address = safe(fromXtext(rest.join(';')))
-  if (type.toLowerCase() !== 'utf-8') return `${safe(type)}; ${inField(address, utf8)}`
-  return `${type}; ${utf8 ? safe(fromSevenBits(address)) : inSevenBits(address)}`
+  const address = onOneLine(fromXtext(rest.join(';')))
+  if (type.toLowerCase() !== 'utf-8') return `${onOneLine(type)}; ${inField(address, utf8)}`
+  return `${type}; ${utf8 ? onOneLine(fromSevenBits(address)) : inSevenBits(address)}`
 }
 
 const finalRecipient = ({ mailbox }: Recipient, utf8: boolean): string => {
-  const address = safe(printMailbox(mailbox))
+  const address = onOneLine(printMailbox(mailbox))
   return isAscii(Buffer.from(address)) ? `rfc822; ${address}` : `utf-8; ${addressOf(address, utf8)}`
 }
 
@@ -152,12 +152,10 @@ const finalRecipient = ({ mailbox }: Recipient, utf8: boolean): string => {
 const addressOf = (address: string, utf8: boolean): string => (utf8 ? address : inSevenBits(address))
 
 /** RFC 3464 2.1.1: outside a global report the fields are ASCII, whatever a client or a host wrote. */
-const inField = (text: string, utf8: boolean): string => safe(utf8 ? text : text.replace(/[^\x20-\x7e]/gu, '?'))
+const inField = (text: string, utf8: boolean): string => onOneLine(utf8 ? text : text.replace(/[^\x20-\x7e]/gu, '?'))
 
 export const fromXtext = (text: string): string => text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
-/** What others wrote never ends one of our lines. */
-const safe = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
 
 /** RFC 5322 2.1.1: no line over 998 octets; folded at spaces where there are any, of which a row is one: no line may be blanks alone (3.2.2). */
 const folded = (line: string): string => (line.length <= 200 ? line : foldedAt190(line.replace(/ +/g, ' ').trimEnd()))
