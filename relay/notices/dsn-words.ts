@@ -60,11 +60,15 @@ export const onOneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u
 /** Lines of at most 76 characters where there are spaces, never over 900 octets (RFC 5322 2.1.1); no control characters. */
 const wrapped = (lines: readonly string[]): string[] => lines.flatMap((line) => wrap(onOneLine(line).trimEnd()))
 
+const longestWord = 300 // an address stays in one piece, to be read and copied
+
 const wrap = (line: string): string[] => {
   const width = line.startsWith('  ') ? 200 : 76 // the other side's words stay together where they can
   if (line.length <= width) return [line]
   const space = line.lastIndexOf(' ', width)
-  const cut = space > line.length - line.trimStart().length ? space : width // a blank of the indent ends no word
+  const next = space > line.length - line.trimStart().length ? space : line.indexOf(' ', width) // a blank of the indent ends no word
+  const cut = Math.min(next < 0 ? line.length : next, longestWord)
+  if (cut === line.length) return [line]
   const indent = line.startsWith('  ') ? '    ' : ''
   return [line.slice(0, cut), ...wrap(`${indent}${line.slice(cut).trimStart()}`)]
 }

@@ -89,6 +89,12 @@ describe('a delivery status notification', () => {
     assert.match(parts[0]!.content, /\r\n {2}In detail: connection lost after the final dot\r\n/)
     assert.match(parts[1]!.content, /^Remote-MTA: dns; mx\.dest\.example\r\nDiagnostic-Code: X-Posthouse; connection lost/m)
   })
+  it('has an address of 130 characters on 1 line of what a person reads, whatever stands before it', () => {
+    const address = `bounce-${'x'.repeat(50)}@${'d'.repeat(60)}.example`
+    const { parts } = read(compose([failed(address)]))
+    const lines = parts[0]!.content.split('\r\n')
+    assert.deepEqual(lines.filter((line) => line.includes('bounce-')), [`${address}.`, `${address}:`], parts[0]!.content)
+  })
   it('has nothing in 3 parts that turns the direction of writing: neither of a reply nor of an original recipient', () => {
     const turned = '\u202egpj.exe\u2066'
     for (const smtputf8 of [false, true]) {
