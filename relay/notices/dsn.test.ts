@@ -102,6 +102,11 @@ describe('a delivery status notification', () => {
       assert.doesNotMatch(textOf(message), /[\u202a-\u202e\u2066-\u2069]/u)
     }
   })
+  it('has an original recipient of 240 umlauts in lines of at most 998 octets, each of which it writes with 6', () => {
+    const text = textOf(compose([failed('user@dest.example', {}, { orcpt: `utf-8;${'ü'.repeat(240)}@alias.example` })]))
+    assert.deepEqual(text.split('\r\n').filter((line) => line.length > 998), [])
+    assert.equal(text.replaceAll('\r\n ', '').match(/\\x\{FC\}/g)!.length, 240)
+  })
   it('has one block for every recipient', () => {
     const { parts } = read(compose([failed('a@dest.example'), failed('b@dest.example', { status: '5.2.2', remote: 'mx2.dest.example' }, { orcpt: 'rfc822;b+2Bold@dest.example' })], { envelope: { envid: 'Q+3D1' } }))
     const blocks = parts[1]!.content.trimEnd().split('\r\n\r\n')

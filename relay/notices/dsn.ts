@@ -124,7 +124,7 @@ const statusPart = (hostname: string, { delivery }: Given, notices: readonly Not
 const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
   const { recipient, kind, status, remote, diagnostic, lastAttemptAt, willRetryUntil } = notice
   return [
-    ...(recipient.orcpt === undefined ? [] : [`Original-Recipient: ${originalRecipient(recipient.orcpt, utf8)}`]),
+    ...(recipient.orcpt === undefined ? [] : [folded(`Original-Recipient: ${originalRecipient(recipient.orcpt, utf8)}`)]),
     `Final-Recipient: ${finalRecipient(recipient, utf8)}`,
     `Action: ${kind}`,
     `Status: ${status}`,
