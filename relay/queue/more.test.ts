@@ -17,7 +17,7 @@ import { sweepChunks, sweepEnds } from './upkeep.ts'
 import { createMetrics, silentLog } from '../report/index.ts'
 import { systemClock } from './clock.ts'
 import { usualLimits, type Context } from './context.ts'
-import type { Queue, ComposeNotice, Order } from './types.ts'
+import type { Queue, ComposeNotice, Notice, Order } from './types.ts'
 import type { QueueOptions } from './open.ts'
 
 let nats: TestNats
@@ -201,6 +201,25 @@ test('hold, release, retry, postpone, delete and bounce do what they say, and sa
   await until('the released one has come', () => tried.includes('hold.example 2'))
   assert.equal(tried.length, 5 + 4)
   assert.deepEqual((await queue.trace(ids.hold!.split('.')[0]!)).flatMap(({ kind, by, recipients }) => (by === undefined ? [] : [[kind, by, recipients]])), [['held', 'ann', ['fred@hold.example']], ['released', 'ann', ['fred@hold.example']]])
+})
+
+test('a notice of mail that a person bounced names the last attempt and what was said then, and no attempt where there were 0', async () => {
+  const told = new Map<string, Notice>()
+  const queue = await aQueue('returned', { composeNotice: ({ delivery, notices }) => void told.set(delivery.domain, notices[0]!) })
+  const last = { at: 1_700_000_000_000, why: 'mx.full.example said to RCPT: 452-4.2.2 full', class: 'QuotaExceeded', host: 'mx.full.example', said: '452-4.2.2 full\n452 4.2.2 again' }
+  await queue.start(deliverer((delivery) => {
+    const settlement = deferred(delivery, Date.now() + 3_600_000)
+    return { ...settlement, later: { ...settlement.later!, last: delivery.domain === 'full.example' ? last : { at: last.at, why: 'connection refused', class: 'Connect', host: 'mx.down.example' } } }
+  }))
+  const domains = ['full.example', 'down.example', 'held.example']
+  const ids = domains.map((domain) => aMessage({ domains: [domain], ...(domain === 'held.example' && { hold: 'legal-hold' }) }))
+  for (const message of ids) await queue.accept(message)
+  await until('all 3 wait', async () => (await queue.list({})).filter(({ state }) => state !== 'ready').length === 3)
+  for (const { id } of ids) assert.equal((await queue.order({ order: 'bounce' }, [`${id}.0`]))[0]!.done, true)
+  const facts = domains.map((domain) => told.get(domain)!).map(({ lastAttemptAt, diagnostic, remote }) => [lastAttemptAt, remote, diagnostic])
+  assert.deepEqual(facts, [
+    [last.at, 'mx.full.example', 'smtp; 452-4.2.2 full 452 4.2.2 again'], [last.at, 'mx.down.example', 'X-Posthouse; connection refused'], [undefined, undefined, undefined],
+  ])
 })
 
 test('a release is refused while 1 manifest would hold the mail again, and done when that has ended', async () => {

@@ -7,7 +7,7 @@ import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
 import { printMailbox, splitMailbox } from '../snapshot/index.ts'
 import { isUnderstood, isUnreadable } from './record.ts'
-import type { Deliverer, GivenOrder, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
+import type { Deliverer, Delivery, GivenOrder, LastTry, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
 
 type Question = { readonly order: 'why'; readonly id?: string; readonly domain: string; readonly mailFrom: string; readonly sender?: string }
@@ -175,16 +175,20 @@ const settlementOf = ({ order, until = 0, by }: GivenOrder, { delivery }: Entry,
     release: () => ({ later: again, notices: [], trace: traced('released', 'released by a person') }),
     retry: () => ({ later: again, notices: [], trace: traced('released', 'tried again at once, by order') }),
     postpone: () => ({ later: postponed, notices: [], trace: traced('deferred', `postponed by a person, until ${new Date(until).toISOString()}`) }),
-    bounce: () => ({ notices: recipients.map((recipient) => returned(recipient, now)), trace: traced('bounced', 'returned to the sender by order of a person') }),
+    bounce: () => ({ notices: recipients.map((recipient) => returned(recipient, delivery)), trace: traced('bounced', 'returned to the sender by order of a person') }),
     delete: () => ({ notices: [], trace: traced('deleted', 'deleted by a person; nobody was told') }),
   }
   return settlements[order]()
 }
 
-const returned = (recipient: Notice['recipient'], now: number): Notice => ({
+const returned = (recipient: Notice['recipient'], { last }: Delivery): Notice => ({
   kind: 'failed',
   recipient,
   status: '5.0.0',
   plain: 'The people who run this mail server returned the message before it could be delivered.',
-  lastAttemptAt: now,
+  ...(last?.class !== undefined && lastSaid(last)), // without a class nobody tried
+})
+
+const lastSaid = ({ at, why, host, said }: LastTry): Pick<Notice, 'lastAttemptAt' | 'diagnostic' | 'remote'> => ({
+  lastAttemptAt: at, diagnostic: said === undefined ? `X-Posthouse; ${why}` : `smtp; ${said.replaceAll('\n', ' ')}`, ...(host !== undefined && { remote: host }),
 })
