@@ -2,7 +2,7 @@
 // Two passes over the message, so that nothing large is held: the first finds the parts, or why it must not be done.
 import { isAscii } from 'node:buffer'
 import type { Content } from './content.ts'
-import { wholeContent } from './content.ts'
+import { headerSection, wholeContent } from './content.ts'
 import { MimeWalker, type Part, type Stretch } from './mime-walk.ts'
 import { encodeLine } from './quoted-printable.ts'
 
@@ -57,6 +57,20 @@ export const convertContent = async (content: Content, parts: ReadonlySet<number
   const pieces: Buffer[] = []
   for await (const piece of streamed.open()) pieces.push(piece)
   return wholeContent(Buffer.concat(pieces))
+}
+
+/** A notice that returns only the header of the message it is about, which can be converted whatever it holds: who asked for more (RFC 3461 4.3) is told all the same. */
+export const returningHeader = async (notice: Content): Promise<Content> => {
+  const pieces: Buffer[] = []
+  for await (const piece of notice.open()) pieces.push(piece)
+  const text = Buffer.concat(pieces).toString('latin1')
+  const [label = '', type] = /\r\nContent-Type: message\/(rfc822|global)\r\nContent-Transfer-Encoding: 8bit\r\n\r\n/.exec(text) ?? []
+  if (type === undefined) return notice
+  const start = text.indexOf(label) + label.length
+  const end = text.lastIndexOf('\r\n--')
+  const header = headerSection(Buffer.from(text.slice(start, end), 'latin1')).toString('latin1')
+  const relabelled = label.replace(/message\/\w+/, type === 'global' ? 'message/global-headers' : 'text/rfc822-headers')
+  return wholeContent(Buffer.from(`${text.slice(0, start - label.length)}${relabelled}${header}${text.slice(end)}`, 'latin1'))
 }
 
 const rewrite = (stretch: ReturnType<MimeWalker['feed']>[number], parts: ReadonlySet<number>): Buffer => {

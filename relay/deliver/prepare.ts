@@ -4,7 +4,7 @@ import type { Log } from '../report/index.ts'
 import type { Snapshot } from '../snapshot/index.ts'
 import type { Attempt } from './attempt.ts'
 import { withHeaders, type Content } from './content.ts'
-import { convertContent, survey } from './convert.ts'
+import { convertContent, returningHeader, survey } from './convert.ts'
 import { notConvertible } from './fit.ts'
 import { createSigning, signerOf, type Signer } from './sign.ts'
 
@@ -22,8 +22,10 @@ export const createPreparation = ({ log }: { readonly log: Log }, now: () => num
     const signer = signerOf(snapshot, delivery, content.head)
     const asIs = once(() => signed(delivery, 'as-is', signer, content))
     const inSevenBits = once(async (): Promise<Made | { readonly unsafe: string }> => {
-      const found = await survey(content)
-      return found.kind === 'unsafe' ? { unsafe: found.why } : signed(delivery, 'converted', signer, await convertContent(content, found.parts))
+      const first = await survey(content)
+      const fit = first.kind === 'unsafe' && isNotice(delivery) ? await returningHeader(content) : content
+      const found = fit === content ? first : await survey(fit)
+      return found.kind === 'unsafe' ? { unsafe: found.why } : signed(delivery, 'converted', signer, await convertContent(fit, found.parts))
     })
     return async (fit, host): Promise<Made> => {
       if (!fit.convert) return asIs()
@@ -32,6 +34,8 @@ export const createPreparation = ({ log }: { readonly log: Log }, now: () => num
     }
   }
 }
+
+const isNotice = ({ envelope: { mailFrom, source } }: Delivery): boolean => mailFrom === null && source === 'local'
 
 const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
   let made: Promise<T> | undefined
