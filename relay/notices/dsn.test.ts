@@ -107,6 +107,18 @@ describe('a delivery status notification', () => {
     assert.deepEqual(text.split('\r\n').filter((line) => line.length > 998), [])
     assert.equal(text.replaceAll('\r\n ', '').match(/\\x\{FC\}/g)!.length, 240)
   })
+  for (const ret of ['FULL', 'HDRS'] as const)
+    it(`returns no line over 998 octets, for which the sender's host may refuse it as another refused the message, with RET=${ret}`, () => {
+      const long = (header: string, body: string): string[] => {
+        const message = compose([failed('user@dest.example')], { original: Buffer.from(`Subject: ${header}\r\nFrom: a@b.example\r\n\r\n${body}\r\n`), envelope: { ret } })
+        assert.ok(bytesOf(message).toString('latin1').split('\r\n').every((line) => line.length <= 998))
+        assert.ok(textOf(message).includes('From: a@b.example\r\n'))
+        return read(message).parts.slice(2).map(({ type, content }) => `${type} ${content.includes('\ufffd') ? 'broken' : 'whole'}`)
+      }
+      const header = ['text/rfc822-headers whole']
+      assert.deepEqual([long('y'.repeat(2_000), 'z'), long('ü'.repeat(1_000), 'z'), long('y', 'z'.repeat(999))], [header, header, header])
+      assert.deepEqual(long('y'.repeat(989), 'z'.repeat(998)), ret === 'FULL' ? ['message/rfc822 whole'] : header)
+    })
   it('has one block for every recipient', () => {
     const { parts } = read(compose([failed('a@dest.example'), failed('b@dest.example', { status: '5.2.2', remote: 'mx2.dest.example' }, { orcpt: 'rfc822;b+2Bold@dest.example' })], { envelope: { envid: 'Q+3D1' } }))
     const blocks = parts[1]!.content.trimEnd().split('\r\n\r\n')

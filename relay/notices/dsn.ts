@@ -166,12 +166,18 @@ const foldedAt190 = (line: string): string => {
   return cut < 20 ? `${line.slice(0, 190)}\r\n ${foldedAt190(line.slice(190))}` : `${line.slice(0, cut)}\r\n ${foldedAt190(line.slice(cut + 1))}`
 }
 
-/** The whole message only where a failure is told, the client asked for it, and it is at hand (RFC 3461 4.3). */
+/** The whole message only where a failure is told, the client asked for it, and it is at hand (RFC 3461 4.3) and fit to be sent: a notice that is refused tells nobody. */
 const returnedPart = ({ delivery, original, originalIsWhole }: Given, notices: readonly Notice[], utf8: boolean): { type: string; content: Buffer } => {
-  const whole = originalIsWhole && delivery.envelope.ret === 'FULL' && notices.some(({ kind }) => kind === 'failed')
+  const whole = originalIsWhole && delivery.envelope.ret === 'FULL' && notices.some(({ kind }) => kind === 'failed') && !hasLongLine(original)
   if (whole) return { type: utf8 ? 'message/global' : 'message/rfc822', content: original }
-  return { type: utf8 ? 'message/global-headers' : 'text/rfc822-headers', content: headersOf(original, originalIsWhole) }
+  return { type: utf8 ? 'message/global-headers' : 'text/rfc822-headers', content: shortLines(headersOf(original, originalIsWhole)) }
 }
+
+/** RFC 5322 2.1.1. What is over that is cut off, with the character that it is cut in. */
+const longLine = /[^\r\n]{999,}/g
+const hasLongLine = (bytes: Buffer): boolean => bytes.toString('latin1').search(longLine) >= 0
+const shortLines = (bytes: Buffer): Buffer =>
+  hasLongLine(bytes) ? Buffer.from(bytes.toString('latin1').replace(longLine, (line) => line.slice(0, 998).replace(/[\xc0-\xff][\x80-\xbf]*$/, '')), 'latin1') : bytes
 
 /** Up to the empty line; of a message without one, nothing is header. */
 const headersOf = (original: Buffer, isWhole: boolean): Buffer => {
