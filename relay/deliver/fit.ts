@@ -30,7 +30,8 @@ export const fitTo = async (host: string, offered: Extensions, message: Message)
   if (offered.size !== undefined && offered.size > 0 && bytes > offered.size) return { ...fits, unfit: tooBig(host, bytes, offered.size) } // RFC 1870 6.1
   const utf8 = utf8Needs(envelope, recipients, content)
   if (utf8.needed && !offered.smtputf8) {
-    if (utf8.byMessage) return { ...fits, unfit: noUtf8(host, 'the message') }
+    if (utf8.bySender) return { ...fits, unfit: noUtf8(host, 'the address of the sender') }
+    if (utf8.byHeader) return { ...fits, unfit: { ...noUtf8(host, 'the header of the message'), status: '5.6.9' } }
     return narrowed(await eightBitFit(host, offered, message, fits), utf8.recipients, host)
   }
   return eightBitFit(host, offered, message, { ...fits, utf8: utf8.needed })
@@ -50,15 +51,17 @@ const eightBitFit = async (host: string, offered: Extensions, message: Message, 
 
 /** RFC 6531 3.4: asked for by the client, and really needed: a flag alone must not make mail undeliverable. */
 const utf8Needs = ({ smtputf8, mailFrom }: Envelope, recipients: readonly Recipient[], content: Content) => {
-  if (!smtputf8) return { needed: false, byMessage: false, recipients: [] }
-  const byMessage = (mailFrom !== null && !isPlain(mailFrom.local)) || !isAscii(headerSection(content.head))
+  if (!smtputf8) return { needed: false, bySender: false, byHeader: false, recipients: [] }
+  const bySender = mailFrom !== null && !isPlain(mailFrom.local)
+  const byHeader = !isAscii(headerSection(content.head))
   const affected = recipients.filter(({ mailbox }) => !isPlain(mailbox.local))
-  return { needed: byMessage || affected.length > 0, byMessage, recipients: affected }
+  return { needed: bySender || byHeader || affected.length > 0, bySender, byHeader, recipients: affected }
 }
 
 // eslint-disable-next-line no-control-regex
 export const isPlain = (text: string): boolean => /^[\x00-\x7f]*$/.test(text)
 
+/** RFC 6531 4.2: 5.6.7 says that an address is not permitted, which who keeps a list may strike off it; a header is 5.6.9. */
 const noUtf8 = (host: string, what: string): Unroutable => ({
   kind: 'unroutable', why: 'not-convertible', status: '5.6.7', text: `${what} needs internationalised mail (SMTPUTF8), which ${host} does not offer`,
 })

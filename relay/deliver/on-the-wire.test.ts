@@ -207,6 +207,12 @@ describe('what an attempt by MX sends', () => {
     const settlement = await attempt(deliverer(a!.port), { to: ['müller@dest.example', 'user@dest.example'], envelope: { smtputf8: true } })
     assert.deepEqual([settlement.notices.map(({ status, recipient }) => [status, recipient.mailbox.local]), a!.mails[0]!.to], [[['5.6.7', 'müller']], ['<user@dest.example>']])
   })
+  for (const [status, from, body] of [['5.6.9', 'orders@shop.example', 'Subject: ü\r\n\r\nx\r\n'], ['5.6.7', 'jörg@shop.example', 'Subject: ü\r\n\r\nx\r\n'], ['5.6.7', 'jörg@shop.example', 'Subject: u\r\n\r\nx\r\n']] as const)
+    it(`returns with ${status} a message from ${from} with ${JSON.stringify(body.slice(0, 10))} to a host without SMTPUTF8: only an address is one that is not permitted (RFC 6531 4.2)`, async () => {
+      const [a] = await mxHosts({ without: ['SMTPUTF8'] })
+      const settlement = await attempt(deliverer(a!.port), { from, body: Buffer.from(body), envelope: { smtputf8: true } })
+      assert.deepEqual(settlement.notices.map((notice) => notice.status), [status])
+    })
   it('passes SMTPUTF8 on where it is offered', async () => {
     const [a] = await mxHosts({})
     await attempt(deliverer(a!.port), { to: ['müller@dest.example'], envelope: { smtputf8: true } })
