@@ -12,7 +12,7 @@ export const logCodes = {
   SESSION_ERROR: 'a session ended by an error',
   ATTEMPT: 'one delivery attempt ended',
   UNSIGNED: 'a DKIM key of a domain could not be used; the message goes out without that signature',
-  BOUNCED: 'recipients failed for good; the sender is told',
+  BOUNCED: 'recipients failed for good; the sender is told, unless it is nobody or wants no notice',
   DOUBLE_BOUNCE: 'a notice could not be delivered; nobody is left to tell',
   POLICY_WARN: 'a policy in Warn mode would have acted',
   QUEUE_UNREACHABLE: 'the queue does not answer, or stores nothing',
