@@ -35,6 +35,10 @@ describe('commands', () => {
     const said = [false, true].map((smtputf8) => rcptCommand({ local: 'a', domain: 'c.example' }, { orcpt: 'utf-8;jürgen@b.example' }, smtputf8))
     assert.deepEqual(said, ['RCPT TO:<a@c.example> ORCPT=utf-8;j\\x{FC}rgen@b.example\r\n', 'RCPT TO:<a@c.example> ORCPT=utf-8;jürgen@b.example\r\n'])
   })
+  it('leave an ORCPT in UTF-8 out that is over 500 characters in ASCII, which a host refuses together with its recipient (RFC 3461 4.2)', () => {
+    const said = [82, 83].map((umlauts) => rcptCommand({ local: 'a', domain: 'c.example' }, { notify: ['NEVER'], orcpt: `utf-8;${'ü'.repeat(umlauts)}@b` }))
+    assert.deepEqual(said, [`RCPT TO:<a@c.example> NOTIFY=NEVER ORCPT=utf-8;${'\\x{FC}'.repeat(82)}@b\r\n`, 'RCPT TO:<a@c.example> NOTIFY=NEVER\r\n'])
+  })
   it('refuse a NUL', () => assert.throws(() => commandLine('EHLO a\0b'), WireError))
 })
 

@@ -43,11 +43,15 @@ export const mailCommand = (from: Mailbox | null, parameters: MailParameters): s
 
 export type RcptParameters = { readonly notify?: readonly string[]; readonly orcpt?: string } // RFC 3461 4.1, 4.2
 
+/** RFC 3461 4.2. Who it was for before is worth less than that it arrives. */
+const mostOrcpt = 500
+
 /** `smtputf8`: as MAIL had it. Without it an original recipient in UTF-8 is written in ASCII (RFC 6533 3). */
 export const rcptCommand = (to: Mailbox, { notify, orcpt }: RcptParameters, smtputf8 = false): string => {
   let text = `RCPT TO:${path(to)}`
   if (notify !== undefined && notify.length > 0) text += ` NOTIFY=${word(notify.join(','))}`
-  if (orcpt !== undefined) text += ` ORCPT=${word(smtputf8 ? orcpt : inSevenBits(orcpt))}`
+  const original = orcpt === undefined || smtputf8 ? orcpt : inSevenBits(orcpt)
+  if (original !== undefined && (original === orcpt || original.length <= mostOrcpt)) text += ` ORCPT=${word(original)}`
   return commandLine(text)
 }
 
