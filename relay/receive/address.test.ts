@@ -42,7 +42,7 @@ for (const [text, expected] of good) test(`reads ${JSON.stringify(text)} as ${ex
 const bad = [
   '', '<', '<a', '<a@', '<a@>', 'a', '<a>', '<@b.example>', '<a@b.example', '<a b@c.example>', '<a@b.example>x', '<a@b.example>>', '<<a@b.example>>', '<.a@b.example>', '<a.@b.example>', '<a..b@c.example>',
   '<a@b@c.example>', '<a@b.example:25>', '<a@b..example>', '<a@-b.example>', '<a@b.example-.x>', '<a@[1.2.3]>', '<a@[1.2.3.4]:25>', '<a@[IPv6:zz]>', '<a@[256.1.1.1]>', '<"a@b.example>', '<""@b.example>',
-  '<"a\u0007b"@c.example>', '<a\u200bb@c.example>', '<@x.example:>', '<@x.example', '<a@b.example,c@d.example>', `<${'a'.repeat(250)}@b.example>`, '<a@b。example>', '<a,b@c.example>', '<a;b@c.example>', '<|touch x@c.example>x', '<a@b/c>', '<a@b\\c>',
+  '<"a\u0007b"@c.example>', '<a\u200bb@c.example>', '<a\u202ebmoc@c.example>', '<"a\u2066b"@c.example>', '<@x.example:>', '<@x.example', '<a@b.example,c@d.example>', `<${'a'.repeat(250)}@b.example>`, '<a@b。example>', '<a,b@c.example>', '<a;b@c.example>', '<|touch x@c.example>x', '<a@b/c>', '<a@b\\c>',
   '<a@1234>', '<a@127.1>', '<a@0x7f.0.0.1>', '<a@192.0.2.010>', '<a@１９２.0.2.1>', // what URLs read as an IP address of another spelling
 ]
 for (const text of ['', ' ', '<']) test(`says that there is none in ${JSON.stringify(text)}`, () => assert.equal(mailboxOf(text), 'fault: there is none'))

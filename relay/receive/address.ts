@@ -62,8 +62,8 @@ const readDotString = (text: string, start: number): Local | string => {
   return unsafe.test(value) ? 'it holds an invisible character' : { value, start, end: start + value.length }
 }
 
-// zero-width space, word joiner, byte order mark, line separators: never part of an address, good only for deceit
-const unsafe = /[\u200b\u2028\u2029\u2060\ufeff]/u
+// zero-width space, word joiner, byte order mark, line separators, what turns the direction of writing: never part of an address, good only for deceit
+const unsafe = /[\u200b\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff]/u
 
 const readQuoted = (text: string, start: number): Local | string => {
   const quoted = /^"((?:[^"\\\x00-\x1f\x7f-\x9f]|\\[\x20-\x7e])*)"/u.exec(text.slice(start))
