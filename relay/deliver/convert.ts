@@ -68,9 +68,9 @@ export const returningHeader = async (notice: Content): Promise<Content> => {
   if (type === undefined) return notice
   const start = text.indexOf(label) + label.length
   const end = text.lastIndexOf('\r\n--')
-  const header = headerSection(Buffer.from(text.slice(start, end), 'latin1')).toString('latin1')
-  const relabelled = label.replace(/message\/\w+/, type === 'global' ? 'message/global-headers' : 'text/rfc822-headers')
-  return wholeContent(Buffer.from(`${text.slice(0, start - label.length)}${relabelled}${header}${text.slice(end)}`, 'latin1'))
+  const header = headerSection(Buffer.from(text.slice(start, end), 'latin1'))
+  const relabelled = label.replace(/message\/\w+/, type === 'global' ? 'message/global-headers' : 'text/rfc822-headers').replace('8bit', isAscii(header) ? '7bit' : '8bit')
+  return wholeContent(Buffer.from(`${text.slice(0, start - label.length)}${relabelled}${header.toString('latin1')}${text.slice(end)}`, 'latin1'))
 }
 
 const rewrite = (stretch: ReturnType<MimeWalker['feed']>[number], parts: ReadonlySet<number>): Buffer => {
