@@ -49,3 +49,14 @@ test('2 lines whose first answer from the servers was lost stand once each in th
   await clock.pass(2_000)
   assert.deepEqual([lost, found], [2, ['x', 'y']])
 })
+
+test('a timeline begins with what was accepted, also where it was tried 1 ms before the process that took it heard that it is stored', async () => {
+  const clock = new SimulatedClock()
+  const traces = new TraceStream({ stream: new SimulatedStream(clock).view(), name: 'r', clock, log: silentLog, metrics: createMetrics() })
+  for (const [at, kind] of [[2, 'held'], [3, 'accepted'], [5, 'bounced'], [4, 'released']] as const) traces.emit({ at, message: 'm', kind, pod: 'p', text: '' })
+  await clock.pass(2_000)
+  const found: string[] = []
+  void traces.of('m').then((events) => found.push(...events.map(({ kind }) => kind)))
+  await clock.pass(2_000)
+  assert.deepEqual(found, ['accepted', 'held', 'released', 'bounced'])
+})

@@ -64,7 +64,7 @@ export class TraceStream {
     const earliest = timeOfMessageId(message) ?? 0
     for (let from = 1; ; ) {
       const records = await stream.records(this.#subject(bucketOf(message)), 500, from)
-      if (!records || records.length === 0) return once(found).sort((a, b) => a.at - b.at)
+      if (!records || records.length === 0) return once(found).sort(inOrder)
       for (const { payload, at } of records) if (at >= earliest - 60_000) found.push(...linesOf(payload).filter((event) => event.message === message))
       from = records.at(-1)!.seq + 1
     }
@@ -94,6 +94,9 @@ export class TraceStream {
     return `${this.#options.name}_trace.${bucket}`
   }
 }
+
+/** Another process may try it before the one that took it hears that it is stored. */
+const inOrder = (a: TraceEvent, b: TraceEvent): number => Number(b.kind === 'accepted') - Number(a.kind === 'accepted') || a.at - b.at
 
 const countOf = (lines: ReadonlyMap<number, readonly TraceEvent[]>): number => [...lines.values()].reduce((sum, { length }) => sum + length, 0)
 const bucketOf = (message: string): number => fnv1a(message) % buckets
