@@ -10,22 +10,22 @@ const subjects: Readonly<Record<Kind, string>> = {
   relayed: 'Your message was handed on',
 }
 
-export const subjectOf = (notices: readonly Notice[]): string => subjects[worst(notices)]
+export const subjectOf = ({ envelope }: Delivery, notices: readonly Notice[]): string => (envelope.mailFrom === null ? 'A message without a sender could not be delivered' : subjects[worst(notices)])
 
 const order: readonly Kind[] = ['failed', 'delayed', 'relayed']
 const worst = (notices: readonly Notice[]): Kind => order.find((kind) => notices.some((notice) => notice.kind === kind)) ?? 'failed'
 
 /** The first line says what happened; then each recipient with the reason in plain words and the other side's own. */
 export const humanText = (hostname: string, delivery: Delivery, notices: readonly Notice[], more: number): string => {
-  const blocks = order.flatMap((kind) => section(kind, notices.filter((notice) => notice.kind === kind)))
+  const isNobodys = delivery.envelope.mailFrom === null // then it is the postmaster who reads
+  const blocks = order.flatMap((kind) => section(kind, notices.filter((notice) => notice.kind === kind), isNobodys))
   const arrived = `We took the message on ${mailDate(new Date(delivery.arrivedAt))} under the number ${delivery.message}.`
-  const double = delivery.envelope.mailFrom === null ? ['A message without a sender (such as a notice) failed, and nobody else is left to tell.', ''] : []
-  const others = more === 0 ? [] : [`The same happened to others: and ${more} more recipients, for whom this notice has no room.`, '']
-  return wrapped([...double, ...blocks, ...others, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
+  const others = more === 0 ? [] : [`The same happened to ${more} more recipients, for whom this notice has no room.`, '']
+  return wrapped([...blocks, ...others, `${arrived} This notice was written by the mail system ${hostname}; an answer to it is read by nobody.`]).join('\r\n')
 }
 
-const section = (kind: Kind, notices: readonly Notice[]): string[] =>
-  notices.length === 0 ? [] : [opening(kind, notices), ...next[kind], '', ...notices.flatMap((notice) => [...recipientLines(notice), ''])]
+const section = (kind: Kind, notices: readonly Notice[], isNobodys: boolean): string[] =>
+  notices.length === 0 ? [] : [opening(kind, notices, isNobodys ? 'A message without a sender (such as a notice)' : 'Your message'), ...(isNobodys ? ['We will not try again, and nobody else is left to tell.'] : next[kind]), '', ...notices.flatMap((notice) => [...recipientLines(notice), ''])]
 
 /** What the reader has to do, or not. */
 const next: Readonly<Record<Kind, readonly string[]>> = {
@@ -34,15 +34,15 @@ const next: Readonly<Record<Kind, readonly string[]>> = {
   relayed: [],
 }
 
-const opening = (kind: Kind, notices: readonly Notice[]): string => {
+const opening = (kind: Kind, notices: readonly Notice[], what: string): string => {
   const many = notices.length === 1 ? printMailbox(notices[0]!.recipient.mailbox) : `these ${notices.length} recipients`
   switch (kind) {
     case 'failed':
-      return `Your message could not be delivered to ${many}.`
+      return `${what} could not be delivered to ${many}.`
     case 'delayed':
-      return `Your message to ${many} is delayed.`
+      return `${what} to ${many} is delayed.`
     case 'relayed':
-      return `Your message to ${many} was handed to the next mail server.`
+      return `${what} to ${many} was handed to the next mail server.`
   }
 }
 

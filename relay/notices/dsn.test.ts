@@ -52,13 +52,13 @@ describe('a notice about replies without measure', () => {
       const message = compose(Array.from({ length: count }, (_, n) => failed(`user-${n}@dest.example`, { diagnostic: `smtp; 550 5.1.1 ${'no such user '.repeat(reply / 13)}` })))
       assert.ok(bytesOf(message).length < 800_000, String(bytesOf(message).length))
       const named = (textOf(message).match(/^Final-Recipient: /gm) ?? []).length
-      const more = Number(/and (\d+) more recipients/.exec(textOf(message))?.[1] ?? 0)
+      const more = Number(/happened to (\d+) more\s+recipients/.exec(textOf(message))?.[1] ?? 0)
       assert.equal(named + more, count)
     })
   }
   it('of 3,000 recipients names 750, each with the first 200 characters of what was said', () => {
     const text = textOf(compose(Array.from({ length: 3_000 }, (_, n) => failed(`user-${n}@dest.example`, { plain: `p${'y'.repeat(300)}`, diagnostic: `smtp; 550 ${'x'.repeat(300)}` }))))
-    assert.deepEqual([text.match(/^Final-Recipient: /gm)!.length, /and (\d+) more recipients/.exec(text)![1], text.includes('user-749@'), text.includes('user-750@')], [750, '2250', true, false])
+    assert.deepEqual([text.match(/^Final-Recipient: /gm)!.length, /happened to (\d+) more\s+recipients/.exec(text)![1], text.includes('user-749@'), text.includes('user-750@')], [750, '2250', true, false])
     const words = text.replace(/\s/g, '')
     assert.deepEqual([/py+/.exec(words)![0].length, /smtp;550x+/.exec(words)![0].length], [200, 198], 'less 2 blanks')
   })
@@ -195,6 +195,8 @@ describe('a delivery status notification', () => {
     const toPostmaster = failedNotice(compose([failed('a@dest.example')])!)!
     assert.deepEqual(toPostmaster.deliveries[0]!.recipients[0]!.mailbox, mailbox('postmaster@relay.example'))
     assert.match(textOf(toPostmaster), /^Final-Recipient: rfc822; orders@shop\.example\r$/m)
+    assert.match(read(toPostmaster).head, /^Subject: A message without a sender could not be delivered\r$/m)
+    assert.match(read(toPostmaster).parts[0]!.content, /^A message without a sender \(such as a notice\) could not be delivered to\r\norders@shop\.example\.\r\nWe will not try again, and nobody else is left to tell\.\r\n/)
     assert.equal(failedNotice(toPostmaster), undefined)
     assert.equal(compose([failed('a@dest.example', {}, { notify: ['NEVER'] })], { from: null }, postmaster), undefined, 'of another\'s, whose client said so')
   })

@@ -88,7 +88,7 @@ const message = ({ hostname, given, to, utf8 }: Letter, notices: readonly Notice
   const head = [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
     `To: <${onOneLine(printMailbox(to))}>`,
-    `Subject: ${subjectOf(notices)}`,
+    `Subject: ${subjectOf(given.delivery, notices)}`,
     `Date: ${mailDate(new Date(given.now))}`,
     `Message-ID: <${given.id}@${hostname}>`,
     'Auto-Submitted: auto-replied', // RFC 3834 5
