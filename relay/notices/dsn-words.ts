@@ -60,6 +60,9 @@ export const onOneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u
 /** Lines of at most 76 characters where there are spaces, never over 900 octets (RFC 5322 2.1.1); no control characters. */
 const wrapped = (lines: readonly string[]): string[] => lines.flatMap((line) => wrap(onOneLine(line).trimEnd()))
 
+/** The place to cut at, not within a character of two units, of which two broken ones would be left. */
+export const betweenCharacters = (text: string, at: number): number => (/^[\udc00-\udfff]/.test(text.charAt(at)) ? at - 1 : at)
+
 const longestWord = 300 // an address stays in one piece, to be read and copied
 
 const wrap = (line: string): string[] => {
@@ -67,7 +70,7 @@ const wrap = (line: string): string[] => {
   if (line.length <= width) return [line]
   const space = line.lastIndexOf(' ', width)
   const next = space > line.length - line.trimStart().length ? space : line.indexOf(' ', width) // a blank of the indent ends no word
-  const cut = Math.min(next < 0 ? line.length : next, longestWord)
+  const cut = betweenCharacters(line, Math.min(next < 0 ? line.length : next, longestWord))
   if (cut === line.length) return [line]
   const indent = line.startsWith('  ') ? '    ' : ''
   return [line.slice(0, cut), ...wrap(`${indent}${line.slice(cut).trimStart()}`)]

@@ -56,6 +56,13 @@ describe('a notice about replies without measure', () => {
       assert.equal(named + more, count)
     })
   }
+  it('is written with 1,000 emoji in a reply, each of them whole', () => {
+    for (const smtputf8 of [false, true])
+      for (const before of ['', 'x']) {
+        const text = textOf(compose([failed('müller@dest.example', { diagnostic: `smtp; 550 ${before}${'\u{1f4ea}'.repeat(1_000)}` })], { envelope: { smtputf8 } }))
+        assert.deepEqual([text.includes('\ufffd'), text.match(/\u{1f4ea}/gu)!.length, text.split('\r\n').filter((line) => Buffer.byteLength(line) > 998)], [false, smtputf8 ? 2_000 : 1_000, []])
+      }
+  })
   it('of 3,000 recipients names 750, each with the first 200 characters of what was said', () => {
     const text = textOf(compose(Array.from({ length: 3_000 }, (_, n) => failed(`user-${n}@dest.example`, { plain: `p${'y'.repeat(300)}`, diagnostic: `smtp; 550 ${'x'.repeat(300)}` }))))
     assert.deepEqual([text.match(/^Final-Recipient: /gm)!.length, /happened to (\d+) more\s+recipients/.exec(text)![1], text.includes('user-749@'), text.includes('user-750@')], [750, '2250', true, false])

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import type { ComposeNotice, Delivery, NewMessage, Notice, Recipient } from '../queue/index.ts'
 import { addressLiteral, fromSevenBits, inSevenBits, mailDate, printMailbox, splitMailbox, type Mailbox, type Schedule } from '../snapshot/index.ts'
-import { humanText, onOneLine, subjectOf } from './dsn-words.ts'
+import { betweenCharacters, humanText, onOneLine, subjectOf } from './dsn-words.ts'
 
 export type NoticeSettings = {
   readonly hostname: string
@@ -66,7 +66,7 @@ const isGlobal = ({ delivery: { envelope }, original, originalIsWhole }: Given, 
 
 /** A record of the queue holds a little under 1 MiB. */
 const mostBytes = 700_000
-const briefly = 200 // characters of a reply
+const inBrief = (text: string): string => text.slice(0, betweenCharacters(text, 200))
 
 type Letter = { readonly hostname: string; readonly given: Given; readonly to: Mailbox; readonly utf8: boolean }
 
@@ -74,7 +74,7 @@ type Letter = { readonly hostname: string; readonly given: Given; readonly to: M
 const fitting = (letter: Letter, notices: readonly Notice[]): Buffer => {
   const whole = message(letter, notices)
   if (whole.length <= mostBytes) return whole
-  const brief = notices.map((notice) => ({ ...notice, plain: notice.plain.slice(0, briefly), ...(notice.diagnostic !== undefined && { diagnostic: notice.diagnostic.slice(0, briefly) }) }))
+  const brief = notices.map((notice) => ({ ...notice, plain: inBrief(notice.plain), ...(notice.diagnostic !== undefined && { diagnostic: inBrief(notice.diagnostic) }) }))
   for (let count = brief.length; ; count = Math.floor(count / 2)) {
     const text = message(letter, brief.slice(0, count), brief.length - count)
     if (text.length <= mostBytes || count <= 1) return text
@@ -162,8 +162,9 @@ const folded = (line: string): string => (line.length <= 200 ? line : foldedAt19
 
 const foldedAt190 = (line: string): string => {
   if (line.length <= 200) return line
-  const cut = line.lastIndexOf(' ', 190)
-  return cut < 20 ? `${line.slice(0, 190)}\r\n ${foldedAt190(line.slice(190))}` : `${line.slice(0, cut)}\r\n ${foldedAt190(line.slice(cut + 1))}`
+  const space = line.lastIndexOf(' ', 190)
+  const cut = space < 20 ? betweenCharacters(line, 190) : space
+  return `${line.slice(0, cut)}\r\n ${foldedAt190(line.slice(space < 20 ? cut : cut + 1))}`
 }
 
 /** The whole message only where a failure is told, the client asked for it, and it is at hand (RFC 3461 4.3) and fit to be sent: a notice that is refused tells nobody. */
