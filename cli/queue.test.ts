@@ -96,6 +96,14 @@ describe('posthouse queue', () => {
     assert.match(out, /m1\.0\s+deferred\s+1h\S* ago\s+2\s+in \S+\s+ann@shop\.example\s+bob@slow\.example\s+Connect: 421 4\.3\.2 come back/)
   })
 
+  it('shows a reply of 2 lines in 1 line of a table, and once where the reason holds it', async () => {
+    const said = '450-4.2.1 full\n450 4.2.1 come back'
+    entries.push(entry('m4.0', { domain: 'gmail.example', why: 'mx said to RCPT: 450-4.2.1 full / 450 4.2.1 come back', said }), entry('m5.0', { domain: 'gmail.example', said }))
+    const { out } = await posthouse('queue', 'list', '--domain', 'gmail.example', '--socket', socket)
+    assert.match((await posthouse('why', 'm4.0', '--socket', socket)).out, /^it said {3}450-4\.2\.1 full\n {10}450 4\.2\.1 come back$/m)
+    entries.length -= 2
+    assert.deepEqual(out.trimEnd().split('\n').slice(1).map((line) => line.split(/ {2,}/).at(-1)), ['mx said to RCPT: 450-4.2.1 full / 450 4.2.1 come back', 'Connect: 450-4.2.1 full / 450 4.2.1 come back'])
+  })
   it('says the remote\'s words once where the reason holds them', async () => {
     entries.push(entry('m3.0', { domain: 'xn--bcher-kva.example', why: 'mx said to RCPT: 450 4.2.1 full', said: '450 4.2.1 full' }))
     const listed = await posthouse('queue', 'list', '--domain', 'Bücher.example.', '--socket', socket)

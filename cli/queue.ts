@@ -95,8 +95,11 @@ const row = (entry: QueueEntry, now: number): string[] => [
 /** The first two of many. */
 export const inShort = (recipients: readonly string[]): string => (recipients.length > 2 ? `${recipients.slice(0, 2).join(',')},… (${recipients.length})` : recipients.join(','))
 
-/** Why it waits, with the remote's words where the reason does not hold them already. */
-export const reasonOf = ({ why = '', said = '' }: Pick<QueueEntry, 'why' | 'said'>): string => (why.includes(said) ? why : [why, said].filter(Boolean).join(': '))
+/** Why it waits, with the remote's words where the reason does not hold them already, in one line. */
+export const reasonOf = ({ why = '', said = '' }: Pick<QueueEntry, 'why' | 'said'>): string => {
+  const words = said.replaceAll('\n', ' / ') // as reasons have them
+  return why.includes(words) ? why : [why, words].filter(Boolean).join(': ')
+}
 
 type Shown = { readonly entry: QueueEntry; readonly headers: string }
 
@@ -145,7 +148,7 @@ export const printEntry = (entry: QueueEntry): void => {
     ['schedule', entry.schedule],
     ['why', entry.why],
     ['host', entry.host],
-    ['it said', entry.said],
+    ['it said', entry.said?.replaceAll('\n', `\n${' '.repeat(10)}`)],
     ['size', `${entry.bytes} bytes`],
     ['lane', `${entry.lane}${entry.owner === undefined ? ', nobody owns it for the moment' : `, owned by ${entry.owner}`}`],
   ]

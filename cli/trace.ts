@@ -40,7 +40,7 @@ const printEvents = (events: readonly TraceEvent[]): void => {
     const colour = kind in colours ? colours[kind as keyof typeof colours] : 'bold'
     print(`${clock(at)}  ${styled(colour, kind.padEnd(9))} ${delivery ?? ''} ${text}`.trimEnd())
     const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`, by && `by order of ${by}`]
-    for (const line of more) if (line) print(`${' '.repeat(26)}${line}`)
+    for (const line of more) if (line) print(`${' '.repeat(26)}${line.replaceAll('\n', `\n${' '.repeat(26 + 'it said: '.length)}`)}`)
   }
 }
 
