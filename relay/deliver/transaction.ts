@@ -9,7 +9,7 @@ import type { RemoteReply } from './outcome.ts'
 import { remoteReply, silent, type Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { mailCommand, rcptCommand, type MailParameters, type Reply } from './smtp-wire.ts'
-import type { Broken } from './wire.ts'
+import type { Broken, Heard } from './wire.ts'
 
 export type Mail = {
   readonly mailFrom: Mailbox | null
@@ -34,30 +34,46 @@ export const parametersFor = (envelope: Envelope, { extensions }: Session, conte
 export const transact = async (session: Session, mail: Mail, settings: Settings): Promise<Told[]> => {
   session.messages++
   const commands = [mailCommand(mail.mailFrom, mail.parameters), ...mail.recipients.map((recipient) => rcptCommand(recipient.mailbox, mail.passDsn ? recipient : {}, mail.parameters.smtputf8)), 'DATA\r\n']
-  const asked = inStep(session, mail, await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings))
+  const asked = await inStep(session, mail, await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings), settings)
   const open = judgeEnvelope(session, mail, asked)
-  if (open.taken.length === 0) {
-    await leaveCleanly(session, asked, settings)
-    return open.told
-  }
+  if (open.taken.length === 0) return (await leaveCleanly(session, asked, settings)) ? open.told : judgeEnvelope(session, mail, outOfStep(session, 'DATA')).told
   const dot = await sendMessage(session, mail.content, settings)
   return [...open.told, ...open.taken.map((recipient) => afterDot(session, recipient, dot))]
 }
 
-/** A success in answer to DATA is another command's, or nonsense: what follows cannot be told apart either. */
-const inStep = ({ wire }: Session, { recipients }: Mail, asked: Asked): Asked => {
-  if (!isGood(asked.replies[recipients.length + 1])) return asked
-  const broken: Broken = { kind: 'broken', how: 'garbled', text: 'it answered DATA as if the message were there' }
+/** Replies so far, in the order of the commands; shorter where the line went dead or MAIL was refused. */
+type Asked = { readonly replies: readonly Reply[]; readonly broken?: Broken; readonly outOfStep?: Place }
+
+/** A reply too many: whose the others are, the refusals too, is not known, and neither is what would follow. */
+const outOfStep = ({ wire }: Session, at: Place): Asked => {
+  const broken: Broken = { kind: 'broken', how: 'garbled', text: 'it answered what it was not asked: which reply is whose cannot be told' }
   wire.break(broken)
-  return { replies: asked.replies.slice(0, recipients.length + 1), broken }
+  return { replies: [], broken, outOfStep: at }
 }
 
-/** Replies so far, in the order of the commands; shorter where the line went dead or MAIL was refused. */
-type Asked = { readonly replies: readonly Reply[]; readonly broken?: Broken }
+/** A success in answer to DATA is another command's; so is a refusal with one more reply behind it, were it not the goodbye that a host may say at any time. */
+const inStep = async (session: Session, { recipients }: Mail, asked: Asked, settings: Settings): Promise<Asked> => {
+  const data = asked.replies[recipients.length + 1]
+  if (isGood(data)) return outOfStep(session, 'DATA')
+  if (data === undefined || data.code < 400) return asked
+  const more = await unasked(session, settings)
+  return more?.kind !== 'reply' ? asked : more.reply.code === 421 ? { ...asked, broken: lost } : outOfStep(session, 'DATA')
+}
+
+/** What the host says though nothing was asked. */
+const unasked = async ({ wire }: Session, { timeouts }: Settings): Promise<Heard | undefined> => (wire.hasUnread ? wire.hear(timeouts.rset) : undefined)
 
 const askAtOnce = async (session: Session, commands: readonly string[], settings: Settings): Promise<Asked> => {
+  const early = await unasked(session, settings)
+  if (early !== undefined) return untimely(session, [], early)
   session.wire.send(commands.join(''))
   return listen(session, commands.length, settings)
+}
+
+/** A host may say 421 before it is asked (RFC 5321 3.8): that answers what would have come next. */
+const untimely = (session: Session, replies: readonly Reply[], early: Heard): Asked => {
+  if (early.kind === 'broken') return { replies, broken: early }
+  return early.reply.code === 421 ? { replies: [...replies, early.reply] } : outOfStep(session, replies.length === 0 ? 'MAIL' : 'RCPT')
 }
 
 const listen = async (session: Session, count: number, { timeouts }: Settings): Promise<Asked> => {
@@ -70,11 +86,14 @@ const listen = async (session: Session, count: number, { timeouts }: Settings): 
   return { replies }
 }
 
-const askInTurn = async (session: Session, commands: readonly string[], { timeouts }: Settings): Promise<Asked> => {
+const askInTurn = async (session: Session, commands: readonly string[], settings: Settings): Promise<Asked> => {
+  const { timeouts } = settings
   const replies: Reply[] = []
   for (const [index, command] of commands.entries()) {
     const isData = index === commands.length - 1
     if (isData && !replies.slice(1).some(isGood)) break // nobody to send to
+    const early = await unasked(session, settings)
+    if (early !== undefined) return untimely(session, replies, early)
     session.wire.send(command)
     const heard = await session.wire.hear(index === 0 ? timeouts.mail : isData ? timeouts.data : timeouts.rcpt)
     if (heard.kind === 'broken') return { replies, broken: heard }
@@ -88,11 +107,11 @@ const askInTurn = async (session: Session, commands: readonly string[], { timeou
 const isGood = (reply: Reply | undefined): boolean => reply !== undefined && reply.code < 300
 
 /** Who may get the message, and what is already certain about the others. */
-const judgeEnvelope = (session: Session, mail: Mail, { replies, broken }: Asked): { told: Told[]; taken: Recipient[] } => {
+const judgeEnvelope = (session: Session, mail: Mail, { replies, broken, outOfStep: at }: Asked): { told: Told[]; taken: Recipient[] } => {
   const all = (event: HostEvent): { told: Told[]; taken: Recipient[] } => ({ told: mail.recipients.map((recipient) => ({ recipient, kind: 'event', event })), taken: [] })
   const refused = (command: Place, reply: Reply, someTaken = false): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply), someTaken, reused: session.messages > 1 })
   const first = replies[0]
-  if (first === undefined) return all(silent(session, 'MAIL', broken!))
+  if (first === undefined) return all(silent(session, at ?? 'MAIL', broken!))
   if (!isGood(first)) return all(refused('MAIL', first)) // whatever was said behind it in the pipeline is not judged
   const last = replies[mail.recipients.length + 1]
   const hangUp = replies.find((reply) => reply.code === 421)
@@ -110,10 +129,12 @@ const judgeEnvelope = (session: Session, mail: Mail, { replies, broken }: Asked)
 
 const lost: Broken = { kind: 'broken', how: 'lost', text: 'the dialogue ended early' }
 
-/** Nobody was taken: back to a state in which the next MAIL may come. */
-const leaveCleanly = async (session: Session, { replies, broken }: Asked, { timeouts }: Settings): Promise<void> => {
-  if (broken !== undefined) return
-  if (replies.some((reply) => reply.code === 421)) return session.wire.break(lost)
+/** Nobody was taken: back to a state in which the next MAIL may come. False: RSET was answered as DATA is, so the replies before were not those of their commands. */
+const leaveCleanly = async (session: Session, { replies, broken }: Asked, { timeouts }: Settings): Promise<boolean> => {
+  if (broken !== undefined || replies.some((reply) => reply.code === 421)) {
+    session.wire.break(lost)
+    return true
+  }
   if (replies.at(-1)?.code === 354) {
     session.wire.send('.\r\n') // RFC 2920 3.1: 354 though no recipient was taken; the empty message goes nowhere
     await session.wire.hear(timeouts.dot)
@@ -121,7 +142,11 @@ const leaveCleanly = async (session: Session, { replies, broken }: Asked, { time
   session.wire.send('RSET\r\n')
   const heard = await session.wire.hear(timeouts.rset)
   if (heard.kind === 'reply' && heard.reply.code >= 300) session.wire.break(lost)
+  return heard.kind !== 'reply' || !isGoOn(heard.reply)
 }
+
+/** 354: but to DATA it answers nothing that we say, and whether the host now takes commands or a message is not known. */
+const isGoOn = ({ code }: Reply): boolean => code >= 300 && code < 400
 
 type DotAnswer = { readonly reply: Reply } | { readonly broken: Broken; readonly dotWritten: boolean }
 
@@ -136,7 +161,7 @@ const sendMessage = async (session: Session, content: Content, { timeouts }: Set
   wire.endsAt = Infinity // RFC 1047: who leaves before this answer makes a duplicate
   const heard = await wire.hear(timeouts.dot)
   if (heard.kind === 'broken') return { broken: heard, dotWritten: sent.dot }
-  if (heard.reply.code === 421) wire.break(lost)
+  if (heard.reply.code === 421 || isGoOn(heard.reply)) wire.break(lost)
   return { reply: heard.reply }
 }
 

@@ -1,0 +1,45 @@
+// Replies that are not those of the commands they seem to answer: no recipient fails or is told anything by another's, and no later message either.
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { attemptOf, bodyOf, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { startTalkingHost, type Script, type TalkingHost } from '../../test/tools/talking-host.ts'
+import type { Settlement } from '../queue/index.ts'
+import type { RunningDeliverer } from './index.ts'
+
+const snapshotOf = ({ port }: { readonly port: number }) =>
+  testSnapshot({ domains: [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Any' }, hosts: [{ host: '127.0.0.1', port, preference: 10 }] } }] })
+
+const world = async (t: TestContext, script: Script, offers?: readonly string[]): Promise<{ host: TalkingHost; deliverer: RunningDeliverer; send: (...users: string[]) => Promise<Settlement> }> => {
+  const host = await startTalkingHost(script, offers && { offers })
+  const deliverer = testDeliverer(snapshotOf(host))
+  t.after(() => Promise.all([deliverer.close(), host.close()]))
+  const send = (...users: string[]): Promise<Settlement> => attemptOf(deliverer, testDelivery({ to: users.map((user) => `${user}@home.example`), bytes: testMessage.length }), bodyOf(testMessage))
+  return { host, deliverer, send }
+}
+const failed = ({ notices }: Settlement): string[] => notices.map(({ recipient }) => recipient.mailbox.local)
+
+const gone = '550 5.1.1 no such user'
+const ehlo = '250-host.example\r\n250 PIPELINING\r\n'
+
+for (const [what, say] of [
+  ['with its greeting', (verb: string) => (verb === 'GREETING' ? { text: '220 host.example\r\n250 2.0.0 ok\r\n' } : undefined)],
+  ['with that to EHLO', (verb: string) => (verb === 'EHLO' ? { text: `${ehlo}250 2.0.0 ok\r\n` } : undefined)],
+  ['with that to MAIL', (verb: string) => (verb === 'MAIL' ? { text: '250 2.1.0 ok\r\n250 2.1.0 ok\r\n' } : undefined)],
+] as const)
+  for (const offers of [['PIPELINING'], []])
+    test(`of a host that says 1 reply too many ${what}, ${offers.length > 0 ? 'with' : 'without'} PIPELINING, no recipient fails by the refusal of another`, async (t) => {
+      const { send } = await world(t, (verb, line) => say(verb) ?? (line.includes('gone@') ? gone : undefined), offers)
+      assert.deepEqual(failed(await send('a', 'gone', 'b')).filter((user) => user !== 'gone'), [])
+    })
+
+for (const offers of [['PIPELINING'], []])
+  test(`1 reply said twice to the first of 2 recipients, ${offers.length > 0 ? 'with' : 'without'} PIPELINING, fails none but that whose it is`, async (t) => {
+    const { send } = await world(t, (_, line) => (line.includes('a@') ? { text: '250 2.1.5 ok\r\n250 2.1.5 ok\r\n' } : line.includes('gone@') ? gone : undefined), offers)
+    assert.deepEqual(failed(await send('a', 'gone')).filter((user) => user !== 'gone'), [])
+  })
+
+test('a connection on which 354 answered the final dot is not used for another message', async (t) => {
+  const { host, send } = await world(t, (verb, _, count) => (verb === 'DOT' && count === 0 ? '354 go on' : undefined))
+  const [first, second] = [await send('a'), await send('b')]
+  assert.deepEqual([first.later?.recipients.length, second.later, host.connections(), host.took], [1, undefined, 2, ['b@home.example']])
+})
