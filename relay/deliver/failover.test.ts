@@ -71,6 +71,8 @@ describe('the failover table', () => {
     ['a kept connection found closed', whatNow(silent({ reused: true })), 'same-host-fresh'],
     ['421 to MAIL on a kept connection', whatNow({ kind: 'said', said: reply('MAIL', '421 4.3.2 enough'), reused: true }), 'same-host-fresh'],
     ['421 4.7.0 to MAIL on a kept connection', whatNow({ kind: 'said', said: reply('MAIL', '421 4.7.0 rate limited'), reused: true }), 'later'],
+    ['503 to MAIL on a kept connection', whatNow({ kind: 'said', said: reply('MAIL', '503 5.5.1 nested MAIL command'), reused: true }), 'same-host-fresh'],
+    ['503 to MAIL on a fresh connection', said('MAIL', '503 5.5.1 log in first'), 'fail'],
     ['451 to MAIL on a kept connection', whatNow({ kind: 'said', said: reply('MAIL', '451 4.3.0 trouble'), reused: true }), 'next-host'],
     ['421 to RCPT on a kept connection', whatNow({ kind: 'said', said: reply('RCPT', '421 4.3.2 closing'), reused: true }), 'next-host'],
     ['a kept connection that hangs', whatNow(silent({ reused: true, how: 'timeout' })), 'next-host'],

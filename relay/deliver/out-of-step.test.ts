@@ -43,3 +43,9 @@ test('a connection on which 354 answered the final dot is not used for another m
   const [first, second] = [await send('a'), await send('b')]
   assert.deepEqual([first.later?.recipients.length, second.later, host.connections(), host.took], [1, undefined, 2, ['b@home.example']])
 })
+
+test('503 to MAIL on a kept connection is that connection\'s: the message goes over a fresh one, of 2', async (t) => {
+  const { host, send } = await world(t, (verb, _, count) => (verb === 'MAIL' && count === 1 ? '503 5.5.1 sender already given' : undefined))
+  const settled = [await send('a'), await send('b')]
+  assert.deepEqual([settled.map(failed), host.took.length, host.connections()], [[[], []], 2, 2])
+})
