@@ -61,6 +61,8 @@ describe('the failover table', () => {
     ['called off by ourselves', whatNow(silent({ how: 'aborted' })), 'later'],
     ['452 to RCPT after some were taken', said('RCPT', '452 4.5.3 too many', true), 'further-transaction'],
     ['552 to RCPT after some were taken', said('RCPT', '552 too many', true), 'further-transaction'],
+    ['550 5.5.3 to RCPT after some were taken', said('RCPT', '550 5.5.3 too many', true), 'further-transaction'],
+    ['550 5.5.3 to RCPT when none was taken', said('RCPT', '550 5.5.3 too many'), 'fail'],
     ['452 to RCPT when none was taken', said('RCPT', '452 4.5.3 too many'), 'later'],
     ['552 to RCPT when none was taken', said('RCPT', '552 5.2.2 full'), 'fail'],
     ['550 to RCPT', said('RCPT', '550 5.1.1 no such user'), 'fail'],

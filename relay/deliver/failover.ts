@@ -53,7 +53,7 @@ export const afterReply = ({ said, someTaken = false, reused = false }: Said): N
   if (command === 'EHLO' && code >= 500) return 'helo'
   // a 5xx greeting is the host's, never the mail's; AUTH and STARTTLS are between the hosts too
   if (!isAboutMail(command)) return 'next-host'
-  if (command === 'RCPT' && someTaken && (code === 452 || code === 552)) return 'further-transaction' // RFC 5321 4.5.3.1.10
+  if (command === 'RCPT' && someTaken && (code === 452 || code === 552 || /^[45]\.5\.3$/.test(enhanced))) return 'further-transaction' // RFC 5321 4.5.3.1.10, RFC 3463 X.5.3
   if ((code === 421 || code === 503) && command === 'MAIL' && reused) return 'same-host-fresh' // it is that connection which ends, or is out of sequence
   if (code === 421 && command !== 'DOT') return 'next-host'
   if (code >= 500) return 'fail'

@@ -49,3 +49,14 @@ test('503 to MAIL on a kept connection is that connection\'s: the message goes o
   const settled = [await send('a'), await send('b')]
   assert.deepEqual([settled.map(failed), host.took.length, host.connections()], [[[], []], 2, 2])
 })
+
+for (const words of ['550 5.5.3 too many recipients', '451 4.5.3 too many recipients', '552 too many recipients', '452 4.5.3 too many'])
+  test(`of 3 recipients those after the first, whom ${words} meets, follow in 2 further transactions (RFC 3463 X.5.3)`, async (t) => {
+    let to = 0
+    const { host, send } = await world(t, (verb) => {
+      if (verb === 'MAIL') to = 0
+      return verb === 'RCPT' && to++ > 0 ? words : undefined
+    })
+    const settled = await send('a', 'b', 'c')
+    assert.deepEqual([failed(settled), settled.later, host.took.length], [[], undefined, 3])
+  })
