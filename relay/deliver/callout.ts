@@ -99,7 +99,9 @@ const askSession = async (session: Session, mailbox: Mailbox, pool: Pool, { sett
     codes.push(heard.reply.code)
   }
   signal.removeEventListener('abort', onAbort)
-  pool.give(session, settings)
+  const isReset = (codes[2] ?? 0) >= 200 && (codes[2] ?? 0) < 300 // else the next MAIL there would be one too many
+  if (isReset) pool.give(session, settings)
+  else pool.leave(session)
   return codes.length === 0 ? silent(session, 'MAIL', wire.broken!) : meaningOf(codes)
 }
 

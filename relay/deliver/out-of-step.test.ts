@@ -1,7 +1,7 @@
 // Replies that are not those of the commands they seem to answer: no recipient fails or is told anything by another's, and no later message either.
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { attemptOf, bodyOf, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { attemptOf, bodyOf, mailbox, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
 import { startTalkingHost, type Script, type TalkingHost } from '../../test/tools/talking-host.ts'
 import type { Settlement } from '../queue/index.ts'
 import type { RunningDeliverer } from './index.ts'
@@ -48,6 +48,13 @@ test('503 to MAIL on a kept connection is that connection\'s: the message goes o
   const { host, send } = await world(t, (verb, _, count) => (verb === 'MAIL' && count === 1 ? '503 5.5.1 sender already given' : undefined))
   const settled = [await send('a'), await send('b')]
   assert.deepEqual([settled.map(failed), host.took.length, host.connections()], [[[], []], 2, 2])
+})
+
+test('a connection on which a callout\'s RSET was answered 502 carries no message: its MAIL would be the 2nd there', async (t) => {
+  const { host, deliverer, send } = await world(t, (verb) => (verb === 'RSET' ? '502 5.5.1 not here' : undefined))
+  assert.equal(await deliverer.callout(snapshotOf(host).domains[0]!, mailbox('a@home.example')), 'yes')
+  const settled = await send('a')
+  assert.deepEqual([failed(settled), settled.later, host.connections()], [[], undefined, 2])
 })
 
 for (const words of ['550 5.5.3 too many recipients', '451 4.5.3 too many recipients', '552 too many recipients', '452 4.5.3 too many'])
