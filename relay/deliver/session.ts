@@ -141,8 +141,12 @@ const secure = async (session: Session, opening: Opening): Promise<HostEvent | u
   if (heard.reply.code !== 220) return required || heard.reply.code === 421 ? refused(session, 'STARTTLS', heard.reply) : undefined // 421: it closes
   // RFC 3207 6: what came before the handshake was not protected by it (CVE-2021-38371 and kin)
   if (session.wire.hasUnread) return tlsFault(session, 'injected', 'the host sent more before the TLS handshake than its answer to STARTTLS')
-  return (await upgrade(session, opening)) ?? unverified(session) ?? (await hello(session, opening)) // RFC 3207 4.2: what EHLO said before counts no more
+  return (await upgrade(session, opening)) ?? unverified(session) ?? asHandshake(session, await hello(session, opening)) // RFC 3207 4.2: what EHLO said before counts no more
 }
+
+/** In TLS 1.3 we are done before the host has judged what we sent: its alert, or its going away, comes in place of the first reply. */
+const asHandshake = (session: Session, event: HostEvent | undefined): HostEvent | undefined =>
+  event?.kind === 'silent' && event.at === 'EHLO' && event.how === 'lost' ? tlsFault(session, 'handshake', `TLS handshake failed, as it seems: ${event.text}`) : event
 
 const unverified = (session: Session): TlsFault | undefined =>
   session.target.tls === 'Verify' && session.tls?.verified !== true
