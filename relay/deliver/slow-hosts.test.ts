@@ -15,6 +15,13 @@ test('an address that hung comes last for 60 s; one that refused does not', () =
   assert.deepEqual([areSlow(slow, 59_999, '192.0.2.1', '192.0.2.2'), areSlow(slow, 60_000, '192.0.2.1')], [[true, false], [false]])
 })
 
+for (const at of ['GREETING', 'EHLO', 'STARTTLS', 'MAIL', 'RCPT', 'DATA', 'DOT'] as const)
+  test(`an address that let the time of ${at} run out comes last for 60 s, and its family does not, were there 5 of them`, () => {
+    const slow = new SlowHosts()
+    for (const address of six) slow.note(event(address, { at }), 0)
+    assert.deepEqual([areSlow(slow, 59_999, six[0]!, '2600:ff::9'), areSlow(slow, 60_000, six[0]!)], [[true, false], [false]])
+  })
+
 test('where 5 addresses of one family hung at connect and none was reached, as behind a firewall that drops IPv6, the whole family comes last for 60 s, and again after one more that hung', () => {
   const slow = new SlowHosts()
   hung(slow, six.slice(0, 4))
