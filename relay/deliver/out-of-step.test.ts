@@ -67,3 +67,9 @@ for (const words of ['550 5.5.3 too many recipients', '451 4.5.3 too many recipi
     const settled = await send('a', 'b', 'c')
     assert.deepEqual([failed(settled), settled.later, host.took.length], [[], undefined, 3])
   })
+
+test('a host that greets twice and says 503 to EHLO has not refused the message: 0 of its recipients fail', async (t) => {
+  const { send } = await world(t, (verb) => (verb === 'GREETING' ? { text: '220 host.example\r\n220 host.example\r\n' } : verb === 'EHLO' ? '503 5.5.1 not yet' : undefined))
+  const settled = await send('a')
+  assert.deepEqual([failed(settled), settled.later?.last.class], [[], 'Connect'])
+})

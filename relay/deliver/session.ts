@@ -192,9 +192,25 @@ const authSteps = (offered: readonly string[], { username, password }: { usernam
 }
 
 /** `shown` stands in the transcript for a line that holds a secret. */
-const exchange = (session: Session, line: string, ms: number, shown?: string): Promise<Heard> => {
+const exchange = async (session: Session, line: string, ms: number, shown?: string): Promise<Heard> => {
+  const early = await unasked(session, ms)
+  if (early !== undefined) return early
   session.wire.send(commandLine(line), shown)
   return session.wire.hear(ms)
+}
+
+/** What the host says though nothing was asked: the 421 that it may say at any time (RFC 5321 3.8), which answers what would have come next, or something that breaks the line. */
+export const unasked = async ({ wire }: Session, ms: number): Promise<Heard | undefined> => {
+  if (!wire.hasUnread) return undefined
+  const heard = await wire.hear(ms)
+  return heard.kind === 'broken' || heard.reply.code === 421 ? heard : outOfStep(wire)
+}
+
+/** A reply too many: whose the others are, the refusals too, is not known, and neither is what would follow. */
+export const outOfStep = (wire: Wire): Broken => {
+  const broken: Broken = { kind: 'broken', how: 'garbled', text: 'it answered what it was not asked: which reply is whose cannot be told' }
+  wire.break(broken)
+  return broken
 }
 
 export const silent = (session: Session, at: Silent['at'], broken: Broken, dotWritten = false): Silent => ({

@@ -6,7 +6,7 @@ import type { Content } from './content.ts'
 import { Stuffer } from './dot-stuff.ts'
 import type { HostEvent, Place } from './failover.ts'
 import type { RemoteReply } from './outcome.ts'
-import { remoteReply, silent, type Session } from './session.ts'
+import { outOfStep, remoteReply, silent, unasked, type Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { mailCommand, rcptCommand, type MailParameters, type Reply } from './smtp-wire.ts'
 import type { Broken, Heard } from './wire.ts'
@@ -36,7 +36,7 @@ export const transact = async (session: Session, mail: Mail, settings: Settings)
   const commands = [mailCommand(mail.mailFrom, mail.parameters), ...mail.recipients.map((recipient) => rcptCommand(recipient.mailbox, mail.passDsn ? recipient : {}, mail.parameters.smtputf8)), 'DATA\r\n']
   const asked = await inStep(session, mail, await (session.extensions.pipelining ? askAtOnce : askInTurn)(session, commands, settings), settings)
   const open = judgeEnvelope(session, mail, asked)
-  if (open.taken.length === 0) return (await leaveCleanly(session, asked, settings)) ? open.told : judgeEnvelope(session, mail, outOfStep(session, 'DATA')).told
+  if (open.taken.length === 0) return (await leaveCleanly(session, asked, settings)) ? open.told : judgeEnvelope(session, mail, allOutOfStep(outOfStep(session.wire), 'DATA')).told
   const dot = await sendMessage(session, mail.content, settings)
   return [...open.told, ...open.taken.map((recipient) => afterDot(session, recipient, dot))]
 }
@@ -44,36 +44,29 @@ export const transact = async (session: Session, mail: Mail, settings: Settings)
 /** Replies so far, in the order of the commands; shorter where the line went dead or MAIL was refused. */
 type Asked = { readonly replies: readonly Reply[]; readonly broken?: Broken; readonly outOfStep?: Place }
 
-/** A reply too many: whose the others are, the refusals too, is not known, and neither is what would follow. */
-const outOfStep = ({ wire }: Session, at: Place): Asked => {
-  const broken: Broken = { kind: 'broken', how: 'garbled', text: 'it answered what it was not asked: which reply is whose cannot be told' }
-  wire.break(broken)
-  return { replies: [], broken, outOfStep: at }
-}
+/** Nothing counts that was said. */
+const allOutOfStep = (broken: Broken, at: Place): Asked => ({ replies: [], broken, outOfStep: at })
 
-/** A success in answer to DATA is another command's; so is a refusal with one more reply behind it, were it not the goodbye that a host may say at any time. */
-const inStep = async (session: Session, { recipients }: Mail, asked: Asked, settings: Settings): Promise<Asked> => {
+/** A success in answer to DATA is another command's; so is a refusal with one more reply behind it, were it not the host's goodbye. */
+const inStep = async (session: Session, { recipients }: Mail, asked: Asked, { timeouts }: Settings): Promise<Asked> => {
   const data = asked.replies[recipients.length + 1]
-  if (isGood(data)) return outOfStep(session, 'DATA')
+  if (isGood(data)) return allOutOfStep(outOfStep(session.wire), 'DATA')
   if (data === undefined || data.code < 400) return asked
-  const more = await unasked(session, settings)
-  return more?.kind !== 'reply' ? asked : more.reply.code === 421 ? { ...asked, broken: lost } : outOfStep(session, 'DATA')
+  const more = await unasked(session, timeouts.rset)
+  if (more === undefined) return asked
+  return more.kind === 'reply' ? { ...asked, broken: lost } : untimely(asked.replies, more, 'DATA')
 }
-
-/** What the host says though nothing was asked. */
-const unasked = async ({ wire }: Session, { timeouts }: Settings): Promise<Heard | undefined> => (wire.hasUnread ? wire.hear(timeouts.rset) : undefined)
 
 const askAtOnce = async (session: Session, commands: readonly string[], settings: Settings): Promise<Asked> => {
-  const early = await unasked(session, settings)
-  if (early !== undefined) return untimely(session, [], early)
+  const early = await unasked(session, settings.timeouts.mail)
+  if (early !== undefined) return untimely([], early, 'MAIL')
   session.wire.send(commands.join(''))
   return listen(session, commands.length, settings)
 }
 
-/** A host may say 421 before it is asked (RFC 5321 3.8): that answers what would have come next. */
-const untimely = (session: Session, replies: readonly Reply[], early: Heard): Asked => {
-  if (early.kind === 'broken') return { replies, broken: early }
-  return early.reply.code === 421 ? { replies: [...replies, early.reply] } : outOfStep(session, replies.length === 0 ? 'MAIL' : 'RCPT')
+const untimely = (replies: readonly Reply[], early: Heard, at: Place): Asked => {
+  if (early.kind === 'reply') return { replies: [...replies, early.reply] }
+  return early.how === 'garbled' ? allOutOfStep(early, at) : { replies, broken: early }
 }
 
 const listen = async (session: Session, count: number, { timeouts }: Settings): Promise<Asked> => {
@@ -86,14 +79,13 @@ const listen = async (session: Session, count: number, { timeouts }: Settings): 
   return { replies }
 }
 
-const askInTurn = async (session: Session, commands: readonly string[], settings: Settings): Promise<Asked> => {
-  const { timeouts } = settings
+const askInTurn = async (session: Session, commands: readonly string[], { timeouts }: Settings): Promise<Asked> => {
   const replies: Reply[] = []
   for (const [index, command] of commands.entries()) {
     const isData = index === commands.length - 1
     if (isData && !replies.slice(1).some(isGood)) break // nobody to send to
-    const early = await unasked(session, settings)
-    if (early !== undefined) return untimely(session, replies, early)
+    const early = await unasked(session, timeouts.rcpt)
+    if (early !== undefined) return untimely(replies, early, index === 0 ? 'MAIL' : 'RCPT')
     session.wire.send(command)
     const heard = await session.wire.hear(index === 0 ? timeouts.mail : isData ? timeouts.data : timeouts.rcpt)
     if (heard.kind === 'broken') return { replies, broken: heard }

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 
 export type Say = {
   readonly text: string // as it goes out, line ends and all
-  readonly then?: 'close'
+  readonly closes?: boolean
   readonly split?: boolean // one octet a write
 }
 export type Verb = 'GREETING' | 'EHLO' | 'HELO' | 'MAIL' | 'RCPT' | 'DATA' | 'DOT' | 'RSET' | 'QUIT'
@@ -112,7 +112,7 @@ class Talk {
     const isGood = code >= 200 && code < 300
     if (verb === 'MAIL' && isGood) this.#hasMail = true
     if (verb === 'RCPT' && isGood && this.#hasMail) this.#to.push(/<(.*)>/.exec(line)?.[1] ?? '')
-    if (verb === 'DATA' && code === 354) this.#inData = true
+    if (verb === 'DATA' && code >= 300 && code < 400) this.#inData = true
     if (verb === 'QUIT') this.#socket.end()
   }
 
@@ -143,10 +143,10 @@ class Talk {
     const count = this.#state.counts.get(line) ?? 0
     this.#state.counts.set(line, count + 1)
     const told = this.#state.script(verb, line, count) ?? usual
-    const { text, then, split = false }: Say = typeof told === 'string' ? { text: `${told}\r\n` } : told
+    const { text, closes = false, split = false }: Say = typeof told === 'string' ? { text: `${told}\r\n` } : told
     if (split) for (const octet of Buffer.from(text, 'latin1')) await new Promise<void>((resolve) => void this.#socket.write(Buffer.of(octet), () => setImmediate(resolve)))
     else this.#socket.write(Buffer.from(text, 'latin1'))
-    if (then === 'close') this.#socket.end()
+    if (closes) this.#socket.end()
     return lastCode(text.split(/(?<=^\d{3}(?: [^\n]*)?\n)/m)[0] ?? text)
   }
 }
