@@ -41,6 +41,12 @@ describe('opening a session', () => {
     const lines = ['250-mx', '250-pipelining', '250-SIZE 1000', '250-AUTH PLAIN login', '250 DSN']
     assert.deepEqual(readExtensions({ code: 250, lines }), { pipelining: true, eightBitMime: false, smtputf8: false, dsn: true, starttls: false, size: 1000, auth: ['PLAIN', 'LOGIN'] })
   })
+  it('reads 3 keywords AUTH, one spelt with "=" as old hosts do, as one list', () => {
+    const lines = ['250-mx', '250-AUTH LOGIN', '250-AUTH=PLAIN', '250 AUTH GSSAPI login']
+    assert.deepEqual(readExtensions({ code: 250, lines }).auth, ['LOGIN', 'PLAIN', 'GSSAPI', 'LOGIN'])
+  })
+  for (const [said, size] of [['SIZE', 0], ['SIZE 0', 0], ['SIZE 1000', 1000], ['size=1000', 1000], ['SIZE 0x10', 0], ['SIZE 1e1', 0], ['SIZE 10MB', 0], ['SIZE -1', 0], ['SIZE 99999999999999999999', 0]] as const)
+    it(`reads a limit of ${size} out of ${said}: what is no number of digits refuses no mail`, () => assert.equal(readExtensions({ code: 250, lines: ['250-mx', `250 ${said}`] }).size, size))
 
   const policies: readonly [Target['tls'], SinkOptions | 'tls', 'trusted' | 'unknown', string][] = [
     ['None', 'tls', 'trusted', 'open plain'],

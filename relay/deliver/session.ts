@@ -112,23 +112,26 @@ const hello = async (session: Session, opening: Opening): Promise<HostEvent | un
   return helo.reply.code < 300 ? undefined : refused(session, 'HELO', helo.reply)
 }
 
-/** RFC 1869 4.3: one keyword per line after the first. */
+/** RFC 1869 4.3: one keyword per line after the first. Some hosts write AUTH=LOGIN, or AUTH in several lines. */
 export const readExtensions = (reply: Reply): Extensions => {
-  const offered = new Map(reply.lines.slice(1).map((line) => {
-    const [keyword = '', ...rest] = line.slice(4).trim().split(/\s+/)
-    return [keyword.toUpperCase(), rest] as const
-  }))
-  const size = Number(offered.get('SIZE')?.[0])
+  const offered = new Map<string, string[]>()
+  for (const line of reply.lines.slice(1)) {
+    const [keyword = '', ...rest] = line.slice(4).trim().toUpperCase().split(/[\s=]+/)
+    offered.set(keyword, [...(offered.get(keyword) ?? []), ...rest])
+  }
   return {
     pipelining: offered.has('PIPELINING'),
     eightBitMime: offered.has('8BITMIME'),
     smtputf8: offered.has('SMTPUTF8'),
     dsn: offered.has('DSN'),
     starttls: offered.has('STARTTLS'),
-    ...(offered.has('SIZE') && { size: Number.isSafeInteger(size) && size > 0 ? size : 0 }),
-    auth: (offered.get('AUTH') ?? []).map((mechanism) => mechanism.toUpperCase()),
+    ...(offered.has('SIZE') && { size: limitIn(offered.get('SIZE')) }),
+    auth: offered.get('AUTH') ?? [],
   }
 }
+
+/** RFC 1870 3: digits; what is none, or more than counts, limits nothing. */
+const limitIn = ([size = '']: readonly string[] = []): number => (/^\d+$/.test(size) && Number.isSafeInteger(Number(size)) ? Number(size) : 0)
 
 const secure = async (session: Session, opening: Opening): Promise<HostEvent | undefined> => {
   const { tls: mode, implicitTls } = session.target
