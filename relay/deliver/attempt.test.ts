@@ -132,6 +132,11 @@ it('an attempt that took its time begins no further transaction, and says so: th
   assert.match(later.last.why, /the attempt took too long in all/)
 })
 
+it('tells of the 1 of 201 recipients that a host which takes 1 at a time has not had after 200 transactions what that host said, not that the time was over', async (t) => {
+  const { sink, settlement: { later } } = await attemptAt(t, { maxRecipients: 1 }, { to: Array.from({ length: 201 }, (_, index) => `user${index}@dest.example`) })
+  assert.deepEqual([sink.count(), later?.recipients.length, later?.last.said], [200, 1, '452 4.5.3 too many recipients'])
+})
+
 it('waits for the answer to the final dot beyond the time of the attempt, 3.1 s: the mail may have been taken', async (t) => {
   const began = performance.now()
   const delayMs = (phase: string): number => (phase === 'dot' ? Math.max(0, began + 4000 - performance.now()) : 0)

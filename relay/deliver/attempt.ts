@@ -94,6 +94,7 @@ const preferred = (targets: readonly Target[], { avoid }: Attempt): readonly Tar
 const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Promise<void> => {
   let how = { withoutTls: false, fresh: false }
   let here = progress.open
+  let again: ReturnType<typeof sortOut> | undefined
   for (let round = 0; round < mostRounds && here.length > 0 && !isLate(attempt); round++) {
     const opened = await attempt.pool.take(target, { ...attempt.opening, signal: attempt.signal, withoutTls: how.withoutTls }, how.fresh)
     if (opened.kind === 'failed') {
@@ -106,10 +107,11 @@ const tryHost = async (attempt: Attempt, progress: Progress, target: Target): Pr
     }
     attempt.avoid.reached(target.address)
     const told = await useSession(attempt, progress, opened.session, here)
-    const again = sortOut(attempt, progress, told)
+    again = sortOut(attempt, progress, told)
     here = again.here
     how = { ...how, fresh: again.fresh }
   }
+  if (here.length > 0 && again?.because && !isLate(attempt)) noteFailure(progress, again.because)
 }
 /** 1,000 recipients to a host that takes 10 at a time are 100 transactions. */
 const mostRounds = 200
@@ -150,9 +152,10 @@ const sendOn = async (attempt: Attempt, progress: Progress, session: Session, he
 }
 
 /** Ends what is certain; gives back who is to be tried here once more. */
-const sortOut = (attempt: Attempt, progress: Progress, told: readonly Told[]): { here: Recipient[]; fresh: boolean } => {
+const sortOut = (attempt: Attempt, progress: Progress, told: readonly Told[]): { here: Recipient[]; fresh: boolean; because?: HostEvent } => {
   const here: Recipient[] = []
   let fresh = false
+  let because: HostEvent | undefined
   for (const one of told) {
     if (one.kind === 'taken') {
       endAll(progress, [one.recipient], { kind: 'delivered', said: one.said, dsnPassedOn: one.dsn === true })
@@ -161,9 +164,10 @@ const sortOut = (attempt: Attempt, progress: Progress, told: readonly Told[]): {
     const next = judge(attempt, progress, [one.recipient], one.event)
     if (next !== 'same-host-fresh' && next !== 'further-transaction') continue
     here.push(one.recipient)
+    because = one.event
     fresh ||= next === 'same-host-fresh'
   }
-  return { here, fresh }
+  return { here, fresh, ...(because && { because }) }
 }
 
 const judge = ({ avoid }: Attempt, progress: Progress, recipients: readonly Recipient[], event: HostEvent): ReturnType<typeof whatNow> => {
