@@ -184,7 +184,7 @@ const noteFailure = (progress: Progress, event: HostEvent): void => {
   // most clusters have no IPv6 to the world: half of the addresses, asked in no time, must not be all of the attempt
   if (hasNoWay(event) && progress.waysLeft-- > 0) progress.addressesLeft++
   const reason = reasonOf(event)
-  progress.notes.push(reason.text)
+  if (progress.notes.at(-1) !== reason.text) progress.notes.push(reason.text) // once, were it said of a thousand recipients
   // a host that answered says more than a backup that is not there
   if (progress.telling === undefined || tells(event) >= tells(progress.telling)) Object.assign(progress, { last: reason, telling: event })
 }

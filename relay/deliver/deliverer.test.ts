@@ -57,6 +57,12 @@ describe('an attempt by MX', () => {
     assert.deepEqual(took(all), [0, 0, 1])
     assert.match(settlement.trace[0]!.text, /mx1\.dest\.example.*refused.*mx2\.dest\.example.*refused/)
   })
+  it('says once, and not for each of 100 recipients, what the first host did, and then what the second did', async () => {
+    const all = await mxHosts({ drop: 'mail' }, { replies: { mail: '451 4.3.0 disk full' } })
+    const { trace } = await attempt(deliverer(all[0]!.port), { to: Array.from({ length: 100 }, (_, index) => `u${index}@dest.example`) })
+    const [tried] = trace.filter(({ kind }) => kind === 'attempt')
+    assert.deepEqual([tried!.text.split('connection lost at MAIL').length - 1, tried!.text.split('disk full').length - 1], [1, 1])
+  })
   it('is deferred as Connect when every host says 554 at the greeting', async () => {
     const no = { replies: { greeting: '554 5.3.2 no service' } }
     const all = await mxHosts(no, no, no)
