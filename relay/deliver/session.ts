@@ -5,7 +5,7 @@ import { whatNow, type HostEvent, type Place, type Silent, type TlsFault } from 
 import { handshake, seen } from './handshake.ts'
 import type { RemoteReply } from './outcome.ts'
 import type { Settings } from './settings.ts'
-import { commandLine, type Reply } from './smtp-wire.ts'
+import { brief, commandLine, type Reply } from './smtp-wire.ts'
 import { wordsOf } from './socket-words.ts'
 import type { Target, TlsSeen } from './target.ts'
 import { tookTooLong, Wire, type Broken, type Heard, type Transcript, type Watch } from './wire.ts'
@@ -228,10 +228,11 @@ const silenceText = (at: Silent['at'], { how, text }: Broken, dotWritten: boolea
   return `${how === 'lost' ? 'connection lost' : `unusable answer (${how})`} ${place}: ${text}`
 }
 
-/** The exact lines, but no more of them than a queue record, a trace line and a notice can carry. */
-export const remoteReply = ({ target }: Session, command: Place, { code, enhanced, lines }: Reply): RemoteReply => ({
-  host: target.host, address: target.address, command, code, ...(enhanced !== undefined && { enhanced }), lines: lines.slice(0, 10).map((line) => line.slice(0, 512)),
-})
+/** The exact lines, but no more of them than can be told. */
+export const remoteReply = ({ target }: Session, command: Place, reply: Reply): RemoteReply => {
+  const { code, enhanced, lines } = brief(reply)
+  return { host: target.host, address: target.address, command, code, ...(enhanced !== undefined && { enhanced }), lines }
+}
 
 const refused = (session: Session, command: Place, reply: Reply): HostEvent => ({ kind: 'said', said: remoteReply(session, command, reply) })
 

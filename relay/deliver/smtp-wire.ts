@@ -104,6 +104,14 @@ export class ReplyReader {
   }
 }
 
+const [toldLines, toldLength] = [10, 512]
+
+/** As much of a reply as a queue record, a trace line and a notice can carry; of its own, for a piece of a string holds all of it. */
+export const brief = (reply: Reply): Reply => {
+  if (reply.lines.length <= toldLines && reply.lines.every((line) => line.length <= toldLength)) return reply
+  return { ...reply, lines: reply.lines.slice(0, toldLines).map((line) => Buffer.from(line.slice(0, toldLength)).toString()) }
+}
+
 const endless = (unit: string, limit: number): ReplyFault => ({ fault: 'endless', text: `a reply of more than ${limit} ${unit}` })
 
 /** Replies end up in logs, traces and notices: control characters go, and what turns the direction of writing; UTF-8 stays what it is (RFC 6531 3.7.4.2). */

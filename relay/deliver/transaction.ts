@@ -8,7 +8,7 @@ import type { HostEvent, Place } from './failover.ts'
 import type { RemoteReply } from './outcome.ts'
 import { outOfStep, remoteReply, silent, unasked, type Session } from './session.ts'
 import type { Settings } from './settings.ts'
-import { mailCommand, rcptCommand, type MailParameters, type Reply } from './smtp-wire.ts'
+import { brief, mailCommand, rcptCommand, type MailParameters, type Reply } from './smtp-wire.ts'
 import type { Broken, Heard } from './wire.ts'
 
 export type Mail = {
@@ -74,7 +74,7 @@ const listen = async (session: Session, count: number, { timeouts }: Settings): 
   while (replies.length < count) {
     const heard = await session.wire.hear(replies.length === 0 ? timeouts.mail : replies.length === count - 1 ? timeouts.data : timeouts.rcpt)
     if (heard.kind === 'broken') return { replies, broken: heard }
-    replies.push(heard.reply)
+    replies.push(brief(heard.reply)) // there may be a thousand
   }
   return { replies }
 }
@@ -89,7 +89,7 @@ const askInTurn = async (session: Session, commands: readonly string[], { timeou
     session.wire.send(command)
     const heard = await session.wire.hear(index === 0 ? timeouts.mail : isData ? timeouts.data : timeouts.rcpt)
     if (heard.kind === 'broken') return { replies, broken: heard }
-    replies.push(heard.reply)
+    replies.push(brief(heard.reply)) // there may be a thousand
     if (index === 0 && !isGood(heard.reply)) break
     if (heard.reply.code === 421) break // RFC 5321 3.8: the host is about to close
   }

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { attemptOf, bodyOf, testDeliverer, testDelivery, testMessage, testSnapshot } from '../../test/tools/delivery.ts'
+import { heapMegabytes } from '../../test/tools/heap.ts'
 import { until } from '../../test/tools/until.ts'
-import type { Settlement } from '../queue/index.ts'
+import type { BodySource, Settlement } from '../queue/index.ts'
+import type { Snapshot } from '../snapshot/index.ts'
 import { defaultReplyLimits } from './smtp-wire.ts'
 import { Watch, Wire } from './wire.ts'
 
@@ -32,9 +34,11 @@ const hostSaying = async (t: TestContext, { greeting = '220 host\r\n', ok = '250
   return (server.address() as AddressInfo).port
 }
 
+const snapshotFor = (port: number): Snapshot =>
+  testSnapshot({ domains: [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Any' }, hosts: [{ host: '127.0.0.1', port, preference: 10 }] } }] })
+
 const deliverTo = async (t: TestContext, port: number, recipients: number): Promise<Settlement> => {
-  const domains = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Any' as const }, hosts: [{ host: '127.0.0.1', port, preference: 10 }] } }]
-  const deliverer = testDeliverer(testSnapshot({ domains }))
+  const deliverer = testDeliverer(snapshotFor(port))
   t.after(() => deliverer.close())
   return attemptOf(deliverer, testDelivery({ to: Array.from({ length: recipients }, (_, n) => `u${n}@home.example`), bytes: testMessage.length }), bodyOf(testMessage))
 }
@@ -54,6 +58,21 @@ test('a connection on which 100 replies of 60 KB come that nobody asked for is c
   await wire.hear(60_000)
   await until('the cut', () => wire.broken !== undefined, 60_000, 10)
   assert.deepEqual([wire.broken?.how, socket.bytesRead < 1_000_000], ['endless', true])
+})
+
+test('of 500 replies of 60 KB less than 10 MB are held while the message is sent: a reply is kept as far as it is told', async (t) => {
+  const port = await hostSaying(t, { ok: `${`250-${'x'.repeat(494)}\r\n`.repeat(120)}250 ok\r\n` })
+  const deliverer = testDeliverer(snapshotFor(port))
+  t.after(() => deliverer.close())
+  let held = Infinity
+  const body = bodyOf(testMessage, 10)
+  const before = heapMegabytes()
+  const open: BodySource['open'] = () => {
+    held = heapMegabytes() - before
+    return body.open()
+  }
+  const { later } = await attemptOf(deliverer, testDelivery({ to: Array.from({ length: 500 }, (_, n) => `u${n}@home.example`), bytes: testMessage.length }), { ...body, open })
+  assert.deepEqual([later, held < 10], [undefined, true], `${held} MB`)
 })
 
 test('a host that says 250 in one breath with its 354, before it can have the message, has not taken it', async (t) => {
