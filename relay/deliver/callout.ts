@@ -8,7 +8,7 @@ import { findTargets, hopsOf, type Found, type Hop } from './hops.ts'
 import { Places } from './places.ts'
 import type { Pool } from './pool.ts'
 import { wayOf } from './route.ts'
-import { silent, type Opening, type Session, type Target } from './session.ts'
+import { silent, unasked, type Opening, type Session, type Target } from './session.ts'
 import { mailCommand, rcptCommand } from './smtp-wire.ts'
 
 export type CalloutAnswer = 'yes' | 'no' | 'unknown'
@@ -93,8 +93,9 @@ const askSession = async (session: Session, mailbox: Mailbox, pool: Pool, { sett
   session.messages++
   const codes: number[] = []
   for (const command of [mailCommand(null, utf8For(mailbox, session)), rcptCommand(mailbox, {}), 'RSET\r\n']) {
-    wire.send(command)
-    const heard = await wire.hear(settings.timeouts.rcpt)
+    const early = await unasked(session, settings.timeouts.rcpt)
+    if (early === undefined) wire.send(command)
+    const heard = early ?? (await wire.hear(settings.timeouts.rcpt))
     if (heard.kind === 'broken') break
     codes.push(heard.reply.code)
   }

@@ -57,6 +57,11 @@ test('a connection on which a callout\'s RSET was answered 502 carries no messag
   assert.deepEqual([failed(settled), settled.later, host.connections()], [[], undefined, 2])
 })
 
+test('a callout over a connection with 1 reply too many is no answer: that to MAIL would be taken for a yes', async (t) => {
+  const { host, deliverer } = await world(t, (verb) => (verb === 'EHLO' ? { text: `${ehlo}250 2.0.0 ok\r\n` } : verb === 'RCPT' ? gone : undefined))
+  assert.equal(await deliverer.callout(snapshotOf(host).domains[0]!, mailbox('gone@home.example')), 'unknown')
+})
+
 for (const words of ['550 5.5.3 too many recipients', '451 4.5.3 too many recipients', '552 too many recipients', '452 4.5.3 too many'])
   test(`of 3 recipients those after the first, whom ${words} meets, follow in 2 further transactions (RFC 3463 X.5.3)`, async (t) => {
     let to = 0
