@@ -3,7 +3,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 
 export type Say = {
-  readonly text: string // as it goes out, line ends and all
+  readonly text: string // as it goes out, line ends and all; nothing, and no close: from then on it is silent
   readonly closes?: boolean
   readonly split?: boolean // one octet a write
 }
@@ -53,6 +53,7 @@ class Talk {
   #hasMail = false
   #to: string[] = []
   #inData = false
+  #isSilent = false
 
   constructor(socket: Socket, number: number, state: State) {
     this.#socket = socket
@@ -80,7 +81,7 @@ class Talk {
   }
 
   async #step(): Promise<boolean> {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return false
+    if (this.#isSilent || this.#socket.destroyed || this.#socket.writableEnded) return false
     if (this.#inData && this.#input.startsWith('.\r\n')) this.#input = `\r\n${this.#input}` // the lone dot
     const mark = this.#inData ? '\r\n.\r\n' : '\r\n'
     const end = this.#input.indexOf(mark)
@@ -144,6 +145,7 @@ class Talk {
     this.#state.counts.set(line, count + 1)
     const told = this.#state.script(verb, line, count) ?? usual
     const { text, closes = false, split = false }: Say = typeof told === 'string' ? { text: `${told}\r\n` } : told
+    this.#isSilent = text === '' && !closes
     if (split) for (const octet of Buffer.from(text, 'latin1')) await new Promise<void>((resolve) => void this.#socket.write(Buffer.of(octet), () => setImmediate(resolve)))
     else this.#socket.write(Buffer.from(text, 'latin1'))
     if (closes) this.#socket.end()
