@@ -15,6 +15,7 @@ import type { Settle } from './settle.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 import { shortSubject } from './compose.ts'
 import { handedOver, internalError, itsTurn, putOff } from './put-off.ts'
+import { Taken } from './taken.ts'
 import { Turns } from './turns.ts'
 import type { Delivery, Deliverer, Settlement } from './types.ts'
 
@@ -28,6 +29,8 @@ export type NextParts = {
   serverNow(): number
   /** A record that was finished before we had the lane. */
   onFinishedBefore(tenure: Tenure, record: StoredRecord): void
+  /** A second record of an attempt that we have taken. */
+  onFiredTwice(tenure: Tenure, record: StoredRecord): void
   /** Everything written before our epoch has been seen. */
   onPassedEpoch(tenure: Tenure, notes: LaneNotes): void
   onUnknownNotes(tenure: Tenure): void
@@ -36,7 +39,7 @@ export type NextParts = {
   onUnreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void
 }
 
-type Lane = { readonly tenure: Tenure; readonly notes: LaneNotes; readonly abort: AbortController; passedEpoch: boolean; inFlight: number; reader?: Shared }
+type Lane = { readonly tenure: Tenure; readonly notes: LaneNotes; readonly taken: Taken; readonly abort: AbortController; passedEpoch: boolean; inFlight: number; reader?: Shared }
 type Shared = { readonly reader: Reader; lanes: number; asked: number } // asked: records asked for and not come yet
 
 const blockMs = 100
@@ -74,7 +77,7 @@ export class Next {
   async gained(tenures: readonly Tenure[]): Promise<void> {
     const notes = await readLaneNotes(this.#context, tenures)
     for (const tenure of tenures) if (tenure.state === 'kept' && !notes.has(tenure.lane)) this.#parts.onUnknownNotes(tenure)
-    const lanes = tenures.filter(({ state, lane }) => state !== 'gone' && notes.has(lane)).map((tenure) => ({ tenure, notes: notes.get(tenure.lane)!, abort: new AbortController(), passedEpoch: false, inFlight: 0 }))
+    const lanes = tenures.filter(({ state, lane }) => state !== 'gone' && notes.has(lane)).map((tenure) => ({ tenure, notes: notes.get(tenure.lane)!, taken: new Taken(), abort: new AbortController(), passedEpoch: false, inFlight: 0 }))
     if (lanes.length === 0 || this.#stopped) return
     for (const lane of lanes) this.#lanes.set(lane.tenure.lane, lane)
     this.#read(lanes)
@@ -206,7 +209,9 @@ export class Next {
       return this.#fill()
     }
     const entry = this.#entryOf(lane.tenure, record)
-    if (entry) this.offer(entry)
+    const isSecond = entry !== undefined && entry.head.turn > 0 && !lane.taken.take(record.subject)
+    if (isSecond) this.#parts.onFiredTwice(lane.tenure, record)
+    if (entry && !isSecond) this.offer(entry)
     else this.#fill()
   }
   #siteOf({ head }: Entry): string {
@@ -231,7 +236,9 @@ export class Next {
     }
   }
 
-  #leave({ inline }: Entry): void {
+  #leave({ tenure, subject, inline }: Entry): void {
+    const lane = this.#lanes.get(tenure.lane)
+    if (lane?.tenure === tenure) lane.taken.leave(subject, this.#context.clock.monotonic())
     this.#left++
     this.#held.count--
     this.#held.bytes -= inline?.length ?? 0

@@ -62,6 +62,7 @@ export class Owner {
       serverNow,
       isBehind: () => this.removal.isBehind(),
       onFinishedBefore: (tenure, record) => this.#finishedBefore(tenure, record),
+      onFiredTwice: ({ lane }, { subject, seq }) => this.removal.second(lane, subject, seq),
       onPassedEpoch: (tenure, notes) => void this.#passedEpoch(tenure, notes),
       onUnknownNotes: (tenure) => void this.own.passOn(tenure, passOnMs),
       onOlder: (tenure) => this.own.lost(tenure, 'the servers have an older state of the stream, as from a backup: the lane is read anew'),

@@ -11,7 +11,7 @@ const turnsByLane = 10
 /** Deliveries and bodies: what there are very many of. */
 const isOne = /^[^.]+\.(ready|body)\.[^*>]+$/
 
-type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => unknown }
+type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => unknown; readonly isSecond?: true }
 
 export class Removal {
   readonly #context: Context
@@ -39,6 +39,10 @@ export class Removal {
   /** Removes one record by name; nothing else depends on it. */
   single(lane: number, subject: string, seq: number, done: () => void = () => {}): void {
     this.#add({ filter: subject, below: seq + 1, expected: 1, lanes: [lane], done })
+  }
+  /** Removes the second record of a subject, and not the first, which may not be finished yet. */
+  second(lane: number, subject: string, seq: number): void {
+    this.#add({ filter: subject, below: seq + 1, expected: 1, lanes: [lane], done: () => {}, isSecond: true })
   }
   /** Removes everything a filter matches: a body with all its chunks. */
   all(filter: string, below: number, done: () => unknown = () => {}): void {
@@ -105,13 +109,14 @@ export class Removal {
   }
 
   /** Not by a purge: after each of those the server counts what lies before every reader, which takes it milliseconds while very many deliveries are due. */
-  async #removeOne({ filter, below }: Job): Promise<number | undefined> {
+  async #removeOne({ filter, below, isSecond }: Job): Promise<number | undefined> {
     const { stream } = this.#context
     const near = await stream.last(filter, 'any')
-    const found = near.kind === 'found' ? near : await stream.last(filter, 'leader') // what lies at its sequence is looked at first: servers that lost power can have given it anew
+    const found = near.kind === 'found' && (!isSecond || near.record.seq === below - 1) ? near : await stream.last(filter, 'leader') // what lies at its sequence is looked at first: servers that lost power can have given it anew
     if (found.kind === 'missing') return 0
     if (found.kind === 'unknown') return undefined
-    if (found.record.seq >= below) return 0
+    if (isSecond && found.record.seq !== below - 1) return 0
+    if (found.record.seq >= below) return stream.purge(filter, below) // the second of its subject (taken.ts) hides it
     return (await stream.remove(found.record.seq)) ? 1 : undefined
   }
 

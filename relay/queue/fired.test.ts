@@ -1,0 +1,53 @@
+// A server that is killed between the two steps in which a schedule fires, its record stored and itself removed, fires it once more when it is back.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { aMessage, deferred, delivered, deliverer, simulated } from './fixtures.ts'
+import { sleep } from './clock.ts'
+import type { StoredRecord } from './stream.ts'
+
+const left = (records: readonly StoredRecord[]): string[] => records.map(({ subject }) => subject).filter((subject) => !/\.(own|epoch)\./.test(subject))
+
+for (const [when, endsAfterMs, againAfterMs] of [['while it is being tried', 1_000, 100], ['when it has been delivered', 0, 500]] as const)
+  test(`1 delivery whose schedule fires 2 times, the second ${when}, is tried once, and nothing of it is left`, async (t) => {
+    const tried: number[] = []
+    const { clock, stream, accept, stop } = await simulated({
+      deliverer: (clock) => deliverer(async (delivery) => {
+        tried.push(delivery.attempt)
+        if (delivery.attempt === 1) return deferred(delivery, clock.now() + 5_000)
+        await sleep(clock, endsAfterMs)
+        return delivered
+      }),
+    })
+    t.after(stop)
+    let fired = 0
+    stream.onStored = ({ subject, payload }) => {
+      if (!subject.includes('.ready.') || !subject.endsWith('.1') || fired++ > 0) return
+      clock.after(againAfterMs, () => void stream.view().publish({ subject, payload }))
+    }
+    accept(aMessage())
+    await clock.pass(30_000)
+    assert.deepEqual([fired, tried, left(stream.all())], [2, [1, 2], []])
+  })
+
+test('1 delivery whose schedule fired 2 times, and whose owner died while it was being tried, is tried once by the next owner, and nothing of it is left', async (t) => {
+  const tried: number[] = []
+  const first = await simulated({
+    deliverer: (clock) => deliverer((delivery) => {
+      tried.push(delivery.attempt)
+      return delivery.attempt === 1 ? deferred(delivery, clock.now() + 5_000) : new Promise(() => {})
+    }),
+  })
+  const { clock, stream } = first
+  let fired = 0
+  stream.onStored = ({ subject, payload }) => {
+    if (subject.includes('.ready.') && subject.endsWith('.1') && fired++ === 0) void stream.view().publish({ subject, payload })
+  }
+  first.accept(aMessage())
+  while (tried.length < 2) await clock.pass(100)
+  first.stop()
+  const again: number[] = []
+  const second = await simulated({ after: { clock, stream }, pod: 'pod-2', deliverer: () => deliverer(({ attempt }) => (again.push(attempt), delivered)) })
+  t.after(second.stop)
+  await clock.pass(60_000)
+  assert.deepEqual([tried, again, left(stream.all())], [[1, 2], [2], []])
+})
