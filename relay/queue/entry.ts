@@ -14,10 +14,13 @@ export type Entry = {
   readonly delivery: Delivery
 }
 
+/** What a schedule may put there all the same until then; `gone` comes true when it was removed in good time, and fires no more. */
+export type InAdvance = { readonly subject: string; readonly until: number; readonly gone?: Promise<boolean> }
+
 /** What an attempt or a person made of an entry, ready to be composed. */
 export type Settled = {
   readonly entry: Entry
   readonly settlement: Settlement
   readonly original?: { readonly bytes: Buffer; readonly whole: boolean } // needed where there are notices
-  readonly inAdvance?: { readonly subject: string; readonly until: number } // a schedule that may fire all the same
+  readonly inAdvance?: InAdvance
 }

@@ -3,7 +3,7 @@
 import { countEnded, logBounced } from '../report/index.ts'
 import { bodyOf, originalOf } from './bodies.ts'
 import type { Context } from './context.ts'
-import type { Entry } from './entry.ts'
+import type { Entry, InAdvance } from './entry.ts'
 import { QueueError } from './errors.ts'
 import { Jams, keepPerSite, tooMany } from './jams.ts'
 import { laneCount, laneOf } from './lanes.ts'
@@ -357,7 +357,7 @@ export class Next {
     return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now, this.#context.pod)
   }
 
-  async settle(entry: Entry, settlement: Settlement, inAdvance?: { subject: string; until: number }): Promise<'stored' | 'lane-lost'> {
+  async settle(entry: Entry, settlement: Settlement, inAdvance?: InAdvance): Promise<'stored' | 'lane-lost'> {
     const source = bodyOf(this.#context, { body: entry.head.body, inline: entry.inline })
     const needed = settlement.notices.length > 0
     const home = settlement.later && homeOf(entry, this.#siteOf(entry))

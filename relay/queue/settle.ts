@@ -5,7 +5,7 @@ import { readAnswer, type Meaning } from './answers.ts'
 import { sleep } from './clock.ts'
 import { composeSettle, type ComposedBatch } from './compose.ts'
 import { batchBytes, type Context } from './context.ts'
-import type { Settled } from './entry.ts'
+import type { InAdvance, Settled } from './entry.ts'
 import { nextBatch } from './gather.ts'
 import type { Tenure } from './own.ts'
 import type { Removal } from './removal.ts'
@@ -159,10 +159,16 @@ export class Settle {
     }
   }
 
-  /** The note stays while the schedule may still fire; what it put there by then is removed. */
-  #keepNote({ lane }: Tenure, note: NoteRef, { subject, until }: { subject: string; until: number }): void {
+  /** The note stays while the schedule may still fire; what it put there by then is removed. No longer: the notes of all that is settled after it wait for it. */
+  #keepNote({ lane }: Tenure, note: NoteRef, { subject, until, gone }: InAdvance): void {
     note.left++
-    this.#context.clock.after(Math.max(0, until - this.#serverNow()), () => this.#removal.single(lane, subject, Number.MAX_SAFE_INTEGER - 1, () => note.left--))
+    const end = () => this.#removal.single(lane, subject, Number.MAX_SAFE_INTEGER - 1, () => note.left--)
+    const cancel = this.#context.clock.after(Math.max(0, until - this.#serverNow()), end)
+    void gone?.then((is) => {
+      if (!is) return
+      cancel()
+      end()
+    })
   }
 }
 

@@ -40,3 +40,22 @@ test('an order to 1 delivery that a newer release put on hold is answered at onc
   await clock.pass(5_000)
   assert.deepEqual(answers, [{ id: 'm1.0', done: false, why: 'this release cannot read it and leaves it alone; the release that wrote it can' }])
 })
+
+test('after an order to 1 delivery that was due in an hour, neither its note stays nor those of the 20 mails delivered since: its schedule is removed, and fires no more', async (t) => {
+  const { clock, stream, context, accept, stop } = await simulated({
+    deliverer: (clock) => deliverer((delivery) => (delivery.domain === 'later.example' && delivery.attempt === 1 ? deferred(delivery, clock.now() + 3_600_000) : delivered)),
+  })
+  t.after(stop)
+  const message = aMessage({ domains: ['later.example'] })
+  accept(message)
+  await clock.pass(5_000)
+  const answers: OrderResult[] = []
+  void giveOrders(context, new Look(context, { ownerOf: () => undefined }), { order: 'retry' }, [`${message.id}.0`]).then((results) => answers.push(...results))
+  await clock.pass(5_000)
+  for (let count = 0; count < 20; count++) {
+    accept(aMessage())
+    await clock.pass(1_000)
+  }
+  await clock.pass(10_000)
+  assert.deepEqual([answers, stream.all().map(({ subject }) => subject).filter((subject) => !/\.(own|epoch)\./.test(subject))], [[{ id: `${message.id}.0`, done: true }], []])
+})

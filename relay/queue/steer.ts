@@ -1,7 +1,7 @@
 // Orders of people: asked of the lane's owner, who does them in a fenced settle batch. Whoever has no owner for the moment is told so.
 import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
-import type { Entry, Settled } from './entry.ts'
+import type { Entry, InAdvance } from './entry.ts'
 import type { Look } from './look.ts'
 import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
@@ -126,8 +126,11 @@ export class Steer {
     const { next, serverNow } = this.#parts
     const { subjects, stream, log } = this.#context
     const settlement = settlementOf(ask, entry, serverNow(), this.#context.pod)
-    const inAdvance: Settled['inAdvance'] = state === 'deferred' ? { subject: targetOf(subjects, entry), until: Math.max(entry.head.nextAt ?? 0, serverNow()) + mayFireForMs } : undefined
-    if (inAdvance && (entry.head.nextAt ?? 0) < serverNow() + tooCloseMs) return { id, done: false, why: 'its next attempt is due just now; look again in some seconds' }
+    const nextAt = entry.head.nextAt ?? 0
+    const isTooClose = () => nextAt < serverNow() + tooCloseMs
+    const removed = Promise.withResolvers<boolean>()
+    const inAdvance: InAdvance | undefined = state === 'deferred' ? { subject: targetOf(subjects, entry), until: Math.max(nextAt, serverNow()) + mayFireForMs, gone: removed.promise } : undefined
+    if (inAdvance && isTooClose()) return { id, done: false, why: 'its next attempt is due just now; look again in some seconds' }
     if (state !== 'ready' && !next.claim(entry.tenure, subject, entry.seq)) return { id, done: false, why: 'it has just moved on; look again' }
     const settled = next.settle(entry, settlement, inAdvance)
     if (inAdvance) next.expect(entry.tenure, shortSubject(subjects, inAdvance.subject), inAdvance.until, settled.then((as) => as === 'stored'))
@@ -135,7 +138,7 @@ export class Steer {
     if (state === 'ready') next.leave(entry)
     if (as !== 'stored') next.unclaim(subject)
     if (as !== 'stored') return { id, done: false, why: 'its lane has changed hands; try again' }
-    if (state !== 'ready') await stream.purge(subject, entry.seq + 1)
+    if (state !== 'ready') removed.resolve((await stream.purge(subject, entry.seq + 1)) !== undefined && !isTooClose())
     log.info('STEERED', { order, delivery: id, by })
     return undefined
   }
