@@ -1,6 +1,6 @@
 // Secrets by name: read when a manifest names them, again when their version changed; and those we write ourselves.
 import { isEqual, type Applier } from './apply/index.ts'
-import { KubeError, keyOfObject, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
+import { KubeError, keyOfObject, notThere, readOne, type Change, type Kube, type KubeObject } from './kube/index.ts'
 import { isManaged, isTaken, type Data } from './plan/index.ts'
 import { isRefusal, SecretRefused } from './refusals.ts'
 import { secrets, type Watched } from './watched.ts'
@@ -86,7 +86,7 @@ export class SecretStore {
     const isOther = known === undefined ? there !== undefined : !isEqual(known.data, kept) // known: another may have read it since
     if (isOther && !(there !== undefined && isTaken(there, object))) throw new KubeError({ status: 409, reason: 'Conflict', message: `Secret ${key} is there, and what is in it was not read yet` })
     const encoded = Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text).toString('base64')]))
-    const metadata = { ...object.metadata, ...(known !== undefined && { resourceVersion: known.version }) } // the server refuses where it has another
+    const metadata = { ...object.metadata, resourceVersion: known?.version ?? notThere } // the server refuses where it has another
     const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, metadata, data: encoded } }, there))
     this.#foreign.set(key, Object.keys(now).filter((name) => !(name in data)))
   }

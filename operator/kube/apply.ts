@@ -5,6 +5,9 @@ import { apiVersionOf, pathOf, type KubeObject, type Resource } from './resource
 
 const fieldManager = 'posthouse'
 
+/** A version that no object has: an object with it is made, and never written over one that is there by now. */
+export const notThere = '1'
+
 /** Makes the object so in every field that is given; fields given before and not now are removed; those of others stay. Returns what the server has, or its metadata. */
 export const applyObject = (kube: Kube, resource: Resource, object: KubeObject, answer: 'whole' | 'metadata' = 'whole'): Promise<KubeObject> =>
   kube.call<KubeObject>({

@@ -1,5 +1,5 @@
 export { accountAccess, openAccess } from './access.ts'
-export { applyObject, applyStatus, deleteObject, readOne } from './apply.ts'
+export { applyObject, applyStatus, deleteObject, notThere, readOne } from './apply.ts'
 export { Cache, type Change } from './cache.ts'
 export { createNotes, type Note, type Notes } from './events.ts'
 export { KubeError } from './kube-error.ts'

@@ -5,7 +5,8 @@ import type { TestContext } from 'node:test'
 import { createKube, type Kube, type KubeObject } from '../../operator/kube/index.ts'
 
 /** What to do to a request instead of answering it; undefined: answer it. */
-export type Fault = { readonly status: number; readonly retryAfter?: number; readonly afterMs?: number } | 'reset' | 'hang' | 'half' | 'no json' | undefined
+/** `lost`: it is done, and nobody hears of it. `first`: it is answered after that. */
+export type Fault = { readonly status: number; readonly retryAfter?: number; readonly afterMs?: number } | { readonly first: () => unknown } | 'lost' | 'reset' | 'hang' | 'half' | 'no json' | undefined
 
 export type FakeKube = {
   readonly url: URL
@@ -21,6 +22,8 @@ export type FakeKube = {
   endWatches(how: 'end' | 'half' | 'reset' | { readonly error: number }): void
   /** Watches stay open and say nothing more. */
   mute(): void
+  /** Watches of this collection say what happens from now on only when the function that is returned is called. */
+  hold(path: string): () => void
   bookmark(): void
   /** Versions up to now are forgotten: who watches from one of them gets 410. */
   compact(): void
@@ -41,14 +44,19 @@ export const withFakeKube = async (t: TestContext): Promise<{ server: FakeKube; 
 }
 
 export const startFakeKube = async (): Promise<FakeKube> => {
-  const state = { version: 100, oldest: 0, store: new Map<string, KubeObject>(), log: [] as Event[], watches: new Set<Watch>(), requests: [] as string[] }
+  const state = { version: 100, oldest: 0, store: new Map<string, KubeObject>(), log: [] as Event[], watches: new Set<Watch>(), requests: [] as string[], held: new Map<string, Event[]>() }
   const fake: Pick<FakeKube, 'fault' | 'beginnings'> = { fault: () => undefined, beginnings: 'marked' }
   const keyOf = (path: string, name: string): string => `${path}/${name}`
   const inside = (path: string): KubeObject[] => [...state.store].filter(([key]) => key.startsWith(`${path}/`)).map(([, object]) => object)
   const record = (path: string, type: string, object: KubeObject): void => {
     const event = { version: state.version, path, type, object }
     state.log.push(event)
-    for (const watch of state.watches) if (watch.path === path && event.version > watch.since && !watch.muted) watch.answer.write(lineOf(event))
+    const held = state.held.get(path)
+    if (held) held.push(event)
+    else tell(event)
+  }
+  const tell = (event: Event): void => {
+    for (const watch of state.watches) if (watch.path === event.path && event.version > watch.since && !watch.muted) watch.answer.write(lineOf(event))
   }
   const save = (path: string, object: KubeObject): KubeObject => {
     const before = state.store.get(keyOf(path, object.metadata.name))
@@ -83,7 +91,8 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     answer.flushHeaders()
     if (whole) for (const object of inside(path)) answer.write(lineOf({ type: 'ADDED', object }))
     if (whole && fake.beginnings === 'marked') answer.write(bookmarkOf(state.version, { 'k8s.io/initial-events-end': 'true' }))
-    for (const event of state.log) if (event.path === path && event.version > since) answer.write(lineOf(event))
+    const held = new Set(state.held.get(path))
+    for (const event of state.log) if (event.path === path && event.version > since && !held.has(event)) answer.write(lineOf(event))
     const own: Watch = { path, answer, since, muted: false }
     state.watches.add(own)
     answer.once('close', () => state.watches.delete(own))
@@ -95,23 +104,36 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     const [collection, name] = request.method === 'POST' ? [path, body.metadata.name] : [own.slice(0, own.lastIndexOf('/')), own.slice(own.lastIndexOf('/') + 1)]
     const before = state.store.get(keyOf(collection, name))
     if (request.method === 'POST' && before) return say(answer, 409, statusOf(409, 'AlreadyExists'))
-    const over = request.method === 'PATCH' ? (body.metadata?.resourceVersion ?? before?.metadata.resourceVersion) : body.metadata?.resourceVersion
-    if ((request.method === 'PUT' || request.method === 'PATCH') && over !== before?.metadata.resourceVersion) return say(answer, 409, statusOf(409, 'Conflict'))
-    if (isStatus && !before) return say(answer, 404, statusOf(404, 'NotFound'))
-    if (request.method === 'DELETE') return drop(collection, name) ? say(answer, 200, {}) : say(answer, 404, statusOf(404, 'NotFound'))
-    say(answer, before ? 200 : 201, save(collection, request.method === 'PATCH' ? { ...before, ...body, metadata: { ...before?.metadata, ...body.metadata } } : body))
+    const refusal = refusalOf(request, body, before)
+    if (refusal !== undefined) return say(answer, ...refusal)
+    if (request.method === 'DELETE') return remove(collection, before!, answer)
+    const saved = save(collection, request.method === 'PATCH' ? { ...before, ...body, metadata: { ...before?.metadata, ...body.metadata } } : body)
+    const { deletionTimestamp, finalizers = [] } = saved.metadata
+    if (deletionTimestamp !== undefined && finalizers.length === 0) drop(collection, saved.metadata.name)
+    say(answer, before ? 200 : 201, saved)
+  }
+  /** Who has finalizers only begins to go. */
+  const remove = (collection: string, { metadata, ...rest }: KubeObject, answer: ServerResponse): void => {
+    if ((metadata.finalizers ?? []).length === 0) drop(collection, metadata.name)
+    else if (metadata.deletionTimestamp === undefined) save(collection, { ...rest, metadata: { ...metadata, deletionTimestamp: new Date().toISOString() } })
+    say(answer, 200, {})
   }
   const server = createServer((request, answer) => {
     const { pathname: path, searchParams: query } = new URL(request.url!, 'http://fake')
     state.requests.push(`${request.method!} ${request.url!}`)
     const fault = fake.fault({ method: request.method!, path, query, count: state.requests.length })
+    if (fault === 'lost') return void change(request, path, deaf(answer))
+    if (typeof fault === 'object' && 'first' in fault) return void Promise.resolve(fault.first()).then(() => respond(request, path, query, answer))
     if (fault !== undefined) return spoil(fault, answer)
+    respond(request, path, query, answer)
+  })
+  const respond = (request: IncomingMessage, path: string, query: URLSearchParams, answer: ServerResponse): void => {
     if (request.method !== 'GET') return void change(request, path, answer)
     if (query.get('watch') === 'true') return watch(path, query, answer)
     const one = state.store.get(path)
     if (one) return say(answer, 200, one)
     return inside(path).length === 0 && query.get('limit') === null ? say(answer, 404, statusOf(404, 'NotFound')) : say(answer, 200, list(path, query))
-  })
+  }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 
   return Object.assign(fake, {
@@ -132,6 +154,14 @@ export const startFakeKube = async (): Promise<FakeKube> => {
     },
     mute: () => {
       for (const one of state.watches) one.muted = true
+    },
+    hold: (path: string) => {
+      state.held.set(path, [])
+      return () => {
+        const events = state.held.get(path) ?? []
+        state.held.delete(path)
+        for (const event of events) tell(event)
+      }
     },
     bookmark: () => {
       for (const { answer, since } of state.watches) if (state.version >= since) answer.write(bookmarkOf(state.version))
@@ -156,7 +186,24 @@ const statusOf = (code: number, reason: string): object => ({ kind: 'Status', ap
 
 const say = (answer: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void => void answer.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
 
-const spoil = (fault: NonNullable<Fault>, answer: ServerResponse): void => {
+/** What a real server says no to, as measured: a version or uid that is another, and a uid of what is not there; by a version alone server-side apply makes what is not there. */
+const refusalOf = ({ method, headers, url }: IncomingMessage, body: KubeObject, before: KubeObject | undefined): [status: number, body: object] | undefined => {
+  const { preconditions } = body as { preconditions?: { readonly uid?: string } }
+  const { uid, resourceVersion } = body.metadata ?? {}
+  const isApply = headers['content-type'] === 'application/apply-patch+yaml'
+  const isStatus = new URL(url!, 'http://fake').pathname.endsWith('/status')
+  if (method === 'POST' || (method === 'PUT' && before === undefined && resourceVersion === undefined)) return undefined
+  if (before === undefined && !(isApply && !isStatus && uid === undefined)) return (isApply && !isStatus) || method === 'PUT' ? [409, statusOf(409, 'Conflict')] : [404, statusOf(404, 'NotFound')]
+  if (before === undefined) return undefined
+  const isOther = [uid, preconditions?.uid].some((one) => one !== undefined && one !== before.metadata.uid)
+  const isOld = (method === 'PUT' || (resourceVersion !== undefined && resourceVersion !== '0')) && method !== 'DELETE' && resourceVersion !== before.metadata.resourceVersion
+  return isOther || isOld ? [409, statusOf(409, 'Conflict')] : undefined
+}
+
+/** Takes an answer and says nothing. */
+const deaf = (answer: ServerResponse): ServerResponse => Object.assign(Object.create(answer) as ServerResponse, { writeHead: () => ({ end: () => answer.destroy() }) })
+
+const spoil = (fault: Exclude<Fault, undefined | 'lost' | { readonly first: unknown }>, answer: ServerResponse): void => {
   if (fault === 'hang') return
   if (fault === 'reset') return void answer.destroy()
   if (fault === 'no json') return void answer.writeHead(200).end('<html>a proxy</html>')
