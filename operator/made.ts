@@ -80,12 +80,9 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
     keys.push(...made.keys)
     news.push(...made.news)
   }
-  const isKept = await options.refusals.attempt('MailDomain', domain, async () => {
-    await keep([name, ['MailDomain', domain], 'Opaque'], options, before, data)
-    return true
-  })
-  if (isKept === undefined) return keys.filter(({ privateKey }) => Object.values(before ?? {}).includes(privateKey))
-  for (const one of news) options.tell('MailDomain', domain, one)
+  const isWritten = await options.refusals.attempt('MailDomain', domain, () => keep([name, ['MailDomain', domain], 'Opaque'], options, before, data))
+  if (isWritten === undefined) return keys.filter(({ privateKey }) => Object.values(before ?? {}).includes(privateKey))
+  if (isWritten) for (const one of news) options.tell('MailDomain', domain, one)
   return keys
 }
 
@@ -112,8 +109,8 @@ const kept = async <T extends Data>(place: Place, options: MakeOptions, from: (b
 }
 
 /** `before`: what `data` was made from, as it was read. */
-const keep = async ([key, owner, type]: Place, { store, applier, owner: ownerOf }: MakeOptions, before: Data | undefined, data: Data): Promise<void> => {
+const keep = async ([key, owner, type]: Place, { store, applier, owner: ownerOf }: MakeOptions, before: Data | undefined, data: Data): Promise<boolean> => {
   const [namespace, name] = key.split('/') as [string, string]
   const metadata = { name, namespace, labels: { 'app.kubernetes.io/name': 'posthouse', ...managedLabels }, ownerReferences: ownerOf(...owner) }
-  await store.keep(applier, { metadata, type }, before, data)
+  return store.keep(applier, { metadata, type }, before, data)
 }

@@ -74,13 +74,13 @@ export class SecretStore {
     return this.#keep(live)
   }
 
-  /** Written only where it says something else than what is there; never over what was put there since `kept` was read, as by a restore: that is a conflict, and tried again. */
-  async keep(applier: Applier, object: KubeObject, kept: Data | undefined, data: Data): Promise<void> {
+  /** Whether it was written: only where it says something else than what is there; never over what was put there since `kept` was read, as by a restore: that is a conflict, and tried again. */
+  async keep(applier: Applier, object: KubeObject, kept: Data | undefined, data: Data): Promise<boolean> {
     const key = keyOfObject(object)
     const live = this.#watched().get(secrets, key)
     const foreign = this.#foreign.get(key) ?? []
     const isKept = kept !== undefined && isEqual(data, without(kept, foreign)) && (live === undefined || (!isTaken(live, object) && isAsMade(live, object)))
-    if (isKept) return
+    if (isKept) return false
     const known = this.#known.get(key)
     const there = live ?? (known === undefined ? await readOne(this.#kube, secrets, object.metadata) : undefined)
     const isOther = known === undefined ? there !== undefined : !isEqual(known.data, kept) // known: another may have read it since
@@ -89,6 +89,7 @@ export class SecretStore {
     const metadata = { ...object.metadata, resourceVersion: known?.version ?? notThere } // the server refuses where it has another
     const now = this.#keep(await applier.write({ resource: secrets, object: { ...object, metadata, data: encoded } }, there))
     this.#foreign.set(key, Object.keys(now).filter((name) => !(name in data)))
+    return true
   }
 
   #keep(live: KubeObject): Data {
