@@ -32,6 +32,17 @@ const start = async (t: TestContext, queue: object = external) => {
 
 const signed = (domain: string) => ({ domain, outbound: { dkim: { algorithms: ['ed25519'] } } })
 
+test('the login of a queue stays as it was made while the watch of Secrets says nothing for 3 runs', async (t) => {
+  const { server, dataOf, begin } = await start(t, { managed: { replicas: 1 } })
+  const release = server.hold(secrets)
+  const operator = await begin()
+  const password = await until('the login', () => dataOf('main-queue')?.password)
+  const runs = operator.runs()
+  for (let run = 1; run <= 3; run++) await until('one more run', () => (server.put(at('retryschedules'), { metadata: { name: `s${run}`, namespace: 'mail', generation: 1 }, spec: {} }), operator.runs() >= runs + run))
+  assert.equal(dataOf('main-queue')!.password, password)
+  release()
+})
+
 for (const [when, isRefused] of [['before its 1st write arrives', false], ['between a 1st write that the server has no time for and the 2nd', true]] as const) {
   test(`the 1 key of a Secret that is put back after the operator looked for it, ${when}, is kept`, async (t) => {
     const { server, put, find, dataOf, begin } = await start(t)

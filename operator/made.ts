@@ -86,14 +86,14 @@ const dkimKeysOf = async (domain: string, needs: readonly NeedFor<'dkim'>[], opt
   return keys
 }
 
-/** User name and password of the relay at its queue, and the certificate of the servers. */
-export const queueSecretsOf = async ({ relay }: RelayView, clusterDomain: string, options: MakeOptions): Promise<Data> => {
-  if (relay.spec.queue.managed === undefined) return {}
+/** User name and password of the relay at its queue, and the certificate of the servers; and what they were made from. */
+export const queueSecretsOf = async ({ relay }: RelayView, clusterDomain: string, options: MakeOptions): Promise<{ readonly before: Data | undefined; readonly logins: Data }> => {
+  if (relay.spec.queue.managed === undefined) return { before: undefined, logins: {} }
   const authority = await authorityOf(keyOf(relay), options)
   const key = `${relay.metadata.namespace}/${queueLoginName(relay)}`
-  const before = (await options.store.one(key)) ?? {}
+  const before = await options.store.one(key)
   const need = { names: queueCertificateNames(relay, clusterDomain), rotate: relay.metadata.annotations[rotateLoginAnnotation], running: options.running(key) }
-  return queueSecretsFrom(before, need, authority, options.now)
+  return { before, logins: queueSecretsFrom(before ?? {}, need, authority, options.now) }
 }
 
 const authorityOf = async (relay: string, options: MakeOptions): Promise<Authority> => authorityIn(await kept([`${relay}-ca`, ['MailRelay', relay], 'Opaque'], options, (before) => authorityFrom(before, options.now)))

@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, slowMs, type Kube, type KubeObject, 
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isPartOf, keyOf, needsIn, newsOf, objectsOf, plan, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isPartOf, keyOf, needsIn, newsOf, objectsOf, plan, queueLoginName, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Data, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
@@ -203,26 +203,30 @@ const relayResource = ourKinds.find(({ kind }) => kind === 'MailRelay')!
 
 /** Of a relay for which something could not be made nothing is written: what runs would lose it. One object that is refused does not hold up the others; one that is refused slowly does until the next look, for each may take as long. */
 const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, making: MakeOptions): Promise<void> => {
-  const { watched, applier, settings } = parts
+  const { watched, applier, store, settings } = parts
   const key = keyOf(view.relay)
   const live = watched.get(relayResource, key)
   if (live === undefined) return // gone since the look at it
   const attempt = <T>(work: () => Promise<T>): Promise<T | undefined> => making.refusals.attempt('MailRelay', key, work)
-  const logins = await attempt(async () => {
+  const secretsOfQueue = await attempt(async () => {
     if (!(await keepFinalizer(live, leavingParts(parts)))) return undefined
     return queueSecretsOf(view, settings.clusterDomain, making)
   })
-  if (logins === undefined) return
+  if (secretsOfQueue === undefined) return
+  const { before, logins } = secretsOfQueue
   const objects = objectsOf(view, snapshot, logins, settings)
   for (const { resource, object } of objects) {
     const there = watched.get(resource, keyOfObject(object))
     const owned = { ...withItsClaims(object, there), metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
     const began = performance.now()
-    const isMade = await attempt(() => applier.apply({ resource, object: owned }, there))
+    const isLogin = resource === secrets && object.metadata.name === queueLoginName(view.relay)
+    const isMade = await attempt(() => (isLogin ? store.keep(applier, owned, before, decoded(owned)) : applier.apply({ resource, object: owned }, there)))
     if (isMade === undefined && performance.now() - began > slowMs) return
   }
   if (!making.refusals.hindered(titleOf(view.relay))) await attempt(() => removeOrphans(view, objects, parts))
 }
+
+const decoded = ({ data }: KubeObject): Data => Object.fromEntries(Object.entries(data as Data).map(([name, encoded]) => [name, Buffer.from(encoded, 'base64').toString('utf8')]))
 
 /** What we made for this relay and no longer want: a snapshot Secret too many, what an operator of before left. Volumes stay. */
 const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { watched, applier }: ReconcileParts): Promise<void> => {
