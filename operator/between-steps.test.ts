@@ -62,3 +62,18 @@ for (const [when, isRefused] of [['before its 1st write arrives', false], ['betw
     assert.equal(dataOf('ours-dkim')![`${selector}.key`], key)
   })
 }
+
+test('1 Secret of a MailSender that is deleted before any watch told of it is made again', async (t) => {
+  const { server, put, dataOf, begin } = await start(t)
+  put('maildomains', 'ours', signed('ours.example'))
+  await begin()
+  await until('a MailRelay in force', () => dataOf('main-snapshot-0'))
+  const release = server.hold(secrets)
+  put('mailsenders', 'app', { relayRef: { name: 'main' } })
+  await until('the Secret', () => dataOf('app-smtp'))
+  server.remove(secrets, 'app-smtp')
+  server.compact()
+  server.endWatches({ error: 410 })
+  release()
+  await until('the Secret again', () => dataOf('app-smtp'))
+})

@@ -140,6 +140,9 @@ const work = ({ options, kube, state, sayTrouble }: Omit<Acting, 'lease' | 'sign
     ...(options.watchNamespaces && { watchNamespaces: options.watchNamespaces }),
     onTrouble: (resource, error: KubeError) => onTrouble(`watch of ${resource.plural}`)(error),
     onRestart: (resource, why) => metrics.watchRestarts.inc({ resource: resource.plural, why }),
+    onListed: (resource) => {
+      if (resource === secrets) store.listed()
+    },
     onChange: (resource, change) => {
       if (resource === secrets) store.changed(change)
       if (change.after === undefined) applier.gone(resource, change.key)

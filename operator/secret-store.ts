@@ -5,7 +5,8 @@ import { isManaged, isTaken, type Data } from './plan/index.ts'
 import { isRefusal, SecretRefused } from './refusals.ts'
 import { secrets, type Watched } from './watched.ts'
 
-type Known = { readonly version: string; readonly data: Data }
+/** `isDoubtful`: written by us, and not in a list that came since: it may have gone before any watch told of it. */
+type Known = { readonly version: string; readonly data: Data; readonly isDoubtful?: true }
 
 const atOnce = 10
 
@@ -27,6 +28,11 @@ export class SecretStore {
     if (after !== undefined) return
     this.#known.delete(key)
     this.#foreign.delete(key)
+  }
+
+  /** To be called when a watch began anew with all there is. */
+  listed(): void {
+    for (const [key, known] of this.#known) if (this.#watched().get(secrets, key) === undefined) this.#known.set(key, { ...known, isDoubtful: true })
   }
 
   /** `refused`: those that may not be read and never were; they hold up nobody else's. */
@@ -60,8 +66,8 @@ export class SecretStore {
   async one(key: string): Promise<Data | undefined> {
     const version = this.#watched().get(secrets, key)?.metadata.resourceVersion
     const known = this.#known.get(key)
-    if (known !== undefined && (version === undefined || version === known.version)) return known.data
-    if (version === undefined) return undefined
+    if (known !== undefined && (version === undefined ? known.isDoubtful !== true : version === known.version)) return known.data
+    if (known === undefined && version === undefined) return undefined
     const [namespace, name] = key.split('/') as [string, string]
     const live = await readOne(this.#kube, secrets, { namespace, name }).catch((error: unknown) => {
       if (!isRefusal(error) || (error as KubeError).status === 504) throw error // no webhook is asked about a read: its server is slow
@@ -70,7 +76,8 @@ export class SecretStore {
       return 'refused' as const
     })
     if (live === 'refused') return known?.data // a right that was taken away in one namespace must not stop all others
-    if (live === undefined || this.#watched().get(secrets, key) === undefined) return undefined // it went while it was read
+    if (live === undefined) return void this.#known.delete(key)
+    if (version !== undefined && this.#watched().get(secrets, key) === undefined) return undefined // it went while it was read
     return this.#keep(live)
   }
 

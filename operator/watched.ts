@@ -35,6 +35,8 @@ export type WatchedOptions = {
   /** Only these; all where absent. */
   readonly watchNamespaces?: readonly string[]
   readonly onChange: (resource: Resource, change: Change) => void
+  /** All there is of it was told at once, before the changes that this shows. */
+  readonly onListed?: (resource: Resource) => void
   readonly onTrouble: (resource: Resource, error: KubeError) => void
   readonly onRestart: (resource: Resource, why: WatchEnd) => void
 }
@@ -52,7 +54,7 @@ export class Watched {
     this.isNarrowed = watchNamespaces !== undefined
     for (const { resource, matters = () => true, ...how } of followed) {
       const scopes = watchNamespaces === undefined || !resource.namespaced ? [undefined] : watchNamespaces
-      this.#caches.set(resource.plural, scopes.map((namespace) => this.#follow(options, { resource, namespace, ...how }, new Cache((change) => void (matters(change) && onChange(resource, change))))))
+      this.#caches.set(resource.plural, scopes.map((namespace) => this.#follow(options, { resource, namespace, ...how }, new Cache((change) => void (matters(change) && onChange(resource, change)), undefined, () => options.onListed?.(resource)))))
     }
     const known = new Cache((change) => onChange(namespaces, change))
     // nobody may list but some of them: each is read by name, which a Role inside it can allow

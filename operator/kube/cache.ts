@@ -8,14 +8,16 @@ export class Cache implements Feed {
   readonly #objects = new Map<string, KubeObject>()
   readonly #changed: (change: Change) => void
   readonly #keep: (object: KubeObject) => KubeObject
+  readonly #listed: () => void
   #synced = false
   /** Changes that only a new list showed: events that a watch did not tell, or that happened while it was away. */
   foundByList = 0
 
-  /** `keep`: what of an object is kept; all but who manages it where absent. */
-  constructor(changed: (change: Change) => void = () => {}, keep: (object: KubeObject) => KubeObject = lean) {
+  /** `keep`: what of an object is kept; all but who manages it where absent. `listed`: all there is was told at once, and what came and went since the last word was not. */
+  constructor(changed: (change: Change) => void = () => {}, keep: (object: KubeObject) => KubeObject = lean, listed: () => void = () => {}) {
     this.#changed = changed
     this.#keep = keep
+    this.#listed = listed
   }
 
   /** Whether there has been a whole list: before it, what is not here may be there all the same. */
@@ -41,6 +43,7 @@ export class Cache implements Feed {
     if (!first) this.foundByList += changes.length + gone.length
     this.#objects.clear()
     for (const [key, object] of listed) this.#objects.set(key, object)
+    this.#listed()
     for (const change of [...changes, ...gone]) this.#changed(change)
   }
 
