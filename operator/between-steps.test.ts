@@ -77,3 +77,27 @@ test('1 Secret of a MailSender that is deleted before any watch told of it is ma
   release()
   await until('the Secret again', () => dataOf('app-smtp'))
 })
+
+test('what was planned for generation 7 of a MailDomain is not said of 1 that is made anew under its name', async (t) => {
+  const { server, put, find, dataOf, begin } = await start(t)
+  const observed = (): unknown => (find(at('maildomains'), 'ours')?.status as { observedGeneration?: number } | undefined)?.observedGeneration
+  const generation = (): number | undefined => find(at('maildomains'), 'ours')?.metadata.generation
+  const operator = await begin()
+  await until('a MailRelay in force', () => dataOf('main-snapshot-0'))
+  const state = { isAnew: false, wrong: 0 }
+  const replace = (): Promise<unknown> => {
+    server.remove(at('maildomains'), 'ours')
+    put('maildomains', 'ours', { domain: 'other.example' })
+    state.isAnew = true
+    return new Promise((resolve) => setTimeout(resolve, 500)) // for the watch to tell
+  }
+  server.fault = ({ method, path }) => {
+    if (generation() === 1 && observed() === 7) state.wrong += 1
+    return !state.isAnew && method === 'PATCH' && path === `${secrets}/main-snapshot-0` ? { first: replace } : undefined
+  }
+  put('maildomains', 'ours', signed('ours.example'), 7)
+  await until('the status of the new one', () => state.isAnew && observed() === 1)
+  const runs = operator.runs()
+  await until('one more run', () => (put('retryschedules', 's', {}), operator.runs() > runs))
+  assert.equal(state.wrong, 0)
+})

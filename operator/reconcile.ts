@@ -51,6 +51,7 @@ const askedAgainAnnotation = 'posthouse.dev/asked-again'
 
 type Fleet = { readonly view: RelayView; readonly snapshot: Snapshot; readonly revision: string; readonly admitted: readonly string[] }
 type Proven = Fleet & { readonly planned: string }
+type Uids = ReadonlyMap<string, string | undefined>
 
 /** Milliseconds after which to look again though nothing was told. */
 export const reconcile = async (parts: ReconcileParts): Promise<number> => {
@@ -83,7 +84,7 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
     const statuses = statusesOf({ manifests: gathered.manifests, conditions, views, seen, mistaken: gathered.mistaken, refused: new Map([...refusals.found, ...heldUp]), faulty, controllerName, bindings, records: judged, ...(leaving && { leaving }) })
     for (const { object, fault } of statuses) if (fault !== undefined) faults.note(titleOfRef(object), fault)
     parts.onSeen?.({ statuses, views })
-    await writeStatuses(statuses, conditions, parts)
+    await writeStatuses(statuses, conditions, gathered.uids, parts)
   }
   if (fleets.some(({ view }) => closesAnew(view, seen))) await tellAll(await lookAt([...fleets, ...staying], refusals, parts))
   await several(fleets.filter(({ view }) => !unmade.has(titleOf(view.relay))), (fleet) => applyFleet(fleet, parts, making))
@@ -120,12 +121,14 @@ const noteWhatBearsOnThePlan = (views: readonly Looked[], seen: Seen, { memory, 
     })
     .includes(true)
 
-const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster> => {
+/** `uids`: by title, of which objects the plan is made. */
+const gather = async ({ watched, store }: ReconcileParts): Promise<FromCluster & { readonly uids: Uids }> => {
   const isThere = (object: KubeObject): boolean => !namespaceEnds(object, watched) && (!isLeaving(object) || hasToStay(object))
   const objects = [...ourKinds, namespaces].flatMap((resource) => watched.all(resource).filter(isThere).map((object) => ({ apiVersion: apiVersionOf(resource), kind: resource.kind, object })))
   const named = await store.read(secretsNamed(gatherCluster(objects, []).manifests))
   const secretsRead: Secret[] = [...named.found].map(([key, data]) => ({ namespace: key.split('/')[0]!, name: key.split('/')[1]!, data }))
-  return gatherCluster(objects, secretsRead, named.refused)
+  const uids = new Map(objects.map(({ kind, object }) => [`${kind} ${keyOfObject(object)}`, object.metadata.uid]))
+  return { ...gatherCluster(objects, secretsRead, named.refused), uids }
 }
 
 /** By MailRelay that is to stay as it is: who is at fault there, or needs a Secret that may not be read and is not in its snapshot as before. */
@@ -275,7 +278,8 @@ const isSettled = ({ view, revision, observed }: { view: RelayView; revision: st
 
 const timeOf = ({ now }: Pick<ReconcileParts, 'now'>): string => now().toISOString().replace(/\.\d+Z$/, 'Z')
 
-const writeStatuses = async (statuses: readonly Status[], conditions: readonly Condition[], parts: ReconcileParts): Promise<void> => {
+/** Of an object made anew under its name since the plan was made nothing is said: it is planned next. */
+const writeStatuses = async (statuses: readonly Status[], conditions: readonly Condition[], planned: Uids, parts: ReconcileParts): Promise<void> => {
   const { watched, applier } = parts
   const told = Map.groupBy(conditions, ({ object }) => titleOfRef(object))
   const write = async (one: Status): Promise<void> => {
@@ -283,7 +287,7 @@ const writeStatuses = async (statuses: readonly Status[], conditions: readonly C
     const resource = ourKinds.find(({ kind }) => kind === object.kind)!
     const live = watched.get(resource, keyOf({ metadata: object }))
     if (watched.isNarrowed && !resource.namespaced) return // several may look after parts of one cluster
-    if (live === undefined || !(await isSaid(one, () => applier.status(resource, live, status, timeOf(parts)), parts))) return
+    if (live === undefined || live.metadata.uid !== planned.get(titleOfRef(object)) || !(await isSaid(one, () => applier.status(resource, live, status, timeOf(parts)), parts))) return
     const all = await statusRefusals(parts).guard(object.kind, keyOf({ metadata: object }), async () => newsOf(one, live.status, told.get(titleOfRef(object)) ?? []))
     for (const news of all ?? []) await tell(news, parts)
   }
