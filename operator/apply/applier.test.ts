@@ -57,6 +57,21 @@ describe('an object', () => {
     assert.deepEqual(writes, [true, false, true, false, true, false, true, true, false, true])
   })
 
+  it('is not written over 1 of a stranger that took its place before the watch told, nor over 1 that came after the look for it', async (t) => {
+    const { server, applier, live } = await start(t)
+    const theirs = { metadata: { name: 'main', namespace: 'mail', labels: { app: 'old-postfix' } }, spec: { port: 2525 } }
+    await applier.apply(wanted(25), live())
+    const told = live()
+    server.remove(path, 'main')
+    server.put(path, theirs)
+    await assert.rejects(applier.apply(wanted(26), told), { status: 409 })
+    assert.deepEqual(live()!.spec, theirs.spec)
+    server.remove(path, 'main')
+    server.fault = ({ method }) => (method === 'PATCH' ? { first: () => server.put(path, theirs) } : undefined)
+    await assert.rejects(applier.apply(wanted(26), undefined), { status: 409 })
+    assert.deepEqual(live()!.spec, theirs.spec)
+  })
+
   for (const [whose, metadata] of [['nobody of ours made', { labels: { app: 'old-postfix' } }], ['was made for another MailRelay', { labels: { ...managedLabels }, ownerReferences: [{ ...owner, name: 'other', uid: 'u2' }] }]] as const) {
     it(`that ${whose} is left alone, with 0 writes`, async (t) => {
       const { server, applier } = await start(t)

@@ -1,6 +1,6 @@
 // Makes the cluster as the plan wants it, with as few requests as that takes: what is as we left it is not written again.
 import { createHash } from 'node:crypto'
-import { applyObject, applyStatus, deleteObject, keyOfObject, readOne, type Kube, type KubeObject, type Resource } from '../kube/index.ts'
+import { applyObject, applyStatus, deleteObject, keyOfObject, notThere, readOne, type Kube, type KubeObject, type Resource } from '../kube/index.ts'
 import { isTaken, type Wanted } from '../plan/index.ts'
 import { isRefusal, NameTaken } from '../refusals.ts'
 
@@ -47,7 +47,7 @@ export class Applier {
     const now = await this.#unlessRefused(key, hash, live, async () => {
       const there = live ?? (await readOne(this.#kube, resource, object.metadata)) // the cache has only what we made
       mayBeWritten({ resource, object }, there)
-      return applyObject(this.#kube, resource, object, 'metadata')
+      return applyObject(this.#kube, resource, onlyThis(object, there), 'metadata')
     })
     this.#written.set(key, { hash, mark: markOf(now), over: live && versionOf(live) })
     return true
@@ -109,6 +109,10 @@ export class Applier {
     return before?.hash === hash && (before.mark === mark || before.over === versionOf(live))
   }
 }
+
+/** The server refuses where another has come to its place since the look at it: it may be a stranger's. */
+const onlyThis = (object: KubeObject, there: KubeObject | undefined): KubeObject =>
+  ({ ...object, metadata: { ...object.metadata, ...(there === undefined ? { resourceVersion: notThere } : { uid: there.metadata.uid! }) } })
 
 const mayBeWritten = ({ resource, object }: Wanted, there: KubeObject | undefined): void => {
   if (there !== undefined && isTaken(there, object)) throw new NameTaken(`${resource.kind} ${keyOfObject(object)} is there already and was not made for this: it is left alone. Give one of the two another name, or delete it`)
