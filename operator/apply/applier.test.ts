@@ -90,6 +90,17 @@ describe('an object', () => {
     assert.deepEqual(server.requests.filter((line) => line.startsWith('DELETE')).length, 1)
   })
 
+  it('that is no longer wanted and that somebody took on before the watch told, by another label, is not deleted', async (t) => {
+    const { server, applier, live } = await start(t)
+    server.put(path, wanted(25).object)
+    const told = live()!
+    server.put(path, { ...told, metadata: { ...told.metadata, labels: { app: 'theirs' } } })
+    await applier.remove(services, told)
+    assert.deepEqual(live()?.metadata.labels, { app: 'theirs' })
+    await applier.remove(services, live()!)
+    assert.equal(live(), undefined)
+  })
+
   it('of a MailRelay that was made anew under its name is taken on', async (t) => {
     const { server, applier } = await start(t)
     server.put(path, { ...wanted(1).object, metadata: { ...wanted(1).object.metadata, ownerReferences: [{ ...owner, uid: 'u0' }] } })

@@ -82,7 +82,7 @@ export class Applier {
 
   async remove(resource: Resource, object: KubeObject): Promise<void> {
     this.#written.delete(`${resource.kind} ${keyOfObject(object)}`)
-    if (object.metadata.deletionTimestamp === undefined) await deleteObject(this.#kube, resource, object)
+    if (object.metadata.deletionTimestamp === undefined) await deleteObject(this.#kube, resource, object, 'unchanged')
   }
 
   /** `live`: as the cache has it. Written only where it says something else; a condition keeps the time of its last change. */

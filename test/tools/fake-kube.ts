@@ -188,7 +188,7 @@ const say = (answer: ServerResponse, status: number, body: object, headers: Reco
 
 /** What a real server says no to, as measured: a version or uid that is another, and a uid of what is not there; by a version alone server-side apply makes what is not there. */
 const refusalOf = ({ method, headers, url }: IncomingMessage, body: KubeObject, before: KubeObject | undefined): [status: number, body: object] | undefined => {
-  const { preconditions } = body as { preconditions?: { readonly uid?: string } }
+  const { preconditions } = body as { preconditions?: { readonly uid?: string; readonly resourceVersion?: string } }
   const { uid, resourceVersion } = body.metadata ?? {}
   const isApply = headers['content-type'] === 'application/apply-patch+yaml'
   const isStatus = new URL(url!, 'http://fake').pathname.endsWith('/status')
@@ -197,7 +197,8 @@ const refusalOf = ({ method, headers, url }: IncomingMessage, body: KubeObject, 
   if (before === undefined) return undefined
   const isOther = [uid, preconditions?.uid].some((one) => one !== undefined && one !== before.metadata.uid)
   const isOld = (method === 'PUT' || (resourceVersion !== undefined && resourceVersion !== '0')) && method !== 'DELETE' && resourceVersion !== before.metadata.resourceVersion
-  return isOther || isOld ? [409, statusOf(409, 'Conflict')] : undefined
+  const isOldToDelete = preconditions?.resourceVersion !== undefined && preconditions.resourceVersion !== before.metadata.resourceVersion
+  return isOther || isOld || isOldToDelete ? [409, statusOf(409, 'Conflict')] : undefined
 }
 
 /** Takes an answer and says nothing. */
