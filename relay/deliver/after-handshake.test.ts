@@ -17,7 +17,7 @@ const goesAway: Upgrade = (socket, maxVersion) => {
 }
 
 /** Takes mail without TLS, and ends every TLS like this. */
-const hostThat = async (t: TestContext, upgrade: Upgrade, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<number> => {
+const hostThat = async (t: TestContext, upgrade: Upgrade | 'closes at STARTTLS', maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<number> => {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket.on('error', () => {}))
@@ -27,8 +27,9 @@ const hostThat = async (t: TestContext, upgrade: Upgrade, maxVersion: 'TLSv1.2' 
       if (inData && !piece.toString().endsWith('.\r\n')) return
       const verb = inData ? 'DOT' : piece.toString().slice(0, 4)
       inData = verb === 'DATA'
+      if (verb === 'STAR' && upgrade === 'closes at STARTTLS') return void socket.end()
       socket.write({ EHLO: '250-host\r\n250 STARTTLS\r\n', STAR: '220 go\r\n', DATA: '354 go on\r\n' }[verb] ?? '250 ok\r\n')
-      if (verb === 'STAR') upgrade(socket.off('data', onData), maxVersion)
+      if (verb === 'STAR' && upgrade !== 'closes at STARTTLS') upgrade(socket.off('data', onData), maxVersion)
     }
     socket.on('data', onData)
   })
@@ -58,3 +59,12 @@ for (const [what, upgrade] of [['wants a certificate of ours', wantsCertificate]
       assert.deepEqual([later?.last.class, notices], ['TLS', []])
     })
   }
+
+test('a host that closes the connection at STARTTLS gets the mail without TLS where TLS is opportunistic, at the 2nd connection, and 0 mails where it is required', async (t) => {
+  const port = await hostThat(t, 'closes at STARTTLS', 'TLSv1.3')
+  const { later, trace } = await deliverTo(t, port, 'Opportunistic')
+  assert.deepEqual([later?.last.why, trace.map(({ kind }) => kind)], [undefined, ['attempt', 'delivered']])
+  assert.match(trace[0]!.text, /closed the connection at STARTTLS; again without TLS$/)
+  const required = await deliverTo(t, port, 'Require')
+  assert.deepEqual([required.later?.recipients.length, required.notices], [1, []])
+})

@@ -140,6 +140,7 @@ const secure = async (session: Session, opening: Opening): Promise<HostEvent | u
   const required = mode !== 'Opportunistic'
   if (!session.extensions.starttls) return required ? tlsFault(session, 'not-offered', 'the host offers no STARTTLS, and the policy wants TLS') : undefined
   const heard = await exchange(session, 'STARTTLS', opening.settings.timeouts.tls)
+  if (heard.kind === 'broken' && heard.how === 'lost' && !required) return tlsFault(session, 'handshake', 'the host offers STARTTLS and closed the connection at STARTTLS')
   if (heard.kind === 'broken') return silent(session, 'STARTTLS', heard)
   if (heard.reply.code !== 220) return required || heard.reply.code === 421 ? refused(session, 'STARTTLS', heard.reply) : undefined // 421: it closes
   // RFC 3207 6: what came before the handshake was not protected by it (CVE-2021-38371 and kin)
