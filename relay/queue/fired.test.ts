@@ -7,8 +7,8 @@ import type { StoredRecord } from './stream.ts'
 
 const left = (records: readonly StoredRecord[]): string[] => records.map(({ subject }) => subject).filter((subject) => !/\.(own|epoch)\./.test(subject))
 
-for (const [when, endsAfterMs, againAfterMs] of [['while it is being tried', 1_000, 100], ['when it has been delivered', 0, 500]] as const)
-  test(`1 delivery whose schedule fires 2 times, the second ${when}, is tried once, and nothing of it is left`, async (t) => {
+for (const [times, when, endsAfterMs, againAfterMs] of [[2, 'while it is being tried', 1_000, 100], [2, 'when it has been delivered', 0, 500], [3, 'while it is being tried', 1_000, 100], [3, 'when it has been delivered', 0, 500]] as const)
+  test(`1 delivery whose schedule fires ${times} times, again ${when}, is tried once, and nothing of it is left`, async (t) => {
     const tried: number[] = []
     const { clock, stream, accept, stop } = await simulated({
       deliverer: (clock) => deliverer(async (delivery) => {
@@ -22,11 +22,13 @@ for (const [when, endsAfterMs, againAfterMs] of [['while it is being tried', 1_0
     let fired = 0
     stream.onStored = ({ subject, payload }) => {
       if (!subject.includes('.ready.') || !subject.endsWith('.1') || fired++ > 0) return
-      clock.after(againAfterMs, () => void stream.view().publish({ subject, payload }))
+      clock.after(againAfterMs, () => {
+        for (let n = 1; n < times; n++) void stream.view().publish({ subject, payload })
+      })
     }
     accept(aMessage())
     await clock.pass(30_000)
-    assert.deepEqual([fired, tried, left(stream.all())], [2, [1, 2], []])
+    assert.deepEqual([fired, tried, left(stream.all())], [times, [1, 2], []])
   })
 
 test('1 delivery whose schedule fired 2 times, and whose owner died while it was being tried, is tried once by the next owner, and nothing of it is left', async (t) => {

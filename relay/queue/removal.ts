@@ -115,7 +115,7 @@ export class Removal {
     const found = near.kind === 'found' && (!isSecond || near.record.seq === below - 1) ? near : await stream.last(filter, 'leader') // what lies at its sequence is looked at first: servers that lost power can have given it anew
     if (found.kind === 'missing') return 0
     if (found.kind === 'unknown') return undefined
-    if (isSecond && found.record.seq !== below - 1) return 0
+    if (isSecond && found.record.seq !== below - 1) return found.record.seq < below ? 0 : undefined // a third hides it, and goes first
     if (found.record.seq >= below) return stream.purge(filter, below) // the second of its subject (taken.ts) hides it
     return (await stream.remove(found.record.seq)) ? 1 : undefined
   }
