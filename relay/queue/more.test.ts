@@ -203,7 +203,7 @@ test('hold, release, retry, postpone, delete and bounce do what they say, and sa
   assert.deepEqual((await queue.trace(ids.hold!.split('.')[0]!)).flatMap(({ kind, by, recipients }) => (by === undefined ? [] : [[kind, by, recipients]])), [['held', 'ann', ['fred@hold.example']], ['released', 'ann', ['fred@hold.example']]])
 })
 
-test('a notice of mail that a person bounced names the last attempt and what was said then, and no attempt where there were 0', async () => {
+test('a notice of mail that a person bounced, 1 of it postponed before, names the last attempt and what was said then, and no attempt where there were 0', async () => {
   const told = new Map<string, Notice>()
   const queue = await aQueue('returned', { composeNotice: ({ delivery, notices }) => void told.set(delivery.domain, notices[0]!) })
   const last = { at: 1_700_000_000_000, why: 'mx.full.example said to RCPT: 452-4.2.2 full', class: 'QuotaExceeded', host: 'mx.full.example', said: '452-4.2.2 full\n452 4.2.2 again' }
@@ -215,6 +215,7 @@ test('a notice of mail that a person bounced names the last attempt and what was
   const ids = domains.map((domain) => aMessage({ domains: [domain], ...(domain === 'held.example' && { hold: 'legal-hold' }) }))
   for (const message of ids) await queue.accept(message)
   await until('all 3 wait', async () => (await queue.list({})).filter(({ state }) => state !== 'ready').length === 3)
+  assert.equal((await queue.order({ order: 'postpone', until: Date.now() + 7_200_000 }, [`${ids[1]!.id}.0`]))[0]!.done, true)
   for (const { id } of ids) assert.equal((await queue.order({ order: 'bounce' }, [`${id}.0`]))[0]!.done, true)
   const facts = domains.map((domain) => told.get(domain)!).map(({ lastAttemptAt, diagnostic, remote }) => [lastAttemptAt, remote, diagnostic])
   assert.deepEqual(facts, [

@@ -22,8 +22,9 @@ export const putOff = (delivery: Delivery, at: number, reason: Reason, now: numb
 
 /** What a host said at a try stays known, behind the reason why it waits now. */
 const lastOf = ({ last }: Delivery, why: string, now: number): LastTry =>
-  last?.class === undefined ? { at: now, why } : { ...last, why: `${why}; before: ${last.why.replace(beforeThat, '')}` }
-const beforeThat = /^.*; before: /s
+  last?.class === undefined ? { at: now, why } : { ...last, why: `${why}; before: ${whyAtTheTry(last)}` }
+/** Without why it has waited since. */
+export const whyAtTheTry = ({ why }: LastTry): string => why.replace(/^.*; before: /s, '')
 
 /** On to the lane of its site, at once: nobody is told. */
 export const handedOver = ({ recipients, delayNoticed, last }: Delivery, lane: number, now: number): Settlement => ({

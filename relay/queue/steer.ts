@@ -6,6 +6,7 @@ import type { Look } from './look.ts'
 import { entryOf, type Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
 import { printMailbox, splitMailbox } from '../snapshot/index.ts'
+import { whyAtTheTry } from './put-off.ts'
 import { isUnderstood, isUnreadable } from './record.ts'
 import type { Deliverer, Delivery, GivenOrder, LastTry, Notice, Order, OrderResult, QueueEntry, Settlement, TraceEvent } from './types.ts'
 import { mayFireForMs, targetOf } from './upkeep.ts'
@@ -192,6 +193,6 @@ const returned = (recipient: Notice['recipient'], { last }: Delivery): Notice =>
   ...(last?.class !== undefined && lastSaid(last)), // without a class nobody tried
 })
 
-const lastSaid = ({ at, why, host, said }: LastTry): Pick<Notice, 'lastAttemptAt' | 'diagnostic' | 'remote'> => ({
-  lastAttemptAt: at, diagnostic: said === undefined ? `X-Posthouse; ${why}` : `smtp; ${said.replaceAll('\n', ' ')}`, ...(host !== undefined && { remote: host }),
+const lastSaid = (last: LastTry): Pick<Notice, 'lastAttemptAt' | 'diagnostic' | 'remote'> => ({
+  lastAttemptAt: last.at, diagnostic: last.said === undefined ? `X-Posthouse; ${whyAtTheTry(last)}` : `smtp; ${last.said.replaceAll('\n', ' ')}`, ...(last.host !== undefined && { remote: last.host }),
 })
