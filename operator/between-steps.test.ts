@@ -8,14 +8,14 @@ import type { KubeObject } from './kube/index.ts'
 import { startOperator } from './main.ts'
 
 const secrets = '/api/v1/namespaces/mail/secrets'
-const at = (plural: string): string => `/apis/posthouse.dev/v1alpha1/namespaces/mail/${plural}`
+const at = (plural: string): string => `/apis/posthouse.dev/v1alpha1/${plural === 'retryschedules' ? '' : 'namespaces/mail/'}${plural}`
 const settings = { image: 'posthouse:1', natsImage: 'nats:2', imagePullPolicy: 'IfNotPresent', clusterDomain: 'cluster.local' } as const
 const ours = { 'app.kubernetes.io/name': 'posthouse', 'app.kubernetes.io/managed-by': 'posthouse' }
 const external = { external: { servers: ['nats://n.example:4222'] } }
 
 const start = async (t: TestContext, queue: object = external) => {
   const server = await startFakeKube()
-  const put = (plural: string, name: string, spec: object, generation = 1): void => server.put(at(plural), { metadata: { name, namespace: 'mail', generation }, spec })
+  const put = (plural: string, name: string, spec: object, generation = 1): void => server.put(at(plural), { metadata: { name, ...(plural !== 'retryschedules' && { namespace: 'mail' }), generation }, spec })
   const find = (path: string, name: string): KubeObject | undefined => server.objects(path).find(({ metadata }) => metadata.name === name)
   const dataOf = (name: string): Record<string, string> | undefined => find(secrets, name)?.data as Record<string, string> | undefined
   server.put('/api/v1/namespaces', { metadata: { name: 'mail' } })
@@ -33,12 +33,12 @@ const start = async (t: TestContext, queue: object = external) => {
 const signed = (domain: string) => ({ domain, outbound: { dkim: { algorithms: ['ed25519'] } } })
 
 test('the login of a queue stays as it was made while the watch of Secrets says nothing for 3 runs', async (t) => {
-  const { server, dataOf, begin } = await start(t, { managed: { replicas: 1 } })
+  const { server, put, dataOf, begin } = await start(t, { managed: { replicas: 1 } })
   const release = server.hold(secrets)
   const operator = await begin()
   const password = await until('the login', () => dataOf('main-queue')?.password)
   const runs = operator.runs()
-  for (let run = 1; run <= 3; run++) await until('one more run', () => (server.put(at('retryschedules'), { metadata: { name: `s${run}`, namespace: 'mail', generation: 1 }, spec: {} }), operator.runs() >= runs + run))
+  for (let run = 1; run <= 3; run++) await until('one more run', () => (put('retryschedules', `s${run}`, {}), operator.runs() >= runs + run))
   assert.equal(dataOf('main-queue')!.password, password)
   release()
 })
