@@ -34,7 +34,7 @@ export type NextParts = {
   /** Everything written before our epoch has been seen. */
   onPassedEpoch(tenure: Tenure, notes: LaneNotes): void
   onUnknownNotes(tenure: Tenure): void
-  /** The stream has less than we have read of it. */
+  /** The stream has not what we have read of it. */
   onOlder(tenure: Tenure): void
   onUnreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void
 }
@@ -236,9 +236,9 @@ export class Next {
     }
   }
 
-  #leave({ tenure, subject, inline }: Entry): void {
+  #leave({ tenure, subject, inline }: Entry, isOfferedAgain = false): void {
     const lane = this.#lanes.get(tenure.lane)
-    if (lane?.tenure === tenure) lane.taken.leave(subject, this.#context.clock.monotonic())
+    if (lane?.tenure === tenure && !isOfferedAgain) lane.taken.leave(subject, this.#context.clock.monotonic())
     this.#left++
     this.#held.count--
     this.#held.bytes -= inline?.length ?? 0
@@ -321,9 +321,11 @@ export class Next {
     lane.inFlight++
     metrics.inFlight.set(++this.#inFlight)
     this.#flying.set(entry.delivery.id, this.#context.clock.now())
+    let isOfferedAgain = false
     try {
       const settlement = await work()
       this.#turns.unblock(site)
+      isOfferedAgain = settlement === 'other-site'
       if (settlement === 'other-site') this.offer(entry)
       else if (settlement && (entry.tenure.state === 'gone' || (await this.settle(entry, settlement)) === 'lane-lost')) this.#traceLost(settlement)
     } catch (error) {
@@ -332,7 +334,7 @@ export class Next {
       lane.inFlight--
       metrics.inFlight.set(--this.#inFlight)
       this.#flying.delete(entry.delivery.id)
-      this.#leave(entry)
+      this.#leave(entry, isOfferedAgain)
       this.#pump()
     }
   }
