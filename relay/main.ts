@@ -10,7 +10,7 @@ import { type Listener, readSnapshot, splitMailbox, type Snapshot, type Snapshot
 import { gateways } from './gateways.ts'
 import { statusOf } from './status.ts'
 import { adminCalls } from './steering.ts'
-import type { DurableAccept, Queue } from './queue/index.ts'
+import type { DurableAccept, Queue, QueueSize } from './queue/index.ts'
 
 export type RelayOptions = {
   readonly snapshotFolder: string
@@ -82,15 +82,13 @@ export const drainInTime = async (receiving: Pick<Receiving, 'drain'>, queue: Pi
 }
 
 const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics: Metrics): Promise<Queue> => {
-  const { queue, queueReplicas, queueBytes } = current.snapshot.relay
   return openQueue({
     servers: [...options.natsUrls],
     monitorUrls: [...options.monitorUrls],
     ...(options.natsSecrets !== undefined && { secrets: options.natsSecrets }),
     trustSync: options.natsTrustSync ?? false,
-    name: queue,
-    replicas: queueReplicas,
-    bytesLimit: capacityOf(queueBytes),
+    name: current.snapshot.relay.queue,
+    ...sizeOf(current.snapshot),
     pod: options.pod,
     revision: () => current.revision,
     log,
@@ -99,6 +97,8 @@ const openItsQueue = (options: RelayOptions, current: Current, log: Log, metrics
     composeNotice: createComposeNotice({ relay: () => current.snapshot.relay, schedule: () => scheduleOf(current.snapshot), log }),
   })
 }
+
+const sizeOf = ({ relay: { queueReplicas, queueBytes } }: Snapshot): QueueSize => ({ replicas: queueReplicas, bytesLimit: capacityOf(queueBytes) })
 
 /** With the addresses at which this process takes mail where MX hosts do: an MX that points there is ourselves. */
 export const knowingItself = (snapshot: Snapshot, { bind, testMx = { port: 25 } }: Pick<RelayOptions, 'bind'> & { readonly testMx?: { readonly port: number } }): Snapshot => {
@@ -122,6 +122,7 @@ const follow = (options: RelayOptions, { current, receiving, queue, log, metrics
     await receiving.reload(snapshot)
     Object.assign(current, { snapshot, revision })
     queue.setPaused(snapshot.relay.paused)
+    queue.resize(sizeOf(snapshot))
     metrics.policyWarnings.keep(snapshot.policies)
     log.info('SNAPSHOT_LOADED', { revision })
   }

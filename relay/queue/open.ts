@@ -16,7 +16,7 @@ import { createSubjects } from './subjects.ts'
 import { createServers } from './servers.ts'
 import { createTotals, totalsOf } from './totals.ts'
 import { TraceStream } from './trace-stream.ts'
-import type { BodyWriter, ComposeNotice, Deliverer, GivenOrder, OrderResult, Queue, QueueEntry, QueueFilter, TraceEvent } from './types.ts'
+import type { BodyWriter, ComposeNotice, Deliverer, GivenOrder, OrderResult, Queue, QueueEntry, QueueFilter, QueueSize, TraceEvent } from './types.ts'
 import { Watch } from './watch.ts'
 
 export type QueueOptions = {
@@ -114,6 +114,9 @@ class ProcessQueue implements Queue {
     this.#owner?.stop()
     await Promise.race([this.#traces.flush(), new Promise((resolve) => setTimeout(resolve, 1_000))])
     await this.#stream.close()
+  }
+  resize(size: QueueSize): void {
+    this.#watch.resize(size)
   }
   setPaused(paused: boolean): void {
     this.#paused = paused

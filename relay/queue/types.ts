@@ -184,6 +184,7 @@ export type DomainSummary = { readonly domain: string; readonly ready: number; r
 /** `oldestReadyAt`: since when the first record waits that is due; absent where none is. */
 export type QueueTotals = { readonly ready: number; readonly deferred: number; readonly held: number; readonly oldestReadyAt?: number }
 export type QueueServer = { readonly name: string } & ({ readonly up: false } | { readonly up: true; readonly memoryBytes: number; readonly connections: number; readonly storageBytes: number })
+export type QueueSize = { readonly replicas: 1 | 3 | 5; readonly bytesLimit: number }
 /** `replicas`: copies of the stream; undefined: the servers do not say. */
 export type QueueServers = { readonly servers: readonly QueueServer[]; readonly replicas: { readonly current: number; readonly behind: number; readonly offline: number } | undefined }
 /** `empty`: certain; nothing is left, and nothing is on its way in. */
@@ -211,6 +212,8 @@ export type Queue = {
   drain(ms: number): Promise<void>
   close(): Promise<void>
   setPaused(paused: boolean): void
+  /** From now on so many copies are wanted, and so many bytes are all that there is room for. */
+  resize(size: QueueSize): void
   /** `withoutReady`: only what is deferred or held, whose domains stand in the subjects; ready records are read one by one. */
   summary(options?: { readonly withoutReady?: boolean }): Promise<DomainSummary[]>
   list(filter: QueueFilter): Promise<QueueEntry[]>

@@ -5,7 +5,7 @@ import { fullAt } from './capacity.ts'
 import type { Clock } from './clock.ts'
 import { checkDurable, makeStream, traceConfig, traceName, type DurableOptions } from './durable.ts'
 import type { JetStream } from './jetstream.ts'
-import type { Accepted, DurableAccept, Outage } from './types.ts'
+import type { Accepted, DurableAccept, Outage, QueueSize } from './types.ts'
 
 type Options = DurableOptions & {
   readonly bytesLimit: number
@@ -34,6 +34,7 @@ const usualTrace = (volume: number) => ({ days: traceDays, bytes: Math.min(1_073
 export class Watch {
   readonly #stream: JetStream
   readonly #options: Options
+  #size: QueueSize
   #durable: DurableAccept | undefined
   #checkedAt = -Infinity
   #traceMade = false
@@ -53,10 +54,19 @@ export class Watch {
   constructor(stream: JetStream, options: Options) {
     this.#stream = stream
     this.#options = options
+    this.#size = options
     this.#outage = { since: options.clock.monotonic(), why: noAnswer }
     void this.#keepLooking()
   }
 
+  /** More copies are made at the next look. */
+  resize({ replicas, bytesLimit }: QueueSize): void {
+    if (replicas !== this.#size.replicas) {
+      this.#checkedAt = -Infinity
+      this.#traceMade = false
+    }
+    this.#size = { replicas, bytesLimit }
+  }
   refusal(): Accepted | undefined {
     if (!this.#durable) return { kind: 'unknown', why: 'the queue does not answer' }
     if (!this.#durable.ok) return { kind: 'refused', why: 'not-durable' }
@@ -124,10 +134,11 @@ export class Watch {
 
   /** Once at the start; again from time to time: settings can change while we run, and what was wrong can be put right. False: it was asked, and nobody answered. */
   async #check(): Promise<boolean> {
-    const { clock, log, name, replicas, bytesLimit, trace = usualTrace(bytesLimit) } = this.#options
+    const { clock, log, name, trace = usualTrace(this.#size.bytesLimit) } = this.#options
+    const { replicas } = this.#size
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
-    const found = await checkDurable(this.#stream, { ...this.#options, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }) })
+    const found = await checkDurable(this.#stream, { ...this.#options, replicas, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }) })
     await this.#tellLoss()
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
@@ -195,7 +206,8 @@ export class Watch {
   }
   /** Between two looks a fast client could fill the rest: what we have sent since counts as if it were stored. */
   #isFull(): boolean {
-    const { log, bytesLimit } = this.#options
+    const { log } = this.#options
+    const { bytesLimit } = this.#size
     const bytes = this.#bytes + this.#stream.written() - this.#writtenThen
     const full = bytes >= bytesLimit * fullAt
     if (full && !this.#full) log.warn('QUEUE_FULL', { bytes, limit: bytesLimit })

@@ -52,6 +52,7 @@ export const createFakeQueue = (): FakeQueue => {
     count: notHere,
     remains: notHere,
     setPaused: () => {},
+    resize: () => {},
     start: notHere, drain: notHere, close: notHere, summary: notHere, list: notHere, show: notHere, order: notHere, whyWaiting: notHere, trace: notHere, latest: notHere, find: notHere,
   }
   return queue
