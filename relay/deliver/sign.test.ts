@@ -62,6 +62,15 @@ describe('a DKIM signature', () => {
     assert.notEqual(await signing(testDelivery({ message: 'm2' }), 'as-is', signer, content), a)
     assert.notEqual(await signing(testDelivery(), 'converted', signer, content), a)
   })
+  it('is made anew at the 2nd attempt where the key was replaced under its selector meanwhile, and not where the snapshot was only read again', async () => {
+    const signing = createSigning(() => Date.now())
+    const content = wholeContent(testMessage)
+    const before = { ...signer, keys: [{ ...keys[0]!, privateKey: pem(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey) }] }
+    const after = { ...signer, keys: [keys[0]!] }
+    const said = async (given: typeof before): Promise<string[]> => verify(Buffer.concat([(await signing(testDelivery(), 'as-is', given, content)).headers, testMessage]))
+    assert.deepEqual([await said(before), await said(after)], [['shop.example rsa-sha256 fail'], ['shop.example rsa-sha256 pass']])
+    assert.equal(await signing(testDelivery(), 'as-is', after, content), await signing(testDelivery(), 'as-is', structuredClone(after), content))
+  })
 })
 
 describe('whose signature', () => {

@@ -1,6 +1,7 @@
 // DKIM (RFC 6376, RFC 8463) at delivery: with today's keys however long the message waited, and after any conversion.
 // A message is signed once for all its deliveries of a process; big bodies are read in pieces, and the event loop turns between them.
 import { Readable } from 'node:stream'
+import { isDeepStrictEqual } from 'node:util'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js' // DKIM by the author of nodemailer and smtp-server, MIT
 import type { Delivery } from '../queue/index.ts'
 import { anySigns, atAndAbove, byDomain, readHeaderSection, type DkimKey, type HostedDomain, type Snapshot } from '../snapshot/index.ts'
@@ -41,13 +42,13 @@ type Signed = { readonly headers: Buffer; readonly fault?: string }
 const mostKept = 500
 
 export const createSigning = (now: () => number) => {
-  const kept = new Map<string, Promise<Signed>>()
+  const kept = new Map<string, { readonly keys: Signer['keys']; readonly made: Promise<Signed> }>()
   return (delivery: Delivery, form: 'as-is' | 'converted', signer: Signer, content: Content): Promise<Signed> => {
-    const key = `${delivery.message} ${form} ${signer.domain} ${signer.keys.map(({ selector }) => selector).join(' ')}`
+    const key = `${delivery.message} ${form} ${signer.domain}`
     const known = kept.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined && isDeepStrictEqual(known.keys, signer.keys)) return known.made // keys, not their names: one may be replaced under its selector
     const made = sign(signer, content, now())
-    kept.set(key, made)
+    kept.set(key, { keys: signer.keys, made })
     if (kept.size > mostKept) kept.delete(kept.keys().next().value!)
     made.catch(() => kept.delete(key)) // the message could not be read: the attempt says so
     return made
