@@ -2,8 +2,9 @@
 import type { Settings } from './settings.ts'
 import { closeSession, openSession, type Opened, type Opening, type Session, type Target } from './session.ts'
 
-const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, authority, credentials }: Target): string =>
-  `${address}:${port} ${host} ${tls} ${implicitTls} ${clientCertificate?.name ?? ''} ${authority?.name ?? ''} ${authority?.certificate ?? ''} ${credentials?.username ?? ''}`
+/** Of certificates and logins what they are, not their names: they change under these. And whom we said we were, which is judged too. */
+const keyOf = ({ host, address, port, tls, implicitTls, clientCertificate, authority, credentials }: Target, hostname: string): string =>
+  JSON.stringify([address, port, host, tls, implicitTls, clientCertificate?.certificate, authority?.name, authority?.certificate, credentials?.username, credentials?.password, hostname])
 
 export class Pool {
   readonly #idle = new Map<string, Session[]>()
@@ -20,13 +21,9 @@ export class Pool {
     return this.#open.size
   }
 
-  hasIdle(target: Target): boolean {
-    return (this.#idle.get(keyOf(target))?.length ?? 0) > 0
-  }
-
   /** A kept connection, or a new one. `fresh`: not a kept one. */
   async take(target: Target, opening: Opening, fresh: boolean): Promise<Opened> {
-    const kept = fresh ? undefined : this.#takeIdle(keyOf(target))
+    const kept = fresh ? undefined : this.#takeIdle(keyOf(target, opening.hostname))
     if (kept !== undefined) return { kind: 'open', session: kept }
     const opened = await openSession(target, opening)
     if (opened.kind === 'open') this.#open.add(opened.session)
@@ -46,7 +43,7 @@ export class Pool {
   give(session: Session, { messagesPerConnection, timeouts }: Pick<Settings, 'messagesPerConnection' | 'timeouts'>): void {
     if (session.wire.broken !== undefined || session.messages >= messagesPerConnection) return this.leave(session)
     session.idleUntil = performance.now() + timeouts.idle
-    const key = keyOf(session.target)
+    const key = keyOf(session.target, session.hostname)
     const sessions = this.#idle.get(key)
     if (sessions) sessions.push(session)
     else this.#idle.set(key, [session])

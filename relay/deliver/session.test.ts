@@ -92,6 +92,21 @@ describe('opening a session', () => {
     }
     assert.deepEqual([states, sink.connections()], [['open verified', 'open verified', 'tls unverified'], 2])
   })
+  it('a kept connection is used again for the same login, certificate and name of ours, and not where the password, the client certificate under its name or our own name is another: 4 of 5 are opened', async (t) => {
+    const sink = await withTls({ auth: { username: 'me', password: 'old' } })
+    const pool = new Pool(1000)
+    t.after(() => pool.close())
+    const settings = settingsFrom(trusted())
+    const target = { host: 'mx.dest.example', address: '127.0.0.1', port: sink.port, tls: 'Verify' as const, implicitTls: false, credentials: { username: 'me', password: 'old' }, clientCertificate: { name: 'client', ...certificate } }
+    const take = async (changed: Partial<Target>, hostname = 'mx1.relay.example'): Promise<readonly [string, number]> => {
+      const opened = await pool.take({ ...target, ...changed }, { hostname, settings, watch: new Watch(10) }, false)
+      const seen = [state(opened), sink.connections()] as const
+      if (opened.kind === 'open') pool.give(opened.session, settings)
+      return seen
+    }
+    const seen = [await take({}), await take(structuredClone(target)), await take({ credentials: { username: 'me', password: 'new' } }), await take({ clientCertificate: { name: 'client', ...makeCertificate('other') } }), await take({}, 'mx2.relay.example')]
+    assert.deepEqual(seen, [['open verified', 1], ['open verified', 1], ['said AUTH 535', 2], ['open verified', 3], ['open verified', 4]])
+  })
   it('Verify wants the name: a valid certificate for another host is none', async () => {
     const opened = await open(await withTls(), { tls: 'Verify', host: 'other.dest.example' }, {}, trusted())
     assert.equal(state(opened), 'tls unverified')

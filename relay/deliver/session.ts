@@ -24,6 +24,7 @@ export type Extensions = {
 
 export type Session = {
   readonly target: Target
+  readonly hostname: string // what we called ourselves
   wire: Wire
   extensions: Extensions
   greeting: string
@@ -48,7 +49,7 @@ export const openSession = async (target: Target, opening: Opening): Promise<Ope
   const socket = await dial(target, opening)
   if ('kind' in socket) return { kind: 'failed', event: socket }
   const wire = new Wire(socket, opening.watch, opening.settings.replyLimits, opening.transcript)
-  const session: Session = { target, wire, extensions: noExtensions, greeting: '', messages: 0, idleUntil: 0 }
+  const session: Session = { target, hostname: opening.hostname, wire, extensions: noExtensions, greeting: '', messages: 0, idleUntil: 0 }
   const event = await unlessCalledOff(session, opening)
   if (event === undefined) {
     opening.onOpen?.(session.tls === undefined ? 'none' : session.tls.verified ? 'verified' : 'unverified')
