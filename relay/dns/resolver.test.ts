@@ -40,6 +40,16 @@ describe('the resolver', () => {
     const { addresses } = resolver()
     assert.deepEqual(await Promise.all([addresses('mx1.dest.example', 4), addresses('mx1.dest.example', 6)]).then((found) => found.map((one) => one.kind === 'records' && one.records)), [['192.0.2.1', '192.0.2.2'], ['2001:db8::1']])
   })
+  it('asks the name servers that a new snapshot names, of which the 1st ones had said no such name, and at once', async (t) => {
+    const inside = await startTestDns({ 'far.example': { mx: [[10, 'mx1.far.example']] } })
+    t.after(() => inside.close())
+    let named = server.nameserver
+    const { mx } = resolver({ nameservers: () => [named] })
+    assert.equal((await mx('far.example')).kind, 'nxdomain')
+    named = inside.nameserver
+    assert.equal((await mx('far.example')).kind, 'records')
+    assert.equal((await mx('dest.example')).kind, 'nxdomain')
+  })
   it('tells NODATA from NXDOMAIN', async () => {
     assert.equal((await resolver().mx('empty.example')).kind, 'nodata')
     assert.equal((await resolver().mx('nowhere.example')).kind, 'nxdomain')

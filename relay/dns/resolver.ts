@@ -24,7 +24,7 @@ export const createResolver = (options: ResolverOptions): Resolver => {
   const closing = new AbortController()
   const look = <T>(name: string, type: RecordType): Promise<Answer<T>> => {
     if (cannotExist(name)) return Promise.resolve({ kind: 'nxdomain', ttl: 3600 })
-    const key = `${type} ${name.toLowerCase()}`
+    const key = `${type} ${name.toLowerCase()} ${options.nameservers().join(' ')}` // what others said does not count
     const known = cache.get(key) ?? pending.get(key)
     if (known !== undefined) return Promise.resolve(known) as Promise<Answer<T>>
     const asked = measured(options, () => chase(asking, name, type, closing.signal))
