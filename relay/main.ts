@@ -51,7 +51,7 @@ export const startRelay = async (options: RelayOptions): Promise<RunningRelay> =
   queue.setPaused(current.snapshot.relay.paused)
   await queue.start(deliverer)
   const leaving: ReceiveOptions['leaving'] = (now, mail) => ({ schedule: scheduleFor(now, mail) }) // a route on hold is seen at the attempt
-  const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout })
+  const receiving = await startReceiving({ snapshot: current.snapshot, queue, log, metrics, pod: options.pod, leaving, bind: options.bind, callout: deliverer.callout, asked: deliverer.asked })
   const state = { stopping: false, isNew: true }
   const readiness = () => {
     if (queue.durable().ok && queue.outage() === undefined) state.isNew = false

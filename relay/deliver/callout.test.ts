@@ -5,6 +5,7 @@ import { mailbox, testDeliverer, testSnapshot } from '../../test/tools/delivery.
 import { startSink, type RunningSink, type SinkOptions } from '../../cli/standalone/sink.ts'
 import type { SnapshotInput } from '../snapshot/index.ts'
 import type { RunningDeliverer } from './deliverer.ts'
+import { askedBy } from './callout.ts'
 import { Places } from './places.ts'
 
 describe('the callout', () => {
@@ -35,6 +36,17 @@ describe('the callout', () => {
     assert.equal(await ask('user@home.example'), 'yes')
     sink.behave({ replies: { rcpt: '550 5.1.1 gone' } })
     assert.equal(await ask('user@home.example'), 'no')
+  })
+  it('asks somebody else where the domain has other hosts, or a DeliveryRoute of its own with other next hops, and the same where only 1 other field changed', () => {
+    const domain = { namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Callout' as const }, hosts: [{ host: 'store.example' }] } }
+    const route = { namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: { recipientDomains: ['home.example'] }, nextHops: [{ kind: 'smarthost' as const, host: 'other.example' }] }
+    const asked = (one: typeof domain, routes: (typeof route & { hold?: boolean })[] = []): string => {
+      const snapshot = testSnapshot({ domains: [one], routes })
+      return askedBy(snapshot, snapshot.domains[0]!)
+    }
+    const others = { ...domain, inbound: { ...domain.inbound, hosts: [{ host: 'new.example' }] } }
+    assert.equal(new Set([asked(domain), asked(others), asked(domain, [route])]).size, 3)
+    assert.deepEqual([asked({ ...domain, listeners: [], manifest: 'another' }), asked(domain, [{ ...route, hold: true }])], [asked(domain), asked(domain, [route])])
   })
   it('asks about 100 users at once over 20 connections, and each is answered', async () => {
     const { sink, ask } = await build({})

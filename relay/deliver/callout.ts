@@ -1,6 +1,6 @@
 // Asks the hosts of a hosted domain whether they take a recipient, while the client waits at RCPT (MAIL FROM:<>, RCPT, RSET; never DATA).
 // Remembers nothing: who asks does (receive/callout-cache.ts), or an answer would be ten minutes old twice. "Unknown" never means no.
-import type { HostedDomain, Mailbox } from '../snapshot/index.ts'
+import type { HostedDomain, Mailbox, Snapshot } from '../snapshot/index.ts'
 import type { Shared } from './shared.ts'
 import { whatNow, type HostEvent } from './failover.ts'
 import { isPlain } from './fit.ts'
@@ -12,6 +12,12 @@ import { silent, unasked, type Opening, type Session, type Target } from './sess
 import { mailCommand, rcptCommand } from './smtp-wire.ts'
 
 export type CalloutAnswer = 'yes' | 'no' | 'unknown'
+
+/** The same for the same hosts, whatever names them. */
+export const askedBy = (snapshot: Snapshot, { domain }: HostedDomain): string => {
+  const way = wayOf(snapshot, { domain, mailFrom: null })
+  return JSON.stringify(way.kind === 'route' ? way.route.nextHops : way.kind === 'hosts' ? way.hosted.inbound.hosts : [])
+}
 
 /** Never throws. A stranger who guesses users must not open more connections to the hosts of a domain than its mail may. */
 export const createCallout = (shared: Shared) => {

@@ -4,7 +4,7 @@ import { givesUpAt, type HostedDomain, type Mailbox } from '../snapshot/index.ts
 import { account } from './account.ts'
 import { afterAttempt, expireDue } from './after-attempt.ts'
 import { runAttempt, type AttemptResult } from './attempt.ts'
-import { createCallout, type CalloutAnswer } from './callout.ts'
+import { askedBy, createCallout, type CalloutAnswer } from './callout.ts'
 import { contentOf } from './content.ts'
 import { hasEightBit } from './fit.ts'
 import { literalIn } from './hops.ts'
@@ -21,6 +21,8 @@ import { whyWaiting } from './why-waiting.ts'
 export type RunningDeliverer = Required<Deliverer> & {
   close(): Promise<void>
   callout(domain: HostedDomain, mailbox: Mailbox): Promise<CalloutAnswer>
+  /** Whom that asks. */
+  asked(domain: HostedDomain): string
   /** Which routes reach a host, as far as this process knows. */
   reached(): readonly Reached[]
 }
@@ -49,6 +51,7 @@ export const createDeliverer = (options: DelivererOptions): RunningDeliverer => 
       }
     },
     callout,
+    asked: (domain) => askedBy(options.snapshot(), domain),
     heldBy: (domain, envelope) => holderOf(siteOf(shared, { domain, ...envelope }).way),
     whyWaiting: (domain, envelope) => whyWaiting(shared, siteOf(shared, { domain, ...envelope }), domain),
     reached: () => shared.reach.list(options.snapshot().routes),

@@ -50,6 +50,17 @@ test('while the server behind is away, a user known within the day is taken, a r
   assert.equal(await ask(), 'unknown')
 })
 
+test('another server behind is asked at once about a user whom the 1st one did not know, and while it is away the users that the 1st one knew are taken', async () => {
+  const state: { answer: 'yes' | 'no' | 'unknown' } = { answer: 'no' }
+  const cache = createCalloutCache(() => Promise.resolve(state.answer), () => 1e12)
+  const behind = (host: string) => domainSchema.parse({ ...domain, inbound: { recipients: { mode: 'Callout' }, hosts: [{ host }] } })
+  assert.equal(await cache.ask(behind('old.example'), fred), 'no')
+  state.answer = 'yes'
+  assert.deepEqual([await cache.ask(behind('old.example'), fred), await cache.ask(behind('new.example'), fred)], ['no', 'yes'])
+  state.answer = 'unknown'
+  assert.equal(await cache.ask(behind('third.example'), fred), 'yes')
+})
+
 test('50,000 users of a tenant\'s 2 domains, known anew, make no other namespace\'s user forgotten; of their own the oldest is', async () => {
   const asked: string[] = []
   const cache = createCalloutCache(({ manifest }, { local }) => (asked.push(`${manifest} ${local}`), Promise.resolve('yes')), () => 1e12)

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Queue } from '../queue/index.ts'
 import { beginListener, type Log, type Metrics } from '../report/index.ts'
 import type { Listener, Snapshot } from '../snapshot/index.ts'
-import { createCalloutCache, type Callout } from './callout-cache.ts'
+import { createCalloutCache, type Asked, type Callout } from './callout-cache.ts'
 import { createFleetLimits, type Over } from './fleet-limits.ts'
 import { Receiver } from './receiver.ts'
 import type { Door, Leaving, World } from './state.ts'
@@ -20,6 +20,8 @@ export type ReceiveOptions = {
   readonly leaving: Leaving
   /** Asks the server behind a hosted domain about a user; absent: it can never be asked. */
   readonly callout?: Callout
+  /** Whom that asks; absent: the hosts that the domain names. */
+  readonly asked?: Asked
   /** Where a listener is opened; default: its bindPort on every address. */
   readonly bind?: (listener: Listener) => { readonly host: string; readonly port: number }
 }
@@ -54,7 +56,7 @@ const monotonic = (): number => performance.now()
 const worldOf = (options: ReceiveOptions, snapshot: () => Snapshot): World => ({
   ...options,
   snapshot,
-  callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown')), monotonic),
+  callouts: createCalloutCache(options.callout ?? (() => Promise.resolve('unknown')), monotonic, options.asked),
   witness: new Witness(),
   limits: createFleetLimits({ pod: options.pod, peers: () => options.queue.peers(), now: monotonic, warn: (over) => warnOf(options, over) }),
 })
