@@ -114,6 +114,13 @@ describe('a delivery status notification', () => {
     assert.deepEqual(text.split('\r\n').filter((line) => line.length > 998), [])
     assert.equal(text.replaceAll('\r\n ', '').match(/\\x\{FC\}/g)!.length, 240)
   })
+  it('has an original recipient of 300 characters on 1 line, without a blank within: who sends to lists finds the address again by it', () => {
+    const address = `bounce-${'x'.repeat(280)}@alias.example`
+    for (const smtputf8 of [false, true]) {
+      const text = textOf(compose([failed('müller@dest.example', {}, { orcpt: `rfc822;${address}` })], { envelope: { smtputf8 } }))
+      assert.ok(text.includes(`Original-Recipient: rfc822; ${address}\r\n`))
+    }
+  })
   for (const ret of ['FULL', 'HDRS'] as const)
     it(`returns no line over 998 octets, for which the sender's host may refuse it as another refused the message, with RET=${ret}`, () => {
       const long = (header: string, body: string): string[] => {

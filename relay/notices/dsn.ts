@@ -124,7 +124,7 @@ const statusPart = (hostname: string, { delivery }: Given, notices: readonly Not
 const recipientBlock = (notice: Notice, utf8: boolean): string[] => {
   const { recipient, kind, status, remote, diagnostic, lastAttemptAt, willRetryUntil } = notice
   return [
-    ...(recipient.orcpt === undefined ? [] : [folded(`Original-Recipient: ${originalRecipient(recipient.orcpt, utf8)}`)]),
+    ...(recipient.orcpt === undefined ? [] : [inOneLine(`Original-Recipient: ${originalRecipient(recipient.orcpt, utf8)}`)]),
     `Final-Recipient: ${finalRecipient(recipient, utf8)}`,
     `Action: ${kind}`,
     `Status: ${status}`,
@@ -156,6 +156,8 @@ const inField = (text: string, utf8: boolean): string => onOneLine(utf8 ? text :
 
 export const fromXtext = (text: string): string => text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
+/** An address in which a fold left a blank is another one: it has one only where it has to. */
+const inOneLine = (line: string): string => (Buffer.byteLength(line) <= 998 ? line : folded(line))
 
 /** RFC 5322 2.1.1: no line over 998 octets; folded at spaces where there are any, of which a row is one: no line may be blanks alone (3.2.2). */
 const folded = (line: string): string => (line.length <= 200 ? line : foldedAt190(line.replace(/ +/g, ' ').trimEnd()))
