@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { commandLine, mailCommand, rcptCommand, ReplyReader, WireError } from './smtp-wire.ts'
+import { brief, commandLine, mailCommand, rcptCommand, ReplyReader, WireError } from './smtp-wire.ts'
 
 const feed = (...pieces: string[]) => {
   const reader = new ReplyReader({ bytes: 1000, lines: 10 })
@@ -71,6 +71,7 @@ describe('replies', () => {
   it('may end in a bare LF', () => assert.deepEqual(feed('250 OK\n').replies[0]!.lines, ['250 OK']))
   it('have nothing that turns the direction of writing in a log or a timeline, and keep 1 word in Hebrew', () => assert.deepEqual(feed('550 \u202egpj.exe\u2066 \u05dc\u05d0\r\n').replies[0]!.lines, ['550 ?gpj.exe? \u05dc\u05d0']))
   it('have no control characters that could break a log line', () => assert.deepEqual(feed('550 a\tb\x1b[31m\rc\r\n').replies[0]!.lines, ['550 a b?[31m?c']))
+  it('are told with 512 characters of a line, the last of them whole', () => assert.deepEqual(['x', 'xy'].map((before) => brief({ code: 550, lines: [`550 ${before}${'\u{1f4ea}'.repeat(300)}`] }).lines[0]!.slice(-2)), ['\u{1f4ea}', '\u{1f4ea}']))
   it('keep UTF-8 as it is', () => assert.deepEqual(feed('550 5.1.1 Müller gibt es nicht\r\n').replies[0]!.lines, ['550 5.1.1 Müller gibt es nicht']))
   it('know when half a reply is left', () => assert.deepEqual(['250 OK\r\n250-half\r\n', '250 OK\r\n25', '250 OK\r\n'].map((text) => feed(text).reader.isMidReply), [true, true, false]))
 })

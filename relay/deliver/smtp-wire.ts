@@ -106,11 +106,8 @@ export class ReplyReader {
 
 const [toldLines, toldLength] = [10, 512]
 
-/** As much of a reply as a queue record, a trace line and a notice can carry; of its own, for a piece of a string holds all of it. */
-export const brief = (reply: Reply): Reply => {
-  if (reply.lines.length <= toldLines && reply.lines.every((line) => line.length <= toldLength)) return reply
-  return { ...reply, lines: reply.lines.slice(0, toldLines).map((line) => Buffer.from(line.slice(0, toldLength)).toString()) }
-}
+/** As much of a reply as a queue record, a trace line and a notice can carry; of its own: a piece of a string holds all of it, and a line all that came with it. */
+export const brief = (reply: Reply): Reply => ({ ...reply, lines: reply.lines.slice(0, toldLines).map((line) => Buffer.from(line.slice(0, toldLength).replace(/[\ud800-\udbff]$/, '')).toString()) })
 
 const endless = (unit: string, limit: number): ReplyFault => ({ fault: 'endless', text: `a reply of more than ${limit} ${unit}` })
 
