@@ -109,7 +109,7 @@ const askSession = async (session: Session, mailbox: Mailbox, pool: Pool, { sett
   const isReset = (codes[2] ?? 0) >= 200 && (codes[2] ?? 0) < 300 // else the next MAIL there would be one too many
   if (isReset) pool.give(session, settings)
   else pool.leave(session)
-  return codes.length === 0 ? silent(session, 'MAIL', wire.broken!) : meaningOf(codes)
+  return codes.length === 0 || wire.broken?.how === 'garbled' ? silent(session, 'MAIL', wire.broken!) : meaningOf(codes) // garbled: whose the codes are is not known
 }
 
 /** RFC 6531 3.4: without it a host may refuse the address, and that would be read as a user who is not there. */

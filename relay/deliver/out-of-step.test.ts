@@ -62,6 +62,14 @@ test('a callout over a connection with 1 reply too many is no answer: that to MA
   assert.equal(await deliverer.callout(snapshotOf(host).domains[0]!, mailbox('gone@home.example')), 'unknown')
 })
 
+test('a callout whose RCPT gets 2 replies is no answer either: of 550 and 250 none says whether the user is there', async (t) => {
+  const replies = [gone, '250 2.0.0 ok']
+  for (const said of [replies, replies.toReversed()]) {
+    const { host, deliverer } = await world(t, (verb) => (verb === 'RCPT' ? { text: `${said.join('\r\n')}\r\n` } : undefined))
+    assert.equal(await deliverer.callout(snapshotOf(host).domains[0]!, mailbox('a@home.example')), 'unknown')
+  }
+})
+
 for (const words of ['550 5.5.3 too many recipients', '451 4.5.3 too many recipients', '552 too many recipients', '452 4.5.3 too many'])
   test(`of 3 recipients those after the first, whom ${words} meets, follow in 2 further transactions (RFC 3463 X.5.3)`, async (t) => {
     let to = 0
