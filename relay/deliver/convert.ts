@@ -64,12 +64,12 @@ export const returningHeader = async (notice: Content): Promise<Content> => {
   const pieces: Buffer[] = []
   for await (const piece of notice.open()) pieces.push(piece)
   const text = Buffer.concat(pieces).toString('latin1')
-  const [label = '', type] = /\r\nContent-Type: message\/(rfc822|global)\r\nContent-Transfer-Encoding: 8bit\r\n\r\n/.exec(text) ?? []
+  const [label = '', type] = /\r\nContent-Type: message\/(rfc822|global)\r\nContent-Transfer-Encoding: [78]bit\r\n\r\n/.exec(text) ?? []
   if (type === undefined) return notice
   const start = text.indexOf(label) + label.length
   const end = text.lastIndexOf('\r\n--')
   const header = headerSection(Buffer.from(text.slice(start, end), 'latin1'))
-  const relabelled = label.replace(/message\/\w+/, type === 'global' ? 'message/global-headers' : 'text/rfc822-headers').replace('8bit', isAscii(header) ? '7bit' : '8bit')
+  const relabelled = label.replace(/message\/\w+/, type === 'global' ? 'message/global-headers' : 'text/rfc822-headers').replace(/[78]bit/, isAscii(header) ? '7bit' : '8bit')
   return wholeContent(Buffer.from(`${text.slice(0, start - label.length)}${relabelled}${header.toString('latin1')}${text.slice(end)}`, 'latin1'))
 }
 
