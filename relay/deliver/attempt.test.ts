@@ -125,6 +125,16 @@ it('an attempt has a time of its own: a host that answers each of 20 recipients 
   assert.ok(sink.commands.length < 15, `${sink.commands.length} commands`)
 })
 
+it('does not say of a host that answers each of 20 recipients in time that it hung, where the time of the attempt runs out', async (t) => {
+  const events: HostEvent[] = []
+  const sink = await startSink({ delayMs: (phase) => (phase === 'rcpt' ? 300 : 0), without: ['PIPELINING'] })
+  const pool = new Pool(500)
+  t.after(() => (pool.close(), sink.close()))
+  const way = wayOf(snapshotWith({ port: sink.port }), { domain: 'dest.example', mailFrom: null })
+  await attemptBy(() => assert.fail(), { pool, way, delivery: testDelivery({ to: twenty }), endsAt: performance.now() + 500, avoid: { isSlow: () => false, note: (event) => events.push(event), reached: () => {} } })
+  assert.deepEqual(events, [])
+})
+
 it('an attempt that took its time begins no further transaction, and says so: the 452 of a host that takes 1 recipient at a time', async (t) => {
   const { sink, settlement: { later } } = await attemptAt(t, { delayMs: (phase) => (phase === 'dot' ? 500 : 0), maxRecipients: 1 }, { to: twenty, timeouts: short })
   assert.ok(sink.count() >= 1 && sink.count() < 7, `${sink.count()} transactions`)

@@ -172,7 +172,7 @@ const sortOut = (attempt: Attempt, progress: Progress, told: readonly Told[]): {
 
 const judge = ({ avoid }: Attempt, progress: Progress, recipients: readonly Recipient[], event: HostEvent): ReturnType<typeof whatNow> => {
   const next = whatNow(event)
-  avoid.note(event)
+  if (event.kind !== 'silent' || !event.text.endsWith(tookTooLong)) avoid.note(event) // our time being over says nothing of the host
   if (event.kind === 'silent' && event.how === 'aborted') progress.aborted = true
   if (next === 'later') endAll(progress, recipients, { kind: 'deferred', why: reasonOf(event), ...(event.kind === 'said' && { said: event.said }) })
   else if (next === 'fail' && event.kind === 'said') endAll(progress, recipients, { kind: 'refused', status: statusOf(event), text: reasonOf(event).text, said: event.said })
