@@ -34,7 +34,7 @@ export type Next =
   | 'next-host'
   | 'helo' // HELO on the same connection
   | 'same-host-without-tls'
-  | 'same-host-fresh' // a kept connection had died while idle, or had served enough
+  | 'same-host-fresh' // a kept connection had died while idle, had served enough, or is out of step
   | 'later' // and no other host
   | 'further-transaction'
   | 'fail'
@@ -43,7 +43,7 @@ export type Next =
 export const afterSilence = (event: Silent | TlsFault): Exclude<Next, 'fail' | 'helo' | 'further-transaction'> => {
   if (event.kind === 'tls') return event.how === 'handshake' && event.policy === 'Opportunistic' && !event.implicitTls ? 'same-host-without-tls' : 'next-host'
   if (event.dotWritten || event.how === 'aborted') return 'later' // RFC 1047: it may have been taken
-  if (event.reused && event.how === 'lost' && event.at === 'MAIL') return 'same-host-fresh'
+  if (event.reused && (event.how === 'garbled' || (event.how === 'lost' && event.at === 'MAIL'))) return 'same-host-fresh'
   return 'next-host' // RFC 5321 5.1
 }
 

@@ -50,6 +50,19 @@ test('503 to MAIL on a kept connection is that connection\'s: the message goes o
   assert.deepEqual([settled.map(failed), host.took.length, host.connections()], [[[], []], 2, 2])
 })
 
+for (const offers of [['PIPELINING'], []])
+  test(`a reply too many on a kept connection, ${offers.length > 0 ? 'with' : 'without'} PIPELINING, is that connection's too: the message goes over a fresh one, of 2`, async (t) => {
+    const { host, send } = await world(t, (verb, _, count) => (verb === 'MAIL' && count === 1 ? { text: '250 2.0.0 queued as 1\r\n250 2.1.0 ok\r\n' } : undefined), offers)
+    const settled = [await send('a'), await send('b')]
+    assert.deepEqual([settled.map(({ later }) => later), host.took, host.connections()], [[undefined, undefined], ['a@home.example', 'b@home.example'], 2])
+  })
+
+test('a host that says a reply too many on each connection gets 1 kept one and 1 fresh one for a message, no more', async (t) => {
+  const { host, send } = await world(t, (verb, _, count) => (verb === 'MAIL' && count > 0 ? { text: '250 2.0.0 queued as 1\r\n250 2.1.0 ok\r\n' } : undefined))
+  const settled = [await send('a'), await send('b')]
+  assert.deepEqual([settled.map(({ later }) => later?.recipients.length), host.took, host.connections()], [[undefined, 1], ['a@home.example'], 2])
+})
+
 test('a connection on which a callout\'s RSET was answered 502 carries no message: its MAIL would be the 2nd there', async (t) => {
   const { host, deliverer, send } = await world(t, (verb) => (verb === 'RSET' ? '502 5.5.1 not here' : undefined))
   assert.equal(await deliverer.callout(snapshotOf(host).domains[0]!, mailbox('a@home.example')), 'yes')
