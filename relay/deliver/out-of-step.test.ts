@@ -38,6 +38,14 @@ for (const offers of [['PIPELINING'], []])
     assert.deepEqual(failed(await send('a', 'gone')).filter((user) => user !== 'gone'), [])
   })
 
+for (const at of ['MAIL', 'RCPT', 'DATA'])
+  for (const offers of [['PIPELINING'], []])
+    test(`550 and 221 at ${at}, ${offers.length > 0 ? 'with' : 'without'} PIPELINING, are a refusal and a goodbye: the message is returned at once, 0 of it waits`, async (t) => {
+      const { send } = await world(t, (verb) => (verb === at ? { text: '550 5.7.1 not from you\r\n221 2.0.0 bye\r\n', closes: true } : undefined), offers)
+      const settled = await send('a')
+      assert.deepEqual([failed(settled), settled.later], [['a'], undefined])
+    })
+
 test('a connection on which 354 answered the final dot is not used for another message', async (t) => {
   const { host, send } = await world(t, (verb, _, count) => (verb === 'DOT' && count === 0 ? '354 go on' : undefined))
   const [first, second] = [await send('a'), await send('b')]

@@ -207,8 +207,16 @@ const exchange = async (session: Session, line: string, ms: number, shown?: stri
 /** What the host says though nothing was asked: the 421 that it may say at any time (RFC 5321 3.8), which answers what would have come next, or something that breaks the line. */
 export const unasked = async ({ wire }: Session, ms: number): Promise<Heard | undefined> => {
   if (!wire.hasUnread) return undefined
-  const heard = await wire.hear(ms)
+  const heard = await listenTo(wire, ms)
   return heard.kind === 'broken' || heard.reply.code === 421 ? heard : outOfStep(wire)
+}
+
+/** 221 answers QUIT, to which we do not listen: wherever else it comes, it is a goodbye and no answer. */
+export const listenTo = async (wire: Wire, ms: number): Promise<Heard> => {
+  const heard = await wire.hear(ms)
+  if (heard.kind === 'broken' || heard.reply.code !== 221) return heard
+  wire.break({ kind: 'broken', how: 'lost', text: 'it said 221 and goes' })
+  return wire.broken!
 }
 
 /** A reply too many: whose the others are, the refusals too, is not known, and neither is what would follow. */

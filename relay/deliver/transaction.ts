@@ -6,7 +6,7 @@ import type { Content } from './content.ts'
 import { Stuffer } from './dot-stuff.ts'
 import type { HostEvent, Place } from './failover.ts'
 import type { RemoteReply } from './outcome.ts'
-import { outOfStep, remoteReply, silent, unasked, type Session } from './session.ts'
+import { listenTo, outOfStep, remoteReply, silent, unasked, type Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { brief, mailCommand, rcptCommand, type MailParameters, type Reply } from './smtp-wire.ts'
 import type { Broken, Heard } from './wire.ts'
@@ -72,7 +72,7 @@ const untimely = (replies: readonly Reply[], early: Heard, at: Place): Asked => 
 const listen = async (session: Session, count: number, { timeouts }: Settings): Promise<Asked> => {
   const replies: Reply[] = []
   while (replies.length < count) {
-    const heard = await session.wire.hear(replies.length === 0 ? timeouts.mail : replies.length === count - 1 ? timeouts.data : timeouts.rcpt)
+    const heard = await listenTo(session.wire, replies.length === 0 ? timeouts.mail : replies.length === count - 1 ? timeouts.data : timeouts.rcpt)
     if (heard.kind === 'broken') return { replies, broken: heard }
     replies.push(brief(heard.reply)) // there may be a thousand
   }
@@ -87,7 +87,7 @@ const askInTurn = async (session: Session, commands: readonly string[], { timeou
     const early = await unasked(session, timeouts.rcpt)
     if (early !== undefined) return untimely(replies, early, index === 0 ? 'MAIL' : 'RCPT')
     session.wire.send(command)
-    const heard = await session.wire.hear(index === 0 ? timeouts.mail : isData ? timeouts.data : timeouts.rcpt)
+    const heard = await listenTo(session.wire, index === 0 ? timeouts.mail : isData ? timeouts.data : timeouts.rcpt)
     if (heard.kind === 'broken') return { replies, broken: heard }
     replies.push(brief(heard.reply)) // there may be a thousand
     if (index === 0 && !isGood(heard.reply)) break
