@@ -12,6 +12,8 @@ export type IncomingLimits = { readonly bytes: number; readonly bytesManifest: s
 export class Incoming {
   bytes = 0
   eightBit = false
+  /** Who ends lines with LF or CR alone ends the message so too. */
+  mayNeverEnd = false
   #fault: Reply | undefined
   #head = new HeaderReader()
   #headBytes = 0
@@ -37,6 +39,7 @@ export class Incoming {
   }
 
   bare(octet: BareOctet): Promise<void> | void {
+    if (octet !== 'NUL') this.mayNeverEnd = true
     return this.refuse(octet === 'NUL' ? reply('nul') : reply('bare-newline', { what: octet === 'CR' ? 'carriage return' : 'line feed' }))
   }
 

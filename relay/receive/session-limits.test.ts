@@ -138,3 +138,19 @@ test('a client that never reads 30 MB of replies is let go after the time for a 
   socket.write('EHLO client.example\r\n'.repeat(200_000))
   await until(async () => (await receiver.metrics.openConnections.get()).values.every(({ value }) => value === 0))
 })
+
+test('a header section over its limit, or a NUL, does not shorten the time between 2 pieces of DATA, as a bare line end does: 3 clients that fall silent, and the one that waits for an end that never comes is told first', async (t) => {
+  const receiver = await start(t, withLimits({ headerBytes: 100, dataSeconds: 15 }))
+  const told: string[] = []
+  const silentAfter = async (text: string): Promise<void> => {
+    const line = await greeted(t, receiver)
+    await envelope(line)
+    await line.ask('DATA')
+    line.send(Buffer.from(text))
+    told.push((await line.reply(30_000))?.[0] ?? 'closed')
+  }
+  const all = [`X: ${'x'.repeat(200)}\r\n`, 'Subject: a\0b\r\n', 'Subject: x\n'].map(silentAfter)
+  await Promise.race(all)
+  assert.equal(told.length, 1)
+  assert.match(told[0]!, /^554 5\.6\.0 The message holds a line feed/)
+})

@@ -271,8 +271,8 @@ export class Session extends SMTPConnection {
 
   #awaitData(): void {
     if (this._closing) return
-    const fault = this.#offered?.incoming.fault
-    const seconds = fault?.enhanced === '5.6.0' ? afterBareSeconds : this.state.listener.limits.dataSeconds
+    const { fault, mayNeverEnd = false } = this.#offered?.incoming ?? {}
+    const seconds = mayNeverEnd ? afterBareSeconds : this.state.listener.limits.dataSeconds
     const left = Math.max(0, this.#dataDeadline - performance.now())
     this.#arm(Math.min(seconds * 1000, left), () => this.#hangUp(fault ?? reply('too-slow', { seconds, what: 'the message' })))
   }
