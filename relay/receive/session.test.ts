@@ -266,3 +266,16 @@ test('while the queue holds 1 piece of a body back, no 2nd piece is read to it: 
   assert.match((await line.reply(30_000))?.[0] ?? '', /^250 /)
   assert.deepEqual([state.most, state.bytes], [1, 20_000_016])
 })
+
+test('a recipient named 3 times is 1 for limits too: of 2 recipients per message and 2 per hour both pass, and none is refused that was taken before', async (t) => {
+  const receiver = await start(t, (input) => {
+    withLimits({ recipientsPerMessage: 2 })(input)
+    input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay' }], mayAllowSources: true, rules: [], limits: [{ by: 'source', recipientsPerHour: 2 }] }]
+  })
+  const line = await greeted(t, receiver)
+  await envelope(line, undefined, ['a@hosted.example', 'a@hosted.example', 'b@hosted.example', 'a@hosted.example'])
+  assert.match(await line.ask('RCPT TO:<c@hosted.example>'), /^452 4\.5\.3 /)
+  assert.match(await line.ask('DATA'), /^354 /)
+  assert.match(await line.ask(`${simple}\r\n.`), /^250 /)
+  assert.deepEqual(receiver.queue.kept[0]!.message.deliveries.map(({ recipients }) => recipients.map(({ mailbox }) => mailbox.local)), [['a', 'b']])
+})

@@ -84,14 +84,16 @@ const counted = (transaction: Transaction, answer: Answer): Answer => {
 }
 
 const readRecipient = (state: State, transaction: Transaction, text: string): Answer | Promise<Answer> => {
-  const room = recipientLimit(state)
-  if (transaction.passed.size >= room.limit) return say(reply('too-many-recipients', room))
   const path = parsePath(text)
   const mailbox = path.kind === 'bare-postmaster' ? postmaster(state) : path.kind === 'path' ? path.mailbox : undefined
+  const isNamedAgain = Boolean(mailbox) && transaction.passed.has(printMailbox(mailbox!)) // taken once, counted once
+  const room = recipientLimit(state)
+  if (!isNamedAgain && transaction.passed.size >= room.limit) return say(reply('too-many-recipients', room))
   if (path.kind === 'fault' || !mailbox) return say(reply('bad-recipient', { why: path.kind === 'fault' ? path.why : 'the null address receives nothing' }))
   const parameters = readRecipientParameters(path.rest)
   if (parameters.kind === 'refused') return say(parameters.reply)
   if (path.kind === 'path' && path.needsUtf8 && !transaction.parameters.smtputf8) return say(reply('recipient-needs-utf8'))
+  if (isNamedAgain) return say(reply('recipient-ok'))
   return passRecipient(state, transaction, onTheirOwn({ mailbox, ...parameters.value }))
 }
 
@@ -124,8 +126,7 @@ const keep = (state: State, transaction: Transaction, passed: Passed, known: 'ye
   const { mailbox } = passed.recipient
   const refusal = (passed.hosted && unknownUser(passed.hosted, mailbox, known)) ?? overRecipientLimits(state, transaction, mailbox)
   if (refusal) return say(refusal)
-  const key = printMailbox(mailbox)
-  if (!transaction.passed.has(key)) transaction.passed.set(key, passed)
+  transaction.passed.set(printMailbox(mailbox), passed)
   return say(reply('recipient-ok'))
 }
 

@@ -161,9 +161,9 @@ export class ReceivingModel {
   }
 
   #recipient({ from, to, smtputf8 }: Transaction, text: string): [string, ModelRecipient?] {
-    if (to.size >= this.#listener.limits.recipientsPerMessage) return ['452 4.5.3']
     const path = readPath(text)
     const mailbox = path?.isPostmaster === true ? 'postmaster@hosted.example' : path?.mailbox
+    if (to.size >= this.#listener.limits.recipientsPerMessage && !to.has(mailbox ?? '')) return ['452 4.5.3']
     if (path === undefined || mailbox === undefined || mailbox === '') return ['501 5.1.3']
     const parameters = readParameters(path.rest, recipientParameters)
     if (typeof parameters === 'string') return [parameters]
