@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { isExpectation } from './answers.ts'
 import { JetStreamReader } from './jetstream-reader.ts'
 import { asBuffer, decodeAck, decodeDirect, encodeHeaders, type ApiAnswer } from './jetstream-wire.ts'
+import { hearLastErrors } from './last-errors.ts'
 import { createLeave } from './leave.ts'
 import { loginFrom } from './login.ts'
 import { hasQuorum } from './quorum.ts'
@@ -169,6 +170,7 @@ const keepConnecting = async (stopped: () => boolean, options: Pick<ConnectionOp
   for (let wait = 100; !stopped(); wait = Math.min(wait * 2, 2_000)) {
     try {
       const made = await connect({ ...options, maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 5_000, timeout: 3_000, noAsyncTraces: true, ignoreAuthErrorAbort: true })
+      void hearLastErrors(made)
       if (!stopped()) return made
       await made.close()
     } catch {
