@@ -31,6 +31,7 @@ export const fitTo = async (host: string, offered: Extensions, message: Message)
   const utf8 = utf8Needs(envelope, recipients, content)
   if (utf8.needed && !offered.smtputf8) {
     if (utf8.bySender) return { ...fits, unfit: noUtf8(host, 'the address of the sender') }
+    if (utf8.recipients.length === recipients.length) return narrowed(fits, recipients, host) // our own Received field may name the one there is
     if (utf8.byHeader) return { ...fits, unfit: { ...noUtf8(host, 'the header of the message'), status: '5.6.9' } }
     return narrowed(await eightBitFit(host, offered, message, fits), utf8.recipients, host)
   }

@@ -214,6 +214,11 @@ describe('what an attempt by MX sends', () => {
       const settlement = await attempt(deliverer(a!.port), { from, body: Buffer.from(body), envelope: { smtputf8: true } })
       assert.deepEqual(settlement.notices.map((notice) => notice.status), [status])
     })
+  it('returns with 5.6.7 a message to 1 address that needs SMTPUTF8, though the header needs it too: our own Received field names who it is for', async () => {
+    const [a] = await mxHosts({ without: ['SMTPUTF8', '8BITMIME'] })
+    const settlement = await attempt(deliverer(a!.port), { to: ['müller@dest.example'], body: Buffer.from('Received: by x\r\n\tfor <müller@dest.example>\r\n\r\nx\r\n'), envelope: { smtputf8: true } })
+    assert.deepEqual(settlement.notices.map((notice) => notice.status), ['5.6.7'])
+  })
   it('passes SMTPUTF8 on where it is offered', async () => {
     const [a] = await mxHosts({})
     await attempt(deliverer(a!.port), { to: ['müller@dest.example'], envelope: { smtputf8: true } })

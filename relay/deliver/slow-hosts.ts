@@ -27,7 +27,7 @@ export class SlowHosts {
   note(event: HostEvent, now: number): void {
     if (event.kind !== 'silent') return
     if (event.at !== 'CONNECT' || event.how === 'refused') this.reached(event.address)
-    if (event.how !== 'timeout') return
+    if (event.how !== 'timeout' || event.at === 'DOT') return // it may have the message: another host must not get it too
     if (this.#until.size > 10_000) this.#until.clear()
     this.#until.set(event.address, now + this.#forMs)
     if (event.at === 'CONNECT') this.#noteFamily(event.address, now)
