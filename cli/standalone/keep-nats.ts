@@ -1,29 +1,30 @@
 // Keeps the nats-server of a standalone going: one that ended is started anew, and so is one that cannot write, once its volume has room; by itself it would refuse
-// every write from the first that failed. Writes nothing itself.
+// every write from the first that failed. One that does not end when it is told to is killed. Writes nothing itself.
 import { statfsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startNats, type NatsOptions, type NatsProcess } from './nats-process.ts'
 
 export type KeptNats = Pick<NatsProcess, 'url' | 'monitorUrl' | 'stop'>
 
-const lookEveryMs = 5_000
+const usual = { lookEveryMs: 5_000, endsWithinMs: 20_000 }
+const unwellLooks = 4 // in a row: one that has turned JetStream off does not turn it on again
 const againMs = [1_000, 2_000, 5_000, 10_000, 30_000]
 const roomBytes = 10_000_000
 
 /** Resolves when it runs. Throws when it does not start at first; later it is tried for ever, and `say` is told. */
-export const keepNats = async (options: NatsOptions, say: (line: string) => void): Promise<KeptNats> => {
+export const keepNats = async (options: NatsOptions, say: (line: string) => void, { lookEveryMs, endsWithinMs } = usual): Promise<KeptNats> => {
   let nats = await startNats(options)
   const stopping = new AbortController()
   const keep = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       const looking = new AbortController()
       const ended = nats.exited.then((code) => `nats-server ended (${code ?? 'killed'})`)
-      const why = await Promise.race([ended, untilItCannotWrite(nats, AbortSignal.any([stopping.signal, looking.signal]))])
+      const why = await Promise.race([ended, untilItCannotWrite(nats, lookEveryMs, AbortSignal.any([stopping.signal, looking.signal]))])
       looking.abort()
       if (stopping.signal.aborted || why === undefined) return
       say(`${why}; its log is ${options.folder}/nats.log. Mail is answered 451 until it runs again`)
       await untilRoom(options.folder, say, stopping.signal)
-      await nats.stop()
+      await end(nats, endsWithinMs)
       nats = (await startAgain(options, stopping.signal)) ?? nats
       if (!stopping.signal.aborted) say('nats-server runs again')
     }
@@ -40,11 +41,19 @@ export const keepNats = async (options: NatsOptions, say: (line: string) => void
   }
 }
 
+/** One that could not write may hang at its end as well. */
+const end = async (nats: NatsProcess, withinMs: number): Promise<void> => {
+  const kill = setTimeout(() => void nats.stop('SIGKILL'), withinMs)
+  await nats.stop()
+  clearTimeout(kill)
+}
+
 /** Undefined: told to stop. A question that is not answered says nothing: it may be busy, and its end is seen. */
-const untilItCannotWrite = async ({ monitorUrl }: NatsProcess, signal: AbortSignal): Promise<string | undefined> => {
-  while (await pause(lookEveryMs, signal)) {
+const untilItCannotWrite = async ({ monitorUrl }: NatsProcess, lookEveryMs: number, signal: AbortSignal): Promise<string | undefined> => {
+  for (let unwell = 0; await pause(lookEveryMs, signal); ) {
     const error = await fetch(`${monitorUrl}/healthz`, { signal: AbortSignal.timeout(lookEveryMs) }).then(async (answer) => ((await answer.json()) as { error?: string }).error, () => undefined)
-    if (error?.includes('write error')) return `nats-server cannot write (${error})`
+    unwell = error === undefined ? 0 : unwell + 1
+    if (error?.includes('write error') || unwell >= unwellLooks) return `nats-server cannot write (${error})`
   }
   return undefined
 }

@@ -1,5 +1,6 @@
 // A volume is full though the queue is not: something else took the room. The servers cannot write any more, and would not begin again by themselves when there is room.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { firstRefusal } from '../../tools/first-refusal.ts'
 import { sendAll } from '../../tools/load-client.ts'
@@ -124,7 +125,10 @@ const alone = async (ctx: Ctx): Promise<void> => {
   ctx.step('there is room again: it goes on by itself')
   volume.free()
   const freed = Date.now()
-  await until('mail to be taken', async () => (await send(`late${accepted.length}`, 500)).startsWith('250 '), 180_000, 500)
+  await until('mail to be taken', async () => (await send(`late${accepted.length}`, 500)).startsWith('250 '), 180_000, 500).catch(async (error: unknown) => {
+    const words = [await relay.readiness(), relay.child.output(), readFileSync(join(relay.data, 'nats', 'nats.log'), 'utf8')].map((text) => text.slice(-3_000))
+    throw new Error(`there is room, and no mail is taken. The relay, its parent, and the server say:\n${words.join('\n---\n')}`, { cause: error })
+  })
   ctx.note('seconds from room to the first mail taken', ((Date.now() - freed) / 1000).toFixed(1))
   isOpen = true
   await until('everything accepted at the next host', () => accepted.every((to) => sink.recipients().includes(to)), 120_000, 250)
