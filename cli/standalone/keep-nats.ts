@@ -7,7 +7,7 @@ import { startNats, type NatsOptions, type NatsProcess } from './nats-process.ts
 export type KeptNats = Pick<NatsProcess, 'url' | 'monitorUrl' | 'stop'>
 
 const usual = { lookEveryMs: 5_000, endsWithinMs: 20_000 }
-const unwellLooks = 4 // in a row: one that has turned JetStream off does not turn it on again
+const unwellLooks = 6 // in a row: one that has turned JetStream off, or waits for itself, does so for ever
 const againMs = [1_000, 2_000, 5_000, 10_000, 30_000]
 const roomBytes = 10_000_000
 
@@ -48,15 +48,24 @@ const end = async (nats: NatsProcess, withinMs: number): Promise<void> => {
   clearTimeout(kill)
 }
 
-/** Undefined: told to stop. A question that is not answered says nothing: it may be busy, and its end is seen. */
+/** Undefined: told to stop. A question that is not answered says little: it may be busy. One of many does not end, as after a purge on a full disk. */
 const untilItCannotWrite = async ({ monitorUrl }: NatsProcess, lookEveryMs: number, signal: AbortSignal): Promise<string | undefined> => {
   for (let unwell = 0; await pause(lookEveryMs, signal); ) {
-    const error = await fetch(`${monitorUrl}/healthz`, { signal: AbortSignal.timeout(lookEveryMs) }).then(async (answer) => ((await answer.json()) as { error?: string }).error, () => undefined)
-    unwell = error === undefined ? 0 : unwell + 1
-    if (error?.includes('write error') || unwell >= unwellLooks) return `nats-server cannot write (${error})`
+    const why = await whyUnwell(monitorUrl, lookEveryMs)
+    unwell = why === undefined ? 0 : unwell + 1
+    if (why?.includes('write error') || unwell >= unwellLooks) return why
   }
   return undefined
 }
+
+const whyUnwell = (monitorUrl: string, ms: number): Promise<string | undefined> =>
+  fetch(`${monitorUrl}/healthz`, { signal: AbortSignal.timeout(ms) }).then(
+    async (answer) => {
+      const { error } = (await answer.json()) as { error?: string }
+      return error === undefined ? undefined : `nats-server cannot write (${error})`
+    },
+    () => 'nats-server does not answer at /healthz',
+  )
 
 const untilRoom = async (folder: string, say: (line: string) => void, signal: AbortSignal): Promise<void> => {
   const hasRoom = (): boolean => {
