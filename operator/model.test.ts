@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { startFakeKube, type Fault, type FakeKube } from '../test/tools/fake-kube.ts'
+import { chance } from '../test/tools/mails.ts'
 import { sleep, until } from '../test/tools/until.ts'
 import type { KubeObject } from './kube/index.ts'
 import { startOperator, type RunningOperator } from './main.ts'
@@ -12,16 +13,6 @@ const secrets = core('secrets')
 const ourPlurals = ['mailrelays', 'maildomains', 'mailsenders', 'relaypolicies', 'deliveryroutes', 'retryschedules']
 const madePaths = [secrets, core('services'), core('serviceaccounts'), '/apis/apps/v1/namespaces/mail/deployments', '/apis/apps/v1/namespaces/mail/statefulsets', '/apis/policy/v1/namespaces/mail/poddisruptionbudgets', '/apis/networking.k8s.io/v1/namespaces/mail/networkpolicies']
 const settings = { image: 'posthouse:1', natsImage: 'nats:2', imagePullPolicy: 'IfNotPresent', clusterDomain: 'cluster.local' } as const
-
-const chanceOf = (seed: number): (() => number) => {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 type Variant = readonly [plural: string, name: string, specs: readonly object[]]
 const dkim = { algorithms: ['ed25519'], rotation: { every: '90d', overlap: '7d' } }
@@ -59,7 +50,7 @@ class Model {
 
   constructor(server: FakeKube, seed: number) {
     this.server = server
-    this.chance = chanceOf(seed)
+    this.chance = chance(seed).next
     server.fault = (request) => this.#fault(request)
     server.put('/api/v1/namespaces', { metadata: { name: 'mail' } })
     server.put(core('serviceaccounts'), { metadata: { name: 'robot', namespace: 'mail' } })

@@ -9,7 +9,7 @@ import { apiVersionOf, keyOfObject, pathOf, slowMs, type Kube, type KubeObject, 
 import { make, queueSecretsOf, type MakeOptions } from './made.ts'
 import { observe } from './observe.ts'
 import { hasToStay, isLeaving, keepFinalizer, lookAtLeaving, namespaceEnds, type LeavingParts } from './leaving.ts'
-import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isPartOf, keyOf, needsIn, newsOf, objectsOf, plan, queueLoginName, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Data, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
+import { admittedInWords, closedTo, credentialSecretOf, faultInWords, isPartOf, keyOf, needsIn, newsOf, objectsOf, plan, queueLoginName, ranAt, runningConfig, selectorOf, serviceAddresses, smallestVolumes, statusesOf, strangersAdmitted, titleOf, titleOfRef, withItsClaims, type Condition, type Input, type News, type ObjectSettings, type Plan, type Observed, type Refusal, type RelayView, type Secret, type Seen, type Status, type Wanted } from './plan/index.ts'
 import type { Seen as SeenByRun } from './metrics.ts'
 import type { Faults } from './faults.ts'
 import type { KeyMaker } from './key-maker.ts'
@@ -17,7 +17,7 @@ import type { LogLine } from './log-events.ts'
 import type { Pokes } from './pokes.ts'
 import type { RecordWatch } from './record-watch.ts'
 import { createRefusals, type Passing, type Refusals } from './refusals.ts'
-import type { SecretStore } from './secret-store.ts'
+import { decodedOf, type SecretStore } from './secret-store.ts'
 import { snapshotsBefore } from './snapshot-before.ts'
 import { several } from './several.ts'
 import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
@@ -223,13 +223,11 @@ const applyFleet = async ({ view, snapshot }: Fleet, parts: ReconcileParts, maki
     const owned = { ...withItsClaims(object, there), metadata: { ...object.metadata, ownerReferences: [ownedBy('MailRelay', live)] } }
     const began = performance.now()
     const isLogin = resource === secrets && object.metadata.name === queueLoginName(view.relay)
-    const isMade = await attempt(() => (isLogin ? store.keep(applier, owned, before, decoded(owned)) : applier.apply({ resource, object: owned }, there)))
+    const isMade = await attempt(() => (isLogin ? store.keep(applier, owned, before, decodedOf(owned)) : applier.apply({ resource, object: owned }, there)))
     if (isMade === undefined && performance.now() - began > slowMs) return
   }
   if (!making.refusals.hindered(titleOf(view.relay))) await attempt(() => removeOrphans(view, objects, parts))
 }
-
-const decoded = ({ data }: KubeObject): Data => Object.fromEntries(Object.entries(data as Data).map(([name, encoded]) => [name, Buffer.from(encoded, 'base64').toString('utf8')]))
 
 /** What we made for this relay and no longer want: a snapshot Secret too many, what an operator of before left. Volumes stay. */
 const removeOrphans = async ({ relay }: RelayView, wanted: readonly Wanted[], { watched, applier }: ReconcileParts): Promise<void> => {

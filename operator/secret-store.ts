@@ -100,11 +100,14 @@ export class SecretStore {
   }
 
   #keep(live: KubeObject): Data {
-    const data = Object.fromEntries(Object.entries((live.data ?? {}) as Data).map(([name, encoded]) => [name, Buffer.from(encoded, 'base64').toString('utf8')]))
+    const data = decodedOf(live)
     this.#known.set(keyOfObject(live), { version: live.metadata.resourceVersion!, data })
     return data
   }
 }
+
+/** What a Secret holds. */
+export const decodedOf = ({ data }: KubeObject): Data => Object.fromEntries(Object.entries((data ?? {}) as Data).map(([name, encoded]) => [name, Buffer.from(encoded, 'base64').toString('utf8')]))
 
 const without = (data: Data, names: readonly string[]): Data => Object.fromEntries(Object.entries(data).filter(([name]) => !names.includes(name)))
 

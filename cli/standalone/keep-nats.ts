@@ -19,7 +19,7 @@ export const keepNats = async (options: NatsOptions, say: (line: string) => void
     while (!stopping.signal.aborted) {
       const looking = new AbortController()
       const ended = nats.exited.then((code) => `nats-server ended (${code ?? 'killed'})`)
-      const why = await Promise.race([ended, untilItCannotWrite(nats, lookEveryMs, AbortSignal.any([stopping.signal, looking.signal]))])
+      const why = await Promise.race([ended, untilUnwell(nats, lookEveryMs, AbortSignal.any([stopping.signal, looking.signal]))])
       looking.abort()
       if (stopping.signal.aborted || why === undefined) return
       say(`${why}; its log is ${options.folder}/nats.log. Mail is answered 451 until it runs again`)
@@ -49,7 +49,7 @@ const end = async (nats: NatsProcess, withinMs: number): Promise<void> => {
 }
 
 /** Undefined: told to stop. A question that is not answered says little: it may be busy. One of many does not end, as after a purge on a full disk. */
-const untilItCannotWrite = async ({ monitorUrl }: NatsProcess, lookEveryMs: number, signal: AbortSignal): Promise<string | undefined> => {
+const untilUnwell = async ({ monitorUrl }: NatsProcess, lookEveryMs: number, signal: AbortSignal): Promise<string | undefined> => {
   for (let unwell = 0; await pause(lookEveryMs, signal); ) {
     const why = await whyUnwell(monitorUrl, lookEveryMs)
     unwell = why === undefined ? 0 : unwell + 1
@@ -58,14 +58,15 @@ const untilItCannotWrite = async ({ monitorUrl }: NatsProcess, lookEveryMs: numb
   return undefined
 }
 
-const whyUnwell = (monitorUrl: string, ms: number): Promise<string | undefined> =>
-  fetch(`${monitorUrl}/healthz`, { signal: AbortSignal.timeout(ms) }).then(
-    async (answer) => {
-      const { error } = (await answer.json()) as { error?: string }
-      return error === undefined ? undefined : `nats-server cannot write (${error})`
-    },
-    () => 'nats-server does not answer at /healthz',
-  )
+const whyUnwell = async (monitorUrl: string, ms: number): Promise<string | undefined> => {
+  try {
+    const answer = await fetch(`${monitorUrl}/healthz`, { signal: AbortSignal.timeout(ms) })
+    const { error } = (await answer.json()) as { error?: string }
+    return error === undefined ? undefined : `nats-server cannot write (${error})`
+  } catch {
+    return 'nats-server does not answer at /healthz' // nor does who breaks off in the middle
+  }
+}
 
 const untilRoom = async (folder: string, say: (line: string) => void, signal: AbortSignal): Promise<void> => {
   const hasRoom = (): boolean => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { chance } from '../../test/tools/mails.ts'
 import { World, type Fate, type Size } from './model.ts'
 import { decodeDelivery } from './record-wire.ts'
 import type { Chance } from './simulated-stream.ts'
@@ -16,12 +17,7 @@ type Event =
   | { readonly kind: 'order'; readonly process: number; readonly order: Order; readonly which: number }
 
 /** A random source of our own, so that one number from fast-check makes a whole schedule repeatable. */
-const randomFrom = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
+const randomFrom = (seed: number) => chance(seed).next
 
 const process = fc.nat(1)
 const accept = fc.record({ kind: fc.constant('accept' as const), process, domains: fc.array(fc.nat(9), { minLength: 1, maxLength: 4 }), size: fc.constantFrom<Size>('small', 'small', 'shared', 'chunked', 'broken-off') })

@@ -1,16 +1,11 @@
 // Sessions of random octets for the receiving side: what a careless, a hostile and a good client says, in any order. From a seed alone.
+import { chance } from './mails.ts'
+
 export type Random = { number(): number; below(n: number): number; one<T>(of: readonly T[]): T; chance(p: number): boolean }
 
 export const randomOf = (seed: number): Random => {
-  let state = seed | 0
-  const number = (): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-  const below = (n: number): number => Math.floor(number() * n)
-  return { number, below, one: (of) => of[below(of.length)]!, chance: (p) => number() < p }
+  const { next, below } = chance(seed)
+  return { number: next, below, one: (of) => of[below(of.length)]!, chance: (p) => next() < p }
 }
 
 export type Known = { readonly hello: string; readonly login: readonly [string, string]; readonly asks: boolean; readonly isSubmission: boolean; readonly mayBeNever: boolean }

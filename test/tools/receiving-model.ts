@@ -1,4 +1,4 @@
-// What a listener of receiving-at-random.test.ts has to answer to any octets and hand to the queue, from the RFCs and docs/replies.md alone: a second, plain receiver without sockets. Pure.
+// What a listener of sessions-at-random.test.ts has to answer to any octets and hand to the queue, from the RFCs and docs/replies.md alone: a second, plain receiver without sockets. Pure.
 
 export type ModelRecipient = { readonly mailbox: string; readonly notify?: readonly string[]; readonly orcpt?: string }
 export type ModelMail = { readonly from: string; readonly to: readonly ModelRecipient[]; readonly envid?: string; readonly ret?: string; readonly smtputf8: boolean; readonly body: string; readonly content: string; readonly sender?: string }
