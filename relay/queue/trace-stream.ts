@@ -106,18 +106,19 @@ const once = (events: readonly TraceEvent[]): TraceEvent[] => [...new Map(events
 
 /** One line of JSON per event; cut before a record gets too big. */
 const payloads = (events: readonly TraceEvent[]): Buffer[] => {
-  const out: Buffer[][] = [[]]
+  const out: string[] = ['']
   let bytes = 0
   for (const event of events) {
-    const line = Buffer.from(`${JSON.stringify(event)}\n`)
-    if (bytes > 0 && bytes + line.length > mostBytes) {
-      out.push([])
+    const line = `${JSON.stringify(event)}\n`
+    const more = Buffer.byteLength(line)
+    if (bytes > 0 && bytes + more > mostBytes) {
+      out.push('')
       bytes = 0
     }
-    out.at(-1)!.push(line)
-    bytes += line.length
+    out[out.length - 1] += line
+    bytes += more
   }
-  return out.map((lines) => Buffer.concat(lines))
+  return out.map((lines) => Buffer.from(lines))
 }
 
 const linesOf = (payload: Buffer): TraceEvent[] => payload.toString().split('\n').flatMap(parsed)

@@ -2,7 +2,7 @@
 // destination ends it, or at its end tries for ever.
 import { openSync, write, writeSync } from 'node:fs'
 
-const togetherBytes = 8_192 // as soon as there are so many, else every half second: one write each would cost as much as a reply to a client
+const togetherBytes = 32_768 // as soon as there are so many, else every half second: one write each would cost as much as a reply to a client
 const everyMs = 500
 const heldBytes = 1_048_576 // while they cannot be written
 const lastPatienceMs = 1_000

@@ -8,6 +8,18 @@ export type Mailbox = { readonly local: string; readonly domain: string }
 
 /** Lower-case A-labels without a trailing dot; undefined where the text is no domain name. */
 export const normalDomain = (text: string): string | undefined => {
+  if (normal.has(text)) return normal.get(text)
+  const domain = normalised(text)
+  if (normal.size >= mostNormal) normal.clear()
+  if (text.length <= longest) normal.set(text, domain)
+  return domain
+}
+// the same domains come again and again, and asking the URL parser costs as much as all the rest of an address
+const normal = new Map<string, string | undefined>()
+const mostNormal = 1_000
+const longest = 253
+
+const normalised = (text: string): string | undefined => {
   const bare = text.endsWith('.') ? text.slice(0, -1) : text
   if (bare === '' || /[^\p{L}\p{N}\p{M}._-]/u.test(bare)) return undefined
   const ascii = domainToASCII(bare).toLowerCase()
