@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readAnswer } from './answers.ts'
 import { sleep } from './clock.ts'
 import { batchRecords, type Context } from './context.ts'
-import { mayFly, nextBatch } from './gather.ts'
+import { apart, mayFly, nextBatch } from './gather.ts'
 import { composeGroup, place, type Placed } from './group.ts'
 import type { Room } from './room.ts'
 import type { NewRecord } from './stream.ts'
@@ -20,15 +20,17 @@ export type Accept = {
 
 const usualPatienceMs = 20_000
 
-/** `refusal`: why nothing may be accepted just now. */
-export const createAccept = (context: Context, room: Room, refusal: () => Accepted | undefined): Accept => {
+/** `refusal`: why nothing may be accepted just now. `mayPack`: every live process can read packs. */
+export const createAccept = (context: Context, room: Room, refusal: () => Accepted | undefined, mayPack: () => boolean): Accept => {
   const waiting: Offer[] = []
   let inFlight = 0
 
   const pump = () => {
     while (mayFly(inFlight, waiting.length)) {
       inFlight++
-      void fly(context, waiting.splice(0, nextBatch(waiting))).finally(() => {
+      const packing = mayPack()
+      const offers = waiting.splice(0, nextBatch(waiting))
+      void Promise.all((packing ? apart(offers) : [offers]).map((some) => fly(context, some, packing))).finally(() => {
         inFlight--
         pump()
       })
@@ -78,9 +80,9 @@ const placeSafely = (context: Context, message: NewMessage): Placed | undefined 
 }
 
 /** Asks until it is stored, or until nobody waits for the answer any more. */
-const fly = async (context: Context, offers: readonly Offer[]): Promise<void> => {
+const fly = async (context: Context, offers: readonly Offer[], packing: boolean): Promise<void> => {
   try {
-    const records = groupRecords(context, offers)
+    const records = groupRecords(context, offers, packing)
     const lastDeadline = Math.max(...offers.map(({ deadline }) => deadline))
     for (let wait = 50; ; wait = Math.min(wait * 2, 1_000)) {
       const raw = records.length === 1 ? await context.stream.publish(records[0]!) : await context.stream.batch(records)
@@ -97,9 +99,9 @@ const fly = async (context: Context, offers: readonly Offer[]): Promise<void> =>
 }
 
 /** The first record carries what makes asking again harmless. */
-const groupRecords = ({ subjects }: Context, offers: readonly Offer[]): NewRecord[] => {
+const groupRecords = ({ subjects }: Context, offers: readonly Offer[], packing: boolean): NewRecord[] => {
   const group = randomBytes(9).toString('hex')
-  const [first, ...others] = composeGroup(subjects, group, offers)
+  const [first, ...others] = composeGroup(subjects, group, offers, packing)
   return [{ ...first!, id: group, expect: { last: 0 } }, ...others]
 }
 

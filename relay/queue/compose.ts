@@ -120,7 +120,7 @@ const composeNotices = (composing: Composing, settled: readonly Settled[]) => {
     const message = composing.composeNotice({ delivery: first.entry.delivery, notices, original: first.original?.bytes ?? Buffer.alloc(0), originalIsWhole: first.original?.whole ?? false, id, now: composing.now })
     const { kind } = notices[0]!
     const isDouble = kind === 'failed' && first.entry.head.envelope.mailFrom === null
-    if (message) records.push(...composeGroup(composing.subjects, message.id, [place(message, composing.siteOf, composing.inlineBytes)]))
+    if (message) records.push(...composeGroup(composing.subjects, message.id, [place(message, composing.siteOf, composing.inlineBytes)], false))
     written.push({
       message: first.entry.head.message, kind, ...(isDouble && { double: notices.map(({ recipient }) => recipient.mailbox) }),
       ...(message && { as: { id: message.id, to: message.deliveries.flatMap(({ recipients }) => recipients.map(({ mailbox }) => printMailbox(mailbox))) } }),

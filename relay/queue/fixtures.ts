@@ -64,7 +64,7 @@ export const simulated = async (given: { deliverer: (clock: SimulatedClock) => D
     limits: { ...usualLimits, ...given.limits },
   }
   const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now() + ahead, revision: () => '' })
-  const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined)
+  const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined, () => true)
   owner.own.start()
   await clock.pass(3_000)
   return { clock, stream, context, owner, metrics, accept: (message: NewMessage) => void accept(message, 30_000), stop: () => owner.stop() }

@@ -15,6 +15,13 @@ export const nextBatch = <T extends Sized>(waiting: readonly T[], most = { recor
   return waiting.length
 }
 
+/** What shares nothing needs no atomic batch: up to so many lanes go each as a write of its own, which costs the servers less than staging a batch. */
+const mostApart = 4
+export const apart = <T extends { readonly deliveries: readonly { readonly lane: number }[]; readonly body?: unknown }>(offers: readonly T[]): readonly (readonly T[])[] => {
+  const byLane = Map.groupBy(offers, ({ deliveries, body }) => (deliveries.length > 1 || body !== undefined ? undefined : deliveries[0]!.lane))
+  return byLane.has(undefined) || byLane.size > mostApart ? [offers] : [...byLane.values()]
+}
+
 /** Alone goes at once; a second batch only when it carries enough to be worth a sync of its own. */
 export const mayFly = (inFlight: number, waiting: number): boolean => waiting > 0 && (inFlight === 0 || (inFlight === 1 && waiting >= secondFlightFrom))
 const secondFlightFrom = 60

@@ -1,9 +1,10 @@
-// Turns messages into the records of one atomic batch: deliveries by lane and class, shared bodies beside them. Pure.
+// Turns messages into the records of one atomic batch: deliveries by lane, in packs, and shared bodies beside them. Pure.
 import { createHash } from 'node:crypto'
 import type { SiteOf } from './context.ts'
 import { laneOf } from './lanes.ts'
-import { alone, encodeBodyStart, encodeDelivery } from './record-wire.ts'
-import type { BodyPointer, DeliveryHead } from './record.ts'
+import { mostParts, packBytes } from './packs.ts'
+import { alone, encodeBodyStart, encodeDelivery, encodePack } from './record-wire.ts'
+import type { BodyPointer, DeliveryHead, Sizes } from './record.ts'
 import type { NewRecord } from './stream.ts'
 import { deliveryToken, type Subjects } from './subjects.ts'
 import type { NewMessage } from './types.ts'
@@ -15,6 +16,9 @@ export type Placed = {
   readonly records: number
   readonly bytes: number // about what it takes in a batch
 }
+
+const headBytes = 700
+const recipientBytes = 200
 
 export const place = (message: NewMessage, siteOf: SiteOf, inlineBytes: number): Placed => {
   const { body, first, bytes } = placeBody(message, inlineBytes)
@@ -48,19 +52,39 @@ const firstHead = ({ id, envelope, deliveries }: NewMessage, index: number, byte
 }
 
 /** The records of a group; the same group and messages give the same records, so that it can be asked again. */
-export const composeGroup = (subjects: Subjects, group: string, messages: readonly Placed[]): NewRecord[] => {
+export const composeGroup = (subjects: Subjects, group: string, messages: readonly Placed[], packing: boolean): NewRecord[] => {
   const ready = messages.flatMap(({ deliveries }) => deliveries.filter(({ hold }) => hold === undefined))
-  const sizes = new Map<string, number>()
-  const shareOf = (lane: number, head: DeliveryHead) => `${lane} ${head.envelope.class}`
-  for (const { lane, head } of ready) sizes.set(shareOf(lane, head), (sizes.get(shareOf(lane, head)) ?? 0) + 1)
-  const used = new Map<string, number>()
-  const readyRecords = ready.map(({ lane, head, inline }) => {
-    const share = shareOf(lane, head)
-    const n = used.get(share) ?? 0
-    used.set(share, n + 1)
-    return { subject: subjects.ready(lane, head.envelope.class, group, n), payload: encodeDelivery({ group: sizes.get(share)!, batch: ready.length }, head, inline) }
-  })
+  const packs = [...Map.groupBy(ready, ({ lane }) => lane).values()].flatMap((ofLane) => inPacks(ofLane, packing))
+  const shares = Map.groupBy(packs, ([first, second]) => (second ? `${first!.lane}` : `${first!.lane} ${first!.head.envelope.class}`)) // by what their subjects begin with
+  const readyRecords = [...shares.values()].flatMap((share) => share.map((pack, n) => readyRecord(subjects, group, n, pack, { group: share.length, batch: packs.length })))
   return [...readyRecords, ...messages.flatMap((message) => [...heldRecords(subjects, message), ...bodyRecord(subjects, message)])]
+}
+
+type ToGo = Placed['deliveries'][number]
+
+const readyRecord = (subjects: Subjects, group: string, n: number, pack: readonly ToGo[], sizes: Sizes): NewRecord => {
+  const { lane, head } = pack[0]!
+  const parts = pack.map((one) => encodeDelivery(sizes, one.head, one.inline))
+  if (parts.length > 1) return { subject: subjects.pack(lane, group, n, parts.length), payload: encodePack(parts) }
+  return { subject: subjects.ready(lane, head.envelope.class, group, n), payload: parts[0]! }
+}
+
+/** As many to a record as it may hold; one each where somebody reads no packs. */
+const inPacks = (ofLane: readonly ToGo[], packing: boolean): ToGo[][] => {
+  const packs: ToGo[][] = []
+  let bytes = Infinity
+  for (const one of ofLane) {
+    const more = one.inline.reduce((sum, piece) => sum + piece.length, headBytes + one.head.recipients.length * recipientBytes)
+    const last = packs.at(-1)
+    if (packing && last && last.length < mostParts && bytes + more <= packBytes) {
+      last.push(one)
+      bytes += more
+    } else {
+      packs.push([one])
+      bytes = more
+    }
+  }
+  return packs
 }
 
 const heldRecords = (subjects: Subjects, { deliveries }: Placed): NewRecord[] =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createGroups, type Finished } from './groups.ts'
 
-const finished = (lane: number, n: number, sizes: { group: number; batch: number }, seq = 100 + n): Finished => ({ lane, subject: `r.ready.${lane}.bulk.g1.${n}`, seq, sizes, note: { upTo: 999, lane, left: 0 } })
+const finished = (lane: number, n: number, sizes: { group: number; batch: number }, seq = 100 + n): Finished => ({ lane, subject: `r.ready.${lane}.bulk.g1.${n}`, seq, sizes, done: () => {} })
 
 test('a whole accept batch of 3 in 2 lanes goes in one purge, bounded by its last sequence', () => {
   const groups = createGroups()
@@ -10,7 +10,7 @@ test('a whole accept batch of 3 in 2 lanes goes in one purge, bounded by its las
   assert.deepEqual(groups.finish(finished(2, 0, { group: 1, batch: 3 }, 150), 0), [])
   const [purge, ...more] = groups.finish(finished(1, 1, { group: 2, batch: 3 }), 0)
   assert.deepEqual(more, [])
-  assert.equal(purge!.filter, 'r.ready.*.*.g1.*')
+  assert.equal(purge!.filter, 'r.ready.*.*.g1.>')
   assert.equal(purge!.below, 151)
   assert.equal(purge!.expected, 3)
 })
@@ -27,7 +27,7 @@ test('a lane whose part is complete goes by its own prefix after 2 s, the slow p
   groups.finish(finished(1, 0, { group: 1, batch: 4 }), 0)
   groups.finish(finished(2, 0, { group: 3, batch: 4 }), 0)
   assert.deepEqual(groups.dissolve(1_000), [])
-  assert.deepEqual(groups.dissolve(2_000).map(({ filter }) => filter), ['r.ready.1.bulk.g1.*'])
+  assert.deepEqual(groups.dissolve(2_000).map(({ filter }) => filter), ['r.ready.1.bulk.g1.>'])
   assert.deepEqual(groups.dissolve(59_000), [])
   assert.deepEqual(groups.dissolve(60_000).map(({ filter }) => filter), ['r.ready.2.bulk.g1.0'])
   assert.deepEqual(groups.finish(finished(2, 1, { group: 3, batch: 4 }), 61_000).map(({ filter }) => filter), ['r.ready.2.bulk.g1.1'])
@@ -40,7 +40,7 @@ test('of 2 slow deliveries that end together after a minute, in 2 lanes, both ar
   groups.finish(finished(1, 0, { group: 2, batch: 3 }), 0)
   assert.equal(groups.dissolve(60_000).length, 1)
   assert.deepEqual(groups.finish(finished(2, 0, { group: 1, batch: 3 }), 90_000), [])
-  assert.deepEqual(groups.finish(finished(1, 1, { group: 2, batch: 3 }), 90_000).map(({ filter }) => filter).sort(), ['r.ready.1.bulk.g1.1', 'r.ready.2.bulk.g1.*'])
+  assert.deepEqual(groups.finish(finished(1, 1, { group: 2, batch: 3 }), 90_000).map(({ filter }) => filter).sort(), ['r.ready.1.bulk.g1.1', 'r.ready.2.bulk.g1.>'])
   assert.equal(groups.open(), 0)
 })
 

@@ -2,11 +2,11 @@
 import type { Sizes } from './record.ts'
 import { groupOf } from './subjects.ts'
 
-/** One purge; `expected` is the most it may remove. */
-export type Purge = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly notes: readonly NoteRef[] }
+/** One purge; `expected` is the most it may remove. `done`: what is to be told when it is. */
+export type Purge = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: readonly (() => void)[] }
 /** The notes of one lane in one settle batch, and how many of the subjects they name are still there. */
-export type NoteRef = { readonly upTo: number /* last sequence of its batch */; readonly lane: number; left: number }
-export type Finished = { readonly lane: number; readonly subject: string; readonly seq: number; readonly sizes: Sizes; readonly note: NoteRef }
+export type NoteRef = { readonly subject: string; readonly upTo: number /* last sequence of its batch */; readonly lane: number; left: number }
+export type Finished = { readonly lane: number; readonly subject: string; readonly seq: number; readonly sizes: Sizes; /** It is removed. */ readonly done: () => void }
 
 /** The part of an accept batch that is in one lane and class. */
 type Group = { readonly lane: number; readonly size: number; readonly members: Map<number, Finished>; dissolved: boolean }
@@ -101,16 +101,16 @@ const rest = (prefix: string, group: Group, distrusted: ReadonlySet<number>): Pu
   if (group.dissolved) return []
   const members = [...group.members.values()]
   if (group.members.size < group.size || distrusted.has(group.lane)) return members.map(single)
-  return [together(`${prefix}.*`, members)]
+  return [together(`${prefix}.>`, members)]
 }
 
 const single = (finished: Finished): Purge => together(finished.subject, [finished])
 
-/** relay.ready.<any lane>.<any class>.<batch>.<any> */
+/** relay.ready.<any lane>.<any class>.<batch>.<all> */
 const wholeBatch = (batch: Batch): Purge => {
   const members = [...batch.groups.values()].flatMap((group) => [...group.members.values()])
   const [relay, kind] = members[0]!.subject.split('.')
-  return together(`${relay}.${kind}.*.*.${batch.name}.*`, members)
+  return together(`${relay}.${kind}.*.*.${batch.name}.>`, members)
 }
 
 const together = (filter: string, members: readonly Finished[]): Purge => ({
@@ -118,5 +118,5 @@ const together = (filter: string, members: readonly Finished[]): Purge => ({
   below: Math.max(...members.map(({ seq }) => seq)) + 1,
   expected: members.length,
   lanes: [...new Set(members.map(({ lane }) => lane))],
-  notes: members.map(({ note }) => note),
+  done: members.map(({ done }) => done),
 })

@@ -1,7 +1,8 @@
 // Says every second that we live and which lanes we serve, and hears the same of the others. Stores nothing.
 import type { Context } from './context.ts'
+import { packVersion } from './record-wire.ts'
 
-export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly lapsed?: readonly number[]; readonly hello?: boolean } // lapsed: of these lanes, those whose lease was not renewed in its time
+export type Beat = { readonly pod: string; readonly incarnation: string; readonly revision: string; readonly serving: boolean; readonly lanes: readonly number[]; readonly lapsed?: readonly number[]; readonly hello?: boolean; readonly reads?: number } // reads: the newest format of records that it knows, 1 where it does not say; lapsed: of these lanes, those whose lease was not renewed in its time
 type Peer = Beat & { readonly firstSeen: number; readonly lastHeard: number } // monotonic; on the ear's clock
 
 const beatEveryMs = 1_000
@@ -18,7 +19,7 @@ export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'servin
   const { stream, subjects, clock, pod, incarnation } = context
   const peers = new Map<string, Peer>()
   const ear = createEar(clock)
-  const say = (hello: boolean) => stream.tell(subjects.beat(pod), Buffer.from(JSON.stringify({ pod, incarnation, ...ours(), ...(hello && { hello }) } satisfies Beat)))
+  const say = (hello: boolean) => stream.tell(subjects.beat(pod), Buffer.from(JSON.stringify({ pod, incarnation, ...ours(), reads: packVersion, ...(hello && { hello }) } satisfies Beat)))
   const hear = (data: Buffer) => {
     const beat = readBeat(data)
     if (!beat) return

@@ -4,6 +4,7 @@ import { originalOf, bodyOf } from './bodies.ts'
 import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
 import { laneCount } from './lanes.ts'
+import { partsOf } from './packs.ts'
 import { decodeDelivery, decodeNote } from './record-wire.ts'
 import { asDelivery, isUnderstood, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
@@ -21,6 +22,7 @@ const kinds = [['deferred', 'later'], ['held', 'held']] as const
 const usualLimit = 100
 const fewIds = 20
 const page = 500
+const readyPage = 100 // they bring their bytes with them, and 64 may come in one
 
 export class Look {
   readonly #context: Context
@@ -118,13 +120,13 @@ export class Look {
 
   async *#sightings(state: State, filter: string, finished: ReadonlySet<string>): AsyncGenerator<Sighting> {
     const { stream, subjects } = this.#context
+    const most = state === 'ready' ? readyPage : page
     for (let from = 1; ; ) {
-      const records = await stream.records(filter, page, from)
+      const records = await stream.records(filter, most, from)
       if (!records) throw unreachable()
-      for (const record of records) {
-        if (!finished.has(shortSubject(subjects, record.subject))) yield sightingOf(state, record, subjects.lane(record.subject))
-      }
-      if (records.length < page) return
+      for (const record of records)
+        for (const part of partsSafely(record)) if (!finished.has(shortSubject(subjects, part.subject))) yield sightingOf(state, part, subjects.lane(part.subject))
+      if (records.length < most) return
       from = records.at(-1)!.seq + 1
     }
   }
@@ -172,6 +174,14 @@ export class Look {
 const total = ({ ready, deferred, held }: DomainSummary): number => ready + deferred + held
 const domainTokenOf = (subject: string): string => subject.split('.')[3] ?? ''
 const byDomain = (all: string, domain: string | undefined): string => (domain === undefined ? all : all.replace(/>$/, `*.${encodeToken(domain)}.>`))
+
+const partsSafely = (record: StoredRecord): readonly StoredRecord[] => {
+  try {
+    return partsOf(record)
+  } catch {
+    return [record]
+  }
+}
 
 const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting => {
   try {

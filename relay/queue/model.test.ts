@@ -11,7 +11,7 @@ import type { Order } from './types.ts'
 
 type Trouble = { readonly kind: 'crash' | 'drain' | 'pause'; readonly process: number; readonly forMs?: number }
 type Event =
-  | { readonly kind: 'accept'; readonly process: number; readonly domains: readonly number[]; readonly size: Size }
+  | { readonly kind: 'accept'; readonly process: number; readonly domains: readonly number[]; readonly size: Size; /** so many mails at once: they share records */ readonly count?: number }
   | { readonly kind: 'pass'; readonly ms: number }
   | Trouble
   | { readonly kind: 'order'; readonly process: number; readonly order: Order; readonly which: number }
@@ -20,7 +20,7 @@ type Event =
 const randomFrom = (seed: number) => chance(seed).next
 
 const process = fc.nat(1)
-const accept = fc.record({ kind: fc.constant('accept' as const), process, domains: fc.array(fc.nat(9), { minLength: 1, maxLength: 4 }), size: fc.constantFrom<Size>('small', 'small', 'shared', 'chunked', 'broken-off') })
+const accept = fc.record({ kind: fc.constant('accept' as const), process, domains: fc.array(fc.nat(9), { minLength: 1, maxLength: 4 }), size: fc.constantFrom<Size>('small', 'small', 'shared', 'chunked', 'broken-off'), count: fc.constantFrom(1, 1, 5) })
 const pass = fc.record({ kind: fc.constant('pass' as const), ms: fc.oneof(fc.nat(100), fc.nat(3_000), fc.nat(20_000)) })
 const trouble = fc.record({ kind: fc.constantFrom('crash' as const, 'drain' as const, 'pause' as const), process })
 const order = fc.record({ kind: fc.constant('order' as const), process, order: fc.constantFrom<Order>('hold', 'release', 'retry', 'postpone', 'bounce', 'delete'), which: fc.nat() })
@@ -47,7 +47,7 @@ const chanceOf = (random: () => number, rate: number): Chance => ({
 const happen = async (world: World, event: Event, random: () => number): Promise<void> => {
   if (event.kind === 'pass') return world.clock.pass(event.ms)
   const process = world.process(event.process)
-  if (event.kind === 'accept') void process.offer('', event.domains.map((n) => `d${n}.example`), event.size)
+  if (event.kind === 'accept') for (let n = 0; n < (event.count ?? 1); n++) void process.offer('', event.domains.map((n) => `d${n}.example`), event.size)
   else if (event.kind === 'crash') {
     process.gate.kill()
     world.replace(event.process)

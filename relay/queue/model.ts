@@ -8,13 +8,14 @@ import { usualLimits, type Context, type Limits } from './context.ts'
 import { aMessage } from './fixtures.ts'
 import { Look } from './look.ts'
 import { Owner } from './owner.ts'
+import { partsOf } from './packs.ts'
 import { decodeBodyStart, decodeDelivery, decodeNote } from './record-wire.ts'
 import { createRoom, type Room } from './room.ts'
 import { createGate, SimulatedClock, type Gate } from './simulated-clock.ts'
 import { noFaults, SimulatedStream, type Chance, type Fault } from './simulated-stream.ts'
 import { giveOrders } from './steer.ts'
 import type { Stream, StoredRecord } from './stream.ts'
-import { createSubjects } from './subjects.ts'
+import { countOfRecord, createSubjects, partOf } from './subjects.ts'
 import type { BodySource, ComposeNotice, Delivery, GivenOrder, NewBody, Notice, Order, Settlement } from './types.ts'
 
 const subjects = createSubjects('m')
@@ -79,7 +80,7 @@ export class World {
   }
   #onPurged({ subject }: StoredRecord): void {
     const [, kind, third] = subject.split('.')
-    if (['ready', 'later', 'held'].includes(kind!) && !this.noted.has(subject)) this.faults.push(`${subject} was removed and is in no note`)
+    if (['ready', 'later', 'held'].includes(kind!) && !deliveriesAt(subject).every((one) => this.noted.has(one))) this.faults.push(`${subject} was removed and is in no note`)
     if (kind === 'body' && (this.ended.get(third!) ?? 0) < (this.shared.get(third!) ?? 0)) this.faults.push(`${subject} was removed while deliveries need it`)
   }
 
@@ -110,12 +111,17 @@ export class World {
     return this.stream.all().filter(({ subject }) => subject.startsWith(`m.${kind}.`))
   }
   missing(): string[] {
-    const queued = new Set(['ready', 'later', 'held'].flatMap((kind) => this.left(kind)).flatMap(({ payload }) => idsOf(payload)))
+    const queued = new Set(['ready', 'later', 'held'].flatMap((kind) => this.left(kind)).flatMap(partsOf).flatMap(({ payload }) => idsOf(payload)))
     return [...this.accepted].filter((id) => !this.delivered.has(id) && !this.told.has(id) && !this.deleted.has(id) && !queued.has(id))
   }
   end(): void {
     for (const { gate } of this.#processes) gate.kill()
   }
+}
+
+const deliveriesAt = (subject: string): string[] => {
+  const count = countOfRecord(subject)
+  return count === 1 ? [subject] : Array.from({ length: count }, (_, place) => partOf(subject, place))
 }
 
 /** Of these domains the MX hosts are known before anything is tried, of the others afterwards. */
@@ -153,7 +159,7 @@ export class Process {
     let ids = 0
     this.#context = { stream: gated(world.stream.view(faultOf && ((call) => faultOf(call, this))), this.gate), subjects, clock, log, metrics, pod, incarnation, composeNotice, newMessageId: () => `${incarnation}n${ids++}`, siteOf: this.#siteOf, emit: () => {}, limits: { ...usualLimits, inlineBytes: 300, windowCount: 20, unremovedCount: 4, ...limits } }
     this.#room = createRoom(1e7, clock)
-    this.#accept = createAccept(this.#context, this.#room, () => undefined)
+    this.#accept = createAccept(this.#context, this.#room, () => undefined, () => true)
     this.#look = new Look(this.#context, { ownerOf: () => undefined })
     this.owner = new Owner(this.#context, { deliverer: { site: this.#siteOf, admit: ({ domain }) => ({ kind: (this.#active.get(domain) ?? 0) < atOnce ? 'now' : 'wait' }), attempt: (delivery, body, signal) => this.#attempt(delivery, body, signal) }, paused: () => false, serverNow: () => clock.now(), revision: () => '' })
     this.owner.own.start()

@@ -9,12 +9,13 @@ import { Jams, keepPerSite, tooMany } from './jams.ts'
 import { laneCount, laneOf } from './lanes.ts'
 import { decodeDelivery } from './record-wire.ts'
 import { asDelivery } from './record.ts'
+import { mostParts, partsOf } from './packs.ts'
 import { readLaneNotes, type LaneNotes } from './notes.ts'
 import type { Tenure } from './own.ts'
 import type { Settle } from './settle.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 import { shortSubject } from './compose.ts'
-import { handedOver, internalError, itsTurn, putOff } from './put-off.ts'
+import { handedOver, internalError, itsTurn, onHoldFor, putOff } from './put-off.ts'
 import { Taken } from './taken.ts'
 import { Turns } from './turns.ts'
 import type { Delivery, Deliverer, Settlement } from './types.ts'
@@ -46,6 +47,8 @@ const blockMs = 100
 const tickMs = 100
 const stuckMs = 2_000
 const slowest = 20 // a full window of which less than this part leaves within stuckMs is of no use to other sites
+const fewestParts = 8
+const forgottenEach = 0.25
 const claimedForMs = 3_600_000 // longer than its removal can take
 
 const notesPatienceMs = 60_000 // who cannot read what was finished before serves nothing, and must not keep the lane
@@ -63,6 +66,7 @@ export class Next {
   #held = { count: 0, bytes: 0 } // in the window: waiting, in flight, or being settled
   #pumping = false
   readonly #jams = new Jams()
+  #perRecord = mostParts // so many deliveries the next record may bring, by those that came lately
   #left = 0 // entries that have left the window
   #full = { since: 0, left: 0 } // since when it is full, and what had left by then
   #stopped = false
@@ -180,7 +184,7 @@ export class Next {
     const average = Math.max(4_096, this.#held.count > 0 ? this.#held.bytes / this.#held.count : 0)
     const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average))
     if (room < 1) return
-    const share = Math.max(1, Math.floor(room / this.#readers.size))
+    const share = Math.max(1, Math.floor(room / this.#perRecord / this.#readers.size))
     for (const shared of this.#readers) {
       const more = share - shared.asked
       if (more < 1) continue
@@ -196,10 +200,24 @@ export class Next {
       this.#parts.onPassedEpoch(lane.tenure, lane.notes)
     }
     if (!this.#isReady(record.subject)) return this.#fill()
-    const short = shortSubject(this.#context.subjects, record.subject)
-    const undecided = this.#undecided.get(short)
-    if (undecided) void undecided.then(() => this.#take(lane, record, short))
-    else this.#take(lane, record, short)
+    const parts = this.#partsOf(lane, record)
+    if (parts.length === 0) return this.#fill()
+    this.#perRecord = Math.max(parts.length, fewestParts, this.#perRecord - forgottenEach)
+    for (const part of parts) {
+      const short = shortSubject(this.#context.subjects, part.subject)
+      const undecided = this.#undecided.get(short)
+      if (undecided) void undecided.then(() => this.#take(lane, part, short))
+      else this.#take(lane, part, short)
+    }
+  }
+  /** None: it is finished as a whole, or cannot be taken apart. */
+  #partsOf(lane: Lane, record: StoredRecord): readonly StoredRecord[] {
+    try {
+      return lane.notes.isFinished(shortSubject(this.#context.subjects, record.subject), record.seq) ? [record] : partsOf(record)
+    } catch (error) {
+      this.#parts.onUnreadable(lane.tenure, record, error as QueueError)
+      return []
+    }
   }
 
   #take(lane: Lane, record: StoredRecord, short: string): void {
@@ -353,7 +371,7 @@ export class Next {
     })
     if (settlement === 'other-site') return settlement
     const fault = body.fault()
-    if (fault && (!settlement || settlement.later)) return onHoldFor(entry, settlement, fault)
+    if (fault && (!settlement || settlement.later)) return onHoldFor(entry.delivery, settlement, fault)
     if (settlement) return settlement
     const now = this.#parts.serverNow()
     return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now, this.#context.pod)
@@ -378,9 +396,3 @@ const homeOf = ({ head, tenure }: Entry, site: string): number | undefined => {
   const home = laneOf(site)
   return head.movedHome === true || home === tenure.lane ? undefined : home
 }
-
-const onHoldFor = ({ delivery }: Entry, settlement: Settlement | undefined, fault: QueueError): Settlement => ({
-  held: { recipients: settlement?.later?.recipients ?? delivery.recipients, why: `${fault.code}: ${fault.message}` },
-  notices: settlement?.notices ?? [],
-  trace: settlement?.trace ?? [],
-})

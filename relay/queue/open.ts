@@ -9,6 +9,7 @@ import { openJetStream, type JetStream, type JetStreamOptions } from './jetstrea
 import { newMessageId } from './lanes.ts'
 import { Look } from './look.ts'
 import { Owner } from './owner.ts'
+import { packVersion } from './record-wire.ts'
 import { remainsOf } from './remains.ts'
 import { createRoom, type Room } from './room.ts'
 import { askWhy, giveOrders } from './steer.ts'
@@ -64,7 +65,7 @@ class ProcessQueue implements Queue {
     this.#traces = new TraceStream({ stream: this.#stream.sibling(`${name}_trace`), name, clock: systemClock, log, metrics })
     this.#room = createRoom(this.#context.limits.unstoredBytes, systemClock)
     this.#watch = new Watch(this.#stream, { ...options, clock: systemClock, onOffset: (offset, skewed) => this.#owner?.own.setSkewed(skewed, offset) })
-    this.#accept = createAccept(this.#context, this.#room, () => this.#watch.refusal())
+    this.#accept = createAccept(this.#context, this.#room, () => this.#watch.refusal(), () => this.#mayPack())
     this.totals = createTotals(this.#stream, this.#context.subjects, systemClock)
     this.servers = createServers({ stream: this.#stream, name, monitorUrls: options.monitorUrls ?? [], clock: systemClock })
     this.#look = new Look(this.#context, { ownerOf: (lane) => this.#ownerOf(lane) })
@@ -89,6 +90,11 @@ class ProcessQueue implements Queue {
   #ownerOf(lane: number): string | undefined {
     if (this.#owner?.own.tenureOf(lane)) return this.#options.pod
     return this.#owner?.own.heartbeat.others().find(({ lanes }) => lanes.includes(lane))?.pod
+  }
+
+  /** Not while processes of an older release live beside us: what they cannot read would wait for the last of them to go. */
+  #mayPack(): boolean {
+    return this.#owner?.own.heartbeat.others().every(({ reads = 1 }) => reads >= packVersion) === true
   }
 
   newMessageId(): string {

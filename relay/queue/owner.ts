@@ -7,11 +7,14 @@ import type { QueueError } from './errors.ts'
 import { entryOf, Next } from './next.ts'
 import type { LaneNotes, OldNote } from './notes.ts'
 import { Own, type Tenure } from './own.ts'
+import { partsOf } from './packs.ts'
+import { alone } from './record-wire.ts'
 import { asDelivery, unreadableHead } from './record.ts'
 import { Removal } from './removal.ts'
 import { Settle } from './settle.ts'
 import { Steer } from './steer.ts'
 import type { StoredRecord } from './stream.ts'
+import { recordOf } from './subjects.ts'
 import type { Deliverer } from './types.ts'
 import { overdueOf, removeEnded, sweepChunks, sweepEnds } from './upkeep.ts'
 
@@ -156,7 +159,7 @@ export class Owner {
   }
 
   #finishedBefore(tenure: Tenure, { subject, seq }: StoredRecord): void {
-    const gone = this.#gone(tenure.lane, subject, seq)
+    const gone = new Promise<void>((done) => this.removal.finish({ lane: tenure.lane, subject, seq, sizes: alone, done }))
     this.#goneBefore.get(tenure)?.push(gone)
   }
   #gone(lane: number, subject: string, seq: number): Promise<void> {
@@ -199,15 +202,19 @@ export class Owner {
   /** A second reading, of the leader's copy; what fails then is put on hold with its bytes. */
   async #readAgain(tenure: Tenure, record: StoredRecord): Promise<void> {
     const { stream, clock } = this.#context
-    let again = await stream.last(record.subject, 'leader')
-    for (; again.kind === 'unknown' && tenure.state !== 'gone'; again = await stream.last(record.subject, 'leader')) await sleep(clock, askAgainMs)
+    const subject = recordOf(record.subject).record
+    let again = await stream.last(subject, 'leader')
+    for (; again.kind === 'unknown' && tenure.state !== 'gone'; again = await stream.last(subject, 'leader')) await sleep(clock, askAgainMs)
     if (again.kind !== 'found') return
+    let found = again.record
     try {
-      this.next.offer(entryOf(tenure, again.record))
+      const parts = partsOf(found)
+      found = parts.find((part) => part.subject === record.subject) ?? found
+      for (const part of record.subject === subject ? parts : [found]) this.next.offer(entryOf(tenure, part))
     } catch (error) {
       const { log, metrics } = this.#context
       log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
-      if ((await this.settle.add(asUnreadable(tenure, again.record, error as Error))) === 'stored') metrics.recordsUnreadable.inc() // else the next owner does it
+      if ((await this.settle.add(asUnreadable(tenure, found, error as Error))) === 'stored') metrics.recordsUnreadable.inc() // else the next owner does it
     }
   }
 }
@@ -216,6 +223,6 @@ export class Owner {
 const asUnreadable = (tenure: Tenure, record: StoredRecord, error: Error): Settled => {
   const why = `it could not be understood: ${error.message}`
   const head = unreadableHead(record, why)
-  const entry = { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes: { group: 1, batch: 1 }, head, inline: record.payload, delivery: asDelivery(head, record.at, tenure.lane) }
+  const entry = { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes: alone, head, inline: record.payload, delivery: asDelivery(head, record.at, tenure.lane) }
   return { entry, settlement: { held: { recipients: [], why }, notices: [], trace: [] } }
 }

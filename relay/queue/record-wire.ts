@@ -1,8 +1,11 @@
-// The bytes of a record: [version][size of its group][size of its accept batch][length of the head][head as JSON][bytes of the body]. Pure.
+// The bytes of a record: [version][size of its group][size of its accept batch][length of the head][head as JSON][bytes of the body];
+// of a pack: [its version], then for each delivery [length][such a record]. Pure.
 import { QueueError } from './errors.ts'
 import type { BodyPointer, BodyStart, DeliveryHead, DeliveryRecord, Sizes } from './record.ts'
 
 const version = 1
+/** The newest format that this release writes and reads. */
+export const packVersion = 2
 export const alone: Sizes = { group: 1, batch: 1 }
 const prefixBytes = 9
 
@@ -33,6 +36,30 @@ export const decodeNote = (payload: Buffer): Note => {
   return head as Note
 }
 
+/** Several deliveries in one record (packs.ts), each spelled as it would be alone. */
+export const encodePack = (parts: readonly Buffer[]): Buffer => {
+  const pack = Buffer.allocUnsafe(parts.reduce((sum, { length }) => sum + 4 + length, 1))
+  let at = pack.writeUInt8(packVersion, 0)
+  for (const part of parts) {
+    at = pack.writeUInt32BE(part.length, at)
+    at += part.copy(pack, at)
+  }
+  return pack
+}
+export const isPack = (payload: Buffer): boolean => payload[0] === packVersion
+
+/** Copies: a slice would keep the whole pack in memory for as long as one of its deliveries waits. */
+export const decodePack = (pack: Buffer): Buffer[] => {
+  const parts: Buffer[] = []
+  for (let at = 1; at < pack.length; ) {
+    const end = pack.length - at < 4 ? Infinity : at + 4 + pack.readUInt32BE(at)
+    if (end > pack.length) throw new QueueError('RECORD_UNREADABLE', 'the record is cut short')
+    parts.push(Buffer.from(pack.subarray(at + 4, end)))
+    at = end
+  }
+  return parts
+}
+
 const frame = (sizes: Sizes, head: string, rest: readonly Buffer[]): Buffer => {
   const headBytes = Buffer.byteLength(head)
   const total = rest.reduce((sum, piece) => sum + piece.length, prefixBytes + headBytes)
@@ -49,7 +76,7 @@ const frame = (sizes: Sizes, head: string, rest: readonly Buffer[]): Buffer => {
 
 const unframe = (payload: Buffer): { sizes: Sizes; head: unknown; rest: Buffer } => {
   if (payload.length < 1) throw new QueueError('RECORD_UNREADABLE', 'the record is empty')
-  if (payload.readUInt8(0) !== version) throw new QueueError('RECORD_VERSION', `the record has format ${payload.readUInt8(0)}, this release knows ${version}`)
+  if (payload.readUInt8(0) !== version) throw new QueueError('RECORD_VERSION', `the record has format ${payload.readUInt8(0)}, this release knows ${version} and ${packVersion}`)
   const end = payload.length < prefixBytes ? Infinity : prefixBytes + payload.readUInt32BE(5)
   if (end > payload.length) throw new QueueError('RECORD_UNREADABLE', 'the record is cut short')
   try {

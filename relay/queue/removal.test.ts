@@ -15,7 +15,7 @@ const kindsOf = (stream: SimulatedStream): string[] => stream.all().map(({ subje
 test('while 1 record that an earlier owner finished is not removed, the note that says so stays', async (t) => {
   const clock = new SimulatedClock()
   const stream = new SimulatedStream(clock)
-  const [ready] = composeGroup(subjects, 'g', [place(aMessage(), (domain) => domain, 1_000)])
+  const [ready] = composeGroup(subjects, 'g', [place(aMessage(), (domain) => domain, 1_000)], true)
   const note = { subject: subjects.note(subjects.lane(ready!.subject), 'dead', 0), payload: encodeNote({ finished: [ready!.subject.slice('simulated.'.length)] }) }
   void stream.view().batch([ready!, note])
   await clock.pass(10)

@@ -2,20 +2,24 @@
 // twice at will; then the notes about them. The only file that removes deliveries.
 import type { Context } from './context.ts'
 import { createGroups, type Finished, type NoteRef, type Purge } from './groups.ts'
+import { createPacks } from './packs.ts'
 
 const atOnce = 4
 const tickMs = 1_000
 const againMs = 1_000
 const turnsByLane = 10
 
-/** Deliveries and bodies: what there are very many of. */
-const isOne = /^[^.]+\.(ready|body)\.[^*>]+$/
+/** Deliveries, bodies and notes: what there are very many of. */
+const isOne = /^[^.]+\.(ready|body|done)\.[^*>]+$/
+/** Notes that may wait for those before them. */
+const mostNotes = 1_000
 
 type Job = { readonly filter: string; readonly below: number; readonly expected: number; readonly lanes: readonly number[]; readonly done: () => unknown; readonly isSecond?: true }
 
 export class Removal {
   readonly #context: Context
   readonly #groups = createGroups()
+  readonly #packs = createPacks()
   readonly #jobs: Job[] = []
   #notes: NoteRef[] = [] // in the order they were written
   #left = new Set<number>() // lanes that went while notes of ours still had something to say there
@@ -34,7 +38,8 @@ export class Removal {
     this.#notes.push(note)
   }
   finish(finished: Finished): void {
-    this.#purgeAll(this.#groups.finish(finished, this.#context.clock.monotonic()))
+    const record = this.#packs.finish(finished)
+    if (record) this.#purgeAll(this.#groups.finish(record, this.#context.clock.monotonic()))
   }
   /** Removes one record by name; nothing else depends on it. */
   single(lane: number, subject: string, seq: number, done: () => void = () => {}): void {
@@ -51,6 +56,7 @@ export class Removal {
   /** Its notes stay: the next owner reads them and goes on where we stopped. */
   forgetLane(lane: number): void {
     this.#groups.forgetLane(lane)
+    this.#packs.forgetLane(lane)
     if (this.#notes.some((note) => note.lane === lane && note.left > 0)) this.#left.add(lane)
     this.#notes = this.#notes.filter((note) => note.lane !== lane)
   }
@@ -71,10 +77,7 @@ export class Removal {
   }
 
   #purgeAll(purges: readonly Purge[]): void {
-    for (const { notes, ...purge } of purges)
-      this.#add({ ...purge, done: () => {
-        for (const note of notes) note.left--
-      } })
+    for (const { done, ...purge } of purges) this.#add({ ...purge, done: () => done.forEach((tell) => tell()) })
   }
   #add(job: Job): void {
     this.#jobs.push(job)
@@ -123,7 +126,13 @@ export class Removal {
   #tick(): void {
     this.#purgeAll(this.#groups.dissolve(this.#context.clock.monotonic()))
     this.#removeNotes()
+    if (this.#notes.length > mostNotes) this.#removeNotesBehind()
     this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())
+  }
+  /** A delivery that takes its time keeps the notes of all that were in its pack, and those keep what is behind them: each of these that has nothing left to say goes by itself. */
+  #removeNotesBehind(): void {
+    for (const { lane, subject, upTo, left } of this.#notes) if (left === 0) this.single(lane, subject, upTo)
+    this.#notes = this.#notes.filter(({ left }) => left > 0)
   }
   /** The oldest notes that have nothing left to say go together, those of one settle batch at once; lane by lane, and not at every turn, when some of ours must stay. */
   #removeNotes(): void {

@@ -145,8 +145,8 @@ export class Settle {
 
   #noteFinished({ notes, records }: ComposedBatch, firstSeq: number, batch: readonly Waiting[]): void {
     const refs = new Map<number, NoteRef>()
-    for (const { lane } of notes) {
-      const note: NoteRef = { upTo: firstSeq + records.length - 1, lane, left: 0 }
+    for (const { lane, subject } of notes) {
+      const note: NoteRef = { subject, upTo: firstSeq + records.length - 1, lane, left: 0 }
       refs.set(lane, note)
       this.#removal.noted(note)
     }
@@ -154,7 +154,7 @@ export class Settle {
       const { tenure, subject, seq, sizes } = one.entry
       const note = refs.get(tenure.lane)!
       note.left++
-      this.#removal.finish({ lane: tenure.lane, subject, seq, sizes, note })
+      this.#removal.finish({ lane: tenure.lane, subject, seq, sizes, done: () => void note.left-- })
       if (one.inAdvance) this.#keepNote(tenure, note, one.inAdvance)
     }
   }

@@ -22,6 +22,9 @@ export const createSubjects = (relay: string) => ({
   /** All that is stored; `beat` and `ctl` are not. */
   stored: ['ready', 'later', 'held', 'body', 'end', 'done', 'own', 'epoch'].map((kind) => `${relay}.${kind}.>`),
   ready: (lane: number, mailClass: MailClass, group: string, n: number) => `${relay}.ready.${lane}.${mailClass}.${group}.${n}`,
+  /** A record of `count` deliveries, of both classes. */
+  pack: (lane: number, group: string, n: number, count: number) => `${relay}.ready.${lane}.pack.${group}.${n}.${count}`,
+  packs: `${relay}.ready.*.pack.>`,
   readyOf: (lane: number) => `${relay}.ready.${lane}.>`,
   later: (lane: number, domain: string, delivery: string, turn: number) => `${relay}.later.${lane}.${encodeToken(domain)}.${delivery}.${turn}`,
   held: (lane: number, domain: string, delivery: string, turn: number) => `${relay}.held.${lane}.${encodeToken(domain)}.${delivery}.${turn}`,
@@ -54,6 +57,23 @@ export type Subjects = ReturnType<typeof createSubjects>
 
 /** What a ready subject belongs to: its group's prefix, and its index there. */
 export const groupOf = (subject: string): { readonly prefix: string; readonly index: number } => {
-  const dot = subject.lastIndexOf('.')
-  return { prefix: subject.slice(0, dot), index: Number(subject.slice(dot + 1)) }
+  const tokens = subject.split('.')
+  return { prefix: tokens.slice(0, groupTokens).join('.'), index: Number(tokens[groupTokens]) }
 }
+const groupTokens = 5 // relay.ready.<lane>.<class, or pack>.<group>
+const packTokens = 7 // and .<n>.<count>
+
+/** A delivery in a pack has the pack's subject and its place there. */
+export const partOf = (pack: string, place: number): string => `${pack}.${place}`
+
+/** The record in which the delivery of a subject lies, and how many lie there. */
+export const recordOf = (subject: string): { readonly record: string; readonly parts: number } => {
+  const tokens = subject.split('.')
+  return tokens.length > packTokens && tokens[3] === 'pack' ? { record: tokens.slice(0, packTokens).join('.'), parts: countIn(tokens) } : { record: subject, parts: 1 }
+}
+/** How many deliveries the record of a ready subject holds. */
+export const countOfRecord = (subject: string): number => {
+  const tokens = subject.split('.')
+  return tokens.length === packTokens && tokens[3] === 'pack' ? countIn(tokens) : 1
+}
+const countIn = (tokens: readonly string[]): number => Number(tokens[packTokens - 1])

@@ -47,7 +47,7 @@ test('asks once in 15 s however often it is looked at, keeps the last answer thr
   let asked = 0
   let answer: number | undefined = 7
   let now = 0
-  const totals = createTotals({ count: async () => (asked++, answer), records: async () => [] }, createSubjects('t'), { monotonic: () => now })
+  const totals = createTotals({ count: async () => (asked++, answer), records: async () => [], subjects: async () => new Map() }, createSubjects('t'), { monotonic: () => now })
   for (let n = 0; n < 10; n++) totals()
   assert.equal(asked, 3)
   await until('known', () => totals() !== undefined)

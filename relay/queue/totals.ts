@@ -1,19 +1,25 @@
-// How many deliveries lie in the whole queue, by state: counts of records. Reads only.
+// How many deliveries lie in the whole queue, by state. Reads only.
 import type { Clock } from './clock.ts'
 import { createGlance } from './glance.ts'
 import type { JetStream } from './jetstream.ts'
-import type { Subjects } from './subjects.ts'
+import { countOfRecord, type Subjects } from './subjects.ts'
 import type { QueueTotals } from './types.ts'
 
-const kinds = ['ready', 'later', 'held'] as const
 
-type Asked = Pick<JetStream, 'count' | 'records'>
+type Asked = Pick<JetStream, 'count' | 'records' | 'subjects'>
 
 export const createTotals = (stream: Asked, subjects: Subjects, clock: Pick<Clock, 'monotonic'>): (() => QueueTotals | undefined) => createGlance(() => totalsOf(stream, subjects), clock)
 
+/** undefined: the servers do not answer. */
+export const countDeliveries = async (stream: Pick<JetStream, 'count' | 'subjects'>, subjects: Subjects): Promise<Pick<QueueTotals, 'ready' | 'deferred' | 'held'> | undefined> => {
+  const [ready, deferred, held, packs] = await Promise.all([stream.count(subjects.all('ready')), stream.count(subjects.all('later')), stream.count(subjects.all('held')), stream.subjects(subjects.packs)])
+  if (ready === undefined || deferred === undefined || held === undefined || packs === undefined) return undefined
+  const inPacks = [...packs.keys()].reduce((sum, subject) => sum + countOfRecord(subject) - 1, 0)
+  return { ready: ready + inPacks, deferred, held }
+}
+
 /** Records are what is counted: one that has ended counts until it is removed, a moment later. */
 export const totalsOf = async (stream: Asked, subjects: Subjects): Promise<QueueTotals | undefined> => {
-  const [[ready, deferred, held], first] = await Promise.all([Promise.all(kinds.map((kind) => stream.count(subjects.all(kind)))), stream.records(subjects.all('ready'), 1)])
-  if (ready === undefined || deferred === undefined || held === undefined || first === undefined) return undefined
-  return { ready, deferred, held, ...(first[0] && { oldestReadyAt: first[0].at }) }
+  const [counts, first] = await Promise.all([countDeliveries(stream, subjects), stream.records(subjects.all('ready'), 1)])
+  return counts && first && { ...counts, ...(first[0] && { oldestReadyAt: first[0].at }) }
 }

@@ -42,7 +42,7 @@ test('a record of format 9 is refused as a version, one cut short, without JSON,
 test('the records of a group have subjects of their own, and each knows how many its lane and the whole batch have', () => {
   const subjects = createSubjects('r')
   const messages = Array.from({ length: 30 }, (_, n) => place(aMessage({ domains: [`d${n % 5}.example`, `e${n % 3}.example`] }), (domain) => domain, 65_536))
-  const records = composeGroup(subjects, 'g', messages)
+  const records = composeGroup(subjects, 'g', messages, false)
   assert.equal(new Set(records.map(({ subject }) => subject)).size, 60)
   for (const { subject, payload } of records) {
     const { sizes } = decodeDelivery(payload)
