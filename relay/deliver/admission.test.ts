@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { attemptsByMx } from '../../test/tools/attempts-by-mx.ts'
-import { testDelivery } from '../../test/tools/delivery.ts'
+import { testDelivery, testSnapshot } from '../../test/tools/delivery.ts'
 
 describe('admission', () => {
   const { mxHosts, deliverer, attempt } = attemptsByMx()
@@ -34,6 +34,17 @@ describe('admission', () => {
     await attempt(made) // learns which site it is
     await attempt(made)
     Object.assign(clocks, { now: clocks.now - 3_600_000, monotonic: clocks.monotonic + 4_000 })
+    assert.deepEqual(made.admit(testDelivery()), { kind: 'now' })
+  })
+  it('lets the next go at once where the 30 a minute of its route were raised to 6,000 meanwhile', async () => {
+    const [a] = await mxHosts({})
+    const routeWith = (ratePerMinute: number) => testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'mx' }], limits: { ratePerMinute } }] })
+    let current = routeWith(30)
+    const made = deliverer(a!.port, { snapshot: () => current, monotonic: () => 1_000_000 })
+    await attempt(made) // learns which site it is
+    await attempt(made)
+    assert.equal(made.admit(testDelivery()).kind, 'wait')
+    current = routeWith(6_000)
     assert.deepEqual(made.admit(testDelivery()), { kind: 'now' })
   })
   it('names a site by its MX hosts once it knows them', async () => {

@@ -30,7 +30,7 @@ describe('the settings of a way', () => {
   it('are those of its DeliveryRoute where it has any, in ms, and the 5 addresses and the rest as always', () => {
     const on = settingsOn(wayTo('slow.example'), settings)
     assert.deepEqual(on, { ...settings, addressesPerAttempt: 9, messagesPerConnection: 1, timeouts: { ...defaultTimeouts, dot: 1_200_000, idle: 3000 } })
-    assert.deepEqual(limitsOn(wayTo('slow.example'), settings), { connections: 2, ratePerMinute: undefined })
+    assert.deepEqual(limitsOn(wayTo('slow.example'), settings), { connections: 2, ratePerMinute: undefined, setBy: 'DeliveryRoute mail/slow' })
   })
   it('are the usual ones without a route', () => {
     assert.equal(settingsOn(wayTo('other.example'), settings), settings)

@@ -58,7 +58,7 @@ export const attemptLimit = ({ timeouts }: Settings, { recipients, bytes }: { re
 /** What is counted for all processes together. */
 export const limitsOn = (way: Way, { connectionsPerSite }: Settings): SiteLimits => {
   const { connections, ratePerMinute } = way.kind === 'route' ? way.route.limits : {}
-  return { connections: connections ?? connectionsPerSite, ratePerMinute }
+  return { connections: connections ?? connectionsPerSite, ratePerMinute, ...(way.kind === 'route' && { setBy: way.route.manifest }) }
 }
 
 /** What the DeliveryRoute says, before what holds for all. */

@@ -39,6 +39,25 @@ describe('the throttle', () => {
     throttle.start('a', { connections: 3 }, 0)
     assert.equal(throttle.admit('a', { connections: 3, ratePerMinute: 1 }, 0).kind, 'now')
   })
+  it('lets the next go 1 s after a rate of 1 a minute was raised to 60, and at once where it was taken away, not after the 60 s that were left', () => {
+    for (const [ratePerMinute, waitMs] of [[60, 1000], [undefined, 0]] as const) {
+      const throttle = new Throttle()
+      throttle.start('a', { connections: 3, ratePerMinute: 1, setBy: 'r' }, 0)
+      const raised = { connections: 3, ratePerMinute, setBy: 'r' }
+      const first = throttle.admit('a', raised, 0)
+      assert.equal(first.kind === 'not-now' ? first.at : 0, waitMs)
+      assert.equal(throttle.admit('a', raised, waitMs).kind, 'now')
+      throttle.start('a', raised, waitMs)
+      const second = throttle.admit('a', raised, waitMs)
+      assert.equal(second.kind === 'not-now' ? second.at : waitMs, 2 * waitMs)
+    }
+  })
+  it('lets a route with 60 a minute wait for the 60 s of another with 1 a minute to the same site', () => {
+    const throttle = new Throttle()
+    throttle.start('a', { connections: 3, ratePerMinute: 1, setBy: 'slow' }, 0)
+    const next = throttle.admit('a', { connections: 3, ratePerMinute: 60, setBy: 'quick' }, 0)
+    assert.equal(next.kind === 'not-now' && next.at, 60_000)
+  })
   it('keeps to the rate over any hour, but for one second\'s worth at once (property)', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 6000 }), fc.array(fc.nat(400), { minLength: 50, maxLength: 400 }), (ratePerMinute, waits) => {
       const throttle = new Throttle()

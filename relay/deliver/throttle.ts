@@ -1,8 +1,9 @@
 // How many connections a site has, and when its next message may start. Pure but for the counts it keeps: time is passed in.
-export type SiteLimits = { readonly connections: number; readonly ratePerMinute?: number | undefined }
+/** `setBy`: the route whose limits they are; several may lead to one site. */
+export type SiteLimits = { readonly connections: number; readonly ratePerMinute?: number | undefined; readonly setBy?: string | undefined }
 export type Admission = { readonly kind: 'now' } | { readonly kind: 'not-now'; readonly at: number; readonly why: string } | { readonly kind: 'wait' }
 
-type Site = { active: number; due: number } // due: GCRA's theoretical arrival time, ms
+type Site = { active: number; due: number; paceMs: number; setBy: string | undefined } // due: GCRA's theoretical arrival time, ms; the pace it was reckoned by, and whose that is
 
 /** A burst of this many seconds' worth may go at once, so that a rate of 600 a minute is not a metronome of 100 ms. */
 const burstSeconds = 1
@@ -22,14 +23,19 @@ export class Throttle {
     if (site === undefined) return { kind: 'now' }
     if (site.active >= limits.connections) return { kind: 'wait' }
     if (limits.ratePerMinute === undefined) return { kind: 'now' }
+    hurry(site, limits, now)
     const at = site.due - toleranceMs(limits.ratePerMinute)
     return at <= now ? { kind: 'now' } : { kind: 'not-now', at: Math.ceil(at), why: `${name}: ${limits.ratePerMinute} messages a minute` }
   }
 
   start(name: string, limits: SiteLimits, now: number): void {
-    const site = this.#sites.get(name) ?? { active: 0, due: 0 }
+    const site = this.#sites.get(name) ?? { active: 0, due: 0, paceMs: 0, setBy: undefined }
     site.active++
-    if (limits.ratePerMinute !== undefined) site.due = Math.max(site.due, now) + 60_000 / limits.ratePerMinute
+    hurry(site, limits, now)
+    if (limits.ratePerMinute !== undefined) {
+      const paceMs = 60_000 / limits.ratePerMinute
+      Object.assign(site, { due: Math.max(site.due, now) + paceMs, paceMs, setBy: limits.setBy })
+    }
     this.#sites.set(name, site)
     if (this.#sites.size > this.#lookAtSize) this.#forgetRested(now)
   }
@@ -53,3 +59,12 @@ export class Throttle {
 }
 
 const toleranceMs = (ratePerMinute: number): number => Math.max(0, burstSeconds * 1000 - 60_000 / ratePerMinute)
+
+/** A rate that was raised counts for the wait that is left, too. Another route's rate does not: what leads to one site by two of them must not outrun the slower. */
+const hurry = (site: Site, { ratePerMinute, setBy }: SiteLimits, now: number): void => {
+  if (setBy !== site.setBy || site.due <= now) return
+  const paceMs = ratePerMinute === undefined ? 0 : 60_000 / ratePerMinute
+  if (paceMs >= site.paceMs) return
+  site.due = now + ((site.due - now) * paceMs) / site.paceMs
+  site.paceMs = paceMs
+}
