@@ -26,6 +26,7 @@ export const replies = {
   'too-many-errors': { code: 421, enhanced: '4.7.0', text: 'Too many errors on this connection' },
   'too-many-commands': { code: 421, enhanced: '4.7.0', text: 'Too many commands without a message on this connection' },
   'too-many-messages': { code: 421, enhanced: '4.7.0', text: 'Limit of {limit} messages per connection; open a new one' },
+  'login-over': { code: 421, enhanced: '4.7.0', text: 'What identified {manifest} on this connection no longer holds; authenticate anew on another' },
   'early-talker': { code: 554, enhanced: '5.5.1', text: 'You spoke before the greeting' },
 
   'unknown-command': { code: 500, enhanced: '5.5.2', text: 'Command not recognised; HELP lists them' },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { before, test, type TestContext } from 'node:test'
-import { startReceiver } from '../../test/tools/session.ts'
+import { envelope, simpleMail, startReceiver } from '../../test/tools/session.ts'
 import { plainLogin, testSnapshot, type TestReceiver } from '../../test/tools/receive.ts'
 import { loginOf } from '../../test/tools/fake-queue.ts'
 import { openLine, type Line } from '../../test/tools/talk.ts'
@@ -137,4 +137,43 @@ test('during a rotation 2 passwords are right, after it 1', async (t) => {
   }
   assert.deepEqual(await codes('2100-01-01T00:00:00Z'), ['235', '235', '535'])
   assert.deepEqual(await codes('2026-01-01T00:00:00Z'), ['235', '535', '535'])
+})
+
+const withPassword = (secret: string, before?: { readonly secret: string; readonly until: string }) => (input: SnapshotInput): void => {
+  const { username: _, ...previous } = loginOf('shop', before?.secret ?? '')
+  input.senders![0]!.auth = { ...loginOf('shop', secret), ...(before && { previous: { ...previous, until: before.until } }) }
+}
+const over = '421 4.7.0 What identified MailSender shop/shop on this connection no longer holds; authenticate anew on another'
+
+/** A connection in the middle of its 1st mail, when the snapshot changes: that mail is taken. What is said to the MAIL behind it. */
+const nextMail = async (t: TestContext, first: (input: SnapshotInput) => void, login: string, then: (input: SnapshotInput) => void): Promise<string> => {
+  const receiver = await startReceiver(t, first)
+  const line = await open(t, receiver)
+  assert.equal(await line.ask(login), welcome)
+  await envelope(line, 'orders@shop.example', ['fred@far.example'])
+  assert.match(await line.ask('DATA'), /^354 /)
+  await receiver.receiving.reload(testSnapshot(then))
+  assert.match(await line.ask(`${simpleMail}\r\n.`), /^250 /)
+  return line.ask('MAIL FROM:<orders@shop.example>')
+}
+const [otherPassword, far, past] = [`AUTH PLAIN ${plainLogin('shop', 'one')}`, '2100-01-01T00:00:00Z', '2026-01-01T00:00:00Z']
+
+test('a password that was replaced sends no 2nd mail on a connection that it began: 421', async (t) => {
+  assert.equal(await nextMail(t, withPassword('one'), otherPassword, withPassword('two')), over)
+  assert.equal(await nextMail(t, withPassword('one'), otherPassword, withPassword('three', { secret: 'two', until: far })), over)
+  assert.equal(await nextMail(t, withPassword('two', { secret: 'one', until: far }), otherPassword, withPassword('two', { secret: 'one', until: past })), over)
+})
+
+test('a password goes on sending where it is right still, also as the one before for 24 hours', async (t) => {
+  assert.match(await nextMail(t, withPassword('one'), otherPassword, withPassword('one')), /^250 /)
+  assert.match(await nextMail(t, withPassword('one'), otherPassword, withPassword('two', { secret: 'one', until: far })), /^250 /)
+  assert.match(await nextMail(t, withPassword('two', { secret: 'one', until: far }), otherPassword, withPassword('two', { secret: 'one', until: far })), /^250 /)
+})
+
+test('a MailSender that is gone, that its listener no longer admits, or whose ServiceAccount is another, sends no 2nd mail on an open connection: 421', async (t) => {
+  assert.equal(await nextMail(t, withPassword('one'), otherPassword, (input) => void (input.senders = [])), over)
+  assert.equal(await nextMail(t, withPassword('one'), otherPassword, (input) => (withPassword('one')(input), void (input.senders![0]!.listeners = ['mx']))), over)
+  const token = await cluster.token()
+  assert.match(await nextMail(t, byAccount, `AUTH PLAIN ${plainLogin('', token)}`, byAccount), /^250 /)
+  assert.equal(await nextMail(t, byAccount, `AUTH PLAIN ${plainLogin('', token)}`, (input) => (byAccount(input), void (input.senders![0]!.serviceAccount = 'other'))), over)
 })

@@ -64,5 +64,6 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
 export const forgetPlaintext = (state: State): void => {
   state.hello = undefined
   state.sender = undefined
+  state.proof = undefined
   state.transaction = undefined
 }

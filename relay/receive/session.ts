@@ -15,7 +15,7 @@ import { Incoming } from './incoming.ts'
 import { printReply } from './reply-wire.ts'
 import { say, type Answer, type Door, type Leaving, type State, type World } from './state.ts'
 import { sourceOf } from './source.ts'
-import { refreshSender, sizeLimit } from './transaction.ts'
+import { sizeLimit } from './transaction.ts'
 import { Wire } from './wire.ts'
 
 export type SessionOptions = { readonly id: string; readonly remoteAddress: string; readonly remotePort: number }
@@ -59,7 +59,7 @@ export class Session extends SMTPConnection {
     this.#leaving = host.door.leaving
     this.state = {
       world: this.#world, id: this.id, address: this.remoteAddress, source: sourceOf(this.remoteAddress), listener: host.listener,
-      tls: tlsOf(socket), hello: undefined, sender: undefined, transaction: undefined, errors: 0, idle: 0, spared: 0, messages: 0,
+      tls: tlsOf(socket), hello: undefined, sender: undefined, proof: undefined, transaction: undefined, errors: 0, idle: 0, spared: 0, messages: 0,
     }
   }
 
@@ -139,7 +139,6 @@ export class Session extends SMTPConnection {
     if (!command) return say(reply('unknown-command'))
     this.state.listener = this.#host.listener
     this.#argument = namesMail(verb) ? argument : '' // a password is not kept
-    if (verb === 'MAIL') refreshSender(this.state)
     try {
       return command(this.state, argument)
     } catch (error) {

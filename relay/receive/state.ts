@@ -40,6 +40,9 @@ export type Transaction = {
   lastRefusal: Reply | undefined
 }
 
+/** What of a credential is kept, to see whether it still holds: which salted hash the password was of, or whose the token was. */
+export type Proof = { readonly salt: string; readonly hash: string } | { readonly account: string }
+
 export type State = {
   readonly world: World
   readonly id: string
@@ -49,6 +52,7 @@ export type State = {
   tls: { readonly protocol: string; readonly cipher: string } | undefined
   hello: { readonly esmtp: boolean; readonly name: string } | undefined
   sender: Sender | undefined
+  proof: Proof | undefined // of the sender
   transaction: Transaction | undefined
   errors: number // refused for the client's fault
   idle: number // commands that brought no message nearer

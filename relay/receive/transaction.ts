@@ -1,8 +1,9 @@
 // MAIL, RCPT and DATA up to the 354: read the command, ask decide, count limits, and answer.
-import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, indexOf, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
+import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
 import type { Recipient } from '../queue/index.ts'
 import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
 import { onItsOwn, parsePath } from './address.ts'
+import { refreshSender } from './credentials.ts'
 import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
 import { clientOf, say, type Answer, type Command, type Passed, type State, type Transaction } from './state.ts'
 import type { Unit } from './fleet-limits.ts'
@@ -10,6 +11,8 @@ import type { Unit } from './fleet-limits.ts'
 export const mail: Command = (state, argument) => {
   if (!state.hello) return say(reply('hello-first'))
   if (state.transaction) return say(reply('nested-mail'))
+  const over = refreshSender(state)
+  if (over) return { kind: 'close', reply: over }
   state.world.witness.came(state.listener.name, clientOf(state))
   const { messagesPerConnection } = state.listener.limits
   if (state.messages >= messagesPerConnection) return { kind: 'close', reply: reply('too-many-messages', { limit: messagesPerConnection }) }
@@ -169,10 +172,4 @@ export const data: Command = (state, argument) => {
   const last = state.transaction.lastRefusal
   if (last === undefined) return say(reply('recipient-first'))
   return say(reply('no-recipients', { said: `${last.code} ${last.enhanced} ${last.text}` })) // many libraries show their caller this reply alone
-}
-
-/** The sender as the snapshot has it now: a MailSender that was deleted no longer sends on an open connection. */
-export const refreshSender = (state: State): void => {
-  if (!state.sender) return
-  state.sender = indexOf(state.world.snapshot()).senders.get(`${state.sender.namespace}/${state.sender.name}`)
 }
