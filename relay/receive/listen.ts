@@ -37,17 +37,18 @@ export type Receiving = {
   close(): Promise<void>
 }
 
-type Held = { snapshot: Snapshot; readonly door: Door; readonly bind: NonNullable<ReceiveOptions['bind']>; readonly open: Map<string, Receiver>; readonly going: Set<Receiver> }
+/** `shut`: open, but that their port could not be had back after a reload that was refused. `turn`: the end of what is changed just now. */
+type Held = { snapshot: Snapshot; turn: Promise<unknown>; readonly shut: Set<Receiver>; readonly door: Door; readonly bind: NonNullable<ReceiveOptions['bind']>; readonly open: Map<string, Receiver>; readonly going: Set<Receiver> }
 
 export const startReceiving = async (options: ReceiveOptions): Promise<Receiving> => {
   const open = new Map<string, Receiver>()
   const door: Door = { world: worldOf(options, () => held.snapshot), leaving: options.leaving, sources: new Map() }
-  const held: Held = { snapshot: options.snapshot, door, bind: options.bind ?? (({ bindPort }) => ({ host: '::', port: bindPort })), open, going: new Set() }
+  const held: Held = { snapshot: options.snapshot, door, bind: options.bind ?? (({ bindPort }) => ({ host: '::', port: bindPort })), open, going: new Set(), shut: new Set(), turn: Promise.resolve() }
   await reload(held, options.snapshot)
   const drain = async (ms: number): Promise<void> => {
     await Promise.all([...open.values(), ...held.going].map((receiver) => leave(receiver, ms)))
   }
-  return { addresses: () => [...open.values()].map(addressOf), witnessed: () => door.world.witness.seen(), reload: (snapshot) => reload(held, snapshot), drain, close: () => drain(0) }
+  return { addresses: () => [...open.values()].map(addressOf), witnessed: () => door.world.witness.seen(), reload: (snapshot) => inTurn(held, () => reload(held, snapshot)), drain, close: () => drain(0) }
 }
 
 /** What is counted and kept for a while must not last for a day where the clock is set back by one. */
@@ -66,6 +67,13 @@ const warnOf = ({ metrics, log }: ReceiveOptions, { manifest, limit, what }: Ove
   log.warn('POLICY_WARN', { manifest, rule: 'limits', reason: `over ${limit} ${what}` })
 }
 
+/** One change after the other. */
+const inTurn = <T>(held: Held, change: () => Promise<T>): Promise<T> => {
+  const done = held.turn.then(change)
+  held.turn = done.catch(() => {})
+  return done
+}
+
 /** What can fail comes first: certificates, then new listeners; only then is anything in force changed. */
 const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {
   for (const listener of snapshot.listeners) tlsOf(snapshot, listener)
@@ -73,7 +81,7 @@ const reload = async (held: Held, snapshot: Snapshot): Promise<void> => {
   const gone = [...held.open].filter(([key]) => !wanted.has(key))
   for (const [, receiver] of gone) receiver.server.close() // frees the port for a listener of another name or protocol
   const opened = await openAll(held, snapshot, [...wanted].filter(([key]) => !held.open.has(key)).map(([, listener]) => listener)).catch(async (error: unknown) => {
-    await Promise.all(gone.map(([, receiver]) => listenAgain(receiver)))
+    await Promise.all(gone.map(([, receiver]) => listenAgain(held, receiver)))
     throw error
   })
   forgetWhereBelieved(held, snapshot)
@@ -108,16 +116,43 @@ const openAll = async ({ door, bind }: Held, snapshot: Snapshot, listeners: read
 
 const openListener = (receiver: Receiver, where: { host: string; port: number }): Promise<Receiver> =>
   new Promise((resolve, reject) => {
-    receiver.server.once('error', reject)
-    receiver.server.listen(where.port, where.host, () => {
-      receiver.server.off('error', reject)
+    const { server } = receiver
+    const onError = (error: Error): void => (server.off('listening', onOpen), reject(error))
+    const onOpen = (): void => {
+      server.off('error', onError)
       receiver.where = addressOf(receiver)
       beginListener(receiver.door.world.metrics, receiver.listener.name)
       resolve(receiver)
-    })
+    }
+    server.once('error', onError).once('listening', onOpen).listen(where.port, where.host)
   })
 
-const listenAgain = (receiver: Receiver): Promise<Receiver> => openListener(receiver, receiver.where!)
+const reopenMs = 1_000
+
+/** Whose port was taken from under it meanwhile is tried until it is open, or no longer wanted. */
+const listenAgain = async (held: Held, receiver: Receiver): Promise<void> => {
+  const { log } = held.door.world
+  const about = { listener: receiver.listener.name, port: receiver.where!.port }
+  try {
+    await openListener(receiver, receiver.where!)
+    if (receiver.leaving) receiver.server.close()
+    if (held.shut.delete(receiver)) log.info('LISTENER_BACK', about)
+  } catch (error) {
+    if (held.shut.has(receiver)) return
+    log.error('LISTENER_SHUT', { ...about, error: (error as Error).message })
+    held.shut.add(receiver)
+    lookAgain(held, receiver)
+  }
+}
+
+const lookAgain = (held: Held, receiver: Receiver): void => {
+  const look = async (): Promise<void> => {
+    if (receiver.leaving) held.shut.delete(receiver)
+    if (held.shut.has(receiver)) await listenAgain(held, receiver)
+    if (held.shut.has(receiver)) lookAgain(held, receiver)
+  }
+  setTimeout(() => void inTurn(held, look), reopenMs).unref()
+}
 
 const addressOf = ({ listener, server, where }: Receiver): Opened => {
   const { address, port } = (server.address() ?? { address: where?.host, port: where?.port }) as AddressInfo

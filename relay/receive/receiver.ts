@@ -13,7 +13,7 @@ import { tlsOf } from './tls.ts'
 type SocketOptions = NonNullable<Parameters<SMTPServer['connect']>[1]> & { id: string; trustedProxy?: boolean }
 
 /** The second of a TLS handshake. */
-type LibraryError = Error & { readonly remoteAddress?: string; readonly meta?: { readonly remoteAddress?: string } }
+type LibraryError = NodeJS.ErrnoException & { readonly remoteAddress?: string; readonly meta?: { readonly remoteAddress?: string } }
 
 export class Receiver extends SMTPServer {
   readonly door: Door
@@ -36,7 +36,9 @@ export class Receiver extends SMTPServer {
     })
     this.door = door
     this.listener = listener
-    this.on('error', (error: LibraryError) => this.#noteError(error, error.remoteAddress ?? error.meta?.remoteAddress))
+    this.on('error', (error: LibraryError) => {
+      if (error.syscall !== 'listen') this.#noteError(error, error.remoteAddress ?? error.meta?.remoteAddress) // who opens it hears of that
+    })
   }
 
   /** The manifest changed: limits and rules hold from the next command, certificates from the next handshake. */

@@ -7,6 +7,8 @@ export const logCodes = {
   STOP: 'the process was asked to stop and drains',
   SNAPSHOT_LOADED: 'a new snapshot is in force',
   SNAPSHOT_REFUSED: 'a snapshot was broken, or says what this release does not know; the last good one stays in force',
+  LISTENER_SHUT: 'after a refused snapshot a port could not be opened again; it is tried every second',
+  LISTENER_BACK: 'a port that could not be opened again is open',
   ACCEPTED: 'a message is stored and was answered with 250',
   REFUSED: 'a command was refused; the reply and the rule are given',
   SESSION_ERROR: 'a session ended by an error',
