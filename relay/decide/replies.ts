@@ -50,6 +50,7 @@ export const replies = {
   'auth-base64': { code: 501, enhanced: '5.5.2', text: 'That is not what this mechanism sends in base64' },
   'auth-line-too-long': { code: 500, enhanced: '5.5.6', text: 'Authentication line longer than {limit} octets' },
   'auth-cancelled': { code: 501, enhanced: '5.7.0', text: 'Authentication cancelled' },
+  'refused-cancelled': { code: 501, enhanced: '5.7.0', text: 'Authentication cancelled. {refusal}' },
   'auth-failed': { code: 535, enhanced: '5.7.8', text: 'User name or password is wrong, or the MailSender is not in force' },
   'token-refused': { code: 535, enhanced: '5.7.8', text: 'Token refused: {why}' },
   'auth-not-admitted': { code: 535, enhanced: '5.7.8', text: '{manifest} is not admitted by listener {listener}' },

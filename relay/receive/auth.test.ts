@@ -58,7 +58,7 @@ const refusals: readonly (readonly [what: string, change: Readonly<Record<string
   ['that is 2 hours old', { iat: Math.floor(Date.now() / 1000) - 7200 }, 'it is older than an hour; its volume needs expirationSeconds: 3600 or less'],
 ]
 for (const [what, change, words] of refusals)
-  test(`a token ${what} is refused with 535 by each mechanism, after 334 and an answer where it is a bearer's`, async (t) => {
+  test(`a token ${what} is refused with 535 by each mechanism, after 334 and an answer where it is a bearer's, and with 501 where that answer is *`, async (t) => {
     const receiver = await startReceiver(t, byAccount)
     const token = await cluster.token(change)
     const line = await open(t, receiver)
@@ -69,6 +69,8 @@ for (const [what, change, words] of refusals)
       assert.match(asked, /^334 /)
       assert.match(Buffer.from(asked.slice(4), 'base64').toString(), form)
       assert.equal(await line.ask('AQ=='), expected)
+      assert.match(await line.ask(begin), /^334 /)
+      assert.equal(await line.ask('*'), `501 5.7.0 Authentication cancelled. Token refused: ${words}`)
     }
     assert.match(await line.ask('MAIL FROM:<orders@shop.example>'), /^250 /)
     assert.match(await line.ask('RCPT TO:<fred@far.example>'), /^550 5\.7\.1 Relaying denied: authenticate first/)

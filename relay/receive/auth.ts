@@ -60,7 +60,7 @@ const bearer = (mechanism: 'XOAUTH2' | 'OAUTHBEARER') => (state: State, initial:
     if (token === undefined) return say(reply('auth-base64'))
     const found = await verifyToken(state, token)
     if (found.code < 300) return say(found)
-    return { kind: 'ask', reply: reply('auth-continue', { challenge: challenge(refusalOf(mechanism)) }), next: () => say(found) }
+    return { kind: 'ask', reply: reply('auth-continue', { challenge: challenge(refusalOf(mechanism)) }), next: (line) => say(line === '*' ? reply('refused-cancelled', { refusal: found.text }) : found) } // RFC 4954 4: 501 to *, whatever went before
   })
 
 const mechanisms: Readonly<Record<AuthMechanism, (state: State, initial: string | undefined) => Answering>> = { PLAIN: plain, LOGIN: login, XOAUTH2: bearer('XOAUTH2'), OAUTHBEARER: bearer('OAUTHBEARER') }
