@@ -41,8 +41,8 @@ const hostThat = async (t: TestContext, upgrade: Upgrade | 'closes at STARTTLS',
   return (server.address() as AddressInfo).port
 }
 
-const deliverTo = async (t: TestContext, port: number, mode: 'Opportunistic' | 'Require'): Promise<Settlement> => {
-  const deliverer = testDeliverer(testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', port, tls: { mode } }] }] }))
+const deliverTo = async (t: TestContext, port: number, mode: 'Opportunistic' | 'Require', implicitTls = false): Promise<Settlement> => {
+  const deliverer = testDeliverer(testSnapshot({ routes: [{ namespace: 'mail', name: 'r', manifest: 'DeliveryRoute mail/r', match: {}, nextHops: [{ kind: 'smarthost', host: '127.0.0.1', port, implicitTls, tls: { mode } }] }] }))
   t.after(() => deliverer.close())
   return attemptOf(deliverer, testDelivery({ bytes: testMessage.length }), bodyOf(testMessage))
 }
@@ -68,3 +68,13 @@ test('a host that closes the connection at STARTTLS gets the mail without TLS wh
   const required = await deliverTo(t, port, 'Require')
   assert.deepEqual([required.later?.recipients.length, required.notices], [1, []])
 })
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
+  test(`a host that wants a certificate of ours, by ${version} from the first byte, gets 0 mails, which wait as TLS`, async (t) => {
+    const server = createServer((socket) => wantsCertificate(socket.on('error', () => {}), version))
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+    t.after(() => server.close())
+    const { later } = await deliverTo(t, (server.address() as AddressInfo).port, 'Require', true)
+    assert.equal(later?.last.class, 'TLS')
+    assert.match(later.last.why, /TLS handshake failed/)
+  })

@@ -91,7 +91,7 @@ const introduce = async (session: Session, opening: Opening): Promise<HostEvent 
     if (fault) return fault
   }
   const greeting = await session.wire.hear(opening.settings.timeouts.greeting)
-  if (greeting.kind === 'broken') return silent(session, 'GREETING', greeting)
+  if (greeting.kind === 'broken') return target.implicitTls && greeting.byTls ? tlsFault(session, 'handshake', `TLS handshake failed: ${greeting.text}`) : silent(session, 'GREETING', greeting)
   if (greeting.reply.code !== 220) return refused(session, 'GREETING', greeting.reply)
   session.greeting = greeting.reply.lines.join('\n')
   return (await hello(session, opening)) ?? (await secure(session, opening)) ?? (await login(session, opening))
@@ -149,7 +149,7 @@ const secure = async (session: Session, opening: Opening): Promise<HostEvent | u
   return (await upgrade(session, opening)) ?? unverified(session) ?? asHandshake(session, await hello(session, opening)) // RFC 3207 4.2: what EHLO said before counts no more
 }
 
-/** In TLS 1.3 we are done before the host has judged what we sent: its alert, or its going away, comes in place of the first reply. */
+/** In TLS 1.3 we are done before the host has judged what we sent: its alert, or its going away, comes in place of the first reply (of its greeting, where TLS is there from the first byte). */
 const asHandshake = (session: Session, event: HostEvent | undefined): HostEvent | undefined =>
   event?.kind === 'silent' && event.at === 'EHLO' && event.how === 'lost' ? tlsFault(session, 'handshake', `TLS handshake failed, as it seems: ${event.text}`) : event
 

@@ -4,7 +4,8 @@ import type { Socket } from 'node:net'
 import { wordsOf } from './socket-words.ts'
 import { ReplyReader, type Reply, type ReplyLimits } from './smtp-wire.ts'
 
-export type Broken = { readonly kind: 'broken'; readonly how: 'lost' | 'timeout' | 'garbled' | 'endless' | 'aborted'; readonly text: string }
+/** `byTls`: an alert, or what OpenSSL could not read. */
+export type Broken = { readonly kind: 'broken'; readonly how: 'lost' | 'timeout' | 'garbled' | 'endless' | 'aborted'; readonly text: string; readonly byTls?: true }
 export type Heard = { readonly kind: 'reply'; readonly reply: Reply } | Broken
 
 /** Watches every wire's deadline with one timer, so that a message costs none. */
@@ -145,5 +146,5 @@ export class Wire {
     else if (replies.length > 0) this.#wake?.()
   }
   readonly #onClose = (): void => this.break({ kind: 'broken', how: 'lost', text: 'the connection was closed' })
-  readonly #onError = (error: NodeJS.ErrnoException): void => this.break({ kind: 'broken', how: 'lost', text: wordsOf(error) })
+  readonly #onError = (error: NodeJS.ErrnoException): void => this.break({ kind: 'broken', how: 'lost', text: wordsOf(error), ...(error.code?.startsWith('ERR_SSL_') === true && { byTls: true }) })
 }
