@@ -102,6 +102,20 @@ for (const words of ['550 5.5.3 too many recipients', '451 4.5.3 too many recipi
     assert.deepEqual([failed(settled), settled.later, host.took.length], [[], undefined, 3])
   })
 
+for (const offers of [['PIPELINING'], []])
+  for (const [what, closes] of [['closes at the 3rd recipient', true], ['says so to all that follows', false]] as const)
+    test(`of 5 recipients to a host that ${what} with 421 4.5.3, ${offers.length > 0 ? 'with' : 'without'} PIPELINING, the 2 before it have the mail by a 2nd connection, and 3 wait`, async (t) => {
+      let to = 0
+      const words = '421 4.5.3 too many recipients'
+      const { host, send } = await world(t, (verb) => {
+        if (verb === 'MAIL') to = 0
+        if (verb === 'RCPT') to += 1
+        return (verb === 'RCPT' || verb === 'DATA') && to > 2 ? { text: `${words}\r\n`, closes } : undefined
+      }, offers)
+      const settled = await send('a', 'b', 'c', 'd', 'e')
+      assert.deepEqual([host.took, settled.later?.recipients.map(({ mailbox: { local } }) => local), settled.later?.last.said, host.connections()], [['a@home.example', 'b@home.example'], ['c', 'd', 'e'], words, 2])
+    })
+
 test('a host that greets twice and says 503 to EHLO has not refused the message: 0 of its recipients fail', async (t) => {
   const { send } = await world(t, (verb) => (verb === 'GREETING' ? { text: '220 host.example\r\n220 host.example\r\n' } : verb === 'EHLO' ? '503 5.5.1 not yet' : undefined))
   const settled = await send('a')

@@ -106,15 +106,16 @@ const judgeEnvelope = (session: Session, mail: Mail, { replies, broken, outOfSte
   if (first === undefined) return all(silent(session, at ?? 'MAIL', broken!))
   if (!isGood(first)) return all(refused('MAIL', first)) // whatever was said behind it in the pipeline is not judged
   const last = replies[mail.recipients.length + 1]
-  const hangUp = replies.find((reply) => reply.code === 421)
+  const hangUp = last === undefined || last.code === 421 ? replies.find((reply) => reply.code === 421) : undefined
   const someTaken = replies.slice(1, mail.recipients.length + 1).some(isGood)
   const told: Told[] = []
   const taken: Recipient[] = []
   for (const [index, recipient] of mail.recipients.entries()) {
     const reply = replies[index + 1]
-    if (reply !== undefined && !isGood(reply)) told.push({ recipient, kind: 'event', event: refused('RCPT', reply, someTaken) })
+    if (reply !== undefined && !isGood(reply)) told.push({ recipient, kind: 'event', event: refused('RCPT', reply, someTaken && (hangUp === undefined || reply.code !== 421)) })
     else if (last !== undefined && last.code < 400) taken.push(recipient)
-    else told.push({ recipient, kind: 'event', event: last ? refused('DATA', last) : hangUp ? refused('RCPT', hangUp) : silent(session, reply ? 'DATA' : 'RCPT', broken ?? lost) })
+    else if (hangUp !== undefined && hangUp !== last) told.push({ recipient, kind: 'event', event: refused('RCPT', hangUp, reply !== undefined) }) // too many: those before it fit in a transaction of their own
+    else told.push({ recipient, kind: 'event', event: last ? refused('DATA', last) : silent(session, reply ? 'DATA' : 'RCPT', broken ?? lost) })
   }
   return { told, taken }
 }
