@@ -47,7 +47,7 @@ export const make = async (needs: readonly Need[], options: MakeOptions): Promis
   await several(of('binding'), (need) =>
     attempt('MailSender', need.sender, async () => {
       const signer = await authority(need.relay)
-      if (signer !== undefined) await kept([credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp'], options, () => bindingFrom(need, need, signer))
+      if (signer !== undefined) await kept([credentialSecretOf(need.sender), ['MailSender', need.sender], 'servicebinding.io/smtp'], options, (before) => bindingFrom(before, need, need, signer))
     }))
   const dkim = await several([...Map.groupBy(of('dkim'), (need) => need.for)], async ([domain, ofDomain]) => [domain, (await guard('MailDomain', domain, () => dkimKeysOf(domain, ofDomain, options))) ?? []] as const)
   return { certificates: Object.fromEntries(certificates.filter((one) => one !== undefined)), credentials: Object.fromEntries(credentials.flat()), dkim: Object.fromEntries(dkim) }

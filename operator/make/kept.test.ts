@@ -23,7 +23,7 @@ test('a new credential is whole: 7 keys, and a URI with user name, password, hos
 test('ca.crt is that of the listener’s own certificate where it has one, and missing where its Secret names none: 2 kinds of Secret', () => {
   for (const [trust, expected] of [[{ ca: 'theirs' }, 'theirs'], [{}, undefined]] as const) {
     assert.equal(credentialFrom({}, { ...need(), trust }, at, authority, now).data['ca.crt'], expected)
-    assert.equal(bindingFrom({ ...at, kind: 'binding', audience: 'a', trust }, at, authority)['ca.crt'], expected)
+    assert.equal(bindingFrom({}, { ...at, kind: 'binding', audience: 'a', trust }, at, authority)['ca.crt'], expected)
   }
 })
 
@@ -57,7 +57,7 @@ test('an annotation that was there from the start, or is taken away, makes 0 new
 test('a deleted Secret makes a new password, and 0 before it are right', () => assert.equal(from({}, '1').made.previous, undefined))
 
 test('who brings a token gets a Secret of 5 keys, without user name and password', () => {
-  const data = bindingFrom({ ...at, kind: 'binding', audience: 'posthouse.dev/mail/main', implicitTls: true, port: 465 }, { host: 'main.mail.svc', port: 465 }, authority)
+  const data = bindingFrom({}, { ...at, kind: 'binding', audience: 'posthouse.dev/mail/main', implicitTls: true, port: 465 }, { host: 'main.mail.svc', port: 465 }, authority)
   assert.deepEqual({ ...data, 'ca.crt': 'PEM' }, { host: 'main.mail.svc', port: '465', audience: 'posthouse.dev/mail/main', uri: 'smtps://main.mail.svc:465', 'ca.crt': 'PEM' })
 })
 
@@ -114,4 +114,10 @@ test('a DKIM key that is none counts as none: 1 is made in its place', async () 
     assert.deepEqual(keys.map(({ selector, stage }) => [selector.slice(0, 18), stage]), [['ph-ed25519-202611-', 'signing']])
     assert.match(keys[0]!.privateKey, /^-----BEGIN PRIVATE KEY-----\n/)
   }
+})
+
+test('a client goes on with the 1 CA that its Secret has while that of the listener is away, and with 0 where it has none', () => {
+  const trust = { asBefore: true } as const
+  const having = (ca: Data) => [credentialFrom(ca, { ...need(), trust }, at, authority, now).data['ca.crt'], bindingFrom(ca, { ...at, kind: 'binding', audience: 'a', trust }, at, authority)['ca.crt']]
+  assert.deepEqual([having({ 'ca.crt': 'CA' }), having({})], [['CA', 'CA'], [undefined, undefined]])
 })

@@ -45,7 +45,7 @@ export const credentialFrom = (kept: Data, need: CredentialNeed, at: At, authori
   const uri = uriOf(need, at, `${encodeURIComponent(need.username)}:${password}@`)
   const marks = { ...(need.rotation !== undefined && { rotation: need.rotation }), ...(previous && { 'previous-salt': previous.salt, 'previous-hash': previous.hash, 'previous-until': previous.until }) }
   return {
-    data: { username: need.username, password, salt, host: at.host, port: String(at.port), uri, ...trusted(need, authority), ...marks },
+    data: { username: need.username, password, salt, host: at.host, port: String(at.port), uri, ...trusted(kept, need, authority), ...marks },
     made: { username: need.username, salt, hash: hashOf(password, salt), ...(previous && { previous }) },
   }
 }
@@ -75,10 +75,13 @@ const previousIn = ({ 'previous-salt': salt, 'previous-hash': hash, 'previous-un
   salt !== undefined && hash !== undefined && until !== undefined && now.getTime() < Date.parse(until) ? { salt, hash, until } : undefined
 
 /** For who brings a token: where to, for whom, and which certificate to trust. */
-export const bindingFrom = (need: NeedFor<'binding'>, at: At, authority: Authority): Data => ({ host: at.host, port: String(at.port), audience: need.audience, uri: uriOf(need, at, ''), ...trusted(need, authority) })
+export const bindingFrom = (kept: Data, need: NeedFor<'binding'>, at: At, authority: Authority): Data => ({ host: at.host, port: String(at.port), audience: need.audience, uri: uriOf(need, at, ''), ...trusted(kept, need, authority) })
 
 /** The CA of the listener's certificate; none where that is a person's own and its Secret names none: then the client's own list counts. */
-const trusted = ({ trust: own }: Pick<CredentialNeed, 'trust'>, { trust }: Authority): Data => (own === undefined ? { 'ca.crt': trust } : own.ca === undefined ? {} : { 'ca.crt': own.ca })
+const trusted = (kept: Data, { trust: own }: Pick<CredentialNeed, 'trust'>, { trust }: Authority): Data => {
+  const ca = own === undefined ? trust : own.asBefore ? kept['ca.crt'] : own.ca
+  return ca === undefined ? {} : { 'ca.crt': ca }
+}
 
 const uriOf = ({ implicitTls }: Pick<CredentialNeed, 'implicitTls'>, { host, port }: At, user: string): string => `${implicitTls ? 'smtps' : 'smtp'}://${user}${urlHost(host)}:${port}`
 

@@ -4,7 +4,7 @@ import { parseSnapshot, revisionOf, toParts, type Snapshot } from '../../relay/s
 import { hugeKey } from '../../test/tools/huge-key.ts'
 import { documentsOf, gather } from '../gather/internal.ts'
 import { certificateFor, newAuthority } from '../make/index.ts'
-import { nothingMade, plan, type Declared, type Made, type Plan, type Secret } from './index.ts'
+import { needsIn, nothingMade, plan, type Declared, type Made, type Plan, type Secret } from './index.ts'
 
 type Given = readonly (readonly [kind: string, name: string, spec: object, status?: object | undefined])[]
 const declare = (given: Given, secrets: readonly Secret[] = [], refused: readonly string[] = []): Declared => ({
@@ -194,4 +194,30 @@ test('a domain that has signed with RSA keys of 8,192 and 2,048 bits, and a host
   assert.deepEqual(now.domains[0]!.dkim.map(({ selector }) => selector), ['usual'])
   assert.deepEqual([whole, now].map(({ domains }) => domains[0]!.inbound!.hosts![0]!.tls.clientCertificate !== undefined), [true, false])
   assert.ok(now.certificates.every(({ key: shown }) => shown !== large))
+})
+
+const own = { tls: { secretRef: { name: 'own' } } }
+const twoListeners: Given = [
+  ['MailRelay', 'main', { hostname: 'mx.example', listeners: [{ name: 'mx', protocol: 'SMTP', port: 25 }, { name: 'submission', protocol: 'Submission', port: 587, ...own }] }],
+  ['MailDomain', 'ours', { domain: 'ours.example' }, recorded], ['MailSender', 'app', { relayRef: { name: 'main' }, from: ['app@ours.example'] }],
+]
+const pair = { 'tls.crt': certificate, 'tls.key': key }
+for (const [what, secrets] of [['is away', []], ['lacks its key for a moment', [secret('own', { 'tls.crt': certificate })]], ['holds a key that is not its certificate’s', [secret('own', { ...pair, 'tls.key': certificateFor(['other'], newAuthority(new Date()), new Date()).key })]]] as const)
+  test(`1 of 2 listeners stays open with the certificate that it had, while the Secret with it ${what}; without one it is closed`, () => {
+    const before = parseSnapshot(only(declare(twoListeners, [secret('own', pair)])).snapshot)
+    const { snapshots, conditions } = planned(declare(twoListeners, secrets), { before })
+    assert.deepEqual(parseSnapshot(snapshots[0]!.snapshot), before)
+    const told = conditions.filter(({ section, type }) => section === 'submission' && type === 'Accepted')
+    assert.deepEqual(told.map(({ status }) => status), ['False'])
+    assert.match(told[0]!.message, /; it stays in force with the certificate that it had$/)
+    for (const other of [undefined, { ...before, listeners: before.listeners.slice(0, 1) }, { ...before, certificates: [] }])
+      assert.deepEqual(only(declare(twoListeners, secrets), { ...(other && { before: other }) }).snapshot.listeners.map(({ name }) => name), ['mx'])
+  })
+
+test('a sender’s Secret names the same 1 listener and host while the certificate of that listener is away, and keeps its CA', () => {
+  const named = certificateFor(['mx.example'], newAuthority(new Date()), new Date())
+  const secrets = [secret('own', { 'tls.crt': named.certificate, 'tls.key': named.key, 'ca.crt': 'CA' })]
+  const ofSender = (declared: Declared, before?: Snapshot) => needsIn({ declared, clusterDomain: 'cluster.local', ...(before && { before: new Map([['mail/main', before]]) }) }).flatMap((need) => (need.kind === 'credential' ? [[need.listener, need.host, need.trust]] : []))
+  const before = parseSnapshot(only(declare(twoListeners, secrets)).snapshot)
+  assert.deepEqual([ofSender(declare(twoListeners, secrets)), ofSender(declare(twoListeners), before)], [[['submission', 'mx.example', { ca: 'CA' }]], [['submission', 'mx.example', { asBefore: true }]]])
 })

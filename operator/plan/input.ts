@@ -94,8 +94,8 @@ export type Need =
   | (ForSender & { readonly kind: 'binding'; readonly audience: string }) // for who has a token of its own
   | { readonly kind: 'dkim'; readonly domain: string; readonly for: string; readonly algorithm: 'ed25519' | 'rsa'; readonly selectorPrefix: string; readonly rotation?: { readonly everySeconds: number; readonly overlapSeconds: number } }
 
-/** What a client of the sender needs to know. `trust`: the listener has a certificate of its own, signed by this CA where it is known; absent: by ours. */
-type ForSender = { readonly sender: string; readonly relay: string; readonly listener: string; readonly host: string; readonly port: number; readonly bindPort: number; readonly implicitTls: boolean; readonly trust?: { readonly ca?: string } }
+/** What a client of the sender needs to know. `trust`: the listener has a certificate of its own, signed by this CA where it is known, or by the one of before; absent: by ours. */
+type ForSender = { readonly sender: string; readonly relay: string; readonly listener: string; readonly host: string; readonly port: number; readonly bindPort: number; readonly implicitTls: boolean; readonly trust?: { readonly ca?: string; readonly asBefore?: true } }
 
 export type ObjectRef = { readonly kind: KindName; readonly namespace: string; readonly name: string }
 

@@ -13,6 +13,7 @@ import { refuseListener, refuseRelay } from './policies/relay.ts'
 import { refuseRoute, senderOfMatchIsMissing } from './policies/route.ts'
 import { accountIsMissing, fromOf, lendersOf, listenersForSender, refuseSender } from './policies/sender.ts'
 import { sectionOfTarget, titlesAt, titleOfTarget, type Target } from './policies/targets.ts'
+import { pairBefore } from './snapshot/certificates.ts'
 import { addressesAt } from './source-address.ts'
 import type { AttachedDomain, AttachedPolicy, AttachedSender, RelayView } from './view.ts'
 import { relayKeysOf, type World } from './world.ts'
@@ -93,12 +94,17 @@ const judgeRelay = (bench: Bench, relay: MailRelay): readonly ListenerSpec[] | u
   return listeners
 }
 
+/** A Secret that is made anew, or written in two steps, must not close a port. */
+const isOfCertificate = ({ reason }: Violation): boolean => reason === 'CertificateNotFound' || reason === 'CertificateInvalid'
+
 const judgeListeners = (bench: Bench, relay: MailRelay): ListenerSpec[] =>
   relay.spec.listeners.filter((listener, index) => {
     const section = listener.name
-    if (refuse(bench, relay, violationsOf(refuseListener, { relay, listener, index, world: bench.world }), { section })) return false
+    const violations = violationsOf(refuseListener, { relay, listener, index, world: bench.world })
+    const stays = violations.length > 0 && violations.every(isOfCertificate) && pairBefore(relay, listener, bench.world) !== undefined
+    if (refuse(bench, relay, stays ? violations.map((one) => ({ ...one, message: `${one.message}; it stays in force with the certificate that it had` })) : violations, { section }) && !stays) return false
     const selfSigned = listener.tls?.secretRef === undefined
-    accept(bench, relay, { section }, selfSigned ? 'SelfSigned' : 'Accepted', selfSigned ? 'in force, with a certificate of our own CA' : 'in force')
+    if (!stays) accept(bench, relay, { section }, selfSigned ? 'SelfSigned' : 'Accepted', selfSigned ? 'in force, with a certificate of our own CA' : 'in force')
     bench.conditions.push({ object: refOf(relay), section, ...addressesAt(relay, listener, bench.world.input.seen) })
     return true
   })
