@@ -30,7 +30,9 @@ export const acceptMessage = async (state: State, transaction: Transaction, offe
   const accepted = await state.world.queue.accept(message)
   if (accepted.kind !== 'refused') for (const { mailbox } of message.deliveries.flatMap(({ recipients }) => recipients)) state.world.witness.took(mailbox.domain)
   if (accepted.kind === 'stored') noteAccepted(state, message, incoming.bytes, performance.now() - began)
-  return replyTo(accepted, offered.id)
+  const answer = replyTo(accepted, offered.id)
+  if (accepted.kind === 'refused') await incoming.refuse(answer) // chunks of it would lie in a full queue until they are swept
+  return answer
 }
 
 /** RFC 6409 8.1: who identified itself writes under its own name, also in the header. */

@@ -114,10 +114,11 @@ const answers = [
   [{ kind: 'refused', why: 'not-durable' }, /^451 4\.3\.0 /], [{ kind: 'unknown', why: 'no leader' }, /^451 4\.3\.0 Not stored \(no leader\)/],
 ] as const
 for (const [answer, expected] of answers) {
-  test(`the queue's answer ${JSON.stringify(answer)} becomes ${expected.source}, never 250`, async (t) => {
+  test(`the queue's answer ${JSON.stringify(answer)} becomes ${expected.source}, never 250, and the body is ${answer.kind === 'refused' ? 'given up' : 'left alone: it may be stored'}`, async (t) => {
     const receiver = await start(t)
     receiver.queue.answer = answer
     assert.match(await sendMail(await greeted(t, receiver), simple), expected)
+    assert.equal(receiver.queue.bodies.abandoned, answer.kind === 'refused' ? 1 : 0)
   })
 }
 

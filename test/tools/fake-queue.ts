@@ -60,6 +60,7 @@ export const createFakeQueue = (): FakeQueue => {
 
 const newBody = (queue: FakeQueue): BodyWriter => {
   const pieces: Buffer[] = []
+  let isWhole = false
   queue.bodies.begun += 1
   return {
     write: async (piece) => {
@@ -69,10 +70,12 @@ const newBody = (queue: FakeQueue): BodyWriter => {
     end: async (): Promise<NewBody> => {
       if (queue.endError) throw queue.endError
       queue.bodies.ended += 1
+      isWhole = true
       return { inline: Buffer.concat(pieces) }
     },
     abandon: async () => {
       queue.bodies.abandoned += 1
+      if (isWhole) queue.bodies.ended -= 1 // refused in the end
       pieces.length = 0
     },
   }
