@@ -10,11 +10,15 @@ const patienceMs = 2_000
 type PodStatus = { readonly phase?: string; readonly podIP?: string; readonly hostIP?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
 
 export const observe = async ({ relay }: Pick<RelayView, 'relay'>, watched: Watched): Promise<Observed> => {
-  const of = (component: 'relay' | 'queue') => watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
+  const of = (component: 'relay' | 'queue') => podsOf({ relay }, component, watched)
   const relayPods = await Promise.all(of('relay').map(async (pod) => ({ name: pod.metadata.name, ready: isReady(pod), ...placeOf(statusOf(pod)), ...(await ask(statusOf(pod))) })))
   const service = watched.get(made.service, `${relay.metadata.namespace}/${relay.metadata.name}`)
   return { pods: relayPods, queueNodes: of('queue').filter(isReady).map(({ spec }) => String((spec as { nodeName?: string }).nodeName)), addresses: addressesOf(service) }
 }
+
+/** Those that are not on their way out. */
+export const podsOf = ({ relay }: Pick<RelayView, 'relay'>, component: 'relay' | 'queue', watched: Watched): KubeObject[] =>
+  watched.all(pods).filter((pod) => pod.metadata.namespace === relay.metadata.namespace && pod.metadata.deletionTimestamp === undefined && wears(pod, selectorOf(relay, component)))
 
 /** Every relay pod of a MailRelay that is to go, also those that are on their way out: they may hold what is not stored yet. */
 export const observeLeaving = ({ namespace, name }: { readonly namespace: string; readonly name: string }, watched: Watched): Promise<ObservedPod[]> => {

@@ -7,14 +7,14 @@ const read = (value: unknown) => readAnswer(new Response(JSON.stringify(value)))
 
 test('what a pod says is taken as it is, with 2 lists empty where it names none', async () => {
   assert.deepEqual(await read(said), { ...said, routes: [], gateways: [], invalid: [] })
-  const all = { ...said, routes: [{ route: 'DeliveryRoute mail/a', reached: false, why: 'no' }], closing: true, remains: { ready: 0, deferred: 1, held: 0, empty: false }, clients: { mx: ['192.0.2.1', 'fd00::1'] }, gateways: ['10.84.0.1'], invalid: ['p1.posthouse-probe.invalid'] }
+  const all = { ...said, routes: [{ route: 'DeliveryRoute mail/a', reached: false, why: 'no' }], closing: true, remains: { ready: 0, deferred: 1, held: 0, empty: false }, clients: { mx: ['192.0.2.1', 'fd00::1'] }, gateways: ['10.84.0.1'], invalid: ['p1.posthouse-probe.invalid'], servers: [{ name: 'main-queue-0', up: false, stuck: true }] }
   assert.deepEqual(await read({ ...all, ready: { ready: true } }), all)
   assert.deepEqual(await read({ ...said, closing: true, remains: null }), { ...said, closing: true, routes: [], gateways: [], invalid: [] })
 })
 
 const nonsense: readonly (readonly [string, unknown])[] = [
   ['nothing', {}], ['no object', [1]], ['a number for a list', { ...said, invalid: 5 }], ['a reason that is none', { ...said, durable: { ...said.durable, reason: 'a b\n' } }],
-  ['a range as a router', { ...said, gateways: ['0.0.0.0/0'] }], ['1,001 routers', { ...said, gateways: Array.from({ length: 1001 }, () => '10.0.0.1') }], ['a client that is no text', { ...said, clients: { mx: [{}] } }], ['a number of mails that is none', { ...said, remains: { ready: 'x' } }],
+  ['a server that is stuck perhaps', { ...said, servers: [{ name: 'main-queue-0', up: false, stuck: 'perhaps' }] }], ['a range as a router', { ...said, gateways: ['0.0.0.0/0'] }], ['1,001 routers', { ...said, gateways: Array.from({ length: 1001 }, () => '10.0.0.1') }], ['a client that is no text', { ...said, clients: { mx: [{}] } }], ['a number of mails that is none', { ...said, remains: { ready: 'x' } }],
 ]
 for (const [what, value] of nonsense) test(`who answers with ${what} has not answered`, () => assert.rejects(read(value), /status/))
 

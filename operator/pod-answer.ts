@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import type { ObservedPod } from './plan/index.ts'
 
-export type Answer = Pick<ObservedPod, 'revision' | 'durable' | 'why' | 'routes' | 'closing' | 'remains' | 'clients' | 'gateways' | 'invalid'>
+export type Answer = Pick<ObservedPod, 'revision' | 'durable' | 'why' | 'routes' | 'closing' | 'remains' | 'clients' | 'gateways' | 'invalid' | 'servers'>
 
 const mostBytes = 2 * 1024 * 1024
 
@@ -15,6 +15,7 @@ const answer = z.object({
   revision: z.string().max(64),
   durable: z.object({ ok: z.boolean(), reason: z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,99}$/), text: words }),
   routes: z.array(z.object({ route: words, reached: z.boolean(), why: words.optional() })).max(1_000).default([]),
+  servers: z.array(z.object({ name: z.string().max(255), up: z.boolean(), stuck: z.boolean() })).max(100).optional(),
   closing: z.boolean().optional(),
   remains: z.object({ ready: count, deferred: count, held: count, empty: z.boolean() }).nullish(),
   clients: z.record(z.string().max(63), names).optional(),
@@ -26,9 +27,9 @@ const answer = z.object({
 export const readAnswer = async (response: Response): Promise<Answer> => {
   const read = answer.safeParse(JSON.parse(await textOf(response)))
   if (!read.success) throw new Error(`its status is not understood: ${read.error.issues[0]?.path.join('.')}`)
-  const { revision, durable, routes, closing, remains, clients, gateways, invalid } = read.data
+  const { revision, durable, routes, servers, closing, remains, clients, gateways, invalid } = read.data
   const known = routes.map(({ route, reached, why }) => ({ route, reached, ...(why !== undefined && { why }) }))
-  return { revision, durable, routes: known, ...(closing === true && { closing }), ...(remains && { remains }), ...(clients && { clients }), gateways, invalid }
+  return { revision, durable, routes: known, ...(servers && { servers }), ...(closing === true && { closing }), ...(remains && { remains }), ...(clients && { clients }), gateways, invalid }
 }
 
 const textOf = async ({ body }: Response): Promise<string> => {

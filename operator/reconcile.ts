@@ -20,6 +20,7 @@ import { createRefusals, type Passing, type Refusals } from './refusals.ts'
 import { decodedOf, type SecretStore } from './secret-store.ts'
 import { snapshotsBefore } from './snapshot-before.ts'
 import { several } from './several.ts'
+import { restartStuck } from './stuck-servers.ts'
 import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
 import type { TokenIssuerReader } from './token-issuer.ts'
 import { claims, made, namespaces, ourKinds, pods, secrets, type Watched } from './watched.ts'
@@ -90,7 +91,10 @@ export const reconcile = async (parts: ReconcileParts): Promise<number> => {
   await several(fleets.filter(({ view }) => !unmade.has(titleOf(view.relay))), (fleet) => applyFleet(fleet, parts, making))
   const leaving = await lookAtLeaving(new Set(fleets.map(({ view }) => keyOf(view.relay))), leavingParts(parts), refusals.attempt)
   const views = await lookAt([...fleets, ...staying], refusals, parts)
-  for (const look of views) await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
+  for (const look of views) {
+    await refusals.attempt('MailRelay', keyOf(look.view.relay), () => poke(look, parts))
+    await refusals.attempt('MailRelay', keyOf(look.view.relay), () => lookAtServers(look, parts))
+  }
   parts.pokes.keep(new Set(watched.all(pods).map(keyOfObject)))
   await tellAll(views, leaving)
   await writeGroundless(gathered.manifests, leaving, parts)
@@ -252,6 +256,16 @@ const poke = async ({ view: { relay }, revision, observed }: Looked, { watched, 
     const asked = annotated === revision ? { [askedAgainAnnotation]: now().toISOString() } : { [revisionAnnotation]: revision }
     await kube.call({ method: 'PATCH', path: pathOf(pods, { namespace, name }), contentType: 'application/merge-patch+json', body: { metadata: { annotations: asked } } }).catch(ifGone)
   }
+}
+
+/** A server that waits for itself would do so until a person saw it. */
+const lookAtServers = async ({ view, observed }: Looked, parts: ReconcileParts): Promise<void> => {
+  const server = await restartStuck(view, observed, parts)
+  if (server === undefined) return
+  parts.say({ event: 'QUEUE_SERVER_STUCK', relay: keyOf(view.relay), server })
+  const live = parts.watched.get(relayResource, keyOf(view.relay))
+  const text = `server ${server} of the queue was up and said nothing about its streams for three minutes: its pod was deleted, so that it begins anew`
+  if (live !== undefined) await parts.notes.tell({ about: aboutOf('MailRelay', live), type: 'Warning', reason: 'QueueServerStuck', action: 'RestartServer', text })
 }
 
 const leavingParts = ({ kube, watched, notes }: ReconcileParts): LeavingParts => ({ kube, watched, notes, relays: relayResource })

@@ -149,7 +149,8 @@ const scheduleOf = (snapshot: Snapshot) => snapshot.schedules.find(({ name }) =>
 
 /** What the operator asks for; once the relay is to go, also what is left in its queue. */
 const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, seen: object): Promise<object> => {
-  const told = { revision, ready, durable: acceptanceOf(queue, Date.now()), ...seen }
+  const servers = queue.servers()?.servers.map((server) => ({ name: server.name, up: server.up, stuck: !server.up && server.stuck }))
+  const told = { revision, ready, durable: acceptanceOf(queue, Date.now()), ...(servers && { servers }), ...seen }
   return snapshot.relay.closing === true ? { ...told, closing: true, remains: (await queue.remains()) ?? null } : told
 }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test, type TestContext } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
 import { until } from '../../test/tools/until.ts'
+import { closed } from '../report/http.ts'
 import { aMessage, openTestQueue } from './fixtures.ts'
 import { openJetStream } from './jetstream.ts'
 import { createServers, replicasIn } from './servers.ts'
@@ -37,7 +40,32 @@ test('a pod is called by the 1st label of its host name, a bare address by host 
   const servers = createServers({ stream: { api: () => Promise.resolve(undefined) }, name: 's', monitorUrls: ['http://main-queue-0.main-queue.mail.svc.invalid:8222', 'http://127.0.0.1:1'], clock: { monotonic: () => 0 } })
   servers()
   await until('both asked', () => servers() !== undefined, 60_000)
-  assert.deepEqual(servers(), { servers: [{ name: 'main-queue-0', up: false }, { name: '127.0.0.1:1', up: false }], replicas: undefined })
+  assert.deepEqual(servers(), { servers: [{ name: 'main-queue-0', up: false, stuck: false }, { name: '127.0.0.1:1', up: false, stuck: false }], replicas: undefined })
+})
+
+/** As a nats-server 2.15.1 after a purge on a full disk, but for what it says of itself. */
+const silentServer = async (t: TestContext, health: (path: string) => object | undefined): Promise<string> => {
+  const server = createServer(({ url }, response) => {
+    const said = url === '/jsz' ? undefined : health(url!)
+    if (said !== undefined) response.end(JSON.stringify(said))
+  })
+  t.after(() => closed(server))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('of 4 servers that say nothing of their streams those 2 are stuck whose liveness probe is content: not who has turned JetStream off, nor who says nothing at all', async (t) => {
+  const isLiveness = (path: string): boolean => path === '/healthz?js-enabled-only=true'
+  const monitorUrls = await Promise.all([
+    silentServer(t, () => ({ status: 'ok' })),
+    silentServer(t, (path) => (isLiveness(path) ? { status: 'ok' } : undefined)), // seen where it led the stream
+    silentServer(t, (path) => (isLiveness(path) ? { status: 'unavailable', error: 'JetStream is not enabled' } : {})),
+    silentServer(t, () => undefined),
+  ])
+  const servers = createServers({ stream: { api: () => Promise.resolve(undefined) }, name: 's', monitorUrls, clock: { monotonic: () => 0 } })
+  servers()
+  await until('all asked', () => servers() !== undefined, 120_000)
+  assert.deepEqual(servers()!.servers.map((server) => !server.up && server.stuck), [true, true, false, false])
 })
 
 test('copies: 1 of a server alone; of 3 with one behind and one away, 1 is current; without a leader 0 are sure', () => {

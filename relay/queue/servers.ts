@@ -6,6 +6,8 @@ import type { JetStream } from './jetstream.ts'
 import type { QueueServer, QueueServers } from './types.ts'
 
 const patienceMs = 3_000
+/** What asks the streams waits for their locks, and so for the disk. */
+const streamsMs = 10_000
 
 export type ServersOptions = {
   readonly stream: Pick<JetStream, 'api'>
@@ -25,13 +27,11 @@ const nameOf = ({ hostname, host }: URL): string => (isIP(hostname.replace(/^\[|
 
 const serverAt = async (url: string): Promise<QueueServer> => {
   const name = nameOf(new URL(url))
-  const get = async (path: string): Promise<Record<string, unknown>> => (await (await fetch(new URL(path, url), { signal: AbortSignal.timeout(patienceMs) })).json()) as Record<string, unknown>
-  try {
-    const [varz, jsz] = await Promise.all([get('/varz'), get('/jsz')])
-    return { name, up: true, memoryBytes: Number(varz.mem), connections: Number(varz.connections), storageBytes: Number(jsz.storage) }
-  } catch {
-    return { name, up: false }
-  }
+  const get = async (path: string, ms = patienceMs): Promise<Record<string, unknown>> => (await (await fetch(new URL(path, url), { signal: AbortSignal.timeout(ms) })).json()) as Record<string, unknown>
+  const [varz, jsz] = await Promise.allSettled([get('/varz'), get('/jsz', streamsMs)])
+  if (varz.status === 'fulfilled' && jsz.status === 'fulfilled') return { name, up: true, memoryBytes: Number(varz.value.mem), connections: Number(varz.value.connections), storageBytes: Number(jsz.value.storage) }
+  const isSilent = jsz.status === 'rejected' && (jsz.reason as Error).name === 'TimeoutError'
+  return { name, up: false, stuck: isSilent && (await get('/healthz?js-enabled-only=true').then(({ status }) => status === 'ok', () => false)) }
 }
 
 type Cluster = { readonly leader?: string; readonly replicas?: readonly { readonly current?: boolean; readonly offline?: boolean }[] }

@@ -183,7 +183,8 @@ export type QueueEntry = {
 export type DomainSummary = { readonly domain: string; readonly ready: number; readonly deferred: number; readonly held: number }
 /** `oldestReadyAt`: since when the first record waits that is due; absent where none is. */
 export type QueueTotals = { readonly ready: number; readonly deferred: number; readonly held: number; readonly oldestReadyAt?: number }
-export type QueueServer = { readonly name: string } & ({ readonly up: false } | { readonly up: true; readonly memoryBytes: number; readonly connections: number; readonly storageBytes: number })
+/** `stuck`: its liveness probe is content, and what asks its streams is not answered: it waits for itself (docs/decisions/0008-servers-that-answer-and-store-nothing.md). */
+export type QueueServer = { readonly name: string } & ({ readonly up: false; readonly stuck: boolean } | { readonly up: true; readonly memoryBytes: number; readonly connections: number; readonly storageBytes: number })
 export type QueueSize = { readonly replicas: 1 | 3 | 5; readonly bytesLimit: number }
 /** `replicas`: copies of the stream; undefined: the servers do not say. */
 export type QueueServers = { readonly servers: readonly QueueServer[]; readonly replicas: { readonly current: number; readonly behind: number; readonly offline: number } | undefined }

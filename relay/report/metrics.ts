@@ -41,7 +41,7 @@ export const createMetrics = (relay?: string) => {
     inFlight: gauge('delivery_in_flight', 'Deliveries being attempted now.'),
     queueUp: gauge('queue_up', '1 while the queue answers and keeps its durability promise.'),
     queueReplicas: gauge('queue_replicas', 'Copies of the queue stream, by state.', ['state']),
-    serverUp: gauge('queue_server_up', '1 while the monitoring port of a queue server answers.', ['server']),
+    serverUp: gauge('queue_server_up', '1 while a queue server answers at its monitoring port, about its streams too.', ['server']),
     serverStorage: gauge('queue_server_storage_bytes', 'Bytes that streams take on a queue server.', ['server']),
     serverMemory: gauge('queue_server_memory_bytes', 'Resident memory of a queue server.', ['server']),
     serverConnections: gauge('queue_server_connections', 'Client connections of a queue server.', ['server']),

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { createKube, deleteObject, openAccess, readOne, type Kube, type KubeObject, type Resource } from '../../operator/kube/index.ts'
 import { startOperator } from '../../operator/main.ts'
 import { resources } from '../../operator/plan/index.ts'
-import { ourKinds } from '../../operator/watched.ts'
+import { ourKinds, pods as podResource } from '../../operator/watched.ts'
 import { runChild } from '../tools/child.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
@@ -79,7 +79,7 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
   }
 
   /** Every kind, in order and in disorder; made, changed, and removed again. */
-  const exercise = async (mail: string, shop: string): Promise<void> => {
+  const exercise = async (mail: string, shop: string, mine: Kube): Promise<void> => {
     const smarthost = { kind: 'Secret', apiVersion: 'v1', metadata: { name: 'login', namespace: mail }, stringData: { username: 'a', password: 'b' } }
     const selected = { namespaces: { from: 'Selector', selector: { matchLabels: { mail: 'allowed' } } } }
     await kubectl.apply(
@@ -97,6 +97,11 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
     for (const [kind, space, name] of [['MailSender', shop, 'app'], ['MailSender', shop, 'web'], ['DeliveryRoute', mail, 'partner'], ['RelayPolicy', mail, 'rules']] as const) await becomes(kind, space, name, 'Ready')
     await until('one of the two to be told of the conflict', async () => (await reasonOf('MailDomain', mail, 'thief')) === 'DomainConflict' || (await reasonOf('MailDomain', mail, 'browncow')) === 'DomainConflict', 60_000)
     await until('the pods to be marked', async () => (await kube.call<{ items: KubeObject[] }>({ path: `/api/v1/namespaces/${mail}/pods` })).items.some(({ metadata }) => metadata.annotations?.['posthouse.dev/revision'] !== undefined), 60_000)
+    // in its name, for it does so only after three minutes in which a server was stuck
+    const server = async (): Promise<KubeObject | undefined> => readOne(kube, podResource, { namespace: mail, name: 'main-queue-1' })
+    const stuck = await until('a server', server, 60_000)
+    await deleteObject(mine, podResource, stuck)
+    await until('another in its place', async () => ![undefined, stuck.metadata.uid].includes((await server())?.metadata.uid), 60_000)
     // as an operator of before may have left them: they wear the labels of a MailRelay that does not want them
     const queueParts = [resources.secret, resources.service, resources.statefulSet, resources.disruptionBudget, resources.networkPolicy]
     await kubectl.apply(...(await Promise.all(queueParts.map(async (resource) => leftOver(resource, (await readOne(kube, resource, { namespace: mail, name: 'main-queue' }))!)))))
@@ -111,8 +116,9 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
   const run = async (values: { readonly watchNamespaces?: string[] }, [mail, shop]: readonly [string, string]): Promise<Asked[]> => {
     const before = asked().length
     const troubles: string[] = []
+    const kubeconfig = await kubeconfigOfOperator()
     const operator = await startOperator({
-      kubeconfig: await kubeconfigOfOperator(),
+      kubeconfig,
       namespace: 'posthouse',
       lease: 'posthouse-operator',
       identity: mail,
@@ -122,7 +128,7 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
     })
     try {
       await until('the caches', () => operator.synced(), 60_000)
-      await exercise(mail, shop)
+      await exercise(mail, shop, createKube(await openAccess(kubeconfig)))
     } finally {
       await operator.stop()
     }

@@ -90,9 +90,10 @@ capabilities: {drop: [ALL]}
 - apiGroups: [""]
   resources: [serviceaccounts]
   verbs: [get, list, watch, create, patch]
+# delete: a server of a queue that waits for itself, which its kubelet does not see
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, patch]
+  verbs: [list, watch, patch, delete]
 # how large the volumes of a queue are
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

@@ -25,6 +25,8 @@ export type ObservedPod = {
   readonly why?: string // why there is no answer
   /** DeliveryRoutes of which it knows whether their mail reaches a host, by title. */
   readonly routes?: readonly { readonly route: string; readonly reached: boolean; readonly why?: string }[]
+  /** The servers of its queue as it sees them. `stuck`: up, and silent about its streams. */
+  readonly servers?: readonly { readonly name: string; readonly up: boolean; readonly stuck: boolean }[]
   /** Of a MailRelay that is being deleted: it takes no new mail, and what its queue still holds (absent: not known). */
   readonly closing?: boolean
   readonly remains?: { readonly ready: number; readonly deferred: number; readonly held: number; readonly empty: boolean }

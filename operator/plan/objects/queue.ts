@@ -122,7 +122,8 @@ const health = (query: string) => ({ httpGet: { path: `/healthz${query}`, port: 
 
 /**
  * What only a new start mends. A server among others that cannot write to its volume turns JetStream off. One that is alone goes on without: it refuses every write, also when there
- * is room again, and only the whole health says so; that says nothing else of a single server that a start would not mend. Of several the whole health may also say that one catches up.
+ * is room again, and only the whole health says so; that says nothing else of a single server that a start would not mend. Of several the whole health may also say that one catches up;
+ * of those that wait for themselves, which only the whole health shows, ../stuck-servers.ts takes care.
  */
 const deadHealth = (servers: number) => health(servers === 1 ? '' : '?js-enabled-only=true')
 
