@@ -1,6 +1,9 @@
-// One delivery in the hands of its lane's owner, whatever record it was read from. Plain data.
+// One delivery in the hands of its lane's owner, whatever record it was read from. Pure.
+import { laneOf } from './lanes.ts'
 import type { Tenure } from './own.ts'
-import type { DeliveryHead, Sizes } from './record.ts'
+import { decodeDelivery } from './record-wire.ts'
+import { asDelivery, type DeliveryHead, type Sizes } from './record.ts'
+import type { StoredRecord } from './stream.ts'
 import type { Delivery, Settlement } from './types.ts'
 
 export type Entry = {
@@ -23,4 +26,15 @@ export type Settled = {
   readonly settlement: Settlement
   readonly original?: { readonly bytes: Buffer; readonly whole: boolean } // needed where there are notices
   readonly inAdvance?: InAdvance
+}
+
+export const entryOf = (tenure: Tenure, record: StoredRecord): Entry => {
+  const { sizes, head, inline } = decodeDelivery(record.payload)
+  return { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes, head, inline: head.body ? undefined : inline, delivery: asDelivery(head, record.at, tenure.lane) }
+}
+
+/** The lane that serves its site, where that is another than the one it lies in: once in its life, or two that know different MX hosts would play ball. */
+export const homeOf = ({ head, tenure }: Entry, site: string): number | undefined => {
+  const home = laneOf(site)
+  return head.movedHome === true || home === tenure.lane ? undefined : home
 }

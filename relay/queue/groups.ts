@@ -20,7 +20,8 @@ export type Groups = {
   dissolve(now: number): Purge[]
   /** After a fault nothing of this lane is purged by a prefix any more. */
   distrust(lane: number): void
-  forgetLane(lane: number): void
+  /** What is finished there and waited to go with others: by itself, for the next owner may not know its format. */
+  forgetLane(lane: number): Purge[]
   open(): number
 }
 
@@ -55,14 +56,17 @@ export const createGroups = (): Groups => {
       }),
     distrust: (lane) => void distrusted.add(lane),
     forgetLane: (lane) => {
+      const purges: Purge[] = []
       for (const batch of batches.values()) {
         for (const [prefix, group] of batch.groups)
           if (group.lane === lane) {
+            if (!group.dissolved) purges.push(...[...group.members.values()].map(single))
             batch.groups.delete(prefix)
             batch.done = -Infinity // the rest of it is another's: only whole groups go from here
           }
         if (batch.groups.size === 0) batches.delete(batch.name)
       }
+      return purges
     },
     open: () => batches.size,
   }

@@ -11,6 +11,10 @@ const aliveForMs = 4_000
 export type Heartbeat = {
   /** Live processes but ourselves. */
   others(): Peer[]
+  /** A process lives that cannot read packs. */
+  hearsOlder(): boolean
+  /** No such process lives, and we have listened for long enough to know. */
+  mayPack(): boolean
   beat(): void
   stop(): void
 }
@@ -19,6 +23,7 @@ export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'servin
   const { stream, subjects, clock, pod, incarnation } = context
   const peers = new Map<string, Peer>()
   const ear = createEar(clock)
+  const begun = ear.now()
   const say = (hello: boolean) => stream.tell(subjects.beat(pod), Buffer.from(JSON.stringify({ pod, incarnation, ...ours(), reads: packVersion, ...(hello && { hello }) } satisfies Beat)))
   const hear = (data: Buffer) => {
     const beat = readBeat(data)
@@ -36,12 +41,16 @@ export const createHeartbeat = (context: Context, ours: () => Pick<Beat, 'servin
     cancel = clock.after(beatEveryMs, () => go(false))
   }
   go(true)
+  const others = () => {
+    const oldest = ear.now() - aliveForMs
+    for (const [key, { lastHeard }] of peers) if (lastHeard < oldest) peers.delete(key)
+    return [...peers.values()]
+  }
+  const hearsOlder = () => others().some(({ reads = 1 }) => reads < packVersion)
   return {
-    others: () => {
-      const oldest = ear.now() - aliveForMs
-      for (const [key, { lastHeard }] of peers) if (lastHeard < oldest) peers.delete(key)
-      return [...peers.values()]
-    },
+    others,
+    hearsOlder,
+    mayPack: () => ear.now() - begun >= aliveForMs && !hearsOlder(),
     beat: () => say(false),
     stop: () => {
       cancel()

@@ -3,19 +3,18 @@
 import { countEnded, logBounced } from '../report/index.ts'
 import { bodyOf, originalOf } from './bodies.ts'
 import type { Context } from './context.ts'
-import type { Entry, InAdvance } from './entry.ts'
+import { entryOf, homeOf, type Entry, type InAdvance } from './entry.ts'
 import { QueueError } from './errors.ts'
 import { Jams, keepPerSite, tooMany } from './jams.ts'
-import { laneCount, laneOf } from './lanes.ts'
-import { decodeDelivery } from './record-wire.ts'
-import { asDelivery } from './record.ts'
+import { laneCount } from './lanes.ts'
 import { mostParts, partsOf } from './packs.ts'
 import { readLaneNotes, type LaneNotes } from './notes.ts'
 import type { Tenure } from './own.ts'
 import type { Settle } from './settle.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 import { shortSubject } from './compose.ts'
-import { handedOver, internalError, itsTurn, onHoldFor, putOff } from './put-off.ts'
+import { handedOver, internalError, itsTurn, onHoldFor, putOff, unpacked } from './put-off.ts'
+import { recordOf } from './subjects.ts'
 import { Taken } from './taken.ts'
 import { Turns } from './turns.ts'
 import type { Delivery, Deliverer, Settlement } from './types.ts'
@@ -28,6 +27,8 @@ export type NextParts = {
   /** What is finished is not removed as fast as it comes: no more is read for a while. */
   isBehind(): boolean
   serverNow(): number
+  /** A process lives that cannot read packs. */
+  unpacks(): boolean
   /** A record that was finished before we had the lane. */
   onFinishedBefore(tenure: Tenure, record: StoredRecord): void
   /** A second record of an attempt that we have taken. */
@@ -267,6 +268,7 @@ export class Next {
     this.#fill()
     this.#run()
     this.#relieve()
+    this.#unpack()
     this.#cancel = this.#context.clock.after(tickMs, () => this.#tick())
   }
   /** Many ends in one turn make one look. */
@@ -297,6 +299,14 @@ export class Next {
     const many = tooMany(this.#turns.waiting())
     for (const [entry, site] of many) if (!this.#jams.has(site, this.#parts.serverNow())) this.#jam(site, entry)
     for (const entry of this.#turns.remove((entry) => many.has(entry) && this.#parts.mayStart(entry.tenure))) this.#putOff(many.get(entry)!, entry)
+  }
+  /** Also in a lane that we are leaving: who gets it next may be unable to read what was in packs, and then forgets what of them is finished. */
+  #unpack(): void {
+    if (!this.#parts.unpacks()) return
+    for (const entry of this.#turns.remove((entry) => isInPack(entry) && entry.tenure.state !== 'gone')) {
+      const lane = this.#lanes.get(entry.tenure.lane)
+      if (lane) void this.#fly(lane, '', entry, () => Promise.resolve(unpacked(entry.delivery, this.#parts.serverNow())))
+    }
   }
   #jam(site: string, { delivery }: Entry): void {
     const admitted = this.#parts.deliverer.admit(delivery)
@@ -386,13 +396,4 @@ export class Next {
   }
 }
 
-export const entryOf = (tenure: Tenure, record: StoredRecord): Entry => {
-  const { sizes, head, inline } = decodeDelivery(record.payload)
-  return { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes, head, inline: head.body ? undefined : inline, delivery: asDelivery(head, record.at, tenure.lane) }
-}
-
-/** The lane that serves its site, where that is another than the one it lies in: once in its life, or two that know different MX hosts would play ball. */
-const homeOf = ({ head, tenure }: Entry, site: string): number | undefined => {
-  const home = laneOf(site)
-  return head.movedHome === true || home === tenure.lane ? undefined : home
-}
+const isInPack = ({ subject }: Entry): boolean => recordOf(subject).parts > 1

@@ -9,7 +9,6 @@ import { openJetStream, type JetStream, type JetStreamOptions } from './jetstrea
 import { newMessageId } from './lanes.ts'
 import { Look } from './look.ts'
 import { Owner } from './owner.ts'
-import { packVersion } from './record-wire.ts'
 import { remainsOf } from './remains.ts'
 import { createRoom, type Room } from './room.ts'
 import { askWhy, giveOrders } from './steer.ts'
@@ -94,7 +93,7 @@ class ProcessQueue implements Queue {
 
   /** Not while processes of an older release live beside us: what they cannot read would wait for the last of them to go. */
   #mayPack(): boolean {
-    return this.#owner?.own.heartbeat.others().every(({ reads = 1 }) => reads >= packVersion) === true
+    return this.#owner?.own.heartbeat.mayPack() === true
   }
 
   newMessageId(): string {

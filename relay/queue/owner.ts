@@ -2,9 +2,9 @@
 import { sleep } from './clock.ts'
 import { longSubject, shortSubject } from './compose.ts'
 import type { Context } from './context.ts'
-import type { Entry, Settled } from './entry.ts'
+import { entryOf, type Entry, type Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
-import { entryOf, Next } from './next.ts'
+import { Next } from './next.ts'
 import type { LaneNotes, OldNote } from './notes.ts'
 import { Own, type Tenure } from './own.ts'
 import { partsOf } from './packs.ts'
@@ -64,6 +64,7 @@ export class Owner {
       paused,
       serverNow,
       isBehind: () => this.removal.isBehind(),
+      unpacks: () => this.own.heartbeat.hearsOlder(),
       onFinishedBefore: (tenure, record) => this.#finishedBefore(tenure, record),
       onFiredTwice: ({ lane }, { subject, seq }) => this.removal.second(lane, subject, seq),
       onPassedEpoch: (tenure, notes) => void this.#passedEpoch(tenure, notes),

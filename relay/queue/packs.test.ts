@@ -150,6 +150,61 @@ test('of 20,000 deliveries in packs no more than the window and one pack are hel
   assert.ok(most > 400 && most <= 500 + 64, `${most}`)
 })
 
+const olderBeat = Buffer.from(JSON.stringify({ pod: 'older', incarnation: 'o1', revision: '', serving: false, lanes: [] }))
+
+test('while a process of an older release lives, what waits in packs of 40 mails goes on by itself, and so does 1 in flight when its lane is let go: no pack is left, and each of the others was tried once', async (t) => {
+  const tried: string[] = []
+  const messages = mails(40)
+  const slow = messages[1]!
+  const gate = { open: 10 }
+  const hanging: Deliverer = {
+    ...deliverer((delivery, _body, signal) => {
+      tried.push(delivery.message)
+      return delivery.message === slow.id ? new Promise((resolve) => signal.addEventListener('abort', () => resolve(deferred(delivery, 0)))) : delivered
+    }),
+    admit: () => ({ kind: gate.open-- > 0 ? 'now' : 'wait' }),
+  }
+  const first = await simulated({ deliverer: () => hanging })
+  const { clock, stream } = first
+  const packs = () => stream.all().filter(({ subject }) => subject.includes('.pack.'))
+  for (const message of messages) first.accept(message)
+  await clock.pass(1_000)
+  assert.ok(packs().length > 0 && tried.length === 10, 'some were tried, the others wait in packs')
+  gate.open = 0
+  let end = () => {}
+  const beat = () => {
+    stream.view().tell('simulated.beat.older', olderBeat)
+    end = clock.after(1_000, beat)
+  }
+  beat()
+  await clock.pass(5_000)
+  assert.equal(packs().length, 1, 'that of the one in flight')
+  void first.owner.drain(2_000)
+  await clock.pass(10_000)
+  first.stop()
+  assert.deepEqual(packs(), [])
+  for (const { payload } of stream.all().filter(({ subject }) => subject.includes('.ready.'))) assert.equal(payload[0], 1)
+  end()
+  const next = await simulated({ after: { clock, stream }, pod: 'pod-2', deliverer: () => deliverer(({ message }) => (tried.push(message), delivered)) })
+  t.after(next.stop)
+  await clock.pass(60_000)
+  assert.deepEqual(tried.filter((id) => id !== slow.id).sort(), messages.map(({ id }) => id).filter((id) => id !== slow.id).sort())
+  assert.deepEqual(left(stream), [])
+})
+
+test('a process packs nothing before it has listened for 4 s, nor until 4 s after it last heard one of an older release', async (t) => {
+  const { clock, stream, owner, stop } = await simulated({ deliverer: () => deliverer(() => delivered) }) // 3 s ago
+  t.after(stop)
+  assert.equal(owner.own.heartbeat.mayPack(), false)
+  await clock.pass(1_500)
+  assert.equal(owner.own.heartbeat.mayPack(), true)
+  stream.view().tell('simulated.beat.older', olderBeat)
+  await clock.pass(3_000)
+  assert.equal(owner.own.heartbeat.mayPack(), false)
+  await clock.pass(2_000)
+  assert.equal(owner.own.heartbeat.mayPack(), true)
+})
+
 test('of 100 mails accepted at once by a real server each is counted, and none is in a pack while a process of an older release lives', async (t) => {
   const nats = await startTestNats()
   const queue = await openTestQueue(nats, { name: 'packs' })
@@ -163,15 +218,16 @@ test('of 100 mails accepted at once by a real server each is counted, and none i
   queue.setPaused(true)
   await queue.start(deliverer((delivery) => deferred(delivery, Date.now() + 600_000)))
   const accept = () => Promise.all(Array.from({ length: 100 }, () => queue.accept(aMessage())))
-  await accept()
   const packs = async () => (await stream.subjects('packs.ready.*.pack.>'))!.size
-  const before = await packs()
-  assert.ok(before > 0, 'together in records')
-  await until('each is counted', async () => (await queue.count())?.ready === 100)
-  const older = setInterval(() => stream.tell('packs.beat.older', Buffer.from(JSON.stringify({ pod: 'older', incarnation: 'o1', revision: '', serving: false, lanes: [] }))), 500)
+  let accepted = 0
+  const acceptMore = async () => (await accept(), (accepted += 100))
+  await until('together in records', async () => (await acceptMore()) > 0 && (await packs()) > 0, 60_000, 1_000)
+  await until('each is counted', async () => (await queue.count())?.ready === accepted)
+  const older = setInterval(() => stream.tell('packs.beat.older', olderBeat), 500)
   t.after(() => clearInterval(older))
   await until('it is heard', () => queue.peers().length === 2)
-  await accept()
-  await until('each is counted', async () => (await queue.count())?.ready === 200)
-  assert.equal(await packs(), before)
+  await until('what was in packs waits by itself', async () => (await packs()) === 0)
+  await acceptMore()
+  await until('each is counted', async () => (await queue.count())?.ready === accepted)
+  assert.equal(await packs(), 0)
 })

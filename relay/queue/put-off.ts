@@ -35,6 +35,13 @@ export const handedOver = ({ recipients, delayNoticed, last }: Delivery, lane: n
   trace: [],
 })
 
+/** On in a record of its own, at once: nobody is told. */
+export const unpacked = ({ recipients, delayNoticed, last }: Delivery, now: number): Settlement => ({
+  later: { recipients, at: 0, delayNoticed, last: last ?? { at: now, why: 'waits for its first attempt' }, countsAsAttempt: false },
+  notices: [],
+  trace: [],
+})
+
 const givenUp = (delivery: Delivery, reason: Reason, now: number, pod: string): Settlement => ({
   notices: delivery.recipients.map((recipient) => ({ ...noticeOf(delivery, recipient, reason), kind: 'failed' })),
   trace: [{ at: now, message: delivery.message, delivery: delivery.id, pod, kind: 'bounced', text: `given up: ${reason.why}`, recipients: delivery.recipients.map(({ mailbox }) => printMailbox(mailbox)) }],

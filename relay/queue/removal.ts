@@ -55,7 +55,7 @@ export class Removal {
   }
   /** Its notes stay: the next owner reads them and goes on where we stopped. */
   forgetLane(lane: number): void {
-    this.#groups.forgetLane(lane)
+    this.#purgeAll(this.#groups.forgetLane(lane))
     this.#packs.forgetLane(lane)
     if (this.#notes.some((note) => note.lane === lane && note.left > 0)) this.#left.add(lane)
     this.#notes = this.#notes.filter((note) => note.lane !== lane)

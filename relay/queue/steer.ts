@@ -1,9 +1,9 @@
 // Orders of people: asked of the lane's owner, who does them in a fenced settle batch. Whoever has no owner for the moment is told so.
 import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
-import type { Entry, InAdvance } from './entry.ts'
+import { entryOf, type Entry, type InAdvance } from './entry.ts'
 import type { Look } from './look.ts'
-import { entryOf, type Next } from './next.ts'
+import type { Next } from './next.ts'
 import type { Own, Tenure } from './own.ts'
 import { printMailbox, splitMailbox } from '../snapshot/index.ts'
 import { whyAtTheTry } from './put-off.ts'

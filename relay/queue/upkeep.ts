@@ -2,9 +2,8 @@
 // schedules that came due and did not fire. Removes only what is proven to be over.
 import type { Context } from './context.ts'
 import { shareEnded } from './compose.ts'
-import type { Settled } from './entry.ts'
+import { entryOf, type Settled } from './entry.ts'
 import type { QueueError } from './errors.ts'
-import { entryOf } from './next.ts'
 import type { Tenure } from './own.ts'
 import { decodeBodyStart } from './record-wire.ts'
 import type { BodyPointer } from './record.ts'
