@@ -76,3 +76,10 @@ test('a delivery that ends after its group was forgotten goes all the same, a mi
   assert.deepEqual(groups.finish(finished(1, 0, { group: 2, batch: 2 }), 130_000), [])
   assert.deepEqual(groups.dissolve(190_000).map(({ filter }) => filter), ['r.ready.1.bulk.g1.0'])
 })
+
+test('of a lane that is let go, 1 record that is finished and waits for the 2 others of its batch goes by itself, and none of another lane', () => {
+  const groups = createGroups()
+  groups.finish(finished(1, 0, { group: 2, batch: 3 }), 0)
+  groups.finish(finished(2, 0, { group: 1, batch: 3 }, 150), 0)
+  assert.deepEqual(groups.forgetLane(1).map(({ filter, below, expected }) => ({ filter, below, expected })), [{ filter: 'r.ready.1.bulk.g1.0', below: 101, expected: 1 }])
+})
