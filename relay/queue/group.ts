@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import type { SiteOf } from './context.ts'
 import { laneOf } from './lanes.ts'
 import { mostParts, packBytes } from './packs.ts'
-import { alone, encodeBodyStart, encodeDelivery, encodePack } from './record-wire.ts'
+import { alone, emptyPackBytes, encodeBodyStart, encodeDelivery, encodePack, inPackBytes, withSizes } from './record-wire.ts'
 import type { BodyPointer, DeliveryHead, Sizes } from './record.ts'
 import type { NewRecord } from './stream.ts'
-import { deliveryToken, type Subjects } from './subjects.ts'
+import { deliveryToken, type MailClass, type Subjects } from './subjects.ts'
 import type { NewMessage } from './types.ts'
 
 /** A message with its place: which lane each delivery has, and where its bytes go. */
@@ -16,9 +16,6 @@ export type Placed = {
   readonly records: number
   readonly bytes: number // about what it takes in a batch
 }
-
-const headBytes = 700
-const recipientBytes = 200
 
 export const place = (message: NewMessage, siteOf: SiteOf, inlineBytes: number): Placed => {
   const { body, first, bytes } = placeBody(message, inlineBytes)
@@ -53,35 +50,35 @@ const firstHead = ({ id, envelope, deliveries }: NewMessage, index: number, byte
 
 /** The records of a group; the same group and messages give the same records, so that it can be asked again. */
 export const composeGroup = (subjects: Subjects, group: string, messages: readonly Placed[], packing: boolean): NewRecord[] => {
-  const ready = messages.flatMap(({ deliveries }) => deliveries.filter(({ hold }) => hold === undefined))
+  const ready = messages.flatMap(({ deliveries }) => deliveries.filter(({ hold }) => hold === undefined).map(({ lane, head, inline }) => ({ lane, mailClass: head.envelope.class, part: encodeDelivery(alone, head, inline) })))
   const packs = [...Map.groupBy(ready, ({ lane }) => lane).values()].flatMap((ofLane) => inPacks(ofLane, packing))
-  const shares = Map.groupBy(packs, ([first, second]) => (second ? `${first!.lane}` : `${first!.lane} ${first!.head.envelope.class}`)) // by what their subjects begin with
+  const shares = Map.groupBy(packs, ([first, second]) => (second ? `${first!.lane}` : `${first!.lane} ${first!.mailClass}`)) // by what their subjects begin with
   const readyRecords = [...shares.values()].flatMap((share) => share.map((pack, n) => readyRecord(subjects, group, n, pack, { group: share.length, batch: packs.length })))
   return [...readyRecords, ...messages.flatMap((message) => [...heldRecords(subjects, message), ...bodyRecord(subjects, message)])]
 }
 
-type ToGo = Placed['deliveries'][number]
+type ToGo = { readonly lane: number; readonly mailClass: MailClass; readonly part: Buffer }
 
 const readyRecord = (subjects: Subjects, group: string, n: number, pack: readonly ToGo[], sizes: Sizes): NewRecord => {
-  const { lane, head } = pack[0]!
-  const parts = pack.map((one) => encodeDelivery(sizes, one.head, one.inline))
+  const { lane, mailClass } = pack[0]!
+  const parts = pack.map(({ part }) => withSizes(part, sizes))
   if (parts.length > 1) return { subject: subjects.pack(lane, group, n, parts.length), payload: encodePack(parts) }
-  return { subject: subjects.ready(lane, head.envelope.class, group, n), payload: parts[0]! }
+  return { subject: subjects.ready(lane, mailClass, group, n), payload: parts[0]! }
 }
 
-/** As many to a record as it may hold; one each where somebody reads no packs. */
+/** As many to a record as it may hold, by their very bytes: a server refuses what is larger than it takes. One each where somebody reads no packs. */
 const inPacks = (ofLane: readonly ToGo[], packing: boolean): ToGo[][] => {
   const packs: ToGo[][] = []
   let bytes = Infinity
   for (const one of ofLane) {
-    const more = one.inline.reduce((sum, piece) => sum + piece.length, headBytes + one.head.recipients.length * recipientBytes)
+    const more = inPackBytes(one.part)
     const last = packs.at(-1)
     if (packing && last && last.length < mostParts && bytes + more <= packBytes) {
       last.push(one)
       bytes += more
     } else {
       packs.push([one])
-      bytes = more
+      bytes = emptyPackBytes + more
     }
   }
   return packs

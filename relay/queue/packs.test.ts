@@ -38,6 +38,18 @@ test('50 mails of 40 KB lie in records of at most 256 KB, one of 60 KB beside th
   for (const { payload } of records) assert.ok(payload.length <= packBytes, `${payload.length} bytes`)
 })
 
+test('50 mails to 100 recipients each, with long addresses, lie in records of at most 256 KB', () => {
+  const mailbox = { local: 'l'.repeat(64), domain: `${'d'.repeat(60)}.${'e'.repeat(60)}.${'f'.repeat(60)}.example` }
+  const recipients = Array.from({ length: 100 }, () => ({ mailbox, orcpt: `rfc822;${'\\'.repeat(480)}` }))
+  const placed = Array.from({ length: 50 }, () => {
+    const message = aMessage()
+    return place({ ...message, deliveries: message.deliveries.map((delivery) => ({ ...delivery, recipients })) }, (domain) => domain, 65_536)
+  })
+  const records = composeGroup(subjects, 'g', placed, true)
+  assert.ok(records.length < 50, `${records.length} records`)
+  for (const { payload } of records) assert.ok(payload.length <= packBytes, `${payload.length} bytes`)
+})
+
 test('a pack that is cut short, or holds another number than its subject says, is unreadable as a whole', () => {
   const [record] = composeGroup(subjects, 'g', mails(3).map((message) => place(message, (domain) => domain, 65_536)), true)
   const pack = stored([record!])[0]!

@@ -9,6 +9,13 @@ export const packVersion = 2
 export const alone: Sizes = { group: 1, batch: 1 }
 const prefixBytes = 9
 
+/** Of a delivery that was just encoded, before it is known what it goes with. */
+export const withSizes = (payload: Buffer, sizes: Sizes): Buffer => {
+  payload.writeUInt16BE(sizes.group, 1)
+  payload.writeUInt16BE(sizes.batch, 3)
+  return payload
+}
+
 export const encodeDelivery = (sizes: Sizes, head: DeliveryHead, inline: readonly Buffer[] = []): Buffer => frame(sizes, JSON.stringify(head), inline)
 
 export const decodeDelivery = (payload: Buffer): DeliveryRecord => {
@@ -36,9 +43,11 @@ export const decodeNote = (payload: Buffer): Note => {
   return head as Note
 }
 
+export const emptyPackBytes = 1
+export const inPackBytes = ({ length }: Buffer): number => 4 + length
 /** Several deliveries in one record (packs.ts), each spelled as it would be alone. */
 export const encodePack = (parts: readonly Buffer[]): Buffer => {
-  const pack = Buffer.allocUnsafe(parts.reduce((sum, { length }) => sum + 4 + length, 1))
+  const pack = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + inPackBytes(part), emptyPackBytes))
   let at = pack.writeUInt8(packVersion, 0)
   for (const part of parts) {
     at = pack.writeUInt32BE(part.length, at)
@@ -65,8 +74,7 @@ const frame = (sizes: Sizes, head: string, rest: readonly Buffer[]): Buffer => {
   const total = rest.reduce((sum, piece) => sum + piece.length, prefixBytes + headBytes)
   const payload = Buffer.allocUnsafe(total)
   payload.writeUInt8(version, 0)
-  payload.writeUInt16BE(sizes.group, 1)
-  payload.writeUInt16BE(sizes.batch, 3)
+  withSizes(payload, sizes)
   payload.writeUInt32BE(headBytes, 5)
   payload.write(head, prefixBytes)
   let at = prefixBytes + headBytes
