@@ -1,6 +1,7 @@
 // A delivery as a record holds it, apart from its spelling (record-wire.ts). Pure data.
 import type { Delivery, Envelope, LastTry, Recipient } from './types.ts'
 import type { Schedule } from '../snapshot/index.ts'
+import { recordOf } from './subjects.ts'
 
 /** Where a body lies when it does not travel with the record: `body.<id>.0` (headers and first bytes), then chunks 1 to `chunks`.
  *  `sha256`: of its bytes from `hashedFrom` on; where that is absent (records of older releases) nothing is compared.
@@ -52,8 +53,8 @@ export const asDelivery = (head: DeliveryHead, recordAt: number, lane: number): 
 const unreadable = 'unreadable'
 
 /** Stands for a record that could not be understood, so that a person sees it: no recipients, its size, and the reason. */
-export const unreadableHead = ({ seq, at, payload }: { readonly seq: number; readonly at: number; readonly payload: Buffer }, why: string): DeliveryHead => ({
-  message: `${unreadable}${seq}`, n: '0', domain: '', recipients: [], attempt: 0, turn: 0, bytes: payload.length, delayNoticed: false, arrivedAt: at, why,
+export const unreadableHead = ({ subject, seq, at, payload }: { readonly subject: string; readonly seq: number; readonly at: number; readonly payload: Buffer }, why: string): DeliveryHead => ({
+  message: `${unreadable}${seq}`, n: String(recordOf(subject).place), domain: '', recipients: [], attempt: 0, turn: 0, bytes: payload.length, delayNoticed: false, arrivedAt: at, why,
   envelope: { mailFrom: null, body: '8BITMIME', smtputf8: false, source: 'local', listener: '', class: 'bulk', because: 'a record that could not be understood' },
   schedule: { name: 'none', manifest: 'none', attempts: [3_600], giveUpAfter: 86_400, overrides: [] },
 })

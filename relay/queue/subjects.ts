@@ -66,10 +66,10 @@ const packTokens = 7 // and .<n>.<count>
 /** A delivery in a pack has the pack's subject and its place there. */
 export const partOf = (pack: string, place: number): string => `${pack}.${place}`
 
-/** The record in which the delivery of a subject lies, and how many lie there. */
-export const recordOf = (subject: string): { readonly record: string; readonly parts: number } => {
+/** The record in which the delivery of a subject lies, its place there, and how many lie there. */
+export const recordOf = (subject: string): { readonly record: string; readonly place: number; readonly parts: number } => {
   const tokens = subject.split('.')
-  return tokens.length > packTokens && tokens[3] === 'pack' ? { record: tokens.slice(0, packTokens).join('.'), parts: countIn(tokens) } : { record: subject, parts: 1 }
+  return tokens.length > packTokens && tokens[3] === 'pack' ? { record: tokens.slice(0, packTokens).join('.'), place: Number(tokens[packTokens]), parts: countIn(tokens) } : { record: subject, place: 0, parts: 1 }
 }
 /** How many deliveries the record of a ready subject holds. */
 export const countOfRecord = (subject: string): number => {
