@@ -7,7 +7,7 @@ import type { QueueError } from './errors.ts'
 import { Next } from './next.ts'
 import type { LaneNotes, OldNote } from './notes.ts'
 import { Own, type Tenure } from './own.ts'
-import { partsOf } from './packs.ts'
+import { namesIn, partsOf } from './packs.ts'
 import { alone } from './record-wire.ts'
 import { asDelivery, unreadableHead } from './record.ts'
 import { Removal } from './removal.ts'
@@ -185,13 +185,21 @@ export class Owner {
   }
   #unreadable(tenure: Tenure, record: StoredRecord, error: QueueError): void {
     const { log, metrics } = this.#context
+    const finished = this.#finishedIn(tenure, record)
     if (error.code === 'RECORD_VERSION') {
       metrics.recordsUnreadable.inc()
       log.error('RECORD_VERSION', { subject: record.subject, seq: record.seq, error: error.message })
       if (this.#mayPassOn(tenure.lane)) void this.own.passOn(tenure, passOnMs)
       return // nobody to pass it to: it is left alone, and the rest of the lane goes on
     }
-    void this.#readAgain(tenure, record)
+    void this.#readAgain(tenure, record, finished)
+  }
+  /** What earlier owners have finished of a pack: known now, and no more when the lane's notes have been read. The notes stay for as long as it does. */
+  #finishedIn(tenure: Tenure, record: StoredRecord): ReadonlySet<string> {
+    const notes = this.next.notesOf(tenure.lane)
+    const finished = namesIn(record).filter((subject) => notes?.isFinished(shortSubject(this.#context.subjects, subject), record.seq))
+    for (const subject of finished) this.#finishedBefore(tenure, { ...record, subject })
+    return new Set(finished)
   }
   /** What comes back so soon the others could not read either. */
   #mayPassOn(lane: number): boolean {
@@ -201,22 +209,32 @@ export class Owner {
     return true
   }
   /** A second reading, of the leader's copy; what fails then is put on hold with its bytes. */
-  async #readAgain(tenure: Tenure, record: StoredRecord): Promise<void> {
+  async #readAgain(tenure: Tenure, record: StoredRecord, finished: ReadonlySet<string>): Promise<void> {
     const { stream, clock } = this.#context
-    const subject = recordOf(record.subject).record
+    const { record: subject } = recordOf(record.subject)
+    const isPart = record.subject !== subject
     let again = await stream.last(subject, 'leader')
     for (; again.kind === 'unknown' && tenure.state !== 'gone'; again = await stream.last(subject, 'leader')) await sleep(clock, askAgainMs)
     if (again.kind !== 'found') return
-    let found = again.record
+    let parts: readonly StoredRecord[]
     try {
-      const parts = partsOf(found)
-      found = parts.find((part) => part.subject === record.subject) ?? found
-      for (const part of record.subject === subject ? parts : [found]) this.next.offer(entryOf(tenure, part))
+      parts = partsOf(again.record)
     } catch (error) {
-      const { log, metrics } = this.#context
-      log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: (error as Error).message })
-      if ((await this.settle.add(asUnreadable(tenure, found, error as Error))) === 'stored') metrics.recordsUnreadable.inc() // else the next owner does it
+      return this.#setAside(tenure, isPart ? record : again.record, error as Error) // the others of its pack are not to go on hold with it
     }
+    for (const part of parts) if (!finished.has(part.subject) && (!isPart || part.subject === record.subject)) this.#offerAgain(tenure, part)
+  }
+  #offerAgain(tenure: Tenure, part: StoredRecord): void {
+    try {
+      this.next.offer(entryOf(tenure, part))
+    } catch (error) {
+      void this.#setAside(tenure, part, error as Error)
+    }
+  }
+  async #setAside(tenure: Tenure, record: StoredRecord, error: Error): Promise<void> {
+    const { log, metrics } = this.#context
+    log.error('RECORD_UNREADABLE', { subject: record.subject, seq: record.seq, error: error.message })
+    if ((await this.settle.add(asUnreadable(tenure, record, error))) === 'stored') metrics.recordsUnreadable.inc() // else the next owner does it
   }
 }
 

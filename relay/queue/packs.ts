@@ -18,6 +18,12 @@ export const partsOf = (record: StoredRecord): readonly StoredRecord[] => {
   return parts.map((payload, place) => ({ ...record, subject: partOf(record.subject, place), payload }))
 }
 
+/** The names of the deliveries in a pack, also of one that cannot be taken apart; none of any other record. */
+export const namesIn = ({ subject }: StoredRecord): readonly string[] => {
+  const count = countOfRecord(subject)
+  return count > 1 && count <= mostParts ? Array.from({ length: count }, (_, place) => partOf(subject, place)) : []
+}
+
 export type Packs = {
   /** The record that is finished with this delivery, if it is. */
   finish(one: Finished): Finished | undefined
@@ -29,7 +35,7 @@ export const createPacks = (): Packs => {
   return {
     finish: (one) => {
       const { record, parts } = recordOf(one.subject)
-      if (parts === 1) return one
+      if (parts === 1) return asAWhole(open, one)
       const ended = open.get(record) ?? new Map<string, Finished>()
       open.set(record, ended.set(one.subject, one))
       if (ended.size < parts) return undefined
@@ -42,4 +48,12 @@ export const createPacks = (): Packs => {
       for (const [record, ended] of open) if ([...ended.values()].some((one) => one.lane === lane)) open.delete(record)
     },
   }
+}
+
+/** A pack that could not be taken apart is finished by its own name, and with it what of it was finished by theirs. */
+const asAWhole = (open: Map<string, Map<string, Finished>>, one: Finished): Finished => {
+  const before = open.get(one.subject)
+  if (!before) return one
+  open.delete(one.subject)
+  return { ...one, done: () => [one, ...before.values()].forEach(({ done }) => done()) }
 }
