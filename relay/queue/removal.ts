@@ -57,8 +57,12 @@ export class Removal {
   forgetLane(lane: number): void {
     this.#purgeAll(this.#groups.forgetLane(lane))
     this.#packs.forgetLane(lane)
-    if (this.#notes.some((note) => note.lane === lane && note.left > 0)) this.#left.add(lane)
+    if (this.#notes.some((note) => note.lane === lane && note.left > 0)) this.leftBehind(lane)
     this.#notes = this.#notes.filter((note) => note.lane !== lane)
+  }
+  /** A lane went, and a note of ours still has something to say there. */
+  leftBehind(lane: number): void {
+    this.#left.add(lane)
   }
   /** The lane came back, and nothing is left there of what we noted before. */
   tidied(lane: number): void {
@@ -145,5 +149,6 @@ export class Removal {
     const { subjects, incarnation } = this.#context
     if (!byLane) return this.all(subjects.notesByAll(incarnation), gone.at(-1)!.upTo + 1)
     for (const [lane, end] of new Map(gone.map((note) => [note.lane, note.upTo]))) if (!this.#left.has(lane)) this.all(subjects.notesBy(lane, incarnation), end + 1)
+    for (const { lane, subject, upTo } of gone) if (this.#left.has(lane)) this.single(lane, subject, upTo) // it came back, and what is still needed of before lies below
   }
 }
