@@ -145,14 +145,18 @@ export class Settle {
 
   #noteFinished({ notes, records }: ComposedBatch, firstSeq: number, batch: readonly Waiting[]): void {
     const refs = new Map<number, NoteRef>()
+    const gone = new Set(batch.filter(({ one }) => one.entry.tenure.state === 'gone').map(({ one }) => one.entry.tenure.lane)) // lost before the answer came: the next owner goes on from the note
+    for (const lane of gone) this.#removal.leftBehind(lane)
     for (const { lane, subject } of notes) {
+      if (gone.has(lane)) continue
       const note: NoteRef = { subject, upTo: firstSeq + records.length - 1, lane, left: 0 }
-      refs.set(lane, note)
+      if (!refs.has(lane)) refs.set(lane, note)
       this.#removal.noted(note)
     }
     for (const { one } of batch) {
       const { tenure, subject, seq, sizes } = one.entry
-      const note = refs.get(tenure.lane)!
+      const note = refs.get(tenure.lane)
+      if (!note) continue
       note.left++
       this.#removal.finish({ lane: tenure.lane, subject, seq, sizes, done: () => void note.left-- })
       if (one.inAdvance) this.#keepNote(tenure, note, one.inAdvance)
