@@ -20,6 +20,7 @@ export type Composing = {
   readonly newMessageId: () => string
   readonly inlineBytes: number
 }
+/** `notes`: the first records of the batch. */
 export type ComposedBatch = { readonly records: NewRecord[]; readonly notes: readonly { readonly lane: number; readonly subject: string }[]; readonly notices: readonly WrittenNotice[] }
 /** `as` absent: nobody is told. `double`: whom a notice, or other mail from nobody, did not reach. */
 export type WrittenNotice = { readonly message: string; readonly kind: Notice['kind']; readonly double?: readonly Mailbox[]; readonly as?: { readonly id: string; readonly to: readonly string[] } }
@@ -40,14 +41,15 @@ export const composeSettle = (composing: Composing, settled: readonly Settled[])
   const told = { notes: notes.map(({ subject }, index) => ({ lane: lanes[index]![0], subject })), notices: notices.written }
   if (lanes.length === 1 && work.length === 0) return { records: [{ ...first!, id, expect: fences[0]! }], ...told }
   // nothing else to carry the first lane's fence: an empty note does
-  const carrier = work[0] ?? { subject: `${composing.subjects.note(lanes[0]![0], composing.incarnation, composing.number)}f`, payload: encodeNote({ finished: [] }) }
+  const empty = { subject: `${first!.subject}f`, payload: encodeNote({ finished: [] }) }
+  const carrier = work[0] ?? empty
   const records = [
     { ...first!, id, expect: { last: 0 } },
     ...others.map((note, index) => ({ ...note, expect: fences[index + 1]! })),
     { ...carrier, expect: fences[0]! },
     ...work.slice(1),
   ]
-  return { records, ...told }
+  return { records, ...told, notes: work.length > 0 ? told.notes : [...told.notes, { lane: lanes[0]![0], subject: empty.subject }] }
 }
 
 /** The subject without the relay's token. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { aMessage, delivered, deliverer, simulated } from './fixtures.ts'
 import { composeGroup, place } from './group.ts'
+import { laneOf } from './lanes.ts'
 import { Look } from './look.ts'
 import { encodeNote } from './record-wire.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -117,4 +118,81 @@ test('of a pack in which 1 of 4 cannot be read, and that is read cut short at fi
   await clock.pass(60_000)
   assert.deepEqual(tried.sort(), [0, 2, 3].map((at) => messages[at]!.id).sort())
   assert.deepEqual(left(stream).map((subject) => subject.split('.')[1]), ['held'])
+})
+
+const notesLeft = (stream: SimulatedStream): number => left(stream).filter((subject) => subject.includes('.done.')).length
+/** Everything is delivered at once but what takes an hour. */
+const withSlow = (isSlow: (id: string) => boolean) => (clock: SimulatedClock) =>
+  deliverer(async ({ message }) => {
+    if (isSlow(message)) await new Promise<void>((resolve) => void clock.after(3_600_000, resolve))
+    return delivered
+  })
+
+test('while 1 delivery of a pack takes an hour, of 4,000 mails after it for 2 lanes that are settled together no notes pile up', async (t) => {
+  const messages = mails(5)
+  const { clock, stream, accept, stop } = await simulated({ deliverer: withSlow((id) => id === messages[3]!.id) })
+  t.after(stop)
+  for (const message of messages) accept(message)
+  for (let n = 0; n < 2_000; n++) {
+    accept(aMessage({ domains: ['one.example', 'two.example'] }))
+    await clock.pass(100)
+  }
+  await clock.pass(60_000)
+  assert.ok(notesLeft(stream) < 2_100, `${notesLeft(stream)} notes`)
+  await clock.pass(3_600_000)
+  assert.deepEqual(left(stream), [])
+})
+
+test('a lane that came back with 1 delivery of a pack still waiting keeps no notes of what was delivered since, 300 mails', async (t) => {
+  const messages = mails(5)
+  const { clock, stream, owner, accept, stop } = await simulated({ deliverer: withSlow((id) => id === messages[3]!.id) })
+  t.after(stop)
+  for (const message of messages) accept(message)
+  await clock.pass(2_000)
+  owner.own.lost(owner.own.tenureOf(laneOf('one.example'))!, 'a test')
+  await clock.pass(60_000)
+  const before = notesLeft(stream)
+  assert.ok(before > 0, 'what was finished of the pack is noted')
+  for (let n = 0; n < 300; n++) {
+    accept(aMessage())
+    await clock.pass(1_000)
+  }
+  await clock.pass(30_000)
+  assert.equal(notesLeft(stream), before)
+  await clock.pass(3_700_000)
+  assert.deepEqual(left(stream), [])
+})
+
+test('a lane that another has, lost while what came of 3 of 4 deliveries of a pack was being stored, keeps no notes of 300 mails for other lanes', async (t) => {
+  const messages = mails(5)
+  const answers = { isLate: true }
+  const { clock, stream, owner, accept, stop } = await simulated({
+    deliverer: withSlow((id) => id === messages[3]!.id),
+    view: (view, clock) => ({
+      ...view,
+      publish: async (record) => {
+        const answer = await view.publish(record)
+        if (answers.isLate && record.payload.includes('.pack.')) await new Promise<void>((resolve) => void clock.after(2_000, resolve))
+        return answer
+      },
+    }),
+  })
+  t.after(stop)
+  for (const message of messages) accept(message)
+  await clock.pass(1_000)
+  const lost = owner.own.tenureOf(laneOf('one.example'))!
+  owner.own.lost(lost, 'a test')
+  void owner.own.passOn(lost, 7_200_000)
+  const other = await simulated({ after: { clock, stream }, pod: 'pod-2', deliverer: () => deliverer(() => delivered) })
+  t.after(other.stop)
+  await clock.pass(60_000)
+  answers.isLate = false
+  assert.ok(other.owner.own.tenureOf(lost.lane), 'another has it')
+  const ours = Array.from({ length: 100 }, (_, n) => `d${n}.example`).find((domain) => owner.own.tenureOf(laneOf(domain)))!
+  for (let n = 0; n < 300; n++) {
+    accept(aMessage({ domains: [ours] }))
+    await clock.pass(1_000)
+  }
+  await clock.pass(60_000)
+  assert.deepEqual(left(stream), [])
 })
