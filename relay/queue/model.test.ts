@@ -20,11 +20,12 @@ type Event =
 const randomFrom = (seed: number) => chance(seed).next
 
 const process = fc.nat(1)
-const accept = fc.record({ kind: fc.constant('accept' as const), process, domains: fc.array(fc.nat(9), { minLength: 1, maxLength: 4 }), size: fc.constantFrom<Size>('small', 'small', 'shared', 'chunked', 'broken-off'), count: fc.constantFrom(1, 1, 5) })
+const accept = fc.record({ kind: fc.constant('accept' as const), process, domains: fc.array(fc.nat(9), { minLength: 1, maxLength: 4 }), size: fc.constantFrom<Size>('small', 'small', 'shared', 'chunked', 'broken-off'), count: fc.constantFrom(1, 1, 5, 20) })
 const pass = fc.record({ kind: fc.constant('pass' as const), ms: fc.oneof(fc.nat(100), fc.nat(3_000), fc.nat(20_000)) })
 const trouble = fc.record({ kind: fc.constantFrom('crash' as const, 'drain' as const, 'pause' as const), process })
 const order = fc.record({ kind: fc.constant('order' as const), process, order: fc.constantFrom<Order>('hold', 'release', 'retry', 'postpone', 'bounce', 'delete'), which: fc.nat() })
 const fates = fc.array(fc.constantFrom<Fate>('delivered', 'deferred', 'deferred', 'delayed', 'bounced', 'held', 'split', 'hangs'), { maxLength: 40 })
+const reading = fc.record({ windowCount: fc.constantFrom(1, 20, 20, 200), misreads: fc.constantFrom(0, 0, 0.1) })
 const runs = Number(globalThis.process.env.MODEL_RUNS ?? 12)
 
 // The same schedules each time, so that a change is judged by itself; `MODEL_RUNS=400 MODEL_SEED=$RANDOM` looks for more. MODEL_SEED and MODEL_PATH, as a failure prints them, run that one schedule again; MODEL_SHRINK looks for a smaller one
@@ -65,10 +66,11 @@ const happen = async (world: World, event: Event, random: () => number): Promise
   await world.clock.pass(1)
 }
 
-const live = async (seed: number, fates: readonly Fate[], faultRate: number, events: readonly Event[]): Promise<World> => {
+const live = async (seed: number, fates: readonly Fate[], faultRate: number, events: readonly Event[], { windowCount = 20, misreads = 0 } = {}): Promise<World> => {
   const random = randomFrom(seed)
+  const reading = randomFrom(seed + 1)
   const left = [...fates]
-  const world = new World({ chance: chanceOf(random, faultRate), fateOf: () => left.pop() ?? 'delivered', limits: { halfBodyMs: 120_000 } })
+  const world = new World({ chance: chanceOf(random, faultRate), fateOf: () => left.pop() ?? 'delivered', limits: { halfBodyMs: 120_000, windowCount }, ...(misreads > 0 && { misreads: () => reading() < misreads }) })
   world.process(0)
   world.process(1)
   await world.clock.pass(3_000)
@@ -81,8 +83,8 @@ const live = async (seed: number, fates: readonly Fate[], faultRate: number, eve
 test(`loses nothing and removes nothing unfinished in ${runs} random schedules of mail, faults, orders, pauses, drains and crashes`, async () => {
   const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }, { weight: 2, arbitrary: trouble }, { weight: 2, arbitrary: order }), { minLength: 5, maxLength: 60 })
   await fc.assert(
-    fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05, 0.2), events, async (seed, fates, faultRate, events) => {
-      const world = await live(seed, fates, faultRate, events)
+    fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05, 0.2), events, reading, async (seed, fates, faultRate, events, reading) => {
+      const world = await live(seed, fates, faultRate, events, reading)
       assert.deepEqual(world.faults, [], 'removed before it was finished')
       assert.deepEqual(world.bugs, [], 'internal errors')
       assert.deepEqual(world.missing(), [], 'lost')
@@ -96,8 +98,8 @@ test(`loses nothing and removes nothing unfinished in ${runs} random schedules o
 test(`delivers exactly once in ${runs} random schedules without crashes and pauses, whatever answers are lost, and leaves only what is held`, async () => {
   const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }), { minLength: 5, maxLength: 40 })
   await fc.assert(
-    fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05), events, async (seed, fates, faultRate, events) => {
-      const world = await live(seed, fates.filter((fate) => fate !== 'split'), faultRate, events)
+    fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05), events, reading, async (seed, fates, faultRate, events, reading) => {
+      const world = await live(seed, fates.filter((fate) => fate !== 'split'), faultRate, events, reading)
       assert.deepEqual(world.missing(), [])
       assert.deepEqual([...world.delivered].filter(([, times]) => times > 1), [], 'delivered more than once')
       assert.deepEqual(world.left('done').map(({ subject }) => subject), [], 'notes left behind')

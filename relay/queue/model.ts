@@ -34,6 +34,8 @@ export type WorldOptions = {
   /** Decides about each call of a process to the stream, in order. */
   readonly faultOf?: (call: string, of: Process) => Fault
   readonly limits?: Partial<Limits>
+  /** Whether a process gets other bytes than are there at its first reading of a record. */
+  readonly misreads?: () => boolean
 }
 
 export class World {
@@ -157,7 +159,7 @@ export class Process {
     const { clock } = this.gate
     const { faultOf, limits } = world.options
     let ids = 0
-    this.#context = { stream: gated(world.stream.view(faultOf && ((call) => faultOf(call, this))), this.gate), subjects, clock, log, metrics, pod, incarnation, composeNotice, newMessageId: () => `${incarnation}n${ids++}`, siteOf: this.#siteOf, emit: () => {}, limits: { ...usualLimits, inlineBytes: 300, windowCount: 20, unremovedCount: 4, ...limits } }
+    this.#context = { stream: gated(world.stream.view(faultOf && ((call) => faultOf(call, this))), this.gate, (record) => (!world.calm && world.options.misreads?.() === true ? misread(record) : record)), subjects, clock, log, metrics, pod, incarnation, composeNotice, newMessageId: () => `${incarnation}n${ids++}`, siteOf: this.#siteOf, emit: () => {}, limits: { ...usualLimits, inlineBytes: 300, windowCount: 20, unremovedCount: 4, ...limits } }
     this.#room = createRoom(1e7, clock)
     this.#accept = createAccept(this.#context, this.#room, () => undefined, () => true)
     this.#look = new Look(this.#context, { ownerOf: () => undefined })
@@ -247,8 +249,10 @@ const composeNotice: ComposeNotice = ({ delivery, notices, id }) => {
   return { ...notice, envelope: { ...notice.envelope, mailFrom: null, envid: tells } }
 }
 
+const misread = (record: StoredRecord): StoredRecord => (record.subject.startsWith('m.ready.') ? { ...record, payload: record.payload.subarray(0, 60) } : record)
+
 /** Nothing of what a dead process asked ever comes back to it. */
-const gated = (stream: Stream, gate: Gate): Stream => {
+const gated = (stream: Stream, gate: Gate, reading: (record: StoredRecord) => StoredRecord): Stream => {
   const wait = <T>(answer: Promise<T>) => new Promise<T>((resolve) => void answer.then((value) => gate.pass(() => resolve(value))))
   return {
     publish: (record) => wait(stream.publish(record)),
@@ -262,7 +266,7 @@ const gated = (stream: Stream, gate: Gate): Stream => {
     ask: (subject, data, ms) => wait(stream.ask(subject, data, ms)),
     tell: (subject, data) => gate.pass(() => stream.tell(subject, data)),
     hear: (subject, on) => stream.hear(subject, (data, reply) => gate.pass(() => on(data, reply))),
-    read: (how) => stream.read({ ...how, onRecord: (record) => gate.pass(() => how.onRecord(record)) }),
+    read: (how) => stream.read({ ...how, onRecord: (record) => gate.pass(() => how.onRecord(reading(record))) }),
   }
 }
 
