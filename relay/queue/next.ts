@@ -7,7 +7,7 @@ import { entryOf, homeOf, type Entry, type InAdvance } from './entry.ts'
 import { QueueError } from './errors.ts'
 import { Jams, keepPerSite, tooMany } from './jams.ts'
 import { laneCount } from './lanes.ts'
-import { mostParts, partsOf } from './packs.ts'
+import { mostParts, partsExpected, partsOf, recordsFor } from './packs.ts'
 import { readLaneNotes, type LaneNotes } from './notes.ts'
 import type { Tenure } from './own.ts'
 import type { Settle } from './settle.ts'
@@ -48,8 +48,6 @@ const blockMs = 100
 const tickMs = 100
 const stuckMs = 2_000
 const slowest = 20 // a full window of which less than this part leaves within stuckMs is of no use to other sites
-const fewestParts = 8
-const forgottenEach = 0.25
 const claimedForMs = 3_600_000 // longer than its removal can take
 
 const notesPatienceMs = 60_000 // who cannot read what was finished before serves nothing, and must not keep the lane
@@ -185,7 +183,7 @@ export class Next {
     const average = Math.max(4_096, this.#held.count > 0 ? this.#held.bytes / this.#held.count : 0)
     const room = Math.min(windowCount - this.#held.count, Math.floor((windowBytes - this.#held.bytes) / average))
     if (room < 1) return
-    const share = Math.max(1, Math.floor(room / this.#perRecord / this.#readers.size))
+    const share = recordsFor(room / this.#readers.size, this.#perRecord)
     for (const shared of this.#readers) {
       const more = share - shared.asked
       if (more < 1) continue
@@ -203,7 +201,7 @@ export class Next {
     if (!this.#isReady(record.subject)) return this.#fill()
     const parts = this.#partsOf(lane, record)
     if (parts.length === 0) return this.#fill()
-    this.#perRecord = Math.max(parts.length, fewestParts, this.#perRecord - forgottenEach)
+    this.#perRecord = partsExpected(this.#perRecord, parts.length)
     for (const part of parts) {
       const short = shortSubject(this.#context.subjects, part.subject)
       const undecided = this.#undecided.get(short)

@@ -6,6 +6,7 @@ import { until } from '../../test/tools/until.ts'
 import { aMessage, deferred, delivered, deliverer, openTestQueue, simulated } from './fixtures.ts'
 import { composeGroup, place } from './group.ts'
 import { openJetStream } from './jetstream.ts'
+import { laneOf } from './lanes.ts'
 import { Look } from './look.ts'
 import { packBytes, partsOf } from './packs.ts'
 import { decodeDelivery } from './record-wire.ts'
@@ -215,6 +216,32 @@ test('a process packs nothing before it has listened for 4 s, nor until 4 s afte
   assert.equal(owner.own.heartbeat.mayPack(), false)
   await clock.pass(2_000)
   assert.equal(owner.own.heartbeat.mayPack(), true)
+})
+
+test('of 64 readers that share the window each asks for 16 records at a time when 300 have come with 1 delivery each', async (t) => {
+  const open = new Map<string, number>() // what each has asked for and not got
+  let most = 0
+  const { clock, owner, accept, stop } = await simulated({
+    deliverer: () => deliverer(() => delivered),
+    view: (view) => ({
+      ...view,
+      read: (options) => {
+        const name = options.filters.join(' ')
+        const count = (by: number) => open.set(name, (open.get(name) ?? 0) + by)
+        const reader = view.read({ ...options, onRecord: (record) => (count(-1), options.onRecord(record)) })
+        return { ...reader, want: (more) => (count(more), reader.want(more)) }
+      },
+    }),
+  })
+  t.after(stop)
+  for (const lane of owner.own.lanes()) void owner.next.gained([owner.own.tenureOf(lane)!])
+  await clock.pass(5_000)
+  for (let n = 0; n < 300; n++) {
+    accept(aMessage())
+    await clock.pass(20)
+    if (n > 250) most = Math.max(most, open.get(`simulated.ready.${laneOf('one.example')}.> simulated.epoch.${laneOf('one.example')}`)!)
+  }
+  assert.ok(most >= 16, `${most}`)
 })
 
 test('of 100 mails accepted at once by a real server each is counted, and none is in a pack while a process of an older release lives', async (t) => {

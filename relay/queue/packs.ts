@@ -24,6 +24,18 @@ export const namesIn = ({ subject }: StoredRecord): readonly string[] => {
   return count > 1 && count <= mostParts ? Array.from({ length: count }, (_, place) => partOf(subject, place)) : []
 }
 
+/** How many deliveries the next record is taken to bring, when the last one brought `came`: as many as those that came lately. */
+export const partsExpected = (before: number, came: number): number => Math.max(came, fewestParts, before - forgottenEach)
+const fewestParts = 16
+const forgottenEach = 0.25
+
+/** How many records a reader may ask for that has room for so many deliveries. */
+export const recordsFor = (room: number, expected: number): number => {
+  const singles = expected > fewestParts ? 0 : Math.min(room, fewestEach)
+  return Math.max(1, Math.floor(Math.max(room / expected, singles)))
+}
+const fewestEach = 16 // while records bring one delivery each: an answer takes as long for one as for many
+
 export type Packs = {
   /** The record that is finished with this delivery, if it is. */
   finish(one: Finished): Finished | undefined
