@@ -3,6 +3,7 @@
 import type { Context } from './context.ts'
 import { createGroups, type Finished, type NoteRef, type Purge } from './groups.ts'
 import { createPacks } from './packs.ts'
+import { countOfRecord } from './subjects.ts'
 
 const atOnce = 4
 const tickMs = 1_000
@@ -98,7 +99,8 @@ export class Removal {
   }
   async #purge(job: Job): Promise<void> {
     const { stream, clock, log, metrics } = this.#context
-    const removed = await (isOne.test(job.filter) ? this.#removeOne(job) : stream.purge(job.filter, job.below))
+    const isAlone = isOne.test(job.filter) && countOfRecord(job.filter) === 1 // a pack stands for many, and to look at it would be to read it
+    const removed = await (isAlone ? this.#removeOne(job) : stream.purge(job.filter, job.below))
     if (removed === undefined) {
       this.#again++
       clock.after(againMs, () => {
