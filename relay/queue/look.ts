@@ -5,7 +5,8 @@ import type { Context } from './context.ts'
 import { shortSubject } from './compose.ts'
 import { laneCount } from './lanes.ts'
 import { partsOf } from './packs.ts'
-import { decodeDelivery, decodeNote } from './record-wire.ts'
+import { finishedIn } from './notes.ts'
+import { decodeDelivery } from './record-wire.ts'
 import { asDelivery, isUnderstood, unreadableHead, type DeliveryHead } from './record.ts'
 import type { StoredRecord } from './stream.ts'
 import { decodeToken, encodeToken, splitDeliveryToken } from './subjects.ts'
@@ -197,13 +198,4 @@ const sightingOf = (state: State, record: StoredRecord, lane: number): Sighting 
 const namedIn = (subject: string): Pick<DeliveryHead, 'message' | 'n' | 'domain'> => {
   const { message, n } = splitDeliveryToken(subject.split('.')[4] ?? '')
   return { message: decodeToken(message), n: decodeToken(n), domain: decodeToken(domainTokenOf(subject)) }
-}
-
-const finishedIn = ({ payload }: StoredRecord): string[] => {
-  try {
-    const { finished, inAdvance = [] } = decodeNote(payload)
-    return [...finished, ...inAdvance.map(({ subject }) => subject)]
-  } catch {
-    return []
-  }
 }

@@ -39,6 +39,16 @@ export class LaneNotes {
   }
 }
 
+/** The subjects, without the relay's token, that a note says are finished, or will be when they come; none where it cannot be read. */
+export const finishedIn = ({ payload }: StoredRecord): string[] => {
+  try {
+    const { finished, inAdvance = [] } = decodeNote(payload)
+    return [...finished, ...inAdvance.map(({ subject }) => subject)]
+  } catch {
+    return []
+  }
+}
+
 /** The notes of each lane that is still ours when they are read; a lane with a note that cannot be read is left out: what is finished there is not known. */
 export const readLaneNotes = ({ stream, subjects, clock, log, metrics }: Context, tenures: readonly Tenure[]): Promise<Map<number, LaneNotes>> =>
   new Promise((resolve) => {

@@ -244,6 +244,34 @@ test('of 64 readers that share the window each asks for 16 records at a time whe
   assert.ok(most >= 16, `${most}`)
 })
 
+test('of mails in packs of which all are delivered but 1, which is at work, 1 is counted as ready', async (t) => {
+  const nats = await startTestNats()
+  const queue = await openTestQueue(nats, { name: 'packs' })
+  const stream = openJetStream({ servers: nats.urls, name: 'packs' })
+  t.after(async () => {
+    await queue.close()
+    await stream.close()
+    await nats.stop()
+  })
+  await until('durable', () => queue.durable().ok)
+  queue.setPaused(true)
+  const ended = new Set<string>()
+  let slow = ''
+  await queue.start(deliverer(({ message }) => (message === slow ? new Promise<never>(() => {}) : (ended.add(message), delivered))))
+  const all: string[] = []
+  const accept = async () => {
+    const more = mails(60)
+    await Promise.all(more.map((message) => queue.accept(message)))
+    all.push(...more.map(({ id }) => id))
+  }
+  await until('together in records', async () => (await accept(), (await stream.subjects('packs.ready.*.pack.>'))!.size > 0), 60_000, 1_000) // not before the others were listened to
+  slow = all.at(-1)!
+  queue.setPaused(false)
+  await until('the others are delivered', () => ended.size === all.length - 1)
+  await until('1 to be counted', async () => (await queue.count())?.ready === 1)
+  assert.ok((await stream.subjects('packs.ready.*.pack.>'))!.size > 0, 'its pack is kept')
+})
+
 test('of 100 mails accepted at once by a real server each is counted, and none is in a pack while a process of an older release lives', async (t) => {
   const nats = await startTestNats()
   const queue = await openTestQueue(nats, { name: 'packs' })

@@ -7,7 +7,7 @@ import type { QueueRemains } from './types.ts'
 const kinds = ['ready', 'later', 'held'] as const // each is asked for
 
 /** undefined: the servers do not answer. A count comes from any server and may lag, so of nothing the leader is asked too. */
-export const remainsOf = async (stream: Pick<JetStream, 'count' | 'last' | 'state' | 'subjects'>, subjects: Subjects): Promise<QueueRemains | undefined> => {
+export const remainsOf = async (stream: Pick<JetStream, 'count' | 'last' | 'records' | 'state' | 'subjects'>, subjects: Subjects): Promise<QueueRemains | undefined> => {
   const before = await stream.state()
   const counts = await countDeliveries(stream, subjects)
   if (before === undefined || counts === undefined) return undefined
