@@ -14,15 +14,14 @@ const dot = Buffer.from('.')
 // where in a line the next octet stands; what was read and not yet passed on follows from it
 type Place = 'start' | 'dot' | 'dot-cr' | 'text' | 'cr'
 
-const orEnd = (found: number, chunk: Buffer): number => (found < 0 ? chunk.length : found)
+// where a run of whole lines ends: at a bare CR or LF, or behind a line's end when what follows needs a look, or is not there yet
+const edge = /\r(?!\n)|(?<!\r)\n|\n(?=[.\r\n]|$)/g
 
 export class DataScanner {
   /** The first octet out of place; from then on nothing is passed on unless newlines are normalised. */
   bare: BareOctet | undefined
   #place: Place = 'start'
   readonly #normalise: boolean
-  #nextCr = -1
-  #nextLf = -1
 
   constructor(bareNewlines: 'Refuse' | 'Normalise') {
     this.#normalise = bareNewlines === 'Normalise'
@@ -31,46 +30,28 @@ export class DataScanner {
   /** Takes bytes up to the end of the message; `used` says how many. */
   take(chunk: Buffer): Scanned {
     const pieces: Buffer[] = []
-    this.#nextCr = this.#nextLf = -1
+    const text = chunk.toString('latin1')
     let at = 0
     let ended = false
     while (at < chunk.length && !ended) {
       ended = this.#place === 'dot-cr' && chunk[at] === LF
-      if (this.#place === 'text') at = this.#text(chunk, at, pieces)
+      if (this.#place === 'text') at = this.#text(chunk, text, at, pieces)
       else at += ended ? 1 : this.#edge(chunk[at]!, pieces)
     }
     if (chunk.subarray(0, at).includes(0)) this.bare ??= 'NUL'
     return { pieces, used: at, ended }
   }
 
-  // remembered per chunk: searching again from every octet would let a chunk of CRs cost its square
-  #seek(chunk: Buffer, at: number): { cr: number; lf: number } {
-    if (this.#nextCr < at) this.#nextCr = orEnd(chunk.indexOf(CR, at), chunk)
-    if (this.#nextLf < at) this.#nextLf = orEnd(chunk.indexOf(LF, at), chunk)
-    return { cr: this.#nextCr, lf: this.#nextLf }
-  }
-
-  /** Runs through whole lines; stops before what the edge must look at. */
-  #text(chunk: Buffer, from: number, pieces: Buffer[]): number {
-    let at = from
-    for (;;) {
-      const { cr, lf } = this.#seek(chunk, at)
-      if (lf < cr) {
-        this.#emit(pieces, chunk, from, lf)
-        return this.#stray('LF', lf + 1, pieces)
-      }
-      if (chunk[cr + 1] !== LF) {
-        this.#emit(pieces, chunk, from, cr)
-        if (cr < chunk.length) this.#place = 'cr'
-        return Math.min(cr + 1, chunk.length)
-      }
-      at = cr + 2
-      if (at >= chunk.length || chunk[at] === DOT || chunk[at] === CR || chunk[at] === LF) {
-        this.#emit(pieces, chunk, from, at)
-        this.#place = 'start'
-        return at
-      }
-    }
+  /** Runs through whole lines; stops before what the edge must look at. One search in the text of the chunk: one for each line cost as much as a write to the client. */
+  #text(chunk: Buffer, text: string, from: number, pieces: Buffer[]): number {
+    edge.lastIndex = from
+    const at = edge.exec(text)?.index ?? chunk.length
+    const endsLine = at > from && chunk[at] === LF && chunk[at - 1] === CR
+    this.#emit(pieces, chunk, from, endsLine ? at + 1 : at)
+    if (at === chunk.length) return at
+    if (chunk[at] === LF && !endsLine) return this.#stray('LF', at + 1, pieces)
+    this.#place = endsLine ? 'start' : 'cr'
+    return at + 1
   }
 
   /** One octet at an edge: a line's first ones, or what follows a CR. Returns how many were used up. */

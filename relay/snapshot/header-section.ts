@@ -148,7 +148,7 @@ const readOne = (address: string): Mailbox | undefined =>
 type Part = { plain: string; angle?: string }
 
 // in a comment a quote is a character like any other (RFC 5322 3.2.2): where it counted, a comment could hide an address from us that others read
-const tokenIn = { comment: /\\.|[^]/suy, text: /"(?:[^"\\]|\\.)*"|\\.|[^]/suy }
+const tokenIn = { comment: /[^\\()]+|\\.|[^]/suy, text: /[^"\\(),:;<>]+|"(?:[^"\\]|\\.)*"|\\.|[^]/suy }
 
 // one pass over quotes, comments and angle brackets; a comma, or a group's colon and semicolon, ends a part. Undefined where a comment does not end, or a group has an address for its name
 const splitList = (text: string): Part[] | undefined => {
