@@ -16,6 +16,14 @@ const callsOn = (entries: readonly QueueEntry[], holder?: string) => {
   return { rounds, names, calls: adminCalls(queue as unknown as Queue, async () => ({}), () => holder) }
 }
 
+describe('a delivery that has ended', () => {
+  for (const call of [{ name: 'show', args: { id: 'm2.0' } }, { name: 'order', args: { order: 'hold', ids: ['m2'] } }] as const)
+    it(`is not said to be missing from the trace by ${call.name}, which does not look there: 1 line says where to look`, async () => {
+      const { calls } = callsOn([entry(0)])
+      await assert.rejects(async () => calls[call.name]!(call.args), /^Error: m2(\.0)? is not in the queue: posthouse trace m2 tells what became of it, /)
+    })
+})
+
 describe('orders', () => {
   it('by filter reach all 1,203 deliveries, in 3 rounds of at most 500', async () => {
     const { calls, rounds } = callsOn(Array.from({ length: 1_203 }, (_, n) => entry(n)))

@@ -16,7 +16,7 @@ export const adminCalls = (queue: Queue, status: () => Promise<object>, heldBy: 
   status: () => status(),
   summary: (args) => summary(queue, filterOf(args)),
   list: (args) => queue.list(filterOf(args)),
-  show: async ({ id }) => (await queue.show(text(id, 'id'))) ?? missing(text(id, 'id')),
+  show: async ({ id }) => (await queue.show(text(id, 'id'))) ?? notWaiting(text(id, 'id')),
   trace: ({ id }) => queue.trace(text(id, 'id').split('.')[0]!),
   latest: () => latest(queue),
   find: (args) => queue.find(questionOf(args, Date.now())),
@@ -59,7 +59,7 @@ const deliveriesOf = async (queue: Queue, ids: readonly string[]): Promise<strin
   return (await Promise.all(each)).flat()
 }
 
-const found = (ids: string[], message: string): string[] => (ids.length > 0 ? ids : missing(message))
+const found = (ids: string[], message: string): string[] => (ids.length > 0 ? ids : notWaiting(message))
 
 /** A release means what is on hold, a retry what is deferred, whatever else the filter fits. */
 const meant: Readonly<Partial<Record<Order, QueueFilter['state']>>> = { release: 'held', retry: 'deferred' }
@@ -163,6 +163,10 @@ const questionOf = ({ to, from, since, until, limit }: Record<string, unknown>, 
 const text = (value: unknown, name: string): string => {
   if (typeof value !== 'string' || value === '') throw new AdminError('BAD_ARGUMENT', `${name} is missing`)
   return value
+}
+
+const notWaiting = (id: string): never => {
+  throw new AdminError('NOT_FOUND', `${id} is not in the queue: posthouse trace ${id.split('.')[0]!} tells what became of it, posthouse queue list what waits`)
 }
 
 const missing = (what: string): never => {
