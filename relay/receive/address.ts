@@ -1,5 +1,5 @@
 // Reads the path of MAIL and RCPT (RFC 5321 4.1.2): what counts is the final mailbox. Pure.
-import { literalOf, normalDomain, type Mailbox } from '../snapshot/index.ts'
+import { literalOf, normalDomain, onItsOwn, type Mailbox } from '../snapshot/index.ts'
 
 export type ParsedPath =
   | { readonly kind: 'path'; readonly mailbox: Mailbox | null; readonly needsUtf8: boolean; readonly rest: string }
@@ -91,8 +91,5 @@ export const domainOf = (text: string): string | undefined => {
 }
 
 const longestKept = 255
-
-/** A part of a string keeps the whole alive: what outlives its line is copied. */
-export const onItsOwn = (text: string): string => Buffer.from(text).toString()
 
 const readDomain = (text: string): string | undefined => (text.startsWith('[') ? literalOf(text) : /[:_]/.test(text) ? undefined : domainOf(text))

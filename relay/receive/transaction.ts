@@ -1,8 +1,8 @@
 // MAIL, RCPT and DATA up to the 354: read the command, ask decide, count limits, and answer.
 import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
 import type { Recipient } from '../queue/index.ts'
-import { printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
-import { onItsOwn, parsePath } from './address.ts'
+import { onItsOwn, printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
+import { parsePath } from './address.ts'
 import { refreshSender } from './credentials.ts'
 import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
 import { clientOf, say, type Answer, type Command, type Passed, type State, type Transaction } from './state.ts'

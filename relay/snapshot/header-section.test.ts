@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { heapMegabytes } from '../../test/tools/heap.ts'
 import { HeaderReader, readAddressList, readHeaderSection } from './header-section.ts'
 
 const addresses = (text: string): string[] => readAddressList(text).map((one) => (typeof one === 'string' ? `? ${one}` : `${one.local}@${one.domain}`))
@@ -91,4 +92,12 @@ test('of 1 MB in one field, or in 10,000, no more than 200,000 octets are held; 
     assert.ok(reader.held <= 200_000, `${reader.held} octets`)
     assert.equal(reader.facts().fromIsTooLong, text.startsWith('From'))
   }
+})
+
+test('of 1,000 messages whose From has 60,000 octets in front of the domain less than 20 MB stay: their domains are remembered, and not what stood before them', () => {
+  const read = (domain: string): unknown => readHeaderSection(Buffer.from(`From: ${'x'.repeat(60_000)}@${domain}\r\n\r\n`)).from
+  read('warm-up-of-the-reader.example')
+  const before = heapMegabytes()
+  const grown = Array.from({ length: 1_000 }, (_, n) => (read(`host-number-${n}.example`), n % 250 === 249 ? heapMegabytes() - before : 0))
+  assert.ok(Math.max(...grown) < 20, `${Math.max(...grown)} MB`)
 })

@@ -1,6 +1,6 @@
 export { anySigns, atAndAbove, byDomain } from './by-domain.ts'
 export * from './schema.ts'
-export { addressLiteral, fromSevenBits, inSevenBits, literalOf, normalDomain, printMailbox, splitMailbox, type Mailbox } from './mailbox.ts'
+export { addressLiteral, fromSevenBits, inSevenBits, literalOf, normalDomain, onItsOwn, printMailbox, splitMailbox, type Mailbox } from './mailbox.ts'
 export { HeaderReader, readHeaderSection, type HeaderFacts } from './header-section.ts'
 export { givesUpAt, isDelayNoticeDue } from './lateness.ts'
 export { mailDate } from './mail-date.ts'

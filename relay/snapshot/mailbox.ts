@@ -11,13 +11,16 @@ export const normalDomain = (text: string): string | undefined => {
   if (normal.has(text)) return normal.get(text)
   const domain = normalised(text)
   if (normal.size >= mostNormal) normal.clear()
-  if (text.length <= longest) normal.set(text, domain)
+  if (text.length <= longest) normal.set(onItsOwn(text), domain)
   return domain
 }
 // the same domains come again and again, and asking the URL parser costs as much as all the rest of an address
 const normal = new Map<string, string | undefined>()
 const mostNormal = 1_000
 const longest = 253
+
+/** A part of a string keeps the whole alive: what outlives its line is copied. */
+export const onItsOwn = (text: string): string => Buffer.from(text).toString()
 
 const normalised = (text: string): string | undefined => {
   const bare = text.endsWith('.') ? text.slice(0, -1) : text
