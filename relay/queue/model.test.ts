@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { chance } from '../../test/tools/mails.ts'
+import { laneOf } from './lanes.ts'
 import { World, type Fate, type Size } from './model.ts'
 import { decodeDelivery } from './record-wire.ts'
 import type { Chance } from './simulated-stream.ts'
@@ -14,6 +15,8 @@ type Event =
   | { readonly kind: 'accept'; readonly process: number; readonly domains: readonly number[]; readonly size: Size; /** so many mails at once: they share records */ readonly count?: number }
   | { readonly kind: 'pass'; readonly ms: number }
   | Trouble
+  | { readonly kind: 'older'; readonly forMs: number }
+  | { readonly kind: 'lane-lost'; readonly process: number; readonly lane: number }
   | { readonly kind: 'order'; readonly process: number; readonly order: Order; readonly which: number }
 
 /** A random source of our own, so that one number from fast-check makes a whole schedule repeatable. */
@@ -24,6 +27,8 @@ const accept = fc.record({ kind: fc.constant('accept' as const), process, domain
 const pass = fc.record({ kind: fc.constant('pass' as const), ms: fc.oneof(fc.nat(100), fc.nat(3_000), fc.nat(20_000)) })
 const trouble = fc.record({ kind: fc.constantFrom('crash' as const, 'drain' as const, 'pause' as const), process })
 const order = fc.record({ kind: fc.constant('order' as const), process, order: fc.constantFrom<Order>('hold', 'release', 'retry', 'postpone', 'bounce', 'delete'), which: fc.nat() })
+const older = fc.record({ kind: fc.constant('older' as const), forMs: fc.nat(20_000) })
+const laneLost = fc.record({ kind: fc.constant('lane-lost' as const), process, lane: fc.nat(9) })
 const fates = fc.array(fc.constantFrom<Fate>('delivered', 'deferred', 'deferred', 'delayed', 'bounced', 'held', 'split', 'hangs'), { maxLength: 40 })
 const reading = fc.record({ windowCount: fc.constantFrom(1, 20, 20, 200), misreads: fc.constantFrom(0, 0, 0.1) })
 const runs = Number(globalThis.process.env.MODEL_RUNS ?? 12)
@@ -47,6 +52,7 @@ const chanceOf = (random: () => number, rate: number): Chance => ({
 
 const happen = async (world: World, event: Event, random: () => number): Promise<void> => {
   if (event.kind === 'pass') return world.clock.pass(event.ms)
+  if (event.kind === 'older') return world.hearOlder(event.forMs)
   const process = world.process(event.process)
   if (event.kind === 'accept') for (let n = 0; n < (event.count ?? 1); n++) void process.offer('', event.domains.map((n) => `d${n}.example`), event.size)
   else if (event.kind === 'crash') {
@@ -58,6 +64,9 @@ const happen = async (world: World, event: Event, random: () => number): Promise
   } else if (event.kind === 'drain') {
     void process.owner.drain(5_000).then(() => process.gate.kill())
     world.replace(event.process)
+  } else if (event.kind === 'lane-lost') {
+    const tenure = process.owner.own.tenureOf(laneOf(`d${event.lane}.example`))
+    if (tenure) process.owner.own.lost(tenure, 'a test')
   } else if (event.kind === 'order') {
     const ids = [...world.accepted]
     const id = ids[event.which % Math.max(1, ids.length)]
@@ -80,8 +89,8 @@ const live = async (seed: number, fates: readonly Fate[], faultRate: number, eve
   return world
 }
 
-test(`loses nothing and removes nothing unfinished in ${runs} random schedules of mail, faults, orders, pauses, drains and crashes`, async () => {
-  const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }, { weight: 2, arbitrary: trouble }, { weight: 2, arbitrary: order }), { minLength: 5, maxLength: 60 })
+test(`loses nothing and removes nothing unfinished in ${runs} random schedules of mail, faults, orders, pauses, drains, crashes, lanes lost and processes of an older release`, async () => {
+  const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }, { weight: 2, arbitrary: trouble }, { weight: 2, arbitrary: order }, { weight: 1, arbitrary: older }, { weight: 1, arbitrary: laneLost }), { minLength: 5, maxLength: 60 })
   await fc.assert(
     fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05, 0.2), events, reading, async (seed, fates, faultRate, events, reading) => {
       const world = await live(seed, fates, faultRate, events, reading)
@@ -96,7 +105,7 @@ test(`loses nothing and removes nothing unfinished in ${runs} random schedules o
 })
 
 test(`delivers exactly once in ${runs} random schedules without crashes and pauses, whatever answers are lost, and leaves only what is held`, async () => {
-  const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }), { minLength: 5, maxLength: 40 })
+  const events = fc.array(fc.oneof({ weight: 5, arbitrary: accept }, { weight: 4, arbitrary: pass }, { weight: 1, arbitrary: older }), { minLength: 5, maxLength: 40 })
   await fc.assert(
     fc.asyncProperty(fc.integer(), fates, fc.constantFrom(0, 0.05), events, reading, async (seed, fates, faultRate, events, reading) => {
       const world = await live(seed, fates.filter((fate) => fate !== 'split'), faultRate, events, reading)

@@ -95,6 +95,11 @@ export class World {
   replace(index: number): void {
     this.#processes[index] = this.#start()
   }
+  /** A process of a release that reads no packs lives for so long. */
+  hearOlder(forMs: number): void {
+    this.stream.view().tell('m.beat.older', olderBeat)
+    if (forMs > 1_000) this.clock.after(1_000, () => this.hearOlder(forMs - 1_000))
+  }
   /** Faults stop, everything is delivered: what is left then is lost, held, or there for ever. */
   async comeToRest(): Promise<void> {
     this.calm = true
@@ -120,6 +125,8 @@ export class World {
     for (const { gate } of this.#processes) gate.kill()
   }
 }
+
+const olderBeat = Buffer.from(JSON.stringify({ pod: 'older', incarnation: 'older', revision: '', serving: false, lanes: [] }))
 
 const deliveriesAt = (subject: string): string[] => {
   const count = countOfRecord(subject)
