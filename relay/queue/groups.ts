@@ -8,7 +8,7 @@ export type Purge = { readonly filter: string; readonly below: number; readonly 
 export type NoteRef = { readonly subject: string; readonly upTo: number /* last sequence of its batch */; readonly lane: number; left: number }
 export type Finished = { readonly lane: number; readonly subject: string; readonly seq: number; readonly sizes: Sizes; /** It is removed. */ readonly done: () => void }
 
-/** The part of an accept batch that is in one lane and class. */
+/** The records of an accept batch that are in one lane and of one class, or packs. */
 type Group = { readonly lane: number; readonly size: number; readonly members: Map<number, Finished>; dissolved: boolean }
 /** All of one accept batch that this process has finished. */
 type Batch = { readonly name: string; readonly size: number; readonly since: number; readonly groups: Map<string, Group>; done: number }

@@ -28,7 +28,7 @@ const endedIn = async (packs: ReadonlyMap<string, number>, stream: Asked, subjec
 }
 const mostNotes = 2_000 // of more, what the others name counts as ready until it is removed
 
-/** Records are what is counted: one that has ended counts until it is removed, a moment later. */
+/** What has ended counts until its record is removed, a moment later; in a pack until it is noted. */
 export const totalsOf = async (stream: Asked, subjects: Subjects): Promise<QueueTotals | undefined> => {
   const [counts, first] = await Promise.all([countDeliveries(stream, subjects), stream.records(subjects.all('ready'), 1)])
   return counts && first && { ...counts, ...(first[0] && { oldestReadyAt: first[0].at }) }
