@@ -1,6 +1,6 @@
 // Mail that was accepted together lies in records of up to 64 deliveries. The rest of what the queue promises for them is in model.test.ts.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
 import { until } from '../../test/tools/until.ts'
 import { aMessage, deferred, delivered, deliverer, openTestQueue, simulated } from './fixtures.ts'
@@ -244,7 +244,8 @@ test('of 64 readers that share the window each asks for 16 records at a time whe
   assert.ok(most >= 16, `${most}`)
 })
 
-test('of mails in packs of which all are delivered but 1, which is at work, 1 is counted as ready', async (t) => {
+/** A queue that delivers nothing yet; `packs`: how many lie there. */
+const pausedOnRealServer = async (t: TestContext) => {
   const nats = await startTestNats()
   const queue = await openTestQueue(nats, { name: 'packs' })
   const stream = openJetStream({ servers: nats.urls, name: 'packs' })
@@ -255,6 +256,11 @@ test('of mails in packs of which all are delivered but 1, which is at work, 1 is
   })
   await until('durable', () => queue.durable().ok)
   queue.setPaused(true)
+  return { queue, stream, packs: async () => (await stream.subjects('packs.ready.*.pack.>'))!.size }
+}
+
+test('of mails in packs of which all are delivered but 1, which is at work, 1 is counted as ready', async (t) => {
+  const { queue, packs } = await pausedOnRealServer(t)
   const ended = new Set<string>()
   let slow = ''
   await queue.start(deliverer(({ message }) => (message === slow ? new Promise<never>(() => {}) : (ended.add(message), delivered))))
@@ -264,28 +270,18 @@ test('of mails in packs of which all are delivered but 1, which is at work, 1 is
     await Promise.all(more.map((message) => queue.accept(message)))
     all.push(...more.map(({ id }) => id))
   }
-  await until('together in records', async () => (await accept(), (await stream.subjects('packs.ready.*.pack.>'))!.size > 0), 60_000, 1_000) // not before the others were listened to
+  await until('together in records', async () => (await accept(), (await packs()) > 0), 60_000, 1_000) // not before the others were listened to
   slow = all.at(-1)!
   queue.setPaused(false)
   await until('the others are delivered', () => ended.size === all.length - 1)
   await until('1 to be counted', async () => (await queue.count())?.ready === 1)
-  assert.ok((await stream.subjects('packs.ready.*.pack.>'))!.size > 0, 'its pack is kept')
+  assert.ok((await packs()) > 0, 'its pack is kept')
 })
 
 test('of 100 mails accepted at once by a real server each is counted, and none is in a pack while a process of an older release lives', async (t) => {
-  const nats = await startTestNats()
-  const queue = await openTestQueue(nats, { name: 'packs' })
-  const stream = openJetStream({ servers: nats.urls, name: 'packs' })
-  t.after(async () => {
-    await queue.close()
-    await stream.close()
-    await nats.stop()
-  })
-  await until('durable', () => queue.durable().ok)
-  queue.setPaused(true)
+  const { queue, stream, packs } = await pausedOnRealServer(t)
   await queue.start(deliverer((delivery) => deferred(delivery, Date.now() + 600_000)))
   const accept = () => Promise.all(Array.from({ length: 100 }, () => queue.accept(aMessage())))
-  const packs = async () => (await stream.subjects('packs.ready.*.pack.>'))!.size
   let accepted = 0
   const acceptMore = async () => (await accept(), (accepted += 100))
   await until('together in records', async () => (await acceptMore()) > 0 && (await packs()) > 0, 60_000, 1_000)

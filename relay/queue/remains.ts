@@ -4,7 +4,7 @@ import type { Subjects } from './subjects.ts'
 import { countDeliveries } from './totals.ts'
 import type { QueueRemains } from './types.ts'
 
-const kinds = ['ready', 'later', 'held'] as const // each is asked for
+const kinds = ['ready', 'later', 'held'] as const
 
 /** undefined: the servers do not answer. A count comes from any server and may lag, so of nothing the leader is asked too. */
 export const remainsOf = async (stream: Pick<JetStream, 'count' | 'last' | 'records' | 'state' | 'subjects'>, subjects: Subjects): Promise<QueueRemains | undefined> => {
