@@ -66,18 +66,22 @@ const verdictsOf = (plan: Plan): readonly Verdict[] | undefined => {
       if (plan.helo && plan.helo.code >= 300) return all(slowsDown(plan.helo) ? 'later' : 'elsewhere')
       if (plan.helo?.closes) return all('elsewhere')
     } else if (one === plan.mail && one !== undefined && one.code >= 300) {
+      if (!one.closes && dataIsAccepted(plan)) return all('elsewhere')
       return all(slowsDown(one) ? 'later' : one.code >= 500 ? 'failed' : 'elsewhere')
     } else if (one?.closes) return all('elsewhere')
   }
   return afterMail(plan)
 }
 
+const isPipelined = ({ pipelining, ehlo }: Plan): boolean => pipelining && !(ehlo !== undefined && ehlo.code >= 500)
+/** A success to the DATA of a pipeline: no reply before it was that of its command, not even a refusal of MAIL. */
+const dataIsAccepted = (plan: Plan): boolean => isPipelined(plan) && plan.data !== undefined && !plan.data.none && plan.data.code < 300 && !plan.rcpts.some((one) => one?.none || one?.closes)
+
 const afterMail = (plan: Plan): readonly Verdict[] => {
   const cut = plan.rcpts.findIndex((one) => one !== undefined && (one.none || one.closes))
   const heard = (index: number): boolean => cut < 0 || index < cut || (index === cut && !plan.rcpts[index]!.none)
-  const pipelined = plan.pipelining && !(plan.ehlo !== undefined && plan.ehlo.code >= 500)
   const hangUp = plan.rcpts.findIndex((one, index) => one?.code === 421 && heard(index))
-  const last = !pipelined && hangUp >= 0 ? hangUp : Infinity // who asks in turn asks no more
+  const last = !isPipelined(plan) && hangUp >= 0 ? hangUp : Infinity // who asks in turn asks no more
   const someTaken = plan.rcpts.some((one, index) => heard(index) && index <= last && isTaking(one))
   return plan.rcpts.map((one, index): Verdict => {
     const answered = heard(index) && index <= last
