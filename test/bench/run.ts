@@ -44,7 +44,7 @@ const measure = async (folder: string): Promise<Results> => {
     results.compared.push(...(await compare({ folder: sub(folder, 'fast'), what: 'fast next host', clients: smoke ? [100] : [40, 100, 200], rounds, messages, startHop: startFastHop, say })))
   }
   if (wanted('slow-hop')) {
-    const messages = (side: string): number => (smoke ? 1000 : side === 'Posthouse' ? 8000 : 4000)
+    const messages = (side: string): number => (smoke ? 1000 : side === 'Posthouse' ? 15_000 : 6000) // the last half second, in which nothing new comes, must weigh little on either side
     const postfixSettings = { default_destination_concurrency_limit: '1000', default_process_limit: '1200' }
     results.compared.push(...(await compare({ folder: sub(folder, 'slow'), what: 'next host takes 5-500 ms', clients: smoke ? [100] : [100, 200], rounds: smoke ? 1 : Math.min(rounds, 2), messages, startHop: startSlowHop, postfixSettings, say })))
   }
