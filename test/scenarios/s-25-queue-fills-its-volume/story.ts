@@ -1,12 +1,9 @@
 // The queue itself fills its volumes, with mail that is written twice because it is deferred: it is full before the volumes are, for what cannot be written could not be settled either.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
-import { startTestNats } from '../../tools/nats.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet } from '../../tools/relay-process.ts'
-import { startSink } from '../../tools/sink.ts'
-import { mountSmall, type SmallVolume } from '../../tools/small-volume.ts'
+import { queuedRecipients } from '../../tools/relay-process.ts'
 import { openSmtp, refusalIn, sendMail } from '../../tools/smtp-client.ts'
 import { sleep, until } from '../../tools/until.ts'
+import { startOnSmallVolumes } from '../small-volumes.ts'
 import type { Story } from '../story.ts'
 
 const megabytes = 256
@@ -20,16 +17,7 @@ export const story: Story = {
   mostlyWaits: true,
   limitSeconds: 900,
   run: async (ctx) => {
-    const volumes: SmallVolume[] = []
-    const nats = await startTestNats(3, (folder) => void volumes.push(mountSmall(folder, megabytes)))
-    ctx.cleanup(() => nats.stop())
-    let isOpen = false
-    const sink = await startSink({ keepData: false, command: (verb) => (verb === 'MAIL' && !isOpen ? '451 4.3.0 not yet' : undefined) })
-    ctx.cleanup(() => sink.close())
-    const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'))
-    const domains = addDomains(manifests, 30, sink.port)
-    const fleet = await startFleet({ folder: ctx.folder, manifests, nats, count: 2 })
-    ctx.cleanup(() => fleet.stop())
+    const { volumes, sink, fleet, domains, open } = await startOnSmallVolumes(ctx, { megabytes, domains: 30 })
 
     ctx.step(`mail until it is refused, and ${pressSeconds} s more: it is tried again and again meanwhile`)
     const accepted: string[] = []
@@ -61,7 +49,7 @@ export const story: Story = {
     assert.ok(fullest < 0.95, 'a volume was full, or nearly')
 
     ctx.step('the next host is back')
-    isOpen = true
+    open()
     await until('every mail at the next host', () => new Set(sink.recipients()).size === accepted.length, 240_000, 500)
     await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 120_000, 500)
     assert.deepEqual(new Set(sink.recipients()), new Set(accepted))

@@ -4,12 +4,12 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mailTo } from '../../tools/mails.ts'
-import { startTestNats, type TestNats } from '../../tools/nats.ts'
-import { addDomains, copyManifests, queuedRecipients, startFleet, type Relay } from '../../tools/relay-process.ts'
-import { startSink } from '../../tools/sink.ts'
-import { mountSmall, type SmallVolume } from '../../tools/small-volume.ts'
+import type { TestNats } from '../../tools/nats.ts'
+import { queuedRecipients, type Relay } from '../../tools/relay-process.ts'
+import type { SmallVolume } from '../../tools/small-volume.ts'
 import { openSmtp, sendMail } from '../../tools/smtp-client.ts'
 import { until } from '../../tools/until.ts'
+import { startOnSmallVolumes } from '../small-volumes.ts'
 import type { Story } from '../story.ts'
 
 const megabytes = 64
@@ -23,16 +23,7 @@ export const story: Story = {
   mostlyWaits: true,
   limitSeconds: 900,
   run: async (ctx) => {
-    const volumes: SmallVolume[] = []
-    const nats = await startTestNats(3, (folder) => void volumes.push(mountSmall(folder, megabytes)))
-    ctx.cleanup(() => nats.stop())
-    let isOpen = false
-    const sink = await startSink({ keepData: false, command: (verb) => (verb === 'MAIL' && !isOpen ? '451 4.3.0 not yet' : undefined) })
-    ctx.cleanup(() => sink.close())
-    const manifests = copyManifests(ctx.home, join(ctx.folder, 'manifests'))
-    const [domain] = addDomains(manifests, 1, sink.port)
-    const fleet = await startFleet({ folder: ctx.folder, manifests, nats, count: 2 })
-    ctx.cleanup(() => fleet.stop())
+    const { volumes, nats, sink, fleet, domains: [domain], open } = await startOnSmallVolumes(ctx, { megabytes, domains: 1 })
     const accepted: string[] = []
     const send = async (): Promise<string> => {
       const to = `r${accepted.length}@${domain}`
@@ -73,7 +64,7 @@ export const story: Story = {
     await startAnew(nats, volumes, [0, 1, 2])
     await until('mail to be taken', async () => (await send().catch(() => '')).startsWith('250 '), 240_000, 1_000)
     for (const relay of fleet.relays) await until(`${relay.name} to see 3 servers`, async () => (await said(relay)).every(({ up }) => up), 120_000, 1_000)
-    isOpen = true
+    open()
     await until('everything accepted at the next host', () => accepted.every((to) => sink.recipients().includes(to)), 240_000, 250)
     await until('an empty queue', async () => (await queuedRecipients(fleet.relays[0]!)).length === 0, 120_000, 500)
   },
