@@ -1,20 +1,22 @@
-// A policy is changed while the relay runs: every pod has it within seconds, and none is restarted.
+// A policy is changed while the relay runs: every pod has it within seconds, and none is restarted. Then nothing changes, and the operator writes nothing, however often strangers try.
 import assert from 'node:assert/strict'
-import type { Story } from '../../scenarios/story.ts'
-import { until } from '../../tools/until.ts'
-import { applyExamples, install, mail, talkFrom } from '../tools/posthouse.ts'
-import { joinCluster } from '../tools/shared.ts'
+import type { Ctx, Story } from '../../scenarios/story.ts'
+import { sleep, until } from '../../tools/until.ts'
+import { applyExamples, install, mail, operatorNamespace, talkFrom } from '../tools/posthouse.ts'
+import { metricsOf, sumOf } from '../tools/pages.ts'
+import { joinCluster, type Joined } from '../tools/shared.ts'
 
 const barSeconds = 5
+const rounds = 2
 
 export const story: Story = {
-  title: `A changed policy is in force on all three pods (bar: ${barSeconds} s), and none of them is restarted`,
+  title: `A changed policy is in force on all three pods (bar: ${barSeconds} s), and none of them is restarted; ${rounds} more attempts of strangers that find the same write nothing`,
   needs: ['cluster'],
   limitSeconds: 600,
   run: async (ctx) => {
     const cluster = joinCluster()
     const { kubectl } = cluster
-    await install(cluster, ctx)
+    await install(cluster, ctx, '--set', 'probeEvery=10s')
     await applyExamples(cluster, ctx)
     const pods = async (): Promise<string> => kubectl('get', 'pods', '-n', 'mail', '-l', 'app.kubernetes.io/component=relay', '-o', 'jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\\n"}{end}')
     const before = await pods()
@@ -41,5 +43,29 @@ export const story: Story = {
     assert.match(await talkFrom(cluster, 'mail', service, ...mail('joe@spam.example', 'fred@browncow.example', 'after')), /< 550 5\.7\.1 .*not from there/)
     assert.equal(await pods(), before)
     assert.equal(before.trim().split('\n').length, 3)
+    await writesNothing(cluster, ctx)
   },
+}
+
+/** Each attempt by a stranger is refused many times by each listener. */
+const writesNothing = async ({ kubectl }: Joined, ctx: Ctx): Promise<void> => {
+  const refused = async (): Promise<number> => sumOf(await metricsOf(kubectl, 'mail', 'relay'), 'posthouse_messages_refused_total')
+  const anotherRound = async (): Promise<void> => {
+    const before = await refused()
+    await until('a stranger to be refused', async () => (await refused()) > before, 120_000, 500)
+    for (let last = -1, now = await refused(); now !== last; await sleep(3_000)) [last, now] = [now, await refused()]
+  }
+  ctx.step(`${rounds} more attempts of strangers`)
+  await anotherRound()
+  const before = await writes(kubectl)
+  assert.ok(Object.keys(before).length > 0, 'no operator tells of its writes')
+  for (let round = 0; round < rounds; round++) await anotherRound()
+  assert.deepEqual(await writes(kubectl), before)
+}
+
+/** Of the operators to the API server, by their own count; what renews the Lease apart. */
+const writes = async (kubectl: Joined['kubectl']): Promise<Record<string, number>> => {
+  const pages = await metricsOf(kubectl, operatorNamespace, 'operator')
+  const all = pages.flatMap((page) => [...page]).filter(([series]) => series.startsWith('posthouse_operator_api_requests_total') && !/verb="(?:get|list|watch)"|resource="leases"/i.test(series))
+  return Object.fromEntries(all)
 }
