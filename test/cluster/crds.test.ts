@@ -8,6 +8,7 @@ import { applyObject, createKube, KubeError, openAccess, pathOf, type Kube, type
 import { documentsOf, gather } from '../../operator/gather/internal.ts'
 import { nothingMade, plan } from '../../operator/plan/index.ts'
 import { widthFault } from '../../operator/plan/internal.ts'
+import { durations } from '../tools/field-cases.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
 import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
@@ -190,6 +191,13 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
       for (const value of ['0s', tooLong]) assert.ok((await refusal(manifestOf(rule.kind, rule.path, value))).includes(rule.message), value)
     })
   }
+
+  it(`take of ${durations.length} texts as durations those that our own reader takes, and no other`, async () => {
+    for (const [text, seconds] of durations) {
+      const told = await refusal(manifestOf('RetrySchedule', 'spec.attempts', [text]))
+      assert.equal(told === 'taken', seconds !== undefined, `${JSON.stringify(text)}: ${told}`)
+    }
+  })
 
   it('take of 24 sources of an Allow those that the plan takes, and no other', async () => {
     const sources = ['10.0.0.0/8', '10.0.0.0/7', '172.16.0.0/12', '172.16.0.0/11', '192.168.0.0/16', '192.168.0.0/15', '100.64.0.0/10', '100.64.0.0/9', '127.0.0.0/8', '169.254.0.0/16', '192.0.2.0/24', '192.0.2.0/23', '192.0.2.1/32', '0.0.0.0/0', '0.0.0.0/1', 'fd00::/32', 'fd00::/31', 'fe80::/32', '::1/128', '2001:db8::/48', '2001:db8::/47', '2001:db8::/32', '::/0', '2001:db8::1/128']

@@ -1,0 +1,32 @@
+// What fields of manifests take and refuse, as tables: held against our own reader, and against a real API server. Data.
+
+/** Seconds of a duration of at most 30 days; undefined where it is none. */
+export const durations: readonly (readonly [text: string, seconds: number | undefined])[] = [
+  ['1s', 1],
+  ['90s', 90],
+  ['2m', 120],
+  ['1h30m', 5400],
+  ['1d', 86_400],
+  ['1d12h', 129_600],
+  ['2w', 1_209_600],
+  ['30d', 2_592_000],
+  ['0030d', 2_592_000],
+  ['0h1s', 1],
+  ['', undefined],
+  ['0s', undefined],
+  ['31d', undefined],
+  ['5w', undefined],
+  ['30d1s', undefined],
+  ['1.5h', undefined],
+  ['30m1h', undefined],
+  ['1h1h', undefined],
+  ['-1h', undefined],
+  ['+1h', undefined],
+  ['1 h', undefined],
+  ['1H', undefined],
+  ['1ms', undefined],
+  ['100', undefined],
+  ['5days', undefined],
+  ['1h\n', undefined],
+  ['99999999s', undefined],
+]
