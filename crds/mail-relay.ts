@@ -188,6 +188,16 @@ const pods = z
   })
   .describe('What the relay pods get beside what the operator sets. Where a managed queue’s pods go and with which Secrets they are pulled is said here too; the rest is of the relay pods alone.')
 
+const addressOfIt = "self.substring(0, self.lastIndexOf(':')).replace('[', '').replace(']', '')"
+const portOfIt = "int(self.substring(self.lastIndexOf(':') + 1))"
+const isNameserverInCel = `isIP(self) || (self.matches('^([0-9.]+|[[][0-9a-fA-F:]+[]]):[0-9]{1,5}$') && isIP(${addressOfIt}) && ${portOfIt} >= 1 && ${portOfIt} <= 65535)`
+
+const isNameserver = (text: string): boolean => {
+  const [, ip6, ip4, port] = /^(?:\[([^\]]*)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text) ?? []
+  if (port === undefined) return isIP(text) !== 0
+  return (ip4 === undefined ? isIP(ip6!) === 6 : isIP(ip4) === 4) && Number(port) >= 1 && Number(port) <= 65_535
+}
+
 const spec = z
   .strictObject({
     hostname: hostName('Name in the greeting, in EHLO and in Received; DNS should lead from it to the Service and back.'),
@@ -200,7 +210,7 @@ const spec = z
       .strictObject({
         nameservers: ordered(
           proven(z.string().max(64), 'Address, or address:port.', [
-            { cel: "isIP(self) || self.matches('^([0-9.]+|[[][0-9a-fA-F:]+[]]):[0-9]{1,5}$')", message: 'an IP address, or address:port ([address]:port for IPv6)', holds: (text) => isNameserver(text) },
+            { cel: isNameserverInCel, message: 'an IP address, or address:port ([address]:port for IPv6)', holds: (text) => isNameserver(text) },
           ]),
           8,
           'Name servers to ask. Absent: those of the pod.',
@@ -215,8 +225,6 @@ const spec = z
     paused: z.boolean().default(false).describe('True: deliveries stop, mail is still accepted.'),
   })
   .describe('What the relay is to be.')
-
-const isNameserver = (text: string): boolean => isIP(/^\[([^\]]*)\]:[0-9]{1,5}$/.exec(text)?.[1] ?? /^([0-9.]+):[0-9]{1,5}$/.exec(text)?.[1] ?? text) !== 0
 
 const status = z
   .strictObject({

@@ -26,9 +26,18 @@ const isAsWide = (name: string, then: unknown, now: unknown): boolean => {
 const folder = join(import.meta.dirname, 'crds-of')
 const now = boundsIn(join(import.meta.dirname, '../crds'))
 
+/** Rules that came later over what was never in force, by the beginning of each: what breaks one the plan or our reader refused before, or nobody could be asked there. An upgrade finds it as it was, not in force. */
+const overNothing: Readonly<Record<string, string>> = {
+  'MailRelay.spec.resolver.nameservers.[]': 'isIP(self) || (',
+}
+const asBefore: Bounds = Object.fromEntries(Object.entries(now).map(([path, bounds]) => {
+  const begins = overNothing[path]
+  return [path, begins === undefined ? bounds : { ...bounds, rules: (bounds.rules as string[]).filter((rule) => !rule.startsWith(begins)) }]
+}))
+
 for (const file of readdirSync(folder))
-  test(`of all that the 6 kinds of ${file} take, 0 is refused by those of now`, () => {
-    assert.deepEqual(narrower(JSON.parse(readFileSync(join(folder, file), 'utf8')) as Bounds, now), [])
+  test(`of all that the 6 kinds of ${file} take, 0 is refused by those of now, but what was in force nowhere`, () => {
+    assert.deepEqual(narrower(JSON.parse(readFileSync(join(folder, file), 'utf8')) as Bounds, asBefore), [])
   })
 
 test('a shorter duration, a word less in an enum, a rule more, a field that is gone and one more that is required are 5 that are found', () => {

@@ -8,7 +8,7 @@ import { applyObject, createKube, KubeError, openAccess, pathOf, type Kube, type
 import { documentsOf, gather } from '../../operator/gather/internal.ts'
 import { nothingMade, plan } from '../../operator/plan/index.ts'
 import { widthFault } from '../../operator/plan/internal.ts'
-import { durations } from '../tools/field-cases.ts'
+import { durations, nameservers } from '../tools/field-cases.ts'
 import { until } from '../tools/until.ts'
 import { apiServerLacks, startApiServer, type ApiServer } from './tools/api-server.ts'
 import { applyKinds, namespaceResource, resourceOf } from './tools/operator.ts'
@@ -197,6 +197,12 @@ describe('the kinds on a real API server', { skip: lacks.length > 0 && lacks.joi
       const told = await refusal(manifestOf('RetrySchedule', 'spec.attempts', [text]))
       assert.equal(told === 'taken', seconds !== undefined, `${JSON.stringify(text)}: ${told}`)
     }
+  })
+
+  it(`take ${nameservers.good.length} name servers, and refuse ${nameservers.bad.length} that our own reader refuses`, async () => {
+    const told = (text: string): Promise<string> => refusal(manifestOf('MailRelay', 'spec.resolver', { nameservers: [text] }))
+    for (const text of nameservers.good) assert.equal(await told(text), 'taken', text)
+    for (const text of nameservers.bad) assert.match(await told(text), /an IP address, or address:port/, text)
   })
 
   it('take of 24 sources of an Allow those that the plan takes, and no other', async () => {

@@ -30,3 +30,8 @@ export const durations: readonly (readonly [text: string, seconds: number | unde
   ['1h\n', undefined],
   ['99999999s', undefined],
 ]
+
+export const nameservers = {
+  good: ['192.0.2.53', '192.0.2.53:53', '192.0.2.53:1', '192.0.2.53:65535', 'fd00::53', '[fd00::53]:53', '[::1]:5353'],
+  bad: ['', 'dns.example', 'dns.example:53', '192.0.2', '192.0.2:53', '999.0.2.53:53', '192.0.2.53:', '192.0.2.53:0', '192.0.2.53:65536', '192.0.2.53:99999', '[192.0.2.53]:53', '[fd00::53]', '[fd00:::53]:53', '[fd00::53]:0', 'fd00::53:dns'],
+} as const
