@@ -7,13 +7,18 @@ import { addressPattern, domainName } from './pattern.ts'
 import { exactlyOneOf, immutable, ordered, proven, type Rule } from './schema.ts'
 import { conditions, dnsRecords, observedGeneration, relayStatuses } from './status.ts'
 
+// that it is of this domain the plan says: over 10,000 of 320 characters that is more than the API server gives a rule
+const listed = proven(z.string().min(1).max(320).regex(/^[^\s<>]+$/, 'a local part, or local@domain'), 'A local part, or a whole address.', [
+  { cel: "self != '*' && !self.startsWith('*@')", message: 'one address, and no pattern: for every address of the domain set mode to Any' },
+])
+
 const recipients = proven(
   z.strictObject({
     mode: z
       .enum(['Callout', 'List', 'Any'])
       .describe('Callout: ask deliverTo during RCPT and remember the answer for ten minutes. List: only list. Any: every address. Absent: Callout with hosts, Any with mx.')
       .optional(),
-    list: ordered(z.string().min(1).max(320).regex(/^[^\s<>]+$/, 'a local part, or local@domain'), 10_000, 'Addresses that exist: local parts, or whole addresses of this domain; no patterns.').optional(),
+    list: ordered(listed, 10_000, 'Addresses that exist: local parts, or whole addresses of this domain; no patterns.').optional(),
     subaddressing: z.boolean().default(false).describe('True: user+detail@ is taken where user@ is (RFC 5233).'),
   }),
   'Which addresses of the domain exist, so that mail for others is refused at the door and not bounced later.',

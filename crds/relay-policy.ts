@@ -91,6 +91,10 @@ const spec = proven(
       message: 'rules or limits: a policy without either says nothing',
       holds: ({ rules, limits }) => rules.length > 0 || limits.length > 0,
     },
+    {
+      cel: "!has(self.limits) || !self.limits.exists(l, has(l.connectionsPerMinute)) || self.targetRefs.exists(t, t.kind == 'MailRelay')",
+      message: 'a limit on connections needs a MailRelay among the targets: a connection has no domain or sender yet',
+    },
   ],
 )
 

@@ -29,6 +29,8 @@ const now = boundsIn(join(import.meta.dirname, '../crds'))
 /** Rules that came later over what was never in force, by the beginning of each: what breaks one the plan or our reader refused before, or nobody could be asked there. An upgrade finds it as it was, not in force. */
 const overNothing: Readonly<Record<string, string>> = {
   'MailRelay.spec.resolver.nameservers.[]': 'isIP(self) || (',
+  'MailDomain.spec.inbound.recipients.list.[]': "self != '*'",
+  'RelayPolicy.spec': '!has(self.limits) || !self.limits.exists(l, has(l.connectionsPerMinute))',
 }
 const asBefore: Bounds = Object.fromEntries(Object.entries(now).map(([path, bounds]) => {
   const begins = overNothing[path]

@@ -57,6 +57,7 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailDomain spec.domain': [], // a change, shown below
   'MailSender ': [['metadata.name', 'n'.repeat(241)]],
   'MailDomain spec.inbound': [['spec.inbound', { recipients: { mode: 'Callout' }, deliverTo: { mx: {} } }]],
+  'MailDomain spec.inbound.recipients.list[]': [['spec.inbound', { recipients: { mode: 'List', list: ['*@d.example'] }, deliverTo: { hosts: [host] } }]],
   'MailDomain spec.inbound.recipients': [['spec.inbound', { recipients: { mode: 'List' }, deliverTo: { hosts: [host] } }]],
   'MailDomain spec.inbound.deliverTo': [['spec.inbound', { recipients: { mode: 'Any' }, deliverTo: { hosts: [host], mx: {} } }]],
   'MailDomain spec.inbound.deliverTo.hosts[].host': [['spec.inbound', { recipients: { mode: 'Any' }, deliverTo: { hosts: [{ host: 'Store.Example' }] } }]],
@@ -66,7 +67,7 @@ const broken: Readonly<Record<string, readonly Bad[]>> = {
   'MailDomain spec.allowedSenders.namespaces': [['spec.allowedSenders', { namespaces: selectorWithoutFrom }]],
   'MailDomain spec.allowedSenders.namespaces.selector.matchExpressions[]': [['spec.allowedSenders', { namespaces: existsWithValues }]],
   'MailSender spec.identity': [['spec.identity', { generated: {}, serviceAccountName: 'app' }]],
-  'RelayPolicy spec': [['spec.rules', []]],
+  'RelayPolicy spec': [['spec.rules', []], ['spec', { targetRefs: [{ kind: 'MailDomain', name: 'd' }], limits: [{ by: 'source', connectionsPerMinute: 1 }] }]],
   'RelayPolicy spec.targetRefs[]': [['spec.targetRefs', [{ kind: 'MailDomain', name: 'd', sectionName: 'mx' }]]],
   'RelayPolicy spec.rules': [['spec.rules', [{ name: 'r', action: 'Deny' }, { name: 'r', action: 'Hold' }]]],
   'RelayPolicy spec.rules[]': [['spec.rules', [{ name: 'r', action: 'Allow', match: { sources: ['192.0.2.0/23'] } }]]],
@@ -97,6 +98,7 @@ const wordsOfThePlan: Readonly<Record<string, string>> = {
   [`sources of an Allow: ${bounds}`]: 'is wider than /24, the widest public IPv4 range that may be trusted',
   'two listeners would open the same port in the pod: 25 is opened as 2525, others below 1024 as port + 2000': 'would both open port 2525',
   'allowedSenders.from holds addresses of this domain only': 'is no address of d.example',
+  'one address, and no pattern: for every address of the domain set mode to Any': 'is no pattern here but one address',
 }
 const checkSays = (object: KubeObject): string[] => {
   const { declared, problems } = gather(documentsOf('x.yaml', JSON.stringify(object)).documents)
