@@ -103,3 +103,15 @@ test('check sends 2 files of a folder and 1 more in, each under its name', async
   assert.equal(gone.code, 2)
   assert.match(gone.err, /gone: no such file or folder/)
 })
+
+test('can-send -f asks about 1 manifest of this machine, as standalone does, and not about a file in the pod; -f may stand right before its value', async (t) => {
+  const { folder, calls, came } = standIn(t, three)
+  const manifest = join(folder, 'all.yaml')
+  writeFileSync(manifest, 'kind: MailRelay')
+  const words = ['--as', 'stranger', '--from', 'a@b.c', '--to', 'd@e.f']
+  for (const file of [['-f', manifest], [`-f${manifest}`], [`--file=${manifest}`]]) {
+    assert.equal((await plugin(folder, 'can-send', ...file, ...words)).code, 7)
+    assert.deepEqual(calls().at(-1), ['exec', '--stdin', 'main-b', ...inside, 'can-send', '-f', '-', ...words])
+    assert.match(came(), /# Source: .*\/all\.yaml\nkind: MailRelay/)
+  }
+})
