@@ -45,6 +45,7 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
   const asked = (): Asked[] => readFileSync(log, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Asked)
   let kubectl: Kubectl
   const helm = async (...args: string[]): Promise<string> => (await runChild(programPath('helm'), ['--kubeconfig', api.kubeconfig, '--namespace', 'posthouse', ...args])).stdout
+  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' }
   const namespace = (name: string, labels = {}): object => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
   const manifest = (kind: string, space: string | undefined, name: string, spec: object): object => ({ apiVersion: 'posthouse.dev/v1alpha1', kind, metadata: { name, ...(space !== undefined && { namespace: space }) }, spec })
   const reasonOf = async (kind: string, space: string, name: string): Promise<string | undefined> => {
@@ -61,7 +62,7 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
     api = await startApiServer({ controllerManager: true, flags: [`--audit-policy-file=${policy}`, `--audit-log-path=${log}`, '--enable-admission-plugins=OwnerReferencesPermissionEnforcement'] })
     kube = createKube(await openAccess(api.kubeconfig))
     kubectl = kubectlOf(api.kubeconfig)
-    await kubectl.apply(namespace('posthouse', { 'pod-security.kubernetes.io/enforce': 'restricted' }))
+    await kubectl.apply(namespace('posthouse', restricted))
   })
   after(async () => {
     await api.stop()
@@ -138,10 +139,10 @@ describe('the rights of the chart', { skip: lacks.length > 0 && lacks.join('; ')
 
   const refused = (all: readonly Asked[]): string[] => [...new Set(all.filter(({ responseStatus: { code } }) => code === 403 || code === 401).map(({ verb, requestURI, responseStatus }) => `${verb} ${requestURI.split('?')[0]}: ${responseStatus.message ?? ''}`))]
 
-  it('let the operator do all its work in all namespaces: 0 requests are refused', async (t) => {
+  it('let the operator do all its work in all namespaces, its relay and queue pods in 1 that enforces PodSecurity restricted: 0 requests are refused', async (t) => {
     const notes = await helm('install', 'posthouse', chartFolder)
     assert.match(notes, /It looks after all namespaces\.[^]*kubectl apply[^]*kubectl wait -n posthouse/)
-    await kubectl.apply(namespace('mail'), namespace('shop', { mail: 'allowed' }))
+    await kubectl.apply(namespace('mail', restricted), namespace('shop', { mail: 'allowed' }))
     const all = await run({}, ['mail', 'shop'])
     t.diagnostic(`${all.length} requests`)
     assert.ok(all.length > 100)
