@@ -1,8 +1,10 @@
 // Whether a RelayPolicy takes effect at one of its targets: in force, run by the pods, not only warning, and not overridden. Pure.
 import type { RelayPolicy } from '../../../crds/index.ts'
 import type { Reason } from '../condition.ts'
+import { ranAt } from '../fault.ts'
 import { keyOf } from '../input.ts'
 import { overriddenAt } from '../policies/overridden.ts'
+import type { RelayView } from '../view.ts'
 import { judgeFleet, type ObservedFleet } from './fleet.ts'
 import type { ObservedReason } from './reasons.ts'
 
@@ -19,7 +21,7 @@ export const enforcedAt = (policy: RelayPolicy, target: Target, accepted: { read
   const overridden = here.map(({ view }) => overriddenAt(policy, target, view))
   const parts = [...new Set(overridden.flatMap((one) => one.parts))].join('; ')
   if (overridden.every(({ whole }) => whole)) return no('Overridden', parts)
-  const late = wasEnforced(policy, target) ? undefined : here.find((fleet) => !isProgrammed(fleet))
+  const late = here.find((fleet) => !isProgrammed(fleet) && !(wasEnforced(policy, target) && wasThere(fleet.view, policy, target)))
   if (late) return no('Pending', `not all pods of MailRelay ${keyOf(late.view.relay)} run a snapshot with it yet`)
   return { type: 'Enforced', status: 'True', ...(parts === '' ? { reason: 'Enforced', message: 'in effect on every pod' } : { reason: 'PartlyOverridden', message: parts }) }
 }
@@ -31,4 +33,12 @@ const wasEnforced = ({ metadata, status }: RelayPolicy, { kind, name, sectionNam
   type Recorded = { readonly targets?: readonly (Target & { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly observedGeneration?: number }[] })[] }
   const found = (status as Recorded | undefined)?.targets?.find((one) => one.kind === kind && one.name === name && one.sectionName === sectionName)
   return found?.conditions?.some((one) => one.type === 'Enforced' && one.status === 'True' && one.observedGeneration === metadata.generation) ?? false
+}
+
+/** A MailDomain or MailSender may have come to a MailRelay since: its status names those where it was before. */
+const wasThere = ({ relay, domains, senders }: RelayView, { metadata: { namespace } }: RelayPolicy, { kind, name }: Target): boolean => {
+  if (kind === 'MailRelay') return true
+  const attached = kind === 'MailDomain' ? domains.map(({ domain }) => domain) : senders.map(({ sender }) => sender)
+  const found = attached.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
+  return found !== undefined && ranAt(found, [keyOf(relay)]).includes(keyOf(relay))
 }

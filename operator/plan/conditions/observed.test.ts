@@ -104,6 +104,20 @@ describe('Enforced', () => {
     const targets = [{ kind: 'MailRelay', name: 'main', sectionName: 'mx' }, { kind: 'MailRelay', name: 'other' }, { kind: 'MailDomain', name: 'main' }].map((target) => ({ ...target, conditions }))
     assert.equal(judge({ ...policy(), status: { targets } }, ['r2', 'r1']), 'False Pending')
   })
+  for (const [kind, field, one] of [['MailDomain', 'domains', 'domain'], ['MailSender', 'senders', 'sender']] as const)
+    it(`of a ${kind} that has come to a 2nd MailRelay, whose pods do not run it yet, is False, though it was in effect at the 1st; where it was at both before, stays True`, () => {
+      const targetRefs = [{ kind, name: 'd' }]
+      const aimed = { ...policy({ targetRefs }), status: { targets: [{ ...targetRefs[0], conditions: [{ type: 'Enforced', status: 'True', observedGeneration: 4 }] }] } }
+      const judgedAfter = (...known: readonly string[]): string => {
+        const relays = known.map((name) => ({ namespace: 'mail', name, conditions: [{ type: 'Accepted', status: 'True' }] }))
+        const attached = { [one]: { kind, metadata: { name: 'd', namespace: 'mail' }, status: { relays } }, listeners: [] }
+        const fleetOf = (name: string, revision: string) => ({ view: { relay: { kind: 'MailRelay', metadata: { name, namespace: 'mail' }, spec: { replicas: 1, queue: { managed: { replicas: 3 } }, service: {} } }, listeners: [], domains: [], senders: [], [field]: [attached], policies: [{ policy: aimed, targets: targetRefs }] } as never, revision: 'r2', observed: { pods: [{ name, ready: true, revision }], queueNodes: [], addresses: [] } })
+        const { status, message } = enforcedAt(aimed, targetRefs[0]!, accepted, [fleetOf('first', 'r2'), fleetOf('second', 'r1')])
+        return `${status} ${message}`
+      }
+      assert.equal(judgedAfter('first'), 'False not all pods of MailRelay mail/second run a snapshot with it yet')
+      assert.equal(judgedAfter('first', 'second'), 'True in effect on every pod')
+    })
   it('where another denies all that it holds is Overridden, and PartlyOverridden where that is on 1 MailRelay of 2', () => {
     const hold = { ...policy({ rules: [{ name: 'h', match: {}, action: 'Hold' }] }), status: enforcedBefore(4) }
     const relay = { kind: 'MailRelay', metadata: { name: 'main', namespace: 'mail' }, spec: { service: {} } }
