@@ -14,7 +14,7 @@ const match = z
     senderDomains: ordered(domainPattern('A domain pattern.'), 1000, 'Domains of envelope senders.').optional(),
     senders: ordered(senderName, 256, 'MailSenders: a name of this namespace, or namespace/name.').optional(),
   })
-  .describe('Which mail takes this route; all that is given must fit. Absent: all mail. The most specific route wins: by recipientDomains (exact, longest suffix, any), then senders, then senderDomains; then the oldest, then the name.')
+  .describe('Which mail takes this route; all that is given must fit, and a list that is empty is as none. Absent: all mail. The most specific route wins: by recipientDomains (exact, longest suffix, any), then senders, then senderDomains; then the oldest, then the name.')
 
 const nextHop = proven(
   z.strictObject({
