@@ -1,6 +1,6 @@
 // `npm run soak`: an hour of the operator's list-watch against a real API server that misbehaves; how many changes it missed.
 import { argumentsOf, numberAbove0 } from '../tools/arguments.ts'
-import { build } from './tools/build.ts'
+import { build, forApiServer } from './tools/build.ts'
 import { isProof, soak } from './tools/soak.ts'
 
 const usage = `npm run soak                     an hour of watching a real API server that is killed and frozen; counts the changes that were missed
@@ -20,7 +20,7 @@ const wanted = {
   writesPerSecond: numberOf('writes', values.writes),
   seed: values.seed === undefined ? Date.now() % 1_000_000 : numberOf('seed', values.seed),
 }
-await build(['kubernetes'], say)
+await build(forApiServer, say)
 const result = await soak({ ...wanted, roundSeconds: 60, say })
 if (values.json === true) console.log(JSON.stringify(result, undefined, 2))
 else

@@ -27,8 +27,11 @@ const modules = {
 
 export type ModuleName = keyof typeof modules
 
+/** What an API server needs. */
+export const forApiServer: readonly ModuleName[] = ['etcd', 'kubernetes']
+
 /** What a cluster needs, and those who install into it. */
-export const forCluster: readonly ModuleName[] = ['etcd', 'kubernetes', 'pause', 'coredns', 'helm']
+export const forCluster: readonly ModuleName[] = [...forApiServer, 'pause', 'coredns', 'helm']
 
 export class NotBuilt extends Error {
   readonly code = 'NOT_BUILT'

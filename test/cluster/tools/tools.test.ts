@@ -1,8 +1,11 @@
 // What the stories wait with and clean up with, against a kubectl that says what a cluster would: a wait that passes before anything has changed proves nothing.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { apiServerLacks } from './api-server.ts'
+import { forApiServer } from './build.ts'
 import type { Kubectl } from './kubectl.ts'
 import type { Joined } from './shared.ts'
 import { areGone } from './slate.ts'
@@ -40,4 +43,17 @@ test('0 stories pass by a note that they are not here: what a story cannot do wi
 test('a soak in which nothing was written, or no cache was told, proves nothing: 1 of 4 results does', () => {
   const result = { seed: 1, seconds: 60, writes: 10, troubles: {}, told: 30, foundByList: 0, pages: 0, missed: 0, slowestRestSeconds: 1 }
   assert.deepEqual([result, { ...result, missed: 1 }, { ...result, writes: 0, told: 0 }, { ...result, told: 0 }].map(isProof), [true, false, false, false])
+})
+
+test('with nothing built an API server lacks 2 modules, and these are what npm run soak builds', (t) => {
+  const { XDG_CACHE_HOME: before } = process.env
+  const empty = mkdtempSync(join(tmpdir(), 'posthouse-no-cache-'))
+  t.after(() => {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME
+    else process.env.XDG_CACHE_HOME = before
+    rmSync(empty, { recursive: true })
+  })
+  process.env.XDG_CACHE_HOME = empty
+  assert.deepEqual(new Set(apiServerLacks().map((lack) => lack.split(' ').at(-1))), new Set(forApiServer))
+  assert.equal(forApiServer.length, 2)
 })
