@@ -4,12 +4,12 @@ import type { Clock } from './clock.ts'
 const freshMs = 15_000
 const usefulMs = 180_000 // a scrape shows what the one before it asked for
 
-/** `ask` never throws; where it answers undefined, what was known before stays. The result is at most three minutes old, or undefined. */
+/** Where `ask` answers undefined, or fails, what was known before stays. The result is at most three minutes old, or undefined. */
 export const createGlance = <T>(ask: () => Promise<T | undefined>, clock: Pick<Clock, 'monotonic'>): (() => T | undefined) => {
   let known: { readonly seen: T; readonly at: number } | undefined
   let askedAt = -Infinity
   const look = async (): Promise<void> => {
-    const seen = await ask()
+    const seen = await ask().catch(() => undefined) // a figure is not worth the process
     if (seen !== undefined) known = { seen, at: clock.monotonic() }
   }
   return () => {

@@ -68,6 +68,39 @@ test('of 4 servers that say nothing of their streams those 2 are stuck whose liv
   assert.deepEqual(servers()!.servers.map((server) => !server.up && server.stuck), [true, true, false, false])
 })
 
+/** Its monitoring port answers everything with these octets. */
+const babbler = async (t: TestContext, status: number, text: string): Promise<string> => {
+  const server = createServer((_, response) => void response.writeHead(status).end(text))
+  t.after(() => closed(server))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('of 8 servers whose monitoring port says what is no answer of a nats-server, 0 are up and 0 are stuck, and the process lives', async (t) => {
+  const words = ['null', '[]', '{}', '"ok"', '{"mem":"much"}', '<html>', '']
+  const monitorUrls = await Promise.all([...words.map((text) => babbler(t, 200, text)), babbler(t, 502, '{"mem":1,"connections":1,"storage":1,"status":"ok"}')])
+  const servers = createServers({ stream: { api: () => Promise.resolve(JSON.parse('null') as undefined) }, name: 's', monitorUrls, clock: { monotonic: () => 0 } })
+  servers()
+  await until('all asked', () => servers() !== undefined, 60_000)
+  assert.deepEqual(servers()!.servers.map((server) => [server.up, !server.up && server.stuck]), monitorUrls.map(() => [false, false]))
+  assert.equal(servers()!.replicas, undefined)
+})
+
+test('of 2 servers whose /jsz is silent 0 are stuck where the liveness probe gets what is no answer', async (t) => {
+  const monitorUrls = await Promise.all([silentServer(t, () => null as unknown as object), silentServer(t, () => ['ok'])])
+  const servers = createServers({ stream: { api: () => Promise.resolve(undefined) }, name: 's', monitorUrls, clock: { monotonic: () => 0 } })
+  servers()
+  await until('all asked', () => servers() !== undefined, 120_000)
+  assert.deepEqual(servers()!.servers.map((server) => server.up || server.stuck), [false, false])
+})
+
+test('a server that has turned JetStream off is 1 that is not up: it holds no copy', async (t) => {
+  const servers = createServers({ stream: { api: () => Promise.resolve(undefined) }, name: 's', monitorUrls: [await babbler(t, 200, '{"mem":1,"connections":1,"storage":0,"disabled":true}')], clock: { monotonic: () => 0 } })
+  servers()
+  await until('it was asked', () => servers() !== undefined, 60_000)
+  assert.deepEqual(servers()!.servers.map((server) => [server.up, !server.up && server.stuck]), [[false, false]])
+})
+
 test('copies: 1 of a server alone; of 3 with one behind and one away, 1 is current; without a leader 0 are sure', () => {
   assert.deepEqual(replicasIn({ config: {} }), { current: 1, offline: 0, behind: 0 })
   assert.deepEqual(replicasIn({ cluster: { leader: 'n0', replicas: [{ current: false }, { current: false, offline: true }] } }), { current: 1, offline: 1, behind: 1 })
