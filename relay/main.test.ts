@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
 import { networkInterfaces } from 'node:os'
 import type { Listener, Snapshot } from './snapshot/index.ts'
-import { acceptanceOf, drainInTime, knowingItself, readinessOf } from './main.ts'
+import { acceptanceOf, drainInTime, knowingItself, readinessOf, toldTo } from './main.ts'
 
 const [old, isNew, stopping] = [{ stopping: false, isNew: false }, { stopping: false, isNew: true }, { stopping: true, isNew: false }]
 const queue = (ok: boolean, since?: number) => ({ durable: () => ({ ok, reason: 'NotSynced', text: 'sync_interval is not always' }), outage: () => (since === undefined ? undefined : { since, why: 'the servers do not answer' }) })
@@ -33,6 +33,17 @@ test('that the queue is full is told the operator in place of 1 that is durable,
 test('the operator is told of an outage once it has lasted 60 s, in words that stay the same', () => {
   const told = (now: number) => acceptanceOf({ ...queue(true, 0), isFull: () => false }, now)
   assert.deepEqual([told(59_000).ok, told(61_000), told(99_000)], [true, told(99_000), { ok: false, reason: 'Unreachable', text: 'the queue is out of use: the servers do not answer' }])
+})
+
+test('a relay that is to go says within 2 s, for which the operator waits, that a server is stuck: what that queue still holds nobody answers', async () => {
+  const servers = [{ name: 'main-queue-1', up: false, stuck: true } as const]
+  const silent = { ...queue(true, 0), isFull: () => false, servers: () => ({ servers, replicas: undefined }), remains: () => new Promise<never>(() => {}) }
+  const current = { snapshot: { relay: { closing: true } } as Snapshot, revision: 'r' }
+  const begun = performance.now()
+  const { servers: said, closing, remains } = (await toldTo(current, silent, { ready: false, reason: '' }, {})) as Record<string, unknown>
+  assert.ok(performance.now() - begun < 2_000, `after ${performance.now() - begun} ms`)
+  assert.deepEqual([said, closing, remains], [servers, true, null])
+  assert.deepEqual(await toldTo(current, { ...silent, remains: () => Promise.reject(new Error('closed')) }, { ready: false, reason: '' }, {}), await toldTo(current, { ...silent, remains: () => Promise.resolve(undefined) }, { ready: false, reason: '' }, {}))
 })
 
 test('a relay knows itself by the addresses of those of its 3 listeners that are on the port of MX hosts, and by those of the snapshot', () => {

@@ -1,5 +1,6 @@
 // Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
 import { hostname, networkInterfaces } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { type Current, setFigures } from './figures.ts'
 import { capacityOf, openQueue } from './queue/index.ts'
@@ -147,11 +148,15 @@ export const readinessOf = (queue: Pick<Queue, 'durable' | 'outage'>, { stopping
 
 const scheduleOf = (snapshot: Snapshot) => snapshot.schedules.find(({ name }) => name === snapshot.relay.retrySchedule)!
 
+const remainsMs = 1_500 // the operator waits for 2 s, and the rest is worth more to it
+
 /** What the operator asks for; once the relay is to go, also what is left in its queue. */
-const toldTo = async ({ snapshot, revision }: Current, queue: Queue, ready: Readiness, seen: object): Promise<object> => {
+export const toldTo = async ({ snapshot, revision }: Current, queue: Pick<Queue, 'durable' | 'isFull' | 'outage' | 'remains' | 'servers'>, ready: Readiness, seen: object): Promise<object> => {
   const servers = queue.servers()?.servers.map((server) => ({ name: server.name, up: server.up, stuck: !server.up && server.stuck }))
   const told = { revision, ready, durable: acceptanceOf(queue, Date.now()), ...(servers && { servers }), ...seen }
-  return snapshot.relay.closing === true ? { ...told, closing: true, remains: (await queue.remains()) ?? null } : told
+  if (snapshot.relay.closing !== true) return told
+  const remains = await Promise.race([queue.remains().catch(() => undefined), sleep(remainsMs)])
+  return { ...told, closing: true, remains: remains ?? null }
 }
 
 /** Whether mail can be taken so that it is kept. A full queue takes no pod out of the Service: a 452 says more than nobody who answers. */
