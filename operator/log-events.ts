@@ -10,7 +10,7 @@ export const logEvents = {
   STATUS_REFUSED: 'the API server does not take the status of an object',
   OPEN_RELAY: 'a stranger relayed through a listener, which is now closed to relaying by address',
   NODE_ADDRESS_SEEN: 'clients came to a listener with the address of a node or gateway',
-  QUEUE_SERVER_STUCK: 'a server of a queue was up and said nothing about its streams for three minutes: its pod is deleted, so that it begins anew',
+  QUEUE_SERVER_STUCK: 'a server of a queue was up and said nothing about its streams for so many `minutes`, three at first: its pod is deleted, so that it begins anew; `before`: how often that was done before',
   BUG: 'a fault of the operator over one object, which is held up; all others go on',
 } as const
 

@@ -1,9 +1,9 @@
 // What relay pods said and may not say again: what bears on whom a relay may trust (their routers, and clients that came with the address of a node), the last answer of each, and which servers of a queue are stuck. Kept while this process lives; the status keeps what must outlive it.
 import { anyHolds, prefixesIn } from '../relay/snapshot/index.ts'
-import { addressMark, hiddenFor, judgeServers, keyOf, type Observed, type ObservedPod, type RelayView, type Seen, type SeenAtRelay, type ServerPod, type StuckSince } from './plan/index.ts'
+import { addressMark, hiddenFor, judgeServers, keyOf, nothingStuck, restarted, type Observed, type ObservedPod, type QueueServers, type RelayView, type Restart, type Seen, type SeenAtRelay, type Stuck } from './plan/index.ts'
 
 type Said = NonNullable<ObservedPod['lately']>
-type Known = { readonly gateways: Set<string>; hidden: Record<string, string>; answers: ReadonlyMap<string, Said & { readonly at: number }>; stuck: StuckSince }
+type Known = { readonly gateways: Set<string>; hidden: Record<string, string>; answers: ReadonlyMap<string, Said & { readonly at: number }>; stuck: Stuck }
 export type NodeSeen = { readonly relay: string; readonly listener: string; readonly address: string }
 
 /** Longer than the time between two runs: one answer that is missed is no news. */
@@ -66,16 +66,20 @@ export class Memory {
     return { ...observed, pods: observed.pods.map((pod) => ({ ...pod, ...latelyOf(pod) })) }
   }
 
-  /** The server of its queue whose pod is to be deleted now; that counts as done. `now` in ms. */
-  noteServers(relay: string, servers: readonly ServerPod[], { pods }: Observed, now: number): ServerPod | undefined {
+  /** The server of its queue whose pod is to be deleted now. `now` in ms. */
+  noteServers(relay: string, servers: QueueServers, { pods }: Observed, now: number): Restart | undefined {
     const known = this.#of(relay)
     const { stuck, restart } = judgeServers(servers, pods, known.stuck, now)
     known.stuck = stuck
     return restart
   }
+  noteRestart(relay: string, restart: Restart, now: number): void {
+    const known = this.#of(relay)
+    known.stuck = restarted(known.stuck, restart, now)
+  }
 
   #of(relay: string): Known {
-    const known = this.#relays.get(relay) ?? { gateways: new Set<string>(), hidden: {}, answers: new Map(), stuck: new Map() }
+    const known = this.#relays.get(relay) ?? { gateways: new Set<string>(), hidden: {}, answers: new Map(), stuck: nothingStuck }
     this.#relays.set(relay, known)
     return known
   }

@@ -31,7 +31,7 @@ export const observeLeaving = ({ namespace, name }: { readonly namespace: string
 const wears = ({ metadata: { labels = {} } }: KubeObject, selector: Readonly<Record<string, string>>): boolean => Object.entries(selector).every(([label, value]) => labels[label] === value)
 
 const statusOf = (pod: KubeObject): PodStatus => pod.status ?? {}
-const isReady = (pod: KubeObject): boolean => statusOf(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+export const isReady = (pod: KubeObject): boolean => statusOf(pod).conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 
 const placeOf = ({ podIP, hostIP }: PodStatus) => ({ ...(podIP !== undefined && { address: podIP }), ...(hostIP !== undefined && { node: hostIP }) })
 

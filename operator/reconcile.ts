@@ -20,7 +20,7 @@ import { createRefusals, type Passing, type Refusals } from './refusals.ts'
 import { decodedOf, type SecretStore } from './secret-store.ts'
 import { snapshotsBefore } from './snapshot-before.ts'
 import { several } from './several.ts'
-import { restartStuck } from './stuck-servers.ts'
+import { minutesIn, restartStuck, stuckInWords } from './stuck-servers.ts'
 import { closesAnew, seenNow, targetOf, type StrangerParts } from './strangers.ts'
 import type { TokenIssuerReader } from './token-issuer.ts'
 import { claims, made, namespaces, ourKinds, pods, secrets, type Watched } from './watched.ts'
@@ -260,12 +260,12 @@ const poke = async ({ view: { relay }, revision, observed }: Looked, { watched, 
 
 /** A server that waits for itself would do so until a person saw it. */
 const lookAtServers = async ({ view, observed }: Looked, parts: ReconcileParts): Promise<void> => {
-  const server = await restartStuck(view, observed, parts)
-  if (server === undefined) return
-  parts.say({ event: 'QUEUE_SERVER_STUCK', relay: keyOf(view.relay), server })
+  const restart = await restartStuck(view, observed, parts)
+  if (restart === undefined) return
+  const { pod: { name: server }, times } = restart
+  parts.say({ event: 'QUEUE_SERVER_STUCK', relay: keyOf(view.relay), server, minutes: minutesIn(restart), before: times })
   const live = parts.watched.get(relayResource, keyOf(view.relay))
-  const text = `server ${server} of the queue was up and said nothing about its streams for three minutes: its pod was deleted, so that it begins anew`
-  if (live !== undefined) await parts.notes.tell({ about: aboutOf('MailRelay', live), type: 'Warning', reason: 'QueueServerStuck', action: 'RestartServer', text })
+  if (live !== undefined) await parts.notes.tell({ about: aboutOf('MailRelay', live), type: 'Warning', reason: 'QueueServerStuck', action: 'RestartServer', text: stuckInWords(restart) })
 }
 
 const leavingParts = ({ kube, watched, notes }: ReconcileParts): LeavingParts => ({ kube, watched, notes, relays: relayResource })

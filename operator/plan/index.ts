@@ -16,5 +16,5 @@ export { addressMark, closedFor, doorMark, hiddenFor, trustMark } from './trust.
 export { closedTo, inWords as admittedInWords, strangersAdmitted } from './proof.ts'
 export { bindPortOf } from './snapshot/ports.ts'
 export { serviceAddresses } from './own-addresses.ts'
-export { judgeServers, type ServerPod, type StuckSince } from './stuck-servers.ts'
+export { judgeServers, nothingStuck, restarted, type QueueServers, type Restart, type ServerPod, type Stuck } from './stuck-servers.ts'
 export { smallestVolumes } from './volumes.ts'

@@ -21,7 +21,7 @@ export const observedReasons = {
   DkimKeyMade: 'an Event: a DKIM key was made, and its record is to be published',
   DkimKeySigns: 'an Event: the record of a new DKIM key was seen, and the key signs from now on',
   DkimKeyForgotten: 'an Event: a DKIM key is gone, and its record may be removed',
-  QueueServerStuck: 'an Event: a server of the queue was up and said nothing about its streams for three minutes; its pod was deleted, so that it begins anew',
+  QueueServerStuck: 'an Event: a server of the queue was up and said nothing about its streams for three minutes, or longer where it hung before; its pod was deleted, so that it begins anew',
   QueueNotEmpty: 'a MailRelay that is being deleted waits for the mail in its queue',
   QueueUnknown: 'a MailRelay is being deleted, and nobody can say what its queue holds',
   QueueClosing: 'a MailRelay is being deleted, and its pods are taking no more mail',

@@ -123,7 +123,7 @@ const health = (query: string) => ({ httpGet: { path: `/healthz${query}`, port: 
 /**
  * What only a new start mends. A server among others that cannot write to its volume turns JetStream off. One that is alone goes on without: it refuses every write, also when there
  * is room again, and only the whole health says so; that says nothing else of a single server that a start would not mend. Of several the whole health may also say that one catches up;
- * of those that wait for themselves, which only the whole health shows, ../stuck-servers.ts takes care.
+ * of those that wait for themselves, which only the whole health shows, ../stuck-servers.ts takes care: it relies on the readiness probe asking for it.
  */
 const deadHealth = (servers: number) => health(servers === 1 ? '' : '?js-enabled-only=true')
 
