@@ -77,6 +77,10 @@ export class Memory {
     const known = this.#of(relay)
     known.stuck = restarted(known.stuck, restart, now)
   }
+  forgetStuck(relay: string): void {
+    const known = this.#of(relay)
+    known.stuck = { ...known.stuck, since: nothingStuck.since }
+  }
 
   #of(relay: string): Known {
     const known = this.#relays.get(relay) ?? { gateways: new Set<string>(), hidden: {}, answers: new Map(), stuck: nothingStuck }

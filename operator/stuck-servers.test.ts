@@ -63,6 +63,18 @@ test('a pod that took the place of the 1 that was stuck, and of which no watch h
   assert.deepEqual(left(), ['bystander', ...names])
 })
 
+test('a pod that 1 watch behind has told nothing of is deleted only as it was seen: its server may have come to itself since, and nothing is said to have been done', async (t) => {
+  const { api, look, looks, left } = await start(t)
+  await looks(0, 150)
+  const before = api.objects(path)
+  api.put(path, server('main-queue-1'))
+  assert.equal(await look(180, ['main-queue-1'], before), undefined)
+  assert.deepEqual(left(), ['bystander', ...names])
+  api.put(path, server('main-queue-1', { ready: false })) // it was another change
+  assert.deepEqual(await looks(210, 360), [])
+  assert.equal(await look(390), 'main-queue-1')
+})
+
 test('0 pods are deleted that nobody would make anew: their StatefulSet is gone, or on its way out', async (t) => {
   const leaving = { ...statefulSet, metadata: { ...statefulSet.metadata, deletionTimestamp: 'now' } }
   for (const set of ['none', leaving] as const) {
@@ -110,6 +122,21 @@ test('a deletion that is forbidden is tried at every look, and 1 of which nothin
   assert.deepEqual(await looks(270, 420, names), [])
   assert.deepEqual(await looks(450, 450, names), ['main-queue-1'])
   assert.deepEqual(left(), ['bystander', 'main-queue-0', 'main-queue-2'])
+})
+
+test('of 3 servers that all hang no 2nd is deleted within 3 minutes where the answer to the 1st deletion was lost and its repetition finds no pod', async (t) => {
+  const { api, looks, left } = await start(t, { takesMail: false })
+  for (const name of names) api.put(path, server(name, { ready: false }))
+  let isFirst = true
+  api.fault = ({ method }) => {
+    const isLost = method === 'DELETE' && isFirst
+    if (isLost) isFirst = false
+    return isLost ? 'lost' : undefined
+  }
+  await looks(0, 180, names)
+  assert.deepEqual(left(), ['bystander', 'main-queue-1', 'main-queue-2'])
+  assert.deepEqual(await looks(210, 360, names), [])
+  assert.deepEqual(await looks(390, 390, names), ['main-queue-1'])
 })
 
 test('an Event says how long a server hung, and from the 2nd time on that starting anew does not mend it', () => {

@@ -17,12 +17,13 @@ export const restartStuck = async ({ relay }: Pick<RelayView, 'relay'>, observed
   const restart = memory.noteServers(keyOf(relay), servers, observed, at)
   const pod = found.find(({ metadata: { uid } }) => uid === restart?.pod.uid)
   if (restart === undefined || pod === undefined) return undefined
-  await deleteObject(kube, pods, pod).catch((error: unknown) => {
+  const isDone = await deleteObject(kube, pods, pod, 'unchanged').catch((error: unknown) => {
     if (!isForbidden(error)) memory.noteRestart(keyOf(relay), restart, at) // it may have been done all the same: no other one at once
     throw error
   })
-  memory.noteRestart(keyOf(relay), restart, at)
-  return restart
+  if (isDone) memory.noteRestart(keyOf(relay), restart, at)
+  else memory.forgetStuck(keyOf(relay)) // a try without an answer may have done it, or it has come to itself: to be seen for as long again
+  return isDone ? restart : undefined
 }
 
 export const minutesIn = ({ stuckMs }: Restart): number => Math.floor(stuckMs / 60_000)

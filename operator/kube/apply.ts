@@ -37,12 +37,14 @@ export const applyStatus = async (kube: Kube, resource: Resource, { metadata: { 
   }
 }
 
-/** Only this very object, not one made anew under its name; gone already is well. `unchanged`: only as it was seen, for somebody may have taken it on since. */
-export const deleteObject = async (kube: Kube, resource: Resource, { metadata: { namespace, name, uid, resourceVersion } }: KubeObject, unchanged?: 'unchanged'): Promise<void> => {
+/** Only this very object, not one made anew under its name; gone already is well. `unchanged`: only as it was seen, for somebody may have taken it on since. False: it was gone, or another, or not as it was seen. */
+export const deleteObject = async (kube: Kube, resource: Resource, { metadata: { namespace, name, uid, resourceVersion } }: KubeObject, unchanged?: 'unchanged'): Promise<boolean> => {
   try {
     await kube.call({ method: 'DELETE', path: pathOf(resource, { namespace, name }), body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', ...(uid !== undefined && { preconditions: { uid, ...(unchanged && { resourceVersion }) } }) } })
+    return true
   } catch (error) {
     if (!isGone(error) && !(error instanceof KubeError && error.status === 409)) throw error
+    return false
   }
 }
 
