@@ -67,7 +67,7 @@ test('a clock that is set, or an operator that stood still, adds 1 minute at mos
   assert.deepEqual(looks(6, { words: stuckOne, clock: (second) => second + (second >= 60 ? 3_600 : 0) }), ['u1 after 150 s'])
   assert.deepEqual(looks(8, { words: stuckOne, clock: (second) => second - (second >= 60 ? 3_600 : 0) }), ['u1 after 210 s'])
   const silentFor = (from: number, to: number) => (second: number): Said => (second >= from && second < to ? [] : stuckOne())
-  assert.deepEqual(looks(26, { words: silentFor(180, 660), clock: (second) => second - (second >= 150 ? 3_600 : 0) }), []) // 8 minutes are no 1 look, whatever the clock says
+  assert.deepEqual(looks(26, { words: silentFor(180, 660), clock: (second) => second - (second >= 180 ? 3_600 : 0) }), []) // 8 minutes are no 1 look, whatever the clock says
 })
 
 test('of 3 servers that are all stuck 1 at a time starts anew, 3 minutes apart', () => {
@@ -121,6 +121,11 @@ test('a server that comes back stuck at once does not keep the other 2 from thei
     anew += 1
   }
   assert.deepEqual(order.slice(0, 3), ['0', '1', '2'])
+})
+
+test('of 2 servers that have hung for long when mail is no longer taken, the one that was begun anew less often is first', () => {
+  const before = { since: new Map([0, 1].map((n) => [`u${n} 0`, { forMs: 900_000, last: 0, missed: 0 }])), restarts: new Map([['main-queue-0', { times: 2, at: 0 }], ['main-queue-1', { times: 1, at: 0 }]]) }
+  assert.equal(judgeServers({ pods: servers, wanted: 3, isUpdating: false }, said(['stuck', 'stuck', 'away']), before, 1).restart?.pod.name, 'main-queue-1')
 })
 
 test('while mail is taken a stuck server waits until the 2 others are ready: 1 that starts, catches up, is away or on its way out may be all that is left', () => {
