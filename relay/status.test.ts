@@ -44,6 +44,7 @@ describe('the status of a relay', () => {
     ['is not ready', [{}, { readiness: { ready: false, reason: 'stopping' } }], /not ready: stopping/],
     ['is ready through a short outage', [{ outage: () => ({ since: now, why: 'the servers do not answer' }) }], /answered 451 \(the servers do not answer\)/],
     ['is not durable', [{ durable: () => ({ ok: false, reason: 'NotSynced', text: 'sync_interval is not always' }) }], /not durable: sync_interval/],
+    ['has 2 servers of which 1 hangs', [{ servers: () => ({ servers: [{ name: 'main-queue-0', up: false, stuck: false }, { name: 'main-queue-1', up: false, stuck: true }], replicas: undefined }) }], / without a word about its streams: main-queue-1; only a new start helps/],
     ['is full', [{ isFull: () => true }], /full: clients are answered 452/],
     ['does not say what waits', [{ count: async () => undefined }], /does not say what waits/],
     ['has 24 lanes that nobody serves', [{ peers: () => [{ pod: 'a', revision: 'r1', lanes: 40 }] }], /24 of 64 lanes are served by nobody/],

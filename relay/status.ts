@@ -43,7 +43,7 @@ export const statusOf = async ({ pod, current: { snapshot, revision }, queue, re
     peers,
     ...(backlog !== undefined && { backlog }),
   }
-  return { ...status, needs: needsOf(status, now) }
+  return { ...status, needs: needsOf(status, stuckIn(queue), now) }
 }
 
 const mostDomains = 5
@@ -65,15 +65,18 @@ const reasonOf = async (queue: Queue, { domain, deferred, held }: DomainSummary)
   return { ...(entry?.why !== undefined && { why: entry.why }), ...(entry?.said !== undefined && { said: entry.said }) }
 }
 
+const stuckIn = (queue: Queue): string[] => (queue.servers()?.servers ?? []).flatMap((server) => (!server.up && server.stuck ? [server.name] : []))
+
 const stalledMs = 600_000 // as the alert PosthouseDeliveryStalled
 
 /** Only what stays as it is until somebody does something; what waits for its next attempt is a queue's daily work. */
-const needsOf = ({ relay, ready, durable, outage, full, lanes, paused, backlog }: Omit<Status, 'needs'>, now: number): string[] => {
+const needsOf = ({ relay, ready, durable, outage, full, lanes, paused, backlog }: Omit<Status, 'needs'>, stuck: readonly string[], now: number): string[] => {
   const due = backlog?.oldestReadyAt === undefined ? 0 : now - backlog.oldestReadyAt
   const needs: (string | false)[] = [
     !ready.ready && `this process is not ready: ${ready.reason}`,
     outage !== undefined && ready.ready && `the queue does not store: clients are answered 451 (${outage.why})`,
     !durable.ok && !ready.reason.includes(durable.text) && `nothing is accepted, the queue is not durable: ${durable.text}`,
+    stuck.length > 0 && `of the queue's servers, up and without a word about its streams: ${stuck.join(', ')}; only a new start helps, which the operator gives its own servers one at a time, after three minutes or more`,
     full.is && 'the queue is full: clients are answered 452 until deliveries have made room',
     backlog === undefined && outage === undefined && 'the queue does not say what waits',
     lanes.served < lanes.of && `${lanes.of - lanes.served} of ${lanes.of} lanes are served by nobody: their mail is not tried (some seconds of that are usual when a process comes or goes)`,
