@@ -34,7 +34,7 @@ export const judgeServers = ({ pods, wanted, isUpdating }: QueueServers, relayPo
   const due = pods.flatMap((pod) => {
     const { forMs = 0, missed = 1 } = since.get(startOf(pod)) ?? {}
     const times = restarts.get(pod.name)?.times ?? 0
-    const isDue = missed === 0 && forMs >= waitMs(times) && (isOutOfUse(relayPods) || (!isUpdating && othersAreReady(pod, pods, wanted)))
+    const isDue = missed === 0 && forMs >= waitMs(times) && (isOutOfUse(relayPods) || (!isUpdating && othersAreWell(pod, pods, wanted, relayPods)))
     return isDue ? [{ pod, stuckMs: forMs, times }] : []
   })
   const [restart] = due.toSorted((a, b) => a.times - b.times)
@@ -58,5 +58,8 @@ const knownOf = ({ name, ready }: ServerPod, relayPods: readonly Said[], before:
 /** No relay has its mail kept by it now, so that there is nothing to lose. A full queue is in use, and so is that of a relay pod which is ready and does not answer us. */
 const isOutOfUse = (relayPods: readonly Said[]): boolean => !relayPods.some(({ durable, ready }) => (durable === undefined ? ready : durable.ok || durable.reason === 'QueueFull'))
 
-/** As a disruption budget of one would have it: whoever is away, starts or catches up is waited for. */
-const othersAreReady = ({ name }: ServerPod, pods: readonly ServerPod[], wanted: number): boolean => pods.filter((one) => one.name !== name && one.ready).length >= wanted - 1
+/** As a disruption budget of one would have it: whoever is away, starts or catches up is waited for. For the first 40 s only the relays miss one whose node has died. */
+const othersAreWell = ({ name }: ServerPod, pods: readonly ServerPod[], wanted: number, relayPods: readonly Said[]): boolean => {
+  const isSeen = (other: string): boolean => relayPods.some(({ servers = [] }) => servers.some((one) => one.name === other && one.up))
+  return pods.filter((one) => one.name !== name && one.ready && isSeen(one.name)).length >= wanted - 1
+}
