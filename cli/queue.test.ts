@@ -113,11 +113,14 @@ describe('posthouse queue', () => {
     entries.pop()
   })
 
-  it('takes an address in angle brackets, and refuses 2 filters that can never fit', async () => {
+  it('takes an address in angle brackets and 4 in another spelling than the queue has, and refuses 3 filters that can never fit', async () => {
     const asked = async (...args: string[]) => (await posthouse('queue', 'list', ...args, '--socket', socket)).err
     assert.match(await asked('--sender', 'demo'), /--sender demo: an address, <> for notices, or a MailSender as namespace\/name/)
+    assert.match(await asked('--sender', 'ann@'), /--sender ann@: an address, <> for notices/)
     assert.match(await asked('--domain', 'bob@slow.example'), /--domain bob@slow\.example: a recipient domain/)
-    for (const [sender, as] of [['<ann@shop.example>', 'ann@shop.example'], ['<>', '<>'], ['shop/shop', 'shop/shop']] as const) {
+    const asGiven = [['<ann@shop.example>', 'ann@shop.example'], ['<>', '<>'], ['shop/shop', 'shop/shop']] as const
+    const asTheQueueHasIt = [['Ann@SHOP.Example', 'Ann@shop.example'], ['ann@bücher.example.', 'ann@xn--bcher-kva.example'], ['a/b@shop.example', 'a/b@shop.example'], ['ann@[IPv6:2001:DB8:0::1]', 'ann@[IPv6:2001:db8::1]']] as const
+    for (const [sender, as] of [...asGiven, ...asTheQueueHasIt]) {
       assert.equal(await asked('--sender', sender), '')
       assert.equal(filters.at(-1)!.sender, as)
     }
