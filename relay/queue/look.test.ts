@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Context } from './context.ts'
 import { aMessage, delivered, deliverer, simulated } from './fixtures.ts'
+import { composeGroup, place } from './group.ts'
 import { Look } from './look.ts'
 import type { Stream } from './stream.ts'
 
@@ -41,4 +42,21 @@ test('1 deferred and 1 held record of a newer release are listed by the names by
   for (const entry of entries) assert.deepEqual((await ask(look.show(entry.id)))?.entry, entry)
   assert.ok(entries.every((entry) => entry.schedule === undefined && entry.why?.includes('format 9')))
   assert.deepEqual(await ask(look.list({ sender: '<>' })), [])
+})
+
+test('a delivery that goes from due to deferred and on hold while 2 are listed stands there once, as it was seen last, and is no 2nd of a list of 2', async (t) => {
+  const { clock, context, stop } = await simulated({ deliverer: () => deliverer(() => new Promise(() => {})) })
+  t.after(stop)
+  const { stream, subjects } = context
+  const [ready] = composeGroup(subjects, 'g', [place(aMessage({ id: 'm1' }), (domain) => domain, 1_000)], true)
+  const lane = subjects.lane(ready!.subject)
+  void stream.publish(ready!)
+  // without a note that ends the one before it, as a look sees it that had the notes before that was written
+  for (const subject of [subjects.later(lane, 'one.example', 'm1-0', 2), subjects.held(lane, 'one.example', 'm1-0', 3)]) void stream.publish({ ...ready!, subject })
+  void stream.publish({ subject: subjects.held(lane, 'one.example', 'm2-0', 1), payload: Buffer.from([9, 9, 9]) })
+  for (const limit of [100, 2]) {
+    const found = new Look(context, { ownerOf: () => undefined }).list({ limit })
+    await clock.pass(5_000)
+    assert.deepEqual((await found).map(({ id, state }) => `${id} ${state}`), ['m1.0 held', 'm2.0 held'])
+  }
 })

@@ -50,13 +50,15 @@ export class Look {
     return [...byToken].map(([token, counts]) => ({ domain: decodeToken(token), ...counts })).sort((a, b) => total(b) - total(a) || (a.domain < b.domain ? -1 : 1))
   }
 
+  /** What moves on while it is listed is met in two states: the later one counts. */
   async list(filter: QueueFilter): Promise<QueueEntry[]> {
-    const entries: QueueEntry[] = []
+    const entries = new Map<string, QueueEntry>()
     for await (const sighting of this.#matching(filter)) {
-      entries.push(this.#entry(sighting))
-      if (entries.length >= (filter.limit ?? usualLimit)) break
+      const entry = this.#entry(sighting)
+      entries.set(entry.id, entry)
+      if (entries.size >= (filter.limit ?? usualLimit)) break
     }
-    return entries
+    return [...entries.values()]
   }
 
   /** A message's id stands for its first delivery that is still there. */
