@@ -35,11 +35,28 @@ const edited: readonly (readonly [what: string, config: object])[] = [
   ['takes no more than 5 readers', { max_consumers: 5 }],
   ['lets nothing be removed', { deny_delete: true }],
   ['lets nothing be purged', { deny_purge: true }],
+  ['deletes mail past 1 GB', { max_bytes: 1e9 }],
+  ['deletes mail past 1,000,000 records', { max_msgs: 1_000_000 }],
+  ['deletes mail after 7 days', { max_age: 7 * 86_400e9 }],
+  ['keeps 1 record of a subject', { max_msgs_per_subject: 1 }],
+  ['is kept in memory', { storage: 'memory' }],
+  ['is kept by 1 server where 3 are wanted', { num_replicas: 1 }],
+  ['deletes what was acknowledged', { retention: 'workqueue' }],
+  ['takes no batches', { allow_atomic: false }],
+  ['takes no schedules', { allow_msg_schedules: false }],
+  ['takes no leases that expire', { allow_msg_ttl: false }],
+  ['answers at its leader alone', { allow_direct: false }],
+  ['knows a record again for 1 minute, not 2', { duplicate_window: 60e9 }],
+  ['leaves a marker for what expires', { subject_delete_marker_ttl: 60e9 }],
+  ['has 32 lanes', { metadata: { posthouse_lanes: '32' } }],
+  ['says nothing of its lanes', { metadata: {} }],
+  ['has no subject for what is on hold', { subjects: ['ready', 'later', 'body', 'end', 'done', 'own', 'epoch'].map((kind) => `mail.${kind}.>`) }],
 ]
 for (const [what, config] of edited) {
   test(`a stream that ${what} is not as it must be`, async (t) => {
-    const found = await checkDurable({ maxPayload: () => 1_048_576, api: () => Promise.resolve({ config: { ...streamConfig('mail', 1), ...config } }) }, { name: 'mail', replicas: 1, monitorUrls: [await monitor(t, true)] })
+    const found = await checkDurable({ maxPayload: () => 1_048_576, api: () => Promise.resolve({ config: { ...streamConfig('mail', 3), ...config } }) }, { name: 'mail', replicas: 3, monitorUrls: [await monitor(t, true)] })
     assert.equal(`${found?.ok} ${found?.reason}`, 'false StreamMismatch')
+    assert.equal(found?.text.split('; ').length, 1, found?.text)
   })
 }
 
