@@ -21,3 +21,10 @@ test('every reply has an enhanced code of its own class, but the greeting, HELO 
 test('words are filled in once, and braces in them stay as they are', () => {
   assert.equal(reply('queued', { id: '{limit}' }).text, 'queued as {limit}')
 })
+
+test('docs/replies.md names 6 limits and more, and each is one that a manifest can set', () => {
+  const named = [...manual.matchAll(/`limits\.(\w+)`/g)].map(([, name]) => name!)
+  const settable = ['mail-relay', 'mail-sender', 'relay-policy'].map((kind) => readFileSync(join(import.meta.dirname, '..', '..', 'crds', `${kind}.yaml`), 'utf8')).join('\n')
+  assert.ok(new Set(named).size >= 6)
+  assert.deepEqual(named.filter((name) => !new RegExp(`^ +${name}:$`, 'm').test(settable)), [])
+})
