@@ -47,7 +47,10 @@ const fake = {
     return entries.filter((one) => (filter.domain ?? one.domain) === one.domain && (filter.message ?? one.message) === one.message)
   },
   show: async (id: string) => (entries.some((one) => one.id === id) ? { entry: entries.find((one) => one.id === id)!, headers: 'Subject: hello\r\n' } : undefined),
-  trace: async (id: string) => (id === 'm2' ? [event('delivered to mx.other.example')] : []),
+  trace: async (id: string) => {
+    if (id === 'm6') return [['accepted', 'a'], ['first', 'b'], ['second', 'b'], ['third', 'a']].map(([text, pod]) => ({ at: 0, message: 'm6', kind: 'attempt', pod, text }))
+    return id === 'm2' ? [event('delivered to mx.other.example')] : []
+  },
   latest: async () => 'm2',
   find: async (question: TraceQuestion) => {
     questions.push(question)
@@ -275,8 +278,13 @@ describe('posthouse why and trace', () => {
     assert.equal(questions.at(-1)!.from, '')
   })
 
-  it('show the newest of the timelines with --latest, in 3 lines', async () => {
+  it('show the newest of the timelines with --latest, in 4 lines', async () => {
     const { out } = await posthouse('trace', '--latest', '--socket', socket)
-    assert.match(out, /^1970-01-01 00:00:00\.000Z {2}delivered {2}delivered to mx\.other\.example\n +it said: 250 2\.0\.0 taken\n +by order of ann\n$/)
+    assert.match(out, /^1970-01-01 00:00:00\.000Z {2}delivered {2}delivered to mx\.other\.example\n +it said: 250 2\.0\.0 taken\n +by order of ann\n +in process p\n$/)
+  })
+
+  it('name the process that accepted a message, and of 3 attempts the 2 that another made first', async () => {
+    const { out } = await posthouse('trace', 'm6', '--socket', socket)
+    assert.deepEqual(out.match(/^\d.* (\w+)$|in process .*$/gm)!.map((line) => line.replace(/^.* (?=\w+$)/, '')), ['accepted', 'a', 'first', 'b', 'second', 'third', 'a'])
   })
 })

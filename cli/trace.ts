@@ -35,11 +35,12 @@ const trace = async (id: string | undefined, options: Asking & Finding & { lates
 
 const colours = { delivered: 'green', bounced: 'red', deferred: 'yellow', held: 'yellow', dropped: 'red' } as const
 
+/** The process stands where it accepted the message, and where another goes on with it. */
 const printEvents = (events: readonly TraceEvent[]): void => {
-  for (const { at, kind, text, host, said, recipients, rule, by, delivery } of events) {
+  for (const [index, { at, kind, text, host, said, recipients, rule, by, delivery, pod }] of events.entries()) {
     const colour = kind in colours ? colours[kind as keyof typeof colours] : 'bold'
     print(`${clock(at)}  ${styled(colour, kind.padEnd(9))} ${delivery ?? ''} ${text}`.trimEnd())
-    const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`, by && `by order of ${by}`]
+    const more = [recipients && `to ${recipients.join(', ')}`, host && `host ${host}`, said && `it said: ${said}`, rule && `rule ${rule}`, by && `by order of ${by}`, pod !== events[index - 1]?.pod && `in process ${pod}`]
     for (const line of more) if (line) print(`${' '.repeat(26)}${line.replaceAll('\n', `\n${' '.repeat(26 + 'it said: '.length)}`)}`)
   }
 }

@@ -104,6 +104,6 @@ const noteAccepted = (state: State, { id, envelope, deliveries }: NewMessage, by
   const who = envelope.sender === undefined ? `[${state.address}]` : `${envelope.sender} at [${state.address}]`
   const transmission = transmissionType({ esmtp: state.hello?.esmtp === true, smtputf8: envelope.smtputf8, tls: state.tls, authenticated: state.sender !== undefined })
   world.log.info('ACCEPTED', { id, session: state.id, listener: listener.name, client: state.address, sender: envelope.sender, from, recipients: recipients.length, bytes, rule: envelope.because })
-  const text = `from <${from}> for ${recipients.length} recipient(s), ${bytes} bytes, by ${who} on ${listener.name} with ${transmission}`
+  const text = `from <${from}> for ${recipients.length} ${recipients.length === 1 ? 'recipient' : 'recipients'}, ${bytes} bytes, brought by ${who} on ${listener.name} with ${transmission}`
   world.queue.emit({ at: world.queue.now(), message: id, kind: 'accepted', pod: world.pod, text, from, recipients: recipients.slice(0, mostTraced), rule: envelope.because })
 }
