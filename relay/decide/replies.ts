@@ -82,6 +82,7 @@ export const replies = {
   'bad-header': { code: 554, enhanced: '5.6.0', text: 'Bad header section: {why}' },
   'loop': { code: 554, enhanced: '5.4.6', text: 'More than {limit} Received headers: the message goes round in circles' },
   'queue-full': { code: 452, enhanced: '4.3.1', text: 'The queue is full; try again later' },
+  'too-much-at-once': { code: 452, enhanced: '4.3.2', text: 'Too much mail comes in at once to be kept in memory until it is stored; try again later' },
   'being-removed': { code: 451, enhanced: '4.3.2', text: '{manifest} is being removed and takes no new mail; try again elsewhere' },
   'not-stored': { code: 451, enhanced: '4.3.0', text: 'Not stored ({why}); keep the message and try again' },
   'bug': { code: 451, enhanced: '4.3.0', text: 'Something went wrong here; keep the message and try again' },

@@ -53,7 +53,7 @@ export const createAccept = (context: Context, room: Room, refusal: () => Accept
       if (!placed) return { kind: 'unknown', why: 'an internal error' }
       if (placed.records > batchRecords) return { kind: 'refused', why: 'too-many-domains' }
       if (placed.deliveries.some(isTooBig)) return { kind: 'refused', why: 'too-many-recipients' }
-      if (!(await room.take(placed.bytes, patienceMs))) return { kind: 'refused', why: 'full' }
+      if (!(await room.take(placed.bytes, patienceMs))) return { kind: 'refused', why: 'memory' }
       try {
         return await offer(placed, patienceMs)
       } finally {

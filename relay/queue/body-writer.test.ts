@@ -68,7 +68,7 @@ const settled = async (clock: SimulatedClock, writing: Promise<void>, ms: number
 
 for (const [what, count, bytes, then] of [
   ['570 KB of a body, and then nothing', 42, 570_000, ['taken', 'taken']],
-  ['60 KB of a header section, and then nothing', 300, 60_000, ['QUEUE_FULL', 'taken']],
+  ['60 KB of a header section, and then nothing', 300, 60_000, ['MEMORY_SHORT', 'taken']],
 ] as const)
   test(`${count} clients that send ${what} do not keep a mail of 2 KB waiting for a minute`, async () => {
     const clock = new SimulatedClock()

@@ -89,7 +89,7 @@ export class ChunkedWriter implements BodyWriter {
   /** Who has to wait for room first stores what it holds, or many bodies would wait for each other. */
   async #enter(bytes: number): Promise<void> {
     if (!this.#room.has(bytes, this.#stage)) await this.#makeRoom()
-    if (!(await this.#room.take(bytes, roomPatienceMs, this.#stage))) throw new QueueError('QUEUE_FULL', 'no room in memory for more unstored mail')
+    if (!(await this.#room.take(bytes, roomPatienceMs, this.#stage))) throw new QueueError('MEMORY_SHORT', 'no room in memory for more unstored mail')
   }
   /** It was let in after it had gone. */
   #leaveAgain(bytes: number): never {
@@ -124,7 +124,7 @@ export class ChunkedWriter implements BodyWriter {
     return bytes
   }
   #giveUp(): void {
-    this.#broken ??= new QueueError('QUEUE_FULL', 'memory for unstored mail is short, and the rest of this one is long in coming')
+    this.#broken ??= new QueueError('MEMORY_SHORT', 'memory for unstored mail is short, and the rest of this one is long in coming')
     this.#pieces = []
     this.#pending = 0
     this.#head = undefined

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestNats } from '../../test/tools/nats.ts'
 import { until } from '../../test/tools/until.ts'
+import { createAccept } from './accept.ts'
 import { systemClock } from './clock.ts'
+import { usualLimits, type Context } from './context.ts'
 import type { QueueError } from './errors.ts'
-import { openTestQueue } from './fixtures.ts'
+import { aMessage, openTestQueue } from './fixtures.ts'
 import { openJetStream } from './jetstream.ts'
 import { createRoom } from './room.ts'
 
@@ -28,6 +30,13 @@ test('something bigger than the room passes alone', async () => {
   assert.equal(await room.take(1, 10), false)
   room.give(500)
   assert.equal(await room.take(1, 10), true)
+})
+
+test('a mail that finds no room for the 10 ms in which its client waits is refused for want of memory, and not as by a full queue, which is another matter for who is on call', async () => {
+  const room = createRoom(100, systemClock)
+  await room.take(100, 10, 'goes-on')
+  const context = { clock: systemClock, limits: usualLimits, siteOf: (domain: string) => domain } as unknown as Context
+  assert.deepEqual(await createAccept(context, room, () => undefined, () => false).accept(aMessage(), 10), { kind: 'refused', why: 'memory' })
 })
 
 for (const [count, megabytes] of [[60, 2], [500, 0.25]] as const)

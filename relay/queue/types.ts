@@ -56,7 +56,7 @@ export type BodyWriter = {
 /** The answer to a message offered. Only `stored` may become a 250. */
 export type Accepted =
   | { readonly kind: 'stored' }
-  | { readonly kind: 'refused'; readonly why: 'full' | 'too-many-domains' | 'too-many-recipients' | 'not-durable' } // 452 4.3.1, 452 4.5.3 twice, 451 4.3.0
+  | { readonly kind: 'refused'; readonly why: 'full' | 'memory' | 'too-many-domains' | 'too-many-recipients' | 'not-durable' } // 452 4.3.1, 452 4.3.2, 452 4.5.3 twice, 451 4.3.0
   | { readonly kind: 'unknown'; readonly why: string } // 451 4.3.0: nothing is known, the client keeps it
 
 /** A delivery due now, as a deliverer sees it. */

@@ -87,6 +87,7 @@ const replyTo = (accepted: Accepted, id: string): Reply => {
   if (accepted.kind === 'stored') return reply('queued', { id })
   if (accepted.kind === 'unknown') return reply('not-stored', { why: accepted.why })
   if (accepted.why === 'full') return reply('queue-full')
+  if (accepted.why === 'memory') return reply('too-much-at-once')
   if (accepted.why === 'too-many-recipients') return reply('too-many-at-once')
   return accepted.why === 'too-many-domains' ? reply('too-many-domains') : reply('not-stored', { why: 'the queue does not keep its durability promise' })
 }

@@ -88,5 +88,6 @@ export class Incoming {
 /** To a client whose body could not be kept. */
 export const storageReply = (error: unknown): Reply => {
   const { code, message } = error as { code?: unknown; message?: string }
-  return code === 'QUEUE_FULL' ? reply('queue-full') : reply('not-stored', { why: message ?? 'the queue refused' })
+  if (code === 'QUEUE_FULL') return reply('queue-full')
+  return code === 'MEMORY_SHORT' ? reply('too-much-at-once') : reply('not-stored', { why: message ?? 'the queue refused' })
 }

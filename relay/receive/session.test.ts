@@ -110,7 +110,7 @@ test('what a policy holds goes to held with the reason, the rest on its way', as
 })
 
 const answers = [
-  [{ kind: 'refused', why: 'full' }, /^452 4\.3\.1 /], [{ kind: 'refused', why: 'too-many-domains' }, /^452 4\.5\.3 /], [{ kind: 'refused', why: 'too-many-recipients' }, /^452 4\.5\.3 .*long recipients/],
+  [{ kind: 'refused', why: 'full' }, /^452 4\.3\.1 /], [{ kind: 'refused', why: 'memory' }, /^452 4\.3\.2 Too much mail/], [{ kind: 'refused', why: 'too-many-domains' }, /^452 4\.5\.3 /], [{ kind: 'refused', why: 'too-many-recipients' }, /^452 4\.5\.3 .*long recipients/],
   [{ kind: 'refused', why: 'not-durable' }, /^451 4\.3\.0 /], [{ kind: 'unknown', why: 'no leader' }, /^451 4\.3\.0 Not stored \(no leader\)/],
 ] as const
 for (const [answer, expected] of answers) {
@@ -127,12 +127,14 @@ test('a queue that throws, refuses a body, or does not keep its promise costs 45
   const line = await greeted(t, receiver)
   receiver.queue.writeError = Object.assign(new Error('at 80 %'), { code: 'QUEUE_FULL' })
   assert.match(await sendMail(line, simple), /^452 4\.3\.1 /)
+  receiver.queue.writeError = Object.assign(new Error('no room in memory'), { code: 'MEMORY_SHORT' })
+  assert.match(await sendMail(line, simple), /^452 4\.3\.2 Too much mail comes in at once/)
   receiver.queue.writeError = new Error('no leader')
   assert.match(await sendMail(line, simple), /^451 4\.3\.0 Not stored \(no leader\)/)
   receiver.queue.writeError = undefined
   receiver.queue.endError = new Error('a chunk of the body could not be stored in time')
   assert.match(await sendMail(line, simple), /^451 4\.3\.0 Not stored \(a chunk of the body could not be stored in time\)/)
-  assert.equal(receiver.queue.bodies.abandoned, 3)
+  assert.equal(receiver.queue.bodies.abandoned, 4)
   receiver.queue.endError = undefined
   receiver.queue.gate = Promise.reject(new Error('a bug'))
   receiver.queue.gate.catch(() => {})
