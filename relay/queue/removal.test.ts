@@ -57,3 +57,26 @@ test('of a lane that its owner let go with a note that was still needed, and got
   await clock.pass(200_000)
   assert.deepEqual([tried.length, kindsOf(stream)], [22, []])
 })
+
+test('1 purge that removes more than was finished is counted as a fault, and what is finished in its 2 lanes after it goes by name and no more by a prefix', async (t) => {
+  const purged: string[] = []
+  const { clock, stream, metrics, accept, stop } = await simulated({
+    deliverer: () => deliverer(() => delivered),
+    view: (view) => ({
+      ...view,
+      purge: async (filter, below) => {
+        if (filter.startsWith('simulated.ready.')) purged.push(filter)
+        const removed = await view.purge(filter, below)
+        return removed !== undefined && filter.endsWith('.>') && filter.includes('.ready.') ? removed + 1 : removed
+      },
+    }),
+  })
+  t.after(stop)
+  const faults = async (): Promise<number> => (await metrics.purgeFaults.get()).values[0]!.value
+  for (const [prefixes, count] of [[1, 1], [1, 1], [1, 1]] as const) {
+    accept(aMessage({ domains: ['one.example', 'two.example'] }))
+    await clock.pass(10_000)
+    assert.deepEqual([purged.filter((filter) => filter.endsWith('.>')).length, await faults()], [prefixes, count])
+  }
+  assert.deepEqual(kindsOf(stream), [])
+})
