@@ -88,6 +88,33 @@ test('a 2nd connection from one source is one too many where 1 is allowed, and t
   })
 })
 
+test('a 2nd connection is one too many where the listener has 1 in all, whoever has the other, and not at another listener', async (t) => {
+  const receiver = await start(t, withLimits({ connections: 1 }))
+  const first = await greeted(t, receiver)
+  const second = await open(t, receiver)
+  assert.match((await second.reply(30_000))?.[0] ?? '', /^421 4\.7\.0 Too many connections at once \(limit 1 of listener mx\); try again later$/)
+  await greeted(t, receiver, 'submission')
+  await first.ask('QUIT')
+  first.destroy()
+  await until(async () => {
+    const again = await open(t, receiver)
+    const greeting = (await again.reply(30_000))?.[0] ?? ''
+    again.destroy()
+    return greeting.startsWith('220')
+  })
+})
+
+test('a 3rd connection within a minute is one too many where a RelayPolicy lets 2 come, which is named, at the listener it is for', async (t) => {
+  const receiver = await start(t, (input) => {
+    input.policies = [{ namespace: 'mail', name: 'house', manifest: 'RelayPolicy mail/house', targets: [{ kind: 'MailRelay', listener: 'mx' }], mayAllowSources: true, limits: [{ by: 'source', connectionsPerMinute: 2 }] }]
+  })
+  for (let count = 0; count < 2; count++) (await greeted(t, receiver)).destroy()
+  const third = await open(t, receiver)
+  assert.match((await third.reply(30_000))?.[0] ?? '', /^421 4\.7\.1 Connecting too often \(RelayPolicy mail\/house\); try again later$/)
+  assert.equal(await third.reply(30_000), undefined)
+  await greeted(t, receiver, 'submission')
+})
+
 test('a silent client, and one that sends an octet now and then, get 421 4.4.2 when the time for a command is over', async (t) => {
   const receiver = await start(t, withLimits({ commandSeconds: 0.5 }))
   const silent = await open(t, receiver)
