@@ -126,13 +126,13 @@ const brokenOff = ({ options, now }: Shared, delivery: Delivery, error: unknown)
   const { recipients } = delivery
   const mustBeSeen = error instanceof WireError || at >= givesUpAt(delivery)
   const outcome = mustBeSeen ? ({ kind: 'held', text } as const) : ({ kind: 'deferred', why: { class: 'Other', status: '4.3.0', text } } as const)
-  if (isUnread(error)) account(options, delivery, recipients.map((recipient) => ({ recipient, outcome })), at)
-  else options.log.error('BUG', { delivery: delivery.id, error: error instanceof Error ? error.stack : text })
+  if (isOfQueue(error, 'QUEUE_UNREACHABLE')) account(options, delivery, recipients.map((recipient) => ({ recipient, outcome })), at)
+  else if (!isOfQueue(error, 'BODY_MISSING', 'BODY_DAMAGED')) options.log.error('BUG', { delivery: delivery.id, error: error instanceof Error ? error.stack : text })
   const trace = { at, message: delivery.message, delivery: delivery.id, pod: options.pod, text }
   if (mustBeSeen) return { held: { recipients, why: text }, notices: [], trace: [{ ...trace, kind: 'held' }] }
   const last = { at, why: text, class: 'Other' }
   return { later: { recipients, at: at + 60_000, delayNoticed: delivery.delayNoticed, last, countsAsAttempt: false }, notices: [], trace: [{ ...trace, kind: 'deferred' }] }
 }
 
-/** Servers that answer late, or not for a while, are no bug: the timeline says so. */
-const isUnread = (error: unknown): boolean => error instanceof QueueError && error.code === 'QUEUE_UNREACHABLE'
+/** Servers that answer late, or not for a while, are no bug: the timeline says so. Of bytes that are not there any more the queue itself tells. */
+const isOfQueue = (error: unknown, ...codes: readonly QueueError['code'][]): boolean => error instanceof QueueError && codes.includes(error.code)

@@ -108,9 +108,10 @@ describe('what an attempt by MX sends', () => {
   })
   for (const [what, error, told] of [
     ['servers that do not answer', new QueueError('QUEUE_UNREACHABLE', 'chunk 3 could not be asked for'), ['ATTEMPT']],
+    ['bytes that changed, of which the queue itself tells', new QueueError('BODY_DAMAGED', 'not those that were accepted'), []],
     ['anything else', new Error('what is this'), ['BUG']],
   ] as const) {
-    it(`tries again after 60 s what could not be read because of ${what}, and the log says ${told.join()}`, async () => {
+    it(`tries again after 60 s what could not be read because of ${what}, and the log says ${told.join() || '0 lines'}`, async () => {
       const [a] = await mxHosts({})
       const said: string[] = []
       const say = (code: string): void => void said.push(code)

@@ -7,13 +7,14 @@ import { entryOf, homeOf, type Entry, type InAdvance } from './entry.ts'
 import { QueueError } from './errors.ts'
 import { Jams, keepPerSite, tooMany } from './jams.ts'
 import { laneCount } from './lanes.ts'
+import { onHoldForLost } from './lost-body.ts'
 import { mostParts, partsExpected, partsOf, recordsFor } from './packs.ts'
 import { readLaneNotes, type LaneNotes } from './notes.ts'
 import type { Tenure } from './own.ts'
 import type { Settle } from './settle.ts'
 import type { Reader, StoredRecord } from './stream.ts'
 import { shortSubject } from './compose.ts'
-import { handedOver, internalError, itsTurn, onHoldFor, putOff, unpacked } from './put-off.ts'
+import { handedOver, internalError, itsTurn, putOff, unpacked } from './put-off.ts'
 import { recordOf } from './subjects.ts'
 import { Taken } from './taken.ts'
 import { Turns } from './turns.ts'
@@ -379,7 +380,7 @@ export class Next {
     })
     if (settlement === 'other-site') return settlement
     const fault = body.fault()
-    if (fault && (!settlement || settlement.later)) return onHoldFor(entry.delivery, settlement, fault)
+    if (fault && (!settlement || settlement.later)) return onHoldForLost(this.#context, { delivery: entry.delivery, settlement, fault, at: this.#parts.serverNow() })
     if (settlement) return settlement
     const now = this.#parts.serverNow()
     return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now, this.#context.pod)

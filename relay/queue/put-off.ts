@@ -1,6 +1,5 @@
 // Deliveries that go on without an attempt: until when, and whether their senders hear of it. Pure.
 import { givesUpAt, isDelayNoticeDue, printMailbox } from '../snapshot/index.ts'
-import type { QueueError } from './errors.ts'
 import type { Delivery, LastTry, Notice, Recipient, Settlement } from './types.ts'
 
 type Reason = Pick<Notice, 'status' | 'plain'> & { readonly why: string; readonly inTheEnd?: string } // inTheEnd: what the sender is told when the time is over; absent: nobody gives up for that
@@ -49,11 +48,4 @@ const givenUp = (delivery: Delivery, reason: Reason, now: number, pod: string): 
 
 const noticeOf = (delivery: Delivery, recipient: Recipient, { why, status, plain }: Reason): Omit<Notice, 'kind'> => ({
   recipient, status, plain, diagnostic: `X-Posthouse; ${why}`, ...(delivery.attempt > 1 && delivery.last && { lastAttemptAt: delivery.last.at }),
-})
-
-/** Its body could not be read: a person has to look at it. */
-export const onHoldFor = (delivery: Delivery, settlement: Settlement | undefined, fault: QueueError): Settlement => ({
-  held: { recipients: settlement?.later?.recipients ?? delivery.recipients, why: `${fault.code}: ${fault.message}` },
-  notices: settlement?.notices ?? [],
-  trace: settlement?.trace ?? [],
 })

@@ -26,6 +26,7 @@ export const logCodes = {
   LANE_LOST: 'this process lost a lane',
   RECORD_UNREADABLE: 'a queue record could not be understood and is set aside',
   RECORD_VERSION: 'a queue record has a version this release does not know; it is left alone',
+  BODY_LOST: 'the bytes of a message are not on the servers, or are not those that were accepted; its delivery is on hold',
   PURGE_FAULT: 'a purge removed more than expected; group purges of that lane stop',
   CLOCK_SKEW: 'the clock differs from the servers by more than 2 s; lanes are given up',
   SETTLE_WAITS: 'outcomes of deliveries could not be stored for a minute or longer',

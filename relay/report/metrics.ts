@@ -46,7 +46,7 @@ export const createMetrics = (relay?: string) => {
     serverMemory: gauge('queue_server_memory_bytes', 'Resident memory of a queue server.', ['server']),
     serverConnections: gauge('queue_server_connections', 'Client connections of a queue server.', ['server']),
     queueLost: counter('queue_lost_total', 'Streams of the queue that were gone and were made anew, empty.'),
-    recordsUnreadable: counter('queue_records_unreadable_total', 'Queue records that could not be understood: put on hold, or left alone as those of a newer release.'),
+    recordsUnreadable: counter('queue_records_unreadable_total', 'Queue records that could not be understood, or whose mail is not there: put on hold, or left alone as those of a newer release.'),
     overdue: counter('queue_overdue_total', 'Deferred deliveries whose schedule did not fire within a minute, made due by the owner of their lane.'),
     purgeFaults: counter('queue_purge_faults_total', 'Purges that removed more than expected.'),
     traceLost: counter('trace_events_lost_total', 'Trace lines that could not be stored.'),
