@@ -240,7 +240,7 @@ export class Owner {
 
 /** On hold with its bytes as they are. */
 const asUnreadable = (tenure: Tenure, record: StoredRecord, error: Error): Settled => {
-  const why = `it could not be understood: ${error.message}`
+  const why = `RECORD_UNREADABLE: it could not be understood: ${error.message}`
   const head = unreadableHead(record, why)
   const entry = { tenure, subject: record.subject, seq: record.seq, at: record.at, sizes: alone, head, inline: record.payload, delivery: asDelivery(head, record.at, tenure.lane) }
   return { entry, settlement: { held: { recipients: [], why }, notices: [], trace: [] } }
