@@ -1,10 +1,14 @@
 // What can-send says, against what a real session of the same snapshot answers.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { plainLogin, startTestReceiver, testSnapshot, type TestReceiver } from '../test/tools/receive.ts'
 import { openLine } from '../test/tools/talk.ts'
-import type { SnapshotInput } from '../relay/snapshot/index.ts'
+import { writeSnapshot, type SnapshotInput } from '../relay/snapshot/index.ts'
 import { answersTo, type Answer } from './can-send.ts'
 
 type Policy = NonNullable<SnapshotInput['policies']>[number]
@@ -81,3 +85,18 @@ const real = async (receiver: TestReceiver, { as, listener, tls, helo, from, to 
     line.destroy()
   }
 }
+
+test('without -f the verdict is by what the relay runs that npm start has beside it, and where 0 run there the manifests are to be named', async (t) => {
+  const cwd = mkdtempSync(join(tmpdir(), 'posthouse-can-send-'))
+  t.after(() => rmSync(cwd, { recursive: true }))
+  const ask = (): Promise<string> =>
+    new Promise((resolve) => {
+      const args = [join(import.meta.dirname, '..', 'bin', 'posthouse.mjs'), 'can-send', '--as', 'stranger', '--from', 'a@far.example', '--to', 'b@hosted.example']
+      execFile(process.execPath, args, { cwd }, (_, out, err) => resolve(out + err))
+    })
+  mkdirSync(join(cwd, '.posthouse'))
+  writeSnapshot(join(cwd, '.posthouse', 'snapshot'), testSnapshot())
+  assert.match(await ask(), /^name the manifests with -f DIR/, 'what ran there once says nothing')
+  writeFileSync(join(cwd, '.posthouse', 'admin.sock'), '')
+  assert.match(await ask(), /^b@hosted\.example: yes \(rule hosted-domain of MailDomain mail\/hosted, listener mx\)/)
+})

@@ -8,7 +8,7 @@ import { type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/in
 import { printProblem } from '../operator/index.ts'
 import { compile } from './compile-manifests.ts'
 import { Failure } from './failure.ts'
-import { runningFolder, runningSnapshot } from './running.ts'
+import { folderHere, runningFolder, runningSnapshot } from './running.ts'
 import { print, printJson, styled } from './terminal.ts'
 
 type Options = {
@@ -30,7 +30,7 @@ export const canSendCommand = (program: Command): void => {
     .command('can-send')
     .description('may this client send this mail, and which rule says so (exit code 0 yes, 1 no, 2 cannot say)')
     .option('-f, --file <dir>', 'folder with the manifests, or one file; - reads standard input')
-    .option('--snapshot <dir>', 'what a relay runs now, instead of manifests (the default inside its pod)')
+    .option('--snapshot <dir>', 'what a relay runs now, instead of manifests (the default inside its pod, and beside npm start)')
     .requiredOption('--as <who>', 'namespace/name of a MailSender, an IP address, or stranger')
     .requiredOption('--from <address>', 'envelope sender; <> is the null sender')
     .requiredOption('--to <address...>', 'recipients')
@@ -54,7 +54,7 @@ const run = async (options: Options): Promise<void> => {
 export const answersTo = (snapshot: Snapshot, options: Options): Answer[] => canSend(snapshot, questionOf(snapshot, options))
 
 const snapshotFor = async ({ file, snapshot, relay }: Options): Promise<Snapshot> => {
-  const folder = file === undefined ? runningFolder(snapshot) : snapshot
+  const folder = file === undefined ? (runningFolder(snapshot) ?? folderHere()) : snapshot
   if (folder !== undefined && file !== undefined) throw new Failure('--file and --snapshot: one of them says what is in force')
   if (folder !== undefined) return runningSnapshot(folder)
   if (file === undefined) throw new Failure('name the manifests with -f DIR, or with --snapshot what a relay runs')
