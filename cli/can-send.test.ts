@@ -14,7 +14,7 @@ import { answersTo, type Answer } from './can-send.ts'
 type Policy = NonNullable<SnapshotInput['policies']>[number]
 type Attempt = { readonly listener: string; readonly as: 'shop/shop' | '127.0.0.1'; readonly tls: boolean; readonly helo: string; readonly from: string; readonly to: string }
 
-const addresses = ['a@shop.example', 'boss@hosted.example', 'x@far.example', 'fred@listed.example', 'fred+x@listed.example', 'nobody@listed.example', 'POSTMASTER@listed.example', '"a b"@hosted.example', 'a b@hosted.example', 'a..b@hosted.example', 'x@[192.0.2.7]', 'x@ho_st.example', 'ü@hosted.example']
+const addresses = ['a@shop.example', 'boss@hosted.example', 'x@far.example', 'fred@listed.example', 'fred+x@listed.example', 'nobody@listed.example', 'POSTMASTER@listed.example', '"a b"@hosted.example', 'a b@hosted.example', 'a..b@hosted.example', 'x@[192.0.2.7]', 'x@ho_st.example', 'ü@hosted.example', 'postmaster', 'PostMaster']
 const attempt: fc.Arbitrary<Attempt> = fc.record({
   listener: fc.constantFrom('mx', 'submission', 'submissions'), as: fc.constantFrom('shop/shop', '127.0.0.1'), tls: fc.boolean(), helo: fc.constantFrom('client.example', 'SPAM.example'),
   from: fc.constantFrom('', ...addresses), to: fc.constantFrom(...addresses),
@@ -85,6 +85,12 @@ const real = async (receiver: TestReceiver, { as, listener, tls, helo, from, to 
     line.destroy()
   }
 }
+
+test('postmaster without a domain is 1 that every listener knows (RFC 5321 4.5.1), as a recipient and not as a sender', () => {
+  const asked = { as: 'stranger', listener: 'mx', helo: 'a.example', from: 'a@far.example', to: ['<Postmaster>'] }
+  assert.deepEqual(answersTo(testSnapshot(), asked).map(({ to, verdict }) => [to, verdict]), [['postmaster@hosted.example', 'yes']])
+  assert.throws(() => answersTo(testSnapshot(), { ...asked, from: 'postmaster' }), /--from postmaster: not an address/)
+})
 
 test('without -f the verdict is by what the relay runs that npm start has beside it, and where 0 run there the manifests are to be named', async (t) => {
   const cwd = mkdtempSync(join(tmpdir(), 'posthouse-can-send-'))

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { Option, type Command } from 'commander'
 import { decideMail, decideRecipient, decideUser, hostedDomain, isSubmission, reply, type Because, type Client, type Reply } from '../relay/decide/index.ts'
 import { holderOf, wayOf } from '../relay/deliver/internal.ts'
-import { parsePath } from '../relay/receive/internal.ts'
+import { parsePath, postmasterAt } from '../relay/receive/internal.ts'
 import { type Listener, type Mailbox, type Snapshot } from '../relay/snapshot/index.ts'
 import { printProblem } from '../operator/index.ts'
 import { compile } from './compile-manifests.ts'
@@ -82,7 +82,7 @@ const questionOf = (snapshot: Snapshot, options: Options): Asked => {
     listener,
     client: { ...given, tls: given.tls || listener.protocol === 'Submissions' }, // TLS from the first octet
     mailFrom: from === '' ? null : mailboxOf(from, '--from'),
-    rcptTo: options.to.map((to) => mailboxOf(to.replace(/^<(.*)>$/, '$1'), '--to')),
+    rcptTo: options.to.map((to) => recipientOf(to.replace(/^<(.*)>$/, '$1'), snapshot, listener)),
   }
 }
 
@@ -103,6 +103,8 @@ const listenerOf = ({ listeners, senders, relay }: Snapshot, client: Client, nam
   if (!found) throw new Failure(`--listener ${named}: ${relay.manifest} has ${listeners.map(({ name }) => name).join(', ')}`)
   return found
 }
+
+const recipientOf = (text: string, snapshot: Snapshot, { name }: Listener): Mailbox => (parsePath(`<${text}>`).kind === 'bare-postmaster' ? postmasterAt(snapshot, name) : mailboxOf(text, '--to'))
 
 /** As a session reads it, which refuses what is none (501). */
 const mailboxOf = (text: string, option: string): Mailbox => {

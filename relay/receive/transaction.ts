@@ -1,10 +1,11 @@
 // MAIL, RCPT and DATA up to the 354: read the command, ask decide, count limits, and answer.
 import { baseMailbox, decideMail, decideRecipient, decideUser, hostedDomain, policiesFor, reply, type Reply, type Verdict } from '../decide/index.ts'
 import type { Recipient } from '../queue/index.ts'
-import { onItsOwn, printMailbox, splitMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
+import { onItsOwn, printMailbox, type HostedDomain, type Mailbox, type Policy, type Snapshot } from '../snapshot/index.ts'
 import { parsePath } from './address.ts'
 import { refreshSender } from './credentials.ts'
 import { readMailParameters, readRecipientParameters, type MailParameters } from './parameters.ts'
+import { postmasterAt } from './postmaster.ts'
 import { clientOf, say, type Answer, type Command, type Passed, type State, type Transaction } from './state.ts'
 import type { Unit } from './fleet-limits.ts'
 
@@ -88,7 +89,7 @@ const counted = (transaction: Transaction, answer: Answer): Answer => {
 
 const readRecipient = (state: State, transaction: Transaction, text: string): Answer | Promise<Answer> => {
   const path = parsePath(text)
-  const mailbox = path.kind === 'bare-postmaster' ? postmaster(state) : path.kind === 'path' ? path.mailbox : undefined
+  const mailbox = path.kind === 'bare-postmaster' ? postmasterAt(state.world.snapshot(), state.listener.name) : path.kind === 'path' ? path.mailbox : undefined
   const isNamedAgain = Boolean(mailbox) && transaction.passed.has(printMailbox(mailbox!)) // taken once, counted once
   const room = recipientLimit(state)
   if (!isNamedAgain && transaction.passed.size >= room.limit) return say(reply('too-many-recipients', room))
@@ -102,17 +103,6 @@ const readRecipient = (state: State, transaction: Transaction, text: string): An
 
 /** A line may be twelve times as long as all that counts in it, and a message may have a thousand of them. */
 const onTheirOwn = ({ mailbox: { local, domain }, orcpt, ...rest }: Recipient): Recipient => ({ mailbox: { local: onItsOwn(local), domain }, ...rest, ...(orcpt !== undefined && { orcpt: onItsOwn(orcpt) }) })
-
-/** RFC 5321 4.5.1: postmaster without a domain is ours: the one the relay names, or that of the first domain hosted here, a tenant's only where there is no other. Judged like any other mailbox. */
-const postmaster = (state: State): Mailbox => {
-  const { relay, domains } = state.world.snapshot()
-  const here = domains.filter(({ inbound, listeners }) => inbound !== undefined && listeners.includes(state.listener.name))
-  const ours = here.filter(({ namespace }) => namespace === relay.namespace)
-  const hosted = (ours.length > 0 ? ours : here).map(({ domain }) => domain)
-  const named = relay.postmaster === undefined ? undefined : splitMailbox(relay.postmaster)
-  if (named !== undefined && here.some(({ domain }) => domain === named.domain)) return named
-  return { local: 'postmaster', domain: hosted.find((domain) => domain === relay.hostname) ?? hosted[0] ?? relay.hostname }
-}
 
 const passRecipient = (state: State, transaction: Transaction, recipient: Recipient): Answer | Promise<Answer> => {
   const snapshot = state.world.snapshot()
