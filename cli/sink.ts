@@ -45,7 +45,7 @@ export const sinkCommand = (program: Command): void => {
     .option('--drop <phase>', 'close the connection there', aPhase)
     .option('--without <names>', 'extensions not to offer, such as PIPELINING,8BITMIME')
     .option('--dir <dir>', 'also save each mail there, as .eml')
-    .option('--quiet', 'print nothing but where it listens')
+    .option('--quiet', 'print only where it listens, and at the end how many mails came')
     .option('--json', 'one JSON object per mail')
     .action(run)
 }
