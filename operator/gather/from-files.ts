@@ -1,8 +1,8 @@
 // Reads a folder of manifests: every *.yaml and *.yml in it, in order of name; or standard input. Touches files for reading only.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AnyManifest } from '../../crds/index.ts'
-import { titleOf, type Declared } from '../plan/index.ts'
+import { kindNamed, type AnyManifest } from '../../crds/index.ts'
+import { fieldIsNotImplemented, titleOf, type Declared } from '../plan/index.ts'
 import { documentsOf, type FileDocument } from './documents.ts'
 import type { Mistake } from './mistakes.ts'
 import { printPath, type Problem } from './problem.ts'
@@ -85,15 +85,21 @@ export const gather = (documents: readonly FileDocument[]): Gathered => {
     const title = nameOf(document.value)
     const first = title === undefined ? undefined : objects.get(title)
     if (read.kind === 'mistaken' && title !== undefined) mistaken.add(title)
-    if (read.kind === 'mistaken') problems.push(...read.mistakes.map((mistake) => problem('error', document, title, mistake)))
+    if (read.kind === 'mistaken') problems.push(...[...read.mistakes, ...notImplementedIn(document.value)].map((mistake) => problem('error', document, title, mistake)))
     else if (read.kind === 'ignored') problems.push(problem('warning', document, title, read.mistake))
     else if (first) problems.push(problem('error', document, title, twice(first.document)))
     else objects.set(title!, { document, read })
-    if (read.kind === 'manifest') problems.push(...ambiguousIn(document, title))
+    if (isOurs(document.value)) problems.push(...ambiguousIn(document, title))
   }
   const reads = [...objects.values()].map(({ read }) => read)
   return { declared: declaredBy(reads), problems, mistaken, place: (title, path) => placeIn(objects.get(title)?.document, path) }
 }
+
+const isOurs = (value: unknown): value is Pick<AnyManifest, 'kind'> & { readonly spec?: unknown } => kindNamed((value as { kind?: unknown } | null)?.kind as string) !== undefined
+
+/** Of a sound one the plan tells; of one with mistakes it never hears. */
+const notImplementedIn = (value: unknown): Mistake[] =>
+  isOurs(value) ? fieldIsNotImplemented({ kind: value.kind, spec: value.spec }).map(({ reason, message, path = [] }) => ({ code: 'REFUSED', reason, message, path })) : []
 
 const ambiguousIn = ({ file, document, ambiguous }: FileDocument, object: string | undefined): Problem[] =>
   ambiguous.map(({ word, line }) => ({ level: 'error', code: 'AMBIGUOUS', file, document, line, ...(object !== undefined && { object }), message: `a cluster reads the bare word ${word} as true or false`, suggestion: `write "${word}" in quotes` }))

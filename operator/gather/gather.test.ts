@@ -149,3 +149,11 @@ test('a near miss is one slip of the keyboard or two in a longer word, not anoth
   const known = ['hostname', 'replicas', 'listeners', 'queue', 'tls']
   assert.deepEqual(['hostnam', 'Hostname', 'hsotname', 'listner', 'qeue', 'zebra', 'x'].map((word) => nearMiss(word, known)), ['hostname', 'hostname', 'hostname', 'listeners', 'queue', undefined, undefined])
 })
+
+test('of 1 object all is told at once: a misspelt field beside a bare word that a cluster reads otherwise, and beside fields that are not implemented', () => {
+  const told = (text: string): string[] => read(text).problems.map(({ code, path, reason }) => [code, path, reason].filter((part) => part !== undefined).join(' ')).sort()
+  assert.deepEqual(told(relay('  hostname: a.example\n  drane: {}\n  resolver: {dnssec: Off}')), ['AMBIGUOUS', 'UNKNOWN_FIELD spec.drane'])
+  assert.deepEqual(told(kind('MailSender', '{relayRef: {name: main}, form: ["*"], identity: {podSelector: {}}}')), ['REFUSED spec.identity.podSelector NotImplemented', 'UNKNOWN_FIELD spec.form'])
+  assert.deepEqual(told(kind('RelayPolicy', '{targetRefs: [{kind: MailRelay, name: main}], rules: [{name: a, action: Redirect}, {nam: b, name: b, action: Deny}]}')), ['REFUSED spec.rules[0].action NotImplemented', 'UNKNOWN_FIELD spec.rules[1].nam'])
+  assert.deepEqual(told(kind('RelayPolicy', '{targetRefs: [{kind: MailRelay, name: main}], rules: {action: Redirect}}')), ['WRONG_TYPE spec.rules'], 'what is no list holds no rule')
+})

@@ -4,7 +4,7 @@ import type { JsonSchema } from '../../crds/index.ts'
 import { didYouMean } from '../near-miss.ts'
 import type { Problem, ProblemCode } from './problem.ts'
 
-export type Mistake = Pick<Problem, 'code' | 'message' | 'suggestion'> & { readonly path: readonly PropertyKey[] }
+export type Mistake = Pick<Problem, 'code' | 'message' | 'suggestion' | 'reason'> & { readonly path: readonly PropertyKey[] }
 
 /** `schema` and `value` are those of the whole object, as the paths are. */
 export const mistakesOf = (error: z.ZodError, schema: JsonSchema, value: unknown): Mistake[] =>

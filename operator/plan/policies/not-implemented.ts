@@ -15,8 +15,8 @@ export const waitingFields: readonly Waiting[] = [
   { kind: 'MailDomain', field: 'tls.mode: DANE|MTASTS', path: ['inbound', 'deliverTo', 'hosts', '[]', 'tls', 'mode'], values: ['DANE', 'MTASTS'] },
 ]
 
-/** Every waiting field that the object uses. */
-export const fieldIsNotImplemented = (object: AnyManifest): Violation[] =>
+/** Every waiting field that the object uses, whatever else is wrong with it. */
+export const fieldIsNotImplemented = (object: Pick<AnyManifest, 'kind'> & { readonly spec: unknown }): Violation[] =>
   waitingFields
     .filter(({ kind }) => kind === object.kind)
     .flatMap(({ field, path, values }) => findAll(object.spec, path, ['spec']).filter(({ value }) => values === undefined || values.includes(String(value))).map(({ at }) => notImplemented(field, at)))
@@ -32,6 +32,6 @@ type Found = { readonly value: unknown; readonly at: readonly PropertyKey[] }
 const findAll = (value: unknown, [step, ...rest]: readonly string[], at: readonly PropertyKey[]): Found[] => {
   if (value === undefined || value === null) return []
   if (step === undefined) return [{ value, at }]
-  if (step === '[]') return (value as unknown[]).flatMap((entry, index) => findAll(entry, rest, [...at, index]))
+  if (step === '[]') return Array.isArray(value) ? value.flatMap((entry: unknown, index) => findAll(entry, rest, [...at, index])) : []
   return findAll((value as Record<string, unknown>)[step], rest, [...at, step])
 }
