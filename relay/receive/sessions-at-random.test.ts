@@ -89,7 +89,7 @@ const send = async ({ socket, said }: Client, octets: Buffer, random: Random): P
   }
 }
 
-type Played = { readonly model: ModelMail[]; readonly replies: string[][]; readonly wanted: ReceivingModel['replies']; readonly sent: string; readonly end: 'whole' | 'cut' }
+type Played = { readonly model: ModelMail[]; readonly replies: string[][]; readonly wanted: ReceivingModel['replies']; readonly sent: string; /** Cut: by the client. Unheard: by a process that left before there was anybody to say 421 to. */ readonly end: 'whole' | 'cut' | 'unheard' }
 
 const play = async (receiver: TestReceiver, listener: ModelListener, name: string, random: Random): Promise<Played> => {
   let client = await open(receiver.port(listener.name), listener.implicitTls)
@@ -148,16 +148,19 @@ const judge = ({ model, replies, wanted, sent, end }: Played, kept: readonly Kep
   const said = replies.map((reply) => codesOf(reply))
   const sentAway = said.at(-1) === '421 4.3.2'
   if (sentAway) said.pop()
-  const expected = end === 'cut' || sentAway ? wanted.slice(0, said.length) : wanted
+  const expected = end !== 'whole' || sentAway ? wanted.slice(0, said.length) : wanted
   const fits = said.length === expected.length && said.every((codes, at) => [expected[at]!].flat().includes(codes))
   assert.ok(fits, `${sent}\nsaid   ${said.join(', ')}\nwanted ${expected.map((one) => [one].flat().join('|')).join(', ')}\n${replies.map((reply) => reply.at(-1)).join('\n')}`)
   const stored = model.map(byDomain)
   const promised = replies.filter((reply) => reply[0]!.startsWith('250 2.0.0 queued as ')).map((reply) => reply[0]!.split(' ').at(-1))
   const ids = kept.map(({ message }) => message.id)
   assert.deepEqual(promised, ids.slice(0, promised.length), sent)
-  if (end === 'whole' || sentAway) assert.equal(promised.length, ids.length, sent)
+  if (end !== 'cut' || sentAway) assert.equal(promised.length, ids.length, sent)
   assert.deepEqual(kept.map(mailOf), end === 'whole' && !sentAway ? stored : stored.slice(0, kept.length), sent)
 }
+
+/** It was not taken yet, or is in its TLS handshake, which the client may take for done while the server does not: nobody there could read a 421. */
+const isUnheard = ({ end, replies }: Played): boolean => end === 'whole' && (replies.length === 0 || codesOf(replies.at(-1)!) === '220 2.0.0')
 
 const seeds = Number(process.env['SEEDS'] ?? 60)
 const first = Number(process.env['FIRST_SEED'] ?? 1)
@@ -185,19 +188,19 @@ for (const listener of listeners) {
   })
 }
 
-test('40 random sessions that the process leaves at any moment: each mail that was kept has its 250, then comes 421 4.3.2, and nobody stays', async (t) => {
+test('40 random sessions that the process leaves at any moment: each mail that was kept has its 250, then comes 421 4.3.2 to all but those in a TLS handshake, and nobody stays', async (t) => {
   for (let round = first; round < first + 4; round++) {
     const receiver = await startReceiver(false, 100)
     t.after(() => receiver.stop())
     const random = randomOf(round)
     const names = Array.from({ length: together }, (_, at) => `d${round}-${at}.client.example`)
     const playing = Promise.all(names.map((name, at) => play(receiver, listeners[[0, 2, 3][at % 3]!]!, name, randomOf(round * 7919 + at))))
-    await new Promise((resolve) => setTimeout(resolve, 90 + random.below(120)))
+    await new Promise((resolve) => setTimeout(resolve, random.below(210)))
     setTimeout(receiver.giveUp, 500)
     await receiver.receiving.drain(30_000)
     receiver.giveUp()
     await waitUntil(() => receiver.offered() === 0)
-    for (const [at, played] of (await playing).entries()) judge(played, receiver.queue.kept.filter(({ text }) => text.startsWith(`Received: from ${names[at]!} `)))
+    for (const [at, played] of (await playing).entries()) judge({ ...played, ...(isUnheard(played) && { end: 'unheard' }) }, receiver.queue.kept.filter(({ text }) => text.startsWith(`Received: from ${names[at]!} `)))
     const { begun, ended, abandoned } = receiver.queue.bodies
     assert.equal(begun, ended + abandoned)
   }
