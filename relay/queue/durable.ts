@@ -6,7 +6,7 @@ import type { ApiAnswer } from './jetstream-wire.ts'
 import { createSubjects } from './subjects.ts'
 import type { DurableAccept } from './types.ts'
 
-export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made, and when that was by the servers' clock. */ onMade?(at: string): void }
+export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made, and when that was by the servers' clock. */ onMade?(at: string): void; /** Told how many lanes it has; NaN where it does not say. */ onLanes?(count: number): void }
 
 export const streamConfig = (name: string, replicas: number) => ({
   name,
@@ -53,6 +53,7 @@ export const checkDurable = async (stream: Pick<JetStream, 'api' | 'maxPayload'>
   if (!found) return undefined
   if (found.did_create === true) options.onMade?.(String(found.created))
   if (found.error) return found.error.code === 503 ? undefined : no('StreamRefused', `the servers refuse the stream ${options.name}: ${found.error.description}`)
+  options.onLanes?.(Number(lanesIn(found.config as Record<string, unknown>) ?? NaN))
   const wrong = [...differences(wanted, found.config as Record<string, unknown>), ...tooSmall(stream.maxPayload())]
   if (wrong.length > 0) return no('StreamMismatch', `the stream ${options.name} is not as it must be: ${wrong.join('; ')}`)
   return syncOf(options)
@@ -82,12 +83,14 @@ const differences = (wanted: ReturnType<typeof streamConfig>, found: Record<stri
   if (Number(found.max_age ?? 0) !== 0) wrong.push(`max_age is ${Number(found.max_age)}, not 0`)
   for (const key of ['deny_delete', 'deny_purge']) if (found[key] === true) wrong.push(`${key} is set`)
   if (found.subject_delete_marker_ttl !== undefined) wrong.push('subject_delete_marker_ttl is set')
-  const lanes = (found.metadata as Record<string, string> | undefined)?.posthouse_lanes
+  const lanes = lanesIn(found)
   if (lanes !== String(laneCount)) wrong.push(`it has ${lanes ?? 'no'} lanes, this release ${laneCount}`)
   const subjects = new Set(found.subjects as string[])
   if (wanted.subjects.some((subject) => !subjects.has(subject))) wrong.push('its subjects are others')
   return wrong
 }
+
+const lanesIn = ({ metadata }: Record<string, unknown>): string | undefined => (metadata as Record<string, string> | undefined)?.posthouse_lanes
 
 /** What is settled may need records of nearly that size: one that is never taken would keep everything after it waiting. */
 const leastPayload = 1_000_000

@@ -106,7 +106,7 @@ class ProcessQueue implements Queue {
 
   start(deliverer: Deliverer): Promise<void> {
     this.#deliverer = deliverer
-    this.#owner = new Owner(this.#context, { deliverer, paused: () => this.#paused, serverNow: () => this.#watch.serverNow(), revision: this.#options.revision })
+    this.#owner = new Owner(this.#context, { deliverer, paused: () => this.#paused, serverNow: () => this.#watch.serverNow(), revision: this.#options.revision, lanesFit: () => this.#watch.lanesFit() })
     this.#owner.own.start()
     return Promise.resolve()
   }

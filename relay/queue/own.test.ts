@@ -37,6 +37,7 @@ class World {
       onLost: ({ lane }) => (lost.push(lane), kept.delete(lane)),
       finish: () => Promise.resolve(),
       readerAlive: () => reader.alive,
+      lanesFit: () => true,
     }, () => '')
     own.start()
     /** Its whole machine is suspended: its monotonic clock stands still. */

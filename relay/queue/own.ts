@@ -18,6 +18,8 @@ export type OwnEvents = {
   /** Resolves when nothing of the lane is in flight any more. */
   finish(tenure: Tenure, patienceMs: number): Promise<void>
   readerAlive(tenure: Tenure): boolean
+  /** A delivery lies in the lane that this release looks for it in. */
+  lanesFit(): boolean
 }
 
 const leaseSeconds = 10
@@ -135,7 +137,7 @@ export class Own {
     await this.#take(lanesToTake(scene))
   }
   #mayTake(): boolean {
-    return this.#serving && !this.#skewed && !this.#stopped
+    return this.#serving && !this.#skewed && !this.#stopped && this.#events.lanesFit()
   }
 
   #lease(lane: number, expect: number): NewRecord {

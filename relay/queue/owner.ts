@@ -22,7 +22,7 @@ const passOnMs = 60_000
 const passOnAgainMs = 600_000
 const askAgainMs = 1_000
 
-export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string }
+export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string; lanesFit?(): boolean }
 
 export class Owner {
   readonly own: Own
@@ -38,7 +38,7 @@ export class Owner {
   #stopped = false
   #cancelUpkeep = () => {}
 
-  constructor(context: Context, { deliverer, paused, serverNow, revision }: OwnerParts) {
+  constructor(context: Context, { deliverer, paused, serverNow, revision, lanesFit = () => true }: OwnerParts) {
     this.#context = context
     this.#serverNow = serverNow
     this.removal = new Removal(context)
@@ -53,6 +53,7 @@ export class Owner {
         onLost: (tenure) => this.#left(tenure),
         finish: (tenure, patienceMs) => this.#finish(tenure, patienceMs),
         readerAlive: (tenure) => this.next.readerAlive(tenure),
+        lanesFit,
       },
       revision,
     )

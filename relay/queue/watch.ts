@@ -5,6 +5,7 @@ import { fullAt } from './capacity.ts'
 import type { Clock } from './clock.ts'
 import { checkDurable, makeStream, traceConfig, traceName, type DurableOptions } from './durable.ts'
 import type { JetStream } from './jetstream.ts'
+import { laneCount } from './lanes.ts'
 import type { Accepted, DurableAccept, Outage, QueueSize } from './types.ts'
 
 type Options = DurableOptions & {
@@ -36,6 +37,7 @@ export class Watch {
   readonly #options: Options
   #size: QueueSize
   #durable: DurableAccept | undefined
+  #lanes: number | undefined
   #checkedAt = -Infinity
   #traceMade = false
   #made: { readonly at: string; readonly wasKnown: boolean } | undefined // the stream, by us, until it is known whether that was a loss
@@ -78,6 +80,10 @@ export class Watch {
   outage(): Outage | undefined {
     const { clock } = this.#options
     return this.#outage && { ...this.#outage, since: Math.round(clock.now() - (clock.monotonic() - this.#outage.since)) }
+  }
+  /** Seen to: a release with another number of them would look for each delivery elsewhere. */
+  lanesFit(): boolean {
+    return this.#lanes === laneCount
   }
   /** At the mark itself; what is told to people is `isFull`, which mail that comes and goes does not change each time. */
   takesMore(): boolean {
@@ -138,7 +144,7 @@ export class Watch {
     const { replicas } = this.#size
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
-    const found = await checkDurable(this.#stream, { ...this.#options, replicas, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }) })
+    const found = await checkDurable(this.#stream, { ...this.#options, replicas, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }), onLanes: (count) => (this.#lanes = count) })
     await this.#tellLoss()
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
