@@ -1,6 +1,5 @@
 // `posthouse trace --to …`: messages by their addresses, for who has no id; one line each, the newest first.
 import type { Became, traceDays, TracedMessage, TraceFound } from '../relay/queue/index.ts'
-import { printMailbox, splitMailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { momentOf } from './moment.ts'
 import { inShort } from './queue.ts'
@@ -21,8 +20,8 @@ export const find = async (options: Asking & Finding): Promise<void> => {
     since: await past('--since', options.since ?? '1d', now),
     limit: Number(limit),
     ...(until !== undefined && { until: await past('--until', until, now) }),
-    ...(to !== undefined && { to: addressOf('--to', to) }),
-    ...(from !== undefined && { from: ['', '<>'].includes(from) ? '' : addressOf('--from', from) }),
+    ...(to !== undefined && { to: await addressOf('--to', to) }),
+    ...(from !== undefined && { from: ['', '<>'].includes(from) ? '' : await addressOf('--from', from) }),
   }
   const found = (await ask(options, 'find', question)) as TraceFound
   if (found.messages.length === 0) process.exitCode = 1
@@ -49,7 +48,8 @@ const wordsOf = (became: Became): string => {
 }
 
 /** As the trace has it: the domain in lower-case A-labels. */
-const addressOf = (option: string, text: string): string => {
+const addressOf = async (option: string, text: string): Promise<string> => {
+  const { printMailbox, splitMailbox } = await import('../relay/snapshot/index.ts') // loaded when wanted, as the durations are
   const mailbox = splitMailbox(text.replace(/^<(.+)>$/, '$1'))
   if (mailbox === undefined) throw new Failure(`${option} ${text}: an envelope address, such as joe@example.org`)
   return printMailbox(mailbox)

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander' // the parser of options that most Node CLIs use, MIT
-import { AdminError, askAdmin } from '../relay/report/index.ts'
+import { AdminError, askAdmin } from '../relay/report/internal.ts'
 import { Failure } from './failure.ts'
 
 const inPod = '/run/posthouse/admin.sock'

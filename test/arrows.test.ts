@@ -62,4 +62,19 @@ describe('the arrows between folders', () => {
     assert.ok(walked.size > 200, 'walked past too few files: the reader of imports is broken')
     assert.deepEqual(circles, [])
   })
+
+  it('lead from 4 commands that ask a relay neither to its metrics nor to its log, which would be loaded before each answer', () => {
+    const loadedBy = (file: string, seen = new Set<string>()): Set<string> => {
+      if (seen.has(file)) return seen
+      seen.add(file)
+      const imports = readFileSync(join(root, file), 'utf8').matchAll(/^(?:import|export)\s(?!type\b)[^'"]*?from\s+['"](\.[^'"]+\.ts)['"]/gms)
+      for (const [, target] of imports) loadedBy(relative(root, join(root, dirname(file), target!)).split(sep).join('/'), seen)
+      return seen
+    }
+    for (const command of ['queue', 'status', 'trace', 'found']) {
+      const loaded = loadedBy(`cli/${command}.ts`)
+      assert.ok(loaded.has('relay/report/admin.ts'), [...loaded].join('\n'))
+      assert.deepEqual([...loaded].filter((file) => /^relay\/(report\/(metrics|log)|snapshot\/schema)\.ts$/.test(file)), [], command)
+    }
+  })
 })

@@ -1,4 +1,4 @@
-export { AdminError, type AdminCalls, askAdmin, startAdmin } from './admin.ts'
+export { AdminError, type AdminCalls, startAdmin } from './admin.ts'
 export { countEnded, logBounced, noteDoubleBounce } from './ended.ts'
 export { type Readiness, startHttp } from './http.ts'
 export { createLog, silentLog, logCodes, type Log, type LogFields } from './log.ts'
