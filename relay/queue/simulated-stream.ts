@@ -24,7 +24,10 @@ export class SimulatedStream {
   readonly #clock: Clock
   #chance: Chance
   #seq = 0
-  #records = new Map<number, Kept>()
+  #records = new Map<number, Kept>() // by number, the oldest first
+  // the same once more, for questions that would else look at every record
+  #onSubject = new Map<string, Set<Kept>>()
+  #mortal = new Set<Kept>()
   #ids = new Map<string, number>() // message id → when
   #readers = new Set<() => void>()
   #listeners = new Map<string, Set<(data: Buffer, reply: (data: Buffer) => void) => void>>()
@@ -119,10 +122,25 @@ export class SimulatedStream {
     if (id !== undefined) this.#ids.set(id, now)
     const expiresAt = ttlSeconds === undefined ? Infinity : now + ttlSeconds * 1_000
     const record: Kept = { subject, payload, seq: ++this.#seq, at: now, visibleAt: now, expiresAt, ...(schedule && { schedule }) }
-    this.#records.set(record.seq, record)
+    this.#keep(record)
     this.onStored(record)
     if (schedule) this.#arm(record, schedule)
     for (const wake of this.#readers) wake()
+  }
+
+  #keep(record: Kept): void {
+    this.#records.set(record.seq, record)
+    if (record.expiresAt < Infinity) this.#mortal.add(record)
+    const beside = this.#onSubject.get(record.subject)
+    if (beside) beside.add(record)
+    else this.#onSubject.set(record.subject, new Set([record]))
+  }
+  #forget(record: Kept): void {
+    this.#records.delete(record.seq)
+    this.#mortal.delete(record)
+    const beside = this.#onSubject.get(record.subject)
+    beside?.delete(record)
+    if (beside?.size === 0) this.#onSubject.delete(record.subject)
   }
 
   /** Fires once, even if it was purged within the last second; what lies on its subject then goes. */
@@ -131,7 +149,7 @@ export class SimulatedStream {
     this.#clock.after(Math.max(0, due - armedBeforeMs), () => {
       if (!this.#records.has(record.seq)) return
       this.#clock.after(Math.min(due, armedBeforeMs) + this.#chance.lateMs(), () => {
-        for (const [seq, { subject }] of this.#records) if (subject === record.subject) this.#records.delete(seq)
+        for (const beside of this.#onSubject.get(record.subject) ?? []) this.#forget(beside)
         this.#append({ subject: target, payload: record.payload }, this.#clock.now())
       })
     })
@@ -140,15 +158,16 @@ export class SimulatedStream {
   #purge(filter: string, below: number): number {
     this.#expire()
     const gone = this.#matching(filter).filter(({ seq }) => seq < below)
-    for (const record of gone) this.#records.delete(record.seq)
+    for (const record of gone) this.#forget(record)
     for (const record of gone) this.onPurged(record)
     return gone.length
   }
 
   #remove(seq: number): boolean {
     const record = this.#records.get(seq)
-    if (!this.#records.delete(seq)) return false
-    this.onPurged(record!)
+    if (record === undefined) return false
+    this.#forget(record)
+    this.onPurged(record)
     return true
   }
 
@@ -157,11 +176,12 @@ export class SimulatedStream {
     let wanted = 0
     let stopped = false
     let planned = false
+    const wants = filters.map(testFor)
     const step = () => {
       planned = false
       if (stopped || wanted === 0) return
       const now = this.#clock.now() - this.#chance.lagMs()
-      const { seen, record } = this.#after(next, now, filters)
+      const { seen, record } = this.#after(next, now, wants)
       next = seen + 1
       if (!record) return void (this.#lastSeqAhead(next) && plan(50))
       wanted--
@@ -188,13 +208,14 @@ export class SimulatedStream {
     }
   }
   /** `seen`: up to where nothing else is to be found later. */
-  #after(from: number, asOf: number, filters: readonly string[]): { readonly seen: number; readonly record?: Kept } {
+  #after(from: number, asOf: number, wants: readonly Test[]): { readonly seen: number; readonly record?: Kept } {
     let seen = from - 1
+    if (from > this.#seq) return { seen }
     for (const record of this.#records.values()) {
       if (record.seq < from) continue
       if (record.visibleAt > asOf) break
       seen = record.seq
-      if (filters.some((filter) => matches(filter, record.subject))) return { seen, record }
+      if (wants.some((test) => test(record.subject))) return { seen, record }
     }
     return { seen }
   }
@@ -204,11 +225,11 @@ export class SimulatedStream {
 
   #expire(): void {
     const now = this.#clock.now()
-    for (const [seq, { expiresAt }] of this.#records) if (expiresAt <= now) this.#records.delete(seq)
+    for (const record of this.#mortal) if (record.expiresAt <= now) this.#forget(record)
   }
   #newest(subject: string): Kept | undefined {
     let newest: Kept | undefined
-    for (const record of this.#records.values()) if (record.subject === subject) newest = record
+    for (const record of this.#onSubject.get(subject) ?? []) newest = record
     return newest
   }
   #last(subject: string, asOf: number): Found {
@@ -216,7 +237,9 @@ export class SimulatedStream {
     return record && record.visibleAt <= asOf ? { kind: 'found', record } : { kind: 'missing' }
   }
   #matching(filter: string, asOf = Infinity): Kept[] {
-    return [...this.#records.values()].filter(({ subject, visibleAt }) => visibleAt <= asOf && matches(filter, subject))
+    const isOne = !/[*>]/.test(filter)
+    const test = testFor(filter)
+    return [...(isOne ? (this.#onSubject.get(filter) ?? []) : this.#records.values())].filter(({ subject, visibleAt }) => visibleAt <= asOf && test(subject))
   }
 
   #hear(subject: string, on: (data: Buffer, reply: (data: Buffer) => void) => void): () => void {
@@ -226,24 +249,28 @@ export class SimulatedStream {
     return () => void listeners.delete(on)
   }
   #tell(subject: string, data: Buffer, reply: (data: Buffer) => void): boolean {
-    const hearing = [...this.#listeners].filter(([filter]) => matches(filter, subject)).flatMap(([, listeners]) => [...listeners])
+    const hearing = [...this.#listeners].filter(([filter]) => testFor(filter)(subject)).flatMap(([, listeners]) => [...listeners])
     for (const on of hearing) this.#clock.after(this.#chance.latencyMs(), () => on(data, reply))
     return hearing.length > 0
   }
 }
 
 /** Subject filters as NATS has them. */
-const matches = (filter: string, subject: string): boolean => {
-  const test = tests.get(filter) ?? testOf(filter)
+type Test = (subject: string) => boolean
+const testFor = (filter: string): Test => {
+  const known = tests.get(filter)
+  if (known) return known
+  const test = testOf(filter)
   tests.set(filter, test)
-  return test(subject)
+  return test
 }
-const tests = new Map<string, (subject: string) => boolean>()
-const testOf = (filter: string): ((subject: string) => boolean) => {
+const tests = new Map<string, Test>()
+const testOf = (filter: string): Test => {
   if (!filter.includes('*')) return filter.endsWith('.>') ? (subject) => subject.startsWith(filter.slice(0, -1)) : (subject) => subject === filter
   const tokens = filter.split('.').map((token) => (token === '*' ? '[^.]+' : token === '>' ? '.+' : token.replace(/[[\]=/$+?^(){}|\\]/g, '\\$&')))
   const pattern = new RegExp(`^${tokens.join('\\.')}$`)
-  return (subject) => pattern.test(subject)
+  const start = filter.slice(0, filter.indexOf('*')) // most subjects differ from it, and that is seen sooner
+  return (subject) => subject.startsWith(start) && pattern.test(subject)
 }
 
 const countBySubject = (records: readonly StoredRecord[]): Map<string, number> => {
