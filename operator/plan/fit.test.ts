@@ -19,7 +19,10 @@ const worldOf = (given: readonly Given[]): { view: RelayView; snapshot: Snapshot
     return { ...bare, name: 'x'.repeat(Math.max(0, given[n]!.bytes - JSON.stringify(bare).length - 1)) }
   })
   const [routes, policies] = [objects.filter(({ kind }) => kind === 'DeliveryRoute'), objects.filter(({ kind }) => kind === 'RelayPolicy')]
-  const of = (some: readonly AnyManifest[]) => entries.filter(({ manifest }) => some.some((one) => titleOf(one) === manifest))
+  const of = (some: readonly AnyManifest[]) => {
+    const titles = new Set(some.map(titleOf))
+    return entries.filter(({ manifest }) => titles.has(manifest))
+  }
   return {
     view: { relay, listeners: [], domains: [], senders: [], policies: policies.map((policy) => ({ policy, targets: [] })), routes } as unknown as RelayView,
     snapshot: { version: 1, relay: {}, listeners: [], schedules: [], routes: of(routes), policies: of(policies) } as unknown as SnapshotInput,
