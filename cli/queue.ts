@@ -3,7 +3,6 @@ import { userInfo } from 'node:os'
 import { domainToASCII } from 'node:url'
 import type { Command } from 'commander'
 import type { DomainSummary, OrderResult, Order, QueueEntry, Taken } from '../relay/queue/index.ts'
-import { printMailbox, splitMailbox } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
 import { momentOf } from './moment.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
@@ -42,9 +41,9 @@ const filtered = (command: Command): Command =>
     .option('--sender <sender>', 'only this envelope sender (address; <> for notices) or MailSender (namespace/name)')
     .option('--state <state>', 'only ready, deferred or held')
 
-const filterOf = ({ domain: asked, sender: from, state, limit }: Filter): Record<string, unknown> => {
+const filterOf = async ({ domain: asked, sender: from, state, limit }: Filter): Promise<Record<string, unknown>> => {
   const domain = asked === undefined ? undefined : domainOf(asked)
-  const sender = from === undefined ? undefined : senderOf(from)
+  const sender = from === undefined ? undefined : await senderOf(from)
   if (state !== undefined && !['ready', 'deferred', 'held'].includes(state)) throw new Failure(`--state ${state}: one of ready, deferred, held`)
   if (limit !== undefined && !/^[1-9]\d*$/.test(limit)) throw new Failure(`--limit ${limit}: a whole number from 1`)
   return { ...(domain !== undefined && { domain }), ...(sender !== undefined && { sender }), ...(state !== undefined && { state }), ...(limit !== undefined && { limit: Number(limit) }) }
@@ -57,9 +56,10 @@ const domainOf = (text: string): string => {
 }
 
 /** An address as the queue has it: its domain in lower-case A-labels. The angle brackets of a log or a session may stand; `<>` is the null sender, whose mail is notices. */
-const senderOf = (text: string): string => {
+const senderOf = async (text: string): Promise<string> => {
   const sender = text.replace(/^<(.+)>$/, '$1')
   if (sender === '<>' || (sender.includes('/') && !sender.includes('@'))) return sender
+  const { printMailbox, splitMailbox } = await import('../relay/snapshot/index.ts') // loaded when wanted, as the durations are
   const mailbox = splitMailbox(sender)
   if (mailbox === undefined) throw new Failure(`--sender ${text}: an address, <> for notices, or a MailSender as namespace/name`)
   return printMailbox(mailbox)
@@ -67,16 +67,16 @@ const senderOf = (text: string): string => {
 
 const summary = async (options: Asking & Filter, command: Command): Promise<void> => {
   if (command.args.length > 0) throw new Failure(`unknown command '${command.args[0]}': one of ${command.parent!.commands.map((one) => one.name()).join(', ')}`)
-  const rows = (await ask(options, 'summary', filterOf(options))) as DomainSummary[]
+  const rows = (await ask(options, 'summary', await filterOf(options))) as DomainSummary[]
   if (options.json) return printJson(rows)
-  if (rows.length === 0) return print(Object.keys(filterOf(options)).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')
+  if (rows.length === 0) return print(Object.keys(await filterOf(options)).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')
   const total = (pick: (row: DomainSummary) => number) => String(rows.reduce((sum, row) => sum + pick(row), 0))
   const cells = rows.map((row) => [String(row.ready), String(row.deferred), String(row.held), row.domain || '(unreadable)'])
   print(table(['READY', 'DEFERRED', 'HELD', 'DOMAIN'], [...cells, [total((row) => row.ready), total((row) => row.deferred), total((row) => row.held), `(${rows.length} ${rows.length === 1 ? 'domain' : 'domains'})`]]))
 }
 
 const list = async (options: Asking & Filter): Promise<void> => {
-  const entries = (await ask(options, 'list', filterOf(options))) as QueueEntry[]
+  const entries = (await ask(options, 'list', await filterOf(options))) as QueueEntry[]
   if (options.json) return printJson(entries)
   if (entries.length === 0) return print('Nothing in the queue fits.')
   const now = Date.now()
@@ -107,7 +107,7 @@ export const reasonOf = ({ why = '', said = '' }: Pick<QueueEntry, 'why' | 'said
 type Shown = { readonly entry: QueueEntry; readonly headers: string }
 
 const show = async (id: string | undefined, options: Asking & Filter): Promise<void> => {
-  const filter = filterOr(id === undefined ? [] : [id], options)
+  const filter = await filterOr(id === undefined ? [] : [id], options)
   const ids = filter === undefined ? await deliveriesOf(id!, options) : ((await ask(options, 'list', { limit: mostShown, ...filter })) as QueueEntry[]).map((entry) => entry.id)
   const shown: Shown[] = []
   for (const one of ids) shown.push((await ask(options, 'show', { id: one })) as Shown)
@@ -129,8 +129,8 @@ const deliveriesOf = async (id: string, options: Asking): Promise<string[]> => {
 }
 
 /** Ids or a filter: of both at once only one would count. undefined: by ids. */
-const filterOr = (ids: readonly string[], options: Filter): Record<string, unknown> | undefined => {
-  const filter = filterOf(options)
+const filterOr = async (ids: readonly string[], options: Filter): Promise<Record<string, unknown> | undefined> => {
+  const filter = await filterOf(options)
   if (ids.length === 0 && Object.keys(filter).length === 0) throw new Failure('name ids, --domain or --sender')
   if (ids.length === 0) return filter
   if (Object.keys(filter).length > 0) throw new Failure('name ids, or say which with --domain, --sender and --state; not both')
@@ -162,7 +162,7 @@ export const printEntry = (entry: QueueEntry): void => {
 const isFinal = (order: Order): boolean => order === 'bounce' || order === 'delete'
 
 const give = async (order: Order, ids: readonly string[], options: Ordering): Promise<void> => {
-  const filter = filterOr(ids, options)
+  const filter = await filterOr(ids, options)
   const until = options.until === undefined ? undefined : await timeOf(options.until)
   const which = { order, ...(filter === undefined ? { ids } : { filter }) }
   if (options.dryRun) return printTaken(order, (await ask(options, 'takes', which)) as Taken, options)
