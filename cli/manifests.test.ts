@@ -237,6 +237,17 @@ test('schedule prints 12 attempts, the notice after 10 minutes and the end of th
   assert.match(out, /11m50s: the sender is told that the message is late/)
 })
 
+test('schedule --json has the same 12 attempts and the notice, in seconds from arrival', async () => {
+  const { code, out } = await posthouse('schedule', 'quick', '-f', 'examples/quickstart', '--json')
+  const { schedule, courses } = JSON.parse(out) as { schedule: string; courses: { when?: string; steps: { kind: string; attempt?: number; at: number; waited?: number }[] }[] }
+  assert.deepEqual([code, schedule], [0, 'RetrySchedule quick'])
+  const [usual] = courses
+  assert.equal(usual!.when, undefined)
+  assert.equal(usual!.steps.filter(({ kind }) => kind === 'attempt').length, 12)
+  assert.deepEqual(usual!.steps.find(({ attempt }) => attempt === 6), { kind: 'attempt', attempt: 6, at: 410, waited: 300 })
+  assert.deepEqual(usual!.steps.find(({ kind }) => kind === 'delay-notice'), { kind: 'delay-notice', at: 710 })
+})
+
 test('in words the built-in schedule gives up at 5d exactly, told to the end', () => {
   const lines = inWords(builtIn, 100)
   assert.deepEqual(lines.slice(-2).map((line) => line.trim().replace(/^\d+\. /, '')), ['8m later, 5d after arrival', '5d: given up; the sender is told that it could not be delivered'])

@@ -43,9 +43,10 @@ describe('posthouse sink', () => {
     const never = await startedSink(t, '--reply-dot', '554 5.6.0 not this')
     assert.equal((await sendMail(await never.client(), mail)).data?.text, '554 5.6.0 not this')
     const { child, client } = await startedSink(t, '--json')
+    await until('the address', () => /^sink listens on 127\.0\.0\.1:\d+; /m.test(child.output()))
     await sendMail(await client(), mail)
-    await until('the object', () => child.output().includes('}'))
-    const { from, to, message } = JSON.parse(child.output()) as { from: string; to: string[]; message: string }
+    await until('the object', () => child.stdout().includes('}'))
+    const { from, to, message } = JSON.parse(child.stdout()) as { from: string; to: string[]; message: string }
     assert.deepEqual([from, to, message], ['<ann@a.example>', ['<bob@b.example>'], mail.data])
   })
 

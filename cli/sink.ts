@@ -8,7 +8,7 @@ import { mostSeconds } from './seconds.ts'
 import { untilSignal } from './signals.ts'
 import { startSink, type SinkBehaviour, type SinkMail, type SinkPhase } from './standalone/sink.ts'
 import { extensions } from './standalone/sink-session.ts'
-import { print, styled } from './terminal.ts'
+import { complain, print } from './terminal.ts'
 
 export type SinkCommandOptions = {
   readonly port: string
@@ -27,7 +27,7 @@ export type SinkCommandOptions = {
   readonly json?: boolean
 }
 
-const phases: readonly SinkPhase[] = ['greeting', 'ehlo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'dot', 'rset', 'quit']
+const phases: readonly SinkPhase[] = ['greeting', 'ehlo', 'mail', 'rcpt', 'data', 'dot', 'rset', 'quit'] // it offers neither STARTTLS nor AUTH
 
 export const sinkCommand = (program: Command): void => {
   program
@@ -46,7 +46,7 @@ export const sinkCommand = (program: Command): void => {
     .option('--without <names>', 'extensions not to offer, such as PIPELINING,8BITMIME')
     .option('--dir <dir>', 'also save each mail there, as .eml')
     .option('--quiet', 'print only where it listens, and at the end how many mails came')
-    .option('--json', 'one JSON object per mail')
+    .option('--json', 'one JSON object per mail; where it listens is said on standard error')
     .action(run)
 }
 
@@ -95,10 +95,11 @@ const run = async (options: SinkCommandOptions): Promise<void> => {
   const sink = await startSink({ ...behaviourOf(options), host: options.host, port, keep: options.json === true || options.dir !== undefined || shows ? 1 : 0, onMail, ...(shows && { print }) }).catch((error: Error) => {
     throw new Failure(`cannot listen on ${options.host}:${port}: ${error.message}`)
   })
-  if (options.json !== true) print(styled('bold', `sink listens on ${sink.host}:${sink.port}; Ctrl-C ends it`))
+  const tell = options.json === true ? complain : print
+  tell(`sink listens on ${sink.host}:${sink.port}; Ctrl-C ends it`)
   await untilSignal()
   await sink.close()
-  if (options.json !== true) print(`${count} mail${count === 1 ? '' : 's'} arrived`)
+  tell(`${count} mail${count === 1 ? '' : 's'} arrived`)
 }
 
 const asJson = ({ raw, at, ...mail }: SinkMail): object => ({ at: new Date(at).toISOString(), ...mail, bytes: raw.length, message: raw.toString('utf8') })
