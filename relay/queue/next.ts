@@ -380,7 +380,7 @@ export class Next {
     })
     if (settlement === 'other-site') return settlement
     const fault = body.fault()
-    if (fault && (!settlement || settlement.later)) return onHoldForLost(this.#context, { delivery: entry.delivery, settlement, fault, at: this.#parts.serverNow() })
+    if (fault && (!settlement || settlement.later || settlement.held)) return onHoldForLost(this.#context, { delivery: entry.delivery, settlement, fault, at: this.#parts.serverNow() })
     if (settlement) return settlement
     const now = this.#parts.serverNow()
     return lane.abort.signal.aborted ? undefined : putOff(entry.delivery, now + 60_000, internalError, now, this.#context.pod)
