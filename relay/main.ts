@@ -1,6 +1,5 @@
 // Wiring of one relay process, in the order a message meets the parts: snapshot, queue, deliver, receive, then the windows to look in.
 import { hostname, networkInterfaces } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createDeliverer, scheduleFor } from './deliver/index.ts'
 import { type Current, setFigures } from './figures.ts'
 import { capacityOf, openQueue } from './queue/index.ts'
@@ -155,8 +154,14 @@ export const toldTo = async ({ snapshot, revision }: Current, queue: Pick<Queue,
   const servers = queue.servers()?.servers.map((server) => ({ name: server.name, up: server.up, stuck: !server.up && server.stuck }))
   const told = { revision, ready, durable: acceptanceOf(queue, Date.now()), ...(servers && { servers }), ...seen }
   if (snapshot.relay.closing !== true) return told
-  const remains = await Promise.race([queue.remains().catch(() => undefined), sleep(remainsMs)])
+  const remains = await within(queue.remains().catch(() => undefined), remainsMs)
   return { ...told, closing: true, remains: remains ?? null }
+}
+
+const within = <T>(answer: Promise<T>, ms: number): Promise<T | undefined> => {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), ms)
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }
 
 /** Whether mail can be taken so that it is kept. A full queue takes no pod out of the Service: a 452 says more than nobody who answers. */
