@@ -22,19 +22,21 @@ export const hostOrAddress = (description: string): z.ZodString =>
     {
       cel: `isIP(self) || (self.matches('${hostNameForm.source.replaceAll('\\', '\\\\')}') && !self.matches('^[0-9.]+$'))`,
       message: 'a host name in lower case, or an IP address without brackets',
-      holds: (text) => isIP(text) !== 0 || (hostNameForm.test(text) && !/^[0-9.]+$/.test(text)),
+      holds: (text) => isAddress(text) || (hostNameForm.test(text) && !/^[0-9.]+$/.test(text)),
     },
   ])
 
 export const port = (description: string): z.ZodInt => z.int().min(1).max(65535).describe(description)
 
-/** As the API server's isCIDR: no zone, no IPv4-mapped IPv6. */
+/** As the API server's isIP: no zone, no IPv4-mapped IPv6. */
+export const isAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes('%') && !/^::ffff:.*\./i.test(text)
+
+/** As the API server's isCIDR. */
 const isCidr = (text: string): boolean => {
-  const [address, length, ...rest] = text.split('/')
-  const family = isIP(address ?? '')
-  if (rest.length > 0 || length === undefined || family === 0 || address!.includes('%')) return false
-  if (!/^(0|[1-9][0-9]{0,2})$/.test(length) || /^::ffff:.*\./i.test(address!)) return false
-  return Number(length) <= (family === 4 ? 32 : 128)
+  const [address = '', length, ...rest] = text.split('/')
+  if (rest.length > 0 || length === undefined || !isAddress(address)) return false
+  if (!/^(0|[1-9][0-9]{0,2})$/.test(length)) return false
+  return Number(length) <= (isIP(address) === 4 ? 32 : 128)
 }
 
 const isRange = { cel: 'isCIDR(self)', message: 'an address range such as 192.0.2.0/24 or 2001:db8::/48; one address is 192.0.2.7/32' }

@@ -1,7 +1,6 @@
 // MailRelay: a fleet of relay pods. The schema is the manual's source and the generated CRD's.
-import { isIP } from 'node:net'
 import { z } from 'zod'
-import { boundedCidr, hostName, labelName, namespaces, objectName, port, secretRef } from './common.ts'
+import { boundedCidr, hostName, isAddress, labelName, namespaces, objectName, port, secretRef } from './common.ts'
 import { duration } from './duration.ts'
 import { age, ready, reason, type Kind, type Manifest } from './kind.ts'
 import { addressForm, domainPattern } from './pattern.ts'
@@ -193,9 +192,8 @@ const portOfIt = "int(self.substring(self.lastIndexOf(':') + 1))"
 const isNameserverInCel = `isIP(self) || (self.matches('^([0-9.]+|[[][0-9a-fA-F:]+[]]):[0-9]{1,5}$') && isIP(${addressOfIt}) && ${portOfIt} >= 1 && ${portOfIt} <= 65535)`
 
 const isNameserver = (text: string): boolean => {
-  const [, ip6, ip4, port] = /^(?:\[([^\]]*)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text) ?? []
-  if (port === undefined) return isIP(text) !== 0
-  return (ip4 === undefined ? isIP(ip6!) === 6 : isIP(ip4) === 4) && Number(port) >= 1 && Number(port) <= 65_535
+  const [, ip6, ip4, port] = /^(?:\[([0-9a-fA-F:]+)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text) ?? []
+  return isAddress(ip6 ?? ip4 ?? text) && (port === undefined || (Number(port) >= 1 && Number(port) <= 65_535))
 }
 
 const spec = z
