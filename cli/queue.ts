@@ -67,9 +67,10 @@ const senderOf = async (text: string): Promise<string> => {
 
 const summary = async (options: Asking & Filter, command: Command): Promise<void> => {
   if (command.args.length > 0) throw new Failure(`unknown command '${command.args[0]}': one of ${command.parent!.commands.map((one) => one.name()).join(', ')}`)
-  const rows = (await ask(options, 'summary', await filterOf(options))) as DomainSummary[]
+  const filter = await filterOf(options)
+  const rows = (await ask(options, 'summary', filter)) as DomainSummary[]
   if (options.json) return printJson(rows)
-  if (rows.length === 0) return print(Object.keys(await filterOf(options)).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')
+  if (rows.length === 0) return print(Object.keys(filter).length > 0 ? 'Nothing in the queue fits.' : 'The queue is empty.')
   const total = (pick: (row: DomainSummary) => number) => String(rows.reduce((sum, row) => sum + pick(row), 0))
   const cells = rows.map((row) => [String(row.ready), String(row.deferred), String(row.held), row.domain || '(unreadable)'])
   print(table(['READY', 'DEFERRED', 'HELD', 'DOMAIN'], [...cells, [total((row) => row.ready), total((row) => row.deferred), total((row) => row.held), `(${rows.length} ${rows.length === 1 ? 'domain' : 'domains'})`]]))
