@@ -14,7 +14,7 @@ describe('the callout', () => {
   const build = async (options: SinkOptions, ...more: SinkOptions[]): Promise<{ sink: RunningSink; ask: (text: string) => ReturnType<RunningDeliverer['callout']>; deliverer: RunningDeliverer }> => {
     const sink = await startSink(options)
     const others = await Promise.all(more.map((one, index) => startSink({ ...one, host: `127.0.0.${index + 2}` })))
-    const hosts = [{ host: '127.0.0.1', port: sink.port, preference: 10 }, ...others.map(({ host, port }, index) => ({ host, port, preference: 20 + index }))]
+    const hosts = [{ host: sink.host, port: sink.port, preference: 10 }, ...others.map(({ host, port }, index) => ({ host, port, preference: 20 + index }))]
     const domains: SnapshotInput['domains'] = [{ namespace: 'mail', name: 'home', manifest: 'MailDomain mail/home', domain: 'home.example', listeners: [], inbound: { recipients: { mode: 'Callout' }, hosts } }]
     const snapshot = testSnapshot({ domains })
     const deliverer = testDeliverer(snapshot, { timeouts: { rcpt: options.hang ? 300 : 30_000, callout: 8_000 } })
@@ -64,7 +64,7 @@ describe('the callout', () => {
     assert.equal(await ask('user@home.example'), 'unknown')
   })
   it('is unknown where the host is silent, and where it is away', async () => {
-    const { sink, ask } = await build({ hang: 'rcpt' })
+    const { sink, ask } = await build({ hang: 'rcpt', host: '127.0.66.1' }) // where nobody else takes the port once it is free
     assert.equal(await ask('user@home.example'), 'unknown')
     await sink.close()
     assert.equal(await ask('other@home.example'), 'unknown')
