@@ -40,11 +40,11 @@ const measure = async (folder: string): Promise<Results> => {
     return { port: sink.port, arrived: () => sink.messages(), stop: () => sink.stop() }
   }
   if (wanted('throughput')) {
-    const messages = (side: string): number => (smoke ? 1500 : side === 'Posthouse' ? 15_000 : 6000)
+    const messages = (side: string): number => (side === 'Posthouse' ? 15_000 : 6000) / (smoke ? 3 : 1)
     results.compared.push(...(await compare({ folder: sub(folder, 'fast'), what: 'fast next host', clients: smoke ? [100] : [40, 100, 200], rounds, messages, startHop: startFastHop, say })))
   }
   if (wanted('slow-hop')) {
-    const messages = (side: string): number => (smoke ? 1000 : side === 'Posthouse' ? 15_000 : 6000) // the last half second, in which nothing new comes, must weigh little on either side
+    const messages = (side: string): number => (side === 'Posthouse' ? 15_000 : 6000) / (smoke ? 5 : 1) // the last half second, in which nothing new comes, must weigh little on either side
     const postfixSettings = { default_destination_concurrency_limit: '1000', default_process_limit: '1200' }
     results.compared.push(...(await compare({ folder: sub(folder, 'slow'), what: 'next host takes 5-500 ms', clients: smoke ? [100] : [100, 200], rounds: smoke ? 1 : Math.min(rounds, 2), messages, startHop: startSlowHop, postfixSettings, say })))
   }
@@ -79,12 +79,15 @@ const bars = ({ compared, killed, deferred, million }: Results): string[] => {
   const at100 = compared.find(({ clients, what }) => clients === 100 && what.startsWith('fast'))
   const peak = Math.max(0, ...compared.map(({ relayPeakMiB }) => relayPeakMiB), deferred?.relayPeakMiB ?? 0, million?.relayPeakMiB.full ?? 0)
   const judged = (what: string, met: boolean, value: string): string => `${met ? 'met ' : 'MISSED'}  ${what}: ${value}`
-  return [
+  const ofSpeed = [
     ...(at100 ? [judged('at least 4 times Postfix at 100 clients', at100.ratio >= 4, `${at100.ratio}`)] : []),
-    ...(peak > 0 ? [judged('relay RSS under 300 MiB throughout', peak < 300, `${peak} MiB`)] : []), // the part with kills measures none
-    ...(killed ? [judged('nothing lost', killed.lost === 0, `${killed.lost}`), judged('twice at most what was in flight and one round of settling', killed.duplicates <= killed.inFlight + killed.unsure + 100, `${killed.duplicates} of ${killed.inFlight} in flight`)] : []),
     ...(deferred ? [judged('start-up under 5 s', deferred.startSeconds < 5, `${deferred.startSeconds.toFixed(2)} s`), judged('summary by domain under 1 s', deferred.summarySeconds < 1, `${deferred.summarySeconds.toFixed(2)} s`)] : []),
     ...(million ? [judged('fresh mail at no less than 80 % of the rate of an empty queue', million.freshPerSecond.besideDeferred >= 0.8 * million.freshPerSecond.empty, `${Math.round((100 * million.freshPerSecond.besideDeferred) / million.freshPerSecond.empty)} %`), judged('relay RSS grows by less than 64 MiB', million.relayPeakMiB.full - million.relayPeakMiB.empty < 64, `${million.relayPeakMiB.full - million.relayPeakMiB.empty} MiB`), judged('one domain listed in a second', million.listSeconds < 1, `${million.listSeconds.toFixed(2)} s`)] : []),
+  ]
+  return [
+    ...(peak > 0 ? [judged('relay RSS under 300 MiB throughout', peak < 300, `${peak} MiB`)] : []), // the part with kills measures none
+    ...(killed ? [judged('nothing lost', killed.lost === 0, `${killed.lost}`), judged('twice at most what was in flight and one round of settling', killed.duplicates <= killed.inFlight + killed.unsure + 100, `${killed.duplicates} of ${killed.inFlight} in flight`)] : []),
+    ...(smoke ? ['the bars of speed are not judged: a minute is too short, and there was too little of everything (npm run bench)'] : ofSpeed),
   ]
 }
 
