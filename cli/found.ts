@@ -1,5 +1,6 @@
 // `posthouse trace --to …`: messages by their addresses, for who has no id; one line each, the newest first.
 import type { Became, traceDays, TracedMessage, TraceFound } from '../relay/queue/index.ts'
+import { addressOf } from './address.ts'
 import { Failure } from './failure.ts'
 import { momentOf } from './moment.ts'
 import { inShort } from './queue.ts'
@@ -20,8 +21,8 @@ export const find = async (options: Asking & Finding): Promise<void> => {
     since: await past('--since', options.since ?? '1d', now),
     limit: Number(limit),
     ...(until !== undefined && { until: await past('--until', until, now) }),
-    ...(to !== undefined && { to: await addressOf('--to', to) }),
-    ...(from !== undefined && { from: ['', '<>'].includes(from) ? '' : await addressOf('--from', from) }),
+    ...(to !== undefined && { to: await given('--to', to) }),
+    ...(from !== undefined && { from: ['', '<>'].includes(from) ? '' : await given('--from', from) }),
   }
   const found = (await ask(options, 'find', question)) as TraceFound
   if (found.messages.length === 0) process.exitCode = 1
@@ -47,12 +48,10 @@ const wordsOf = (became: Became): string => {
   return states.length === 1 ? states[0]![0] : states.map(([state, count]) => `${count} ${state}`).join(', ')
 }
 
-/** As the trace has it: the domain in lower-case A-labels. */
-const addressOf = async (option: string, text: string): Promise<string> => {
-  const { printMailbox, splitMailbox } = await import('../relay/snapshot/index.ts') // loaded when wanted, as the durations are
-  const mailbox = splitMailbox(text.replace(/^<(.+)>$/, '$1'))
-  if (mailbox === undefined) throw new Failure(`${option} ${text}: an envelope address, such as joe@example.org`)
-  return printMailbox(mailbox)
+const given = async (option: string, text: string): Promise<string> => {
+  const address = await addressOf(text)
+  if (address === undefined) throw new Failure(`${option} ${text}: an envelope address, such as joe@example.org`)
+  return address
 }
 
 const past = async (option: string, text: string, now: number): Promise<number> => {

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os'
 import { domainToASCII } from 'node:url'
 import type { Command } from 'commander'
 import type { DomainSummary, OrderResult, Order, QueueEntry, Taken } from '../relay/queue/index.ts'
+import { addressOf, withoutBrackets } from './address.ts'
 import { Failure } from './failure.ts'
 import { momentOf } from './moment.ts'
 import { ask, askingOptions, type Asking } from './socket.ts'
@@ -55,14 +56,13 @@ const domainOf = (text: string): string => {
   return domainToASCII(text.replace(/\.$/, '')) || text.toLowerCase()
 }
 
-/** An address as the queue has it: its domain in lower-case A-labels. The angle brackets of a log or a session may stand; `<>` is the null sender, whose mail is notices. */
+/** An address, a MailSender, or `<>`, the null sender, whose mail is notices. */
 const senderOf = async (text: string): Promise<string> => {
-  const sender = text.replace(/^<(.+)>$/, '$1')
+  const sender = withoutBrackets(text)
   if (sender === '<>' || (sender.includes('/') && !sender.includes('@'))) return sender
-  const { printMailbox, splitMailbox } = await import('../relay/snapshot/index.ts') // loaded when wanted, as the durations are
-  const mailbox = splitMailbox(sender)
-  if (mailbox === undefined) throw new Failure(`--sender ${text}: an address, <> for notices, or a MailSender as namespace/name`)
-  return printMailbox(mailbox)
+  const address = await addressOf(text)
+  if (address === undefined) throw new Failure(`--sender ${text}: an address, <> for notices, or a MailSender as namespace/name`)
+  return address
 }
 
 const summary = async (options: Asking & Filter, command: Command): Promise<void> => {

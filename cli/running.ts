@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readSnapshot, type Snapshot } from '../relay/snapshot/index.ts'
 import { Failure } from './failure.ts'
+import { socketHere } from './socket.ts'
 
 const inPod = '/etc/posthouse/snapshot'
 
@@ -10,7 +11,7 @@ const inPod = '/etc/posthouse/snapshot'
 export const runningFolder = (given: string | undefined, ofPod = inPod): string | undefined => given ?? (existsSync(ofPod) ? ofPod : undefined)
 
 /** The one of a relay that `npm start` runs here: where its socket is, for the folder stays when it has stopped. */
-export const folderHere = (): string | undefined => (existsSync(join('.posthouse', 'admin.sock')) ? join('.posthouse', 'snapshot') : undefined)
+export const folderHere = (): string | undefined => (existsSync(socketHere) ? join('.posthouse', 'snapshot') : undefined)
 
 export const runningSnapshot = (folder: string): Snapshot => {
   try {

@@ -6,6 +6,8 @@ import { AdminError, askAdmin } from '../relay/report/internal.ts'
 import { Failure } from './failure.ts'
 
 const inPod = '/run/posthouse/admin.sock'
+/** Of the relay that `npm start` runs in this folder. */
+export const socketHere = join('.posthouse', 'admin.sock')
 
 export type Asking = { readonly socket?: string; readonly json?: boolean }
 
@@ -21,7 +23,4 @@ export const ask = async (options: Asking, call: string, args: Record<string, un
   }
 }
 
-const socketOf = ({ socket }: Asking): string => {
-  const near = join('.posthouse', 'admin.sock')
-  return socket ?? process.env.POSTHOUSE_SOCKET ?? (existsSync(near) || !existsSync(inPod) ? near : inPod)
-}
+const socketOf = ({ socket }: Asking): string => socket ?? process.env.POSTHOUSE_SOCKET ?? (existsSync(socketHere) || !existsSync(inPod) ? socketHere : inPod)
