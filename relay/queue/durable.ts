@@ -6,7 +6,7 @@ import type { ApiAnswer } from './jetstream-wire.ts'
 import { createSubjects } from './subjects.ts'
 import type { DurableAccept } from './types.ts'
 
-export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made, and when that was by the servers' clock. */ onMade?(at: string): void; /** Told how many lanes it has; NaN where it does not say. */ onLanes?(count: number): void }
+export type DurableOptions = { readonly name: string; readonly replicas: 1 | 3 | 5; readonly monitorUrls?: readonly string[] | undefined; readonly trustSync?: boolean; /** Told when the stream was not there and was made, and when that was by the servers' clock. */ onMade?(at: string): void; /** Told whether it has as many lanes as this release. */ onLanes?(fit: boolean): void }
 
 export const streamConfig = (name: string, replicas: number) => ({
   name,
@@ -53,7 +53,7 @@ export const checkDurable = async (stream: Pick<JetStream, 'api' | 'maxPayload'>
   if (!found) return undefined
   if (found.did_create === true) options.onMade?.(String(found.created))
   if (found.error) return found.error.code === 503 ? undefined : no('StreamRefused', `the servers refuse the stream ${options.name}: ${found.error.description}`)
-  options.onLanes?.(Number(lanesIn(found.config as Record<string, unknown>) ?? NaN))
+  options.onLanes?.(lanesIn(found.config as Record<string, unknown>) === String(laneCount))
   const wrong = [...differences(wanted, found.config as Record<string, unknown>), ...tooSmall(stream.maxPayload())]
   if (wrong.length > 0) return no('StreamMismatch', `the stream ${options.name} is not as it must be: ${wrong.join('; ')}`)
   return syncOf(options)

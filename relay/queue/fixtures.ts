@@ -63,7 +63,7 @@ export const simulated = async (given: { deliverer: (clock: SimulatedClock) => D
     stream: view(stream.view(), clock), subjects: createSubjects('simulated'), clock, log: silentLog, metrics, pod, incarnation: `${pod}i`, composeNotice: given.composeNotice ?? noNotices, newMessageId, siteOf: (domain) => domain, emit: () => {},
     limits: { ...usualLimits, ...given.limits },
   }
-  const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now() + ahead, revision: () => '' })
+  const owner = new Owner(context, { deliverer: given.deliverer(clock), paused: () => false, serverNow: () => clock.now() + ahead, revision: () => '', lanesFit: () => true })
   const { accept } = createAccept(context, createRoom(1e6, clock), () => undefined, () => true)
   owner.own.start()
   await clock.pass(3_000)

@@ -170,7 +170,7 @@ export class Process {
     this.#room = createRoom(1e7, clock)
     this.#accept = createAccept(this.#context, this.#room, () => undefined, () => true)
     this.#look = new Look(this.#context, { ownerOf: () => undefined })
-    this.owner = new Owner(this.#context, { deliverer: { site: this.#siteOf, admit: ({ domain }) => ({ kind: (this.#active.get(domain) ?? 0) < atOnce ? 'now' : 'wait' }), attempt: (delivery, body, signal) => this.#attempt(delivery, body, signal) }, paused: () => false, serverNow: () => clock.now(), revision: () => '' })
+    this.owner = new Owner(this.#context, { deliverer: { site: this.#siteOf, admit: ({ domain }) => ({ kind: (this.#active.get(domain) ?? 0) < atOnce ? 'now' : 'wait' }), attempt: (delivery, body, signal) => this.#attempt(delivery, body, signal) }, paused: () => false, serverNow: () => clock.now(), revision: () => '', lanesFit: () => true })
     this.owner.own.start()
   }
 

@@ -22,7 +22,7 @@ const passOnMs = 60_000
 const passOnAgainMs = 600_000
 const askAgainMs = 1_000
 
-export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string; lanesFit?(): boolean }
+export type OwnerParts = { readonly deliverer: Deliverer; paused(): boolean; serverNow(): number; revision(): string; lanesFit(): boolean }
 
 export class Owner {
   readonly own: Own
@@ -38,7 +38,7 @@ export class Owner {
   #stopped = false
   #cancelUpkeep = () => {}
 
-  constructor(context: Context, { deliverer, paused, serverNow, revision, lanesFit = () => true }: OwnerParts) {
+  constructor(context: Context, { deliverer, paused, serverNow, revision, lanesFit }: OwnerParts) {
     this.#context = context
     this.#serverNow = serverNow
     this.removal = new Removal(context)

@@ -5,7 +5,6 @@ import { fullAt } from './capacity.ts'
 import type { Clock } from './clock.ts'
 import { checkDurable, makeStream, traceConfig, traceName, type DurableOptions } from './durable.ts'
 import type { JetStream } from './jetstream.ts'
-import { laneCount } from './lanes.ts'
 import type { Accepted, DurableAccept, Outage, QueueSize } from './types.ts'
 
 type Options = DurableOptions & {
@@ -37,7 +36,7 @@ export class Watch {
   readonly #options: Options
   #size: QueueSize
   #durable: DurableAccept | undefined
-  #lanes: number | undefined
+  #lanesFit = false // before it was seen
   #checkedAt = -Infinity
   #traceMade = false
   #made: { readonly at: string; readonly wasKnown: boolean } | undefined // the stream, by us, until it is known whether that was a loss
@@ -83,7 +82,7 @@ export class Watch {
   }
   /** Seen to: a release with another number of them would look for each delivery elsewhere. */
   lanesFit(): boolean {
-    return this.#lanes === laneCount
+    return this.#lanesFit
   }
   /** At the mark itself; what is told to people is `isFull`, which mail that comes and goes does not change each time. */
   takesMore(): boolean {
@@ -144,7 +143,7 @@ export class Watch {
     const { replicas } = this.#size
     const now = clock.monotonic()
     if (this.#durable && now - this.#checkedAt < (this.#durable.ok ? checkAgainMs : lookEveryMs)) return true
-    const found = await checkDurable(this.#stream, { ...this.#options, replicas, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }), onLanes: (count) => (this.#lanes = count) })
+    const found = await checkDurable(this.#stream, { ...this.#options, replicas, onMade: (at) => (this.#made = { at, wasKnown: this.#durable !== undefined }), onLanes: (fit) => (this.#lanesFit = fit) })
     await this.#tellLoss()
     if (!found) return false
     if (found.reason === 'SyncUnknown' && this.#durable?.ok) return true // seen before; a monitor that is away changes nothing
