@@ -8,7 +8,7 @@ import { mostSeconds } from './seconds.ts'
 import { untilSignal } from './signals.ts'
 import { startSink, type SinkBehaviour, type SinkMail, type SinkPhase } from './standalone/sink.ts'
 import { extensions } from './standalone/sink-session.ts'
-import { complain, print } from './terminal.ts'
+import { complain, print, styled } from './terminal.ts'
 
 export type SinkCommandOptions = {
   readonly port: string
@@ -95,8 +95,8 @@ const run = async (options: SinkCommandOptions): Promise<void> => {
   const sink = await startSink({ ...behaviourOf(options), host: options.host, port, keep: options.json === true || options.dir !== undefined || shows ? 1 : 0, onMail, ...(shows && { print }) }).catch((error: Error) => {
     throw new Failure(`cannot listen on ${options.host}:${port}: ${error.message}`)
   })
-  const tell = options.json === true ? complain : print
-  tell(`sink listens on ${sink.host}:${sink.port}; Ctrl-C ends it`)
+  const [tell, stream] = options.json === true ? ([complain, process.stderr] as const) : ([print, process.stdout] as const)
+  tell(styled('bold', `sink listens on ${sink.host}:${sink.port}; Ctrl-C ends it`, stream))
   await untilSignal()
   await sink.close()
   tell(`${count} mail${count === 1 ? '' : 's'} arrived`)
